@@ -1,0 +1,72 @@
+"""The picture autoencoder: 64 px to latents of 16x16x4 (f=4), in diffusers' AutoencoderKL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from miniature.recipe.training import Course, Outcome, as_input, run_course
+
+COURSE = Course("vae", steps=3000, rate=2e-3, warm_up=0.1, weight_decay=1e-4, decay=0.998)
+BATCH = 16
+WIDTHS = (32, 64, 64)
+
+
+def build_vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=WIDTHS,
+        down_block_types=("DownEncoderBlock2D",) * len(WIDTHS),
+        up_block_types=("UpDecoderBlock2D",) * len(WIDTHS),
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=8,
+        sample_size=64,
+        mid_block_add_attention=False,
+    )
+
+
+def _edges(picture: Tensor) -> tuple[Tensor, Tensor]:
+    return picture[..., 1:] - picture[..., :-1], picture[:, :, 1:] - picture[:, :, :-1]
+
+
+def train_vae(pixels: np.ndarray, work: Path) -> tuple[AutoencoderKL, Outcome]:
+    """Train on (N, 64, 64, 3) uint8 pictures; sets the scaling factor to 1 / the latents' deviation, as SD does."""
+    torch.manual_seed(COURSE.seed)
+    vae = build_vae()
+    pictures = torch.from_numpy(pixels)
+
+    def loss_of(generator: torch.Generator) -> Tensor:
+        drawn = as_input(pictures[torch.randint(len(pictures), (BATCH,), generator=generator)])
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            posterior = vae.encode(drawn).latent_dist
+            noise = torch.randn(posterior.mean.shape, generator=generator)
+            decoded = vae.decode(posterior.mean + posterior.std * noise).sample
+        error = decoded.float() - drawn
+        sharpness = sum((edge.abs().mean() for edge in _edges(error)), start=torch.zeros(()))
+        divergence = posterior.kl().float().mean() / posterior.mean[0].numel()
+        return error.abs().mean() + 4 * error.square().mean() + 0.25 * sharpness + 1e-4 * divergence
+
+    outcome = run_course(COURSE, vae, loss_of, work)
+    latents = encode(vae, pixels[:2048])
+    vae.register_to_config(scaling_factor=float(vae.config.scaling_factor / latents.std()))
+    return vae, outcome
+
+
+@torch.no_grad()
+def encode(vae: AutoencoderKL, pixels: np.ndarray) -> Tensor:
+    """Scaled latent means (N, 4, 16, 16) of (N, 64, 64, 3) uint8 pictures."""
+    pictures = torch.from_numpy(pixels)
+    means = [vae.encode(as_input(pictures[at : at + 64])).latent_dist.mean for at in range(0, len(pictures), 64)]
+    return torch.cat(means).contiguous() * vae.config.scaling_factor
+
+
+@torch.no_grad()
+def reconstruct(vae: AutoencoderKL, pixels: np.ndarray) -> np.ndarray:
+    """The pictures after encoding and decoding, (N, 64, 64, 3) float in 0..1."""
+    latents = encode(vae, pixels) / vae.config.scaling_factor
+    decoded = torch.cat([vae.decode(latents[at : at + 64]).sample for at in range(0, len(latents), 64)])
+    return (decoded.clamp(-1, 1).permute(0, 2, 3, 1).numpy() + 1) / 2
