@@ -1,0 +1,113 @@
+"""The commands of eval. Each parses, builds one object and calls one function; errors become one or two lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainer.command_line import run_app
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="The folder that a grid wrote.")]
+
+
+@app.callback()
+def _commands() -> None:
+    """Render LoRA checkpoints over weights, score them, rank them, export the chosen one.
+
+    A shell has a builtin `eval`, so write `python -m eval ...`.
+    """
+
+
+@app.command()
+def grid(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The grid's specification, a TOML file.")],
+    as_json: Json = False,
+) -> None:
+    """Render and score checkpoint x UNet weight x text-encoder weight. Pictures that exist are never made again."""
+    from eval.grid import run_grid
+    from eval.progress import terminal
+    from eval.spec import read_spec
+
+    with terminal() as reporter:
+        outcome = run_grid(read_spec(spec), reporter)
+    facts = {
+        "store": str(outcome.store),
+        "cells": outcome.cells,
+        "rendered": outcome.rendered,
+        "existing": outcome.existing,
+        "failed": outcome.failed,
+    }
+    if as_json:
+        print(json.dumps(facts))
+        return
+    print(
+        f"{outcome.cells} cells: {outcome.rendered} pictures rendered, {outcome.existing} were there, "
+        f"{outcome.failed} show nothing.\nNext: python -m eval rank {outcome.store}"
+    )
+
+
+@app.command()
+def rank(store: StoreFolder, as_json: Json = False) -> None:
+    """Rank the cells of a grid, best first, with intervals and ties."""
+    from eval.ranked_grid import open_ranked
+    from eval.table import print_ranking
+
+    ranked = open_ranked(store)
+    if as_json:
+        print(json.dumps([row.as_json() for row in ranked.rows]))
+    else:
+        print_ranking(ranked.rows, ranked.evidence)
+
+
+@app.command()
+def report(
+    store: StoreFolder,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write one HTML file with ranking, curves and contact sheets; it opens offline."""
+    from eval.ranked_grid import open_ranked, report_data
+    from eval.report import write_report
+
+    write_report(report_data(open_ranked(store)), output)
+    print(f"wrote {output}")
+
+
+@app.command()
+def export(
+    store: StoreFolder,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
+    cell: Annotated[str, typer.Option("--cell", help="`best`, or a cell's id as `rank` shows it.")] = "best",
+    as_json: Json = False,
+) -> None:
+    """Write a cell as one LoRA file that renders the same at weight 1 in A1111, ComfyUI and diffusers."""
+    from eval.export import choose_cell, export_cell
+    from eval.ranked_grid import open_ranked
+
+    ranked = open_ranked(store)
+    row = choose_cell(ranked.grid, ranked.rows, cell)
+    written = export_cell(ranked.grid, row, output)
+    if as_json:
+        print(json.dumps({"file": str(written.path), "sha256": written.sha256, "scores": row.as_json()}))
+    else:
+        print(f"wrote {written.path} ({row.checkpoint}, {row.weights}) and {written.preview}")
+
+
+def main() -> None:
+    """The script `eval`."""
+    run_app(app)
+
+
+def grid_main() -> None:
+    """The script `grid`: makes the literal `eval grid SPEC` work, where the shell's builtin runs `grid SPEC`."""
+    sys.argv.insert(1, "grid")
+    run_app(app)
+
+
+if __name__ == "__main__":
+    main()

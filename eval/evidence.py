@@ -1,0 +1,64 @@
+"""What was seen of a grid, as arrays: the only input of the ranking. Models made it, no model is needed to judge it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval.weights import Weights
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One (prompt, seed): every cell renders every unit, so cells are compared in pairs.
+
+    `role` is "subject" (the prompt carries the trigger; the control cell has the class word in its place)
+    or "bleed" (a person who is not the subject, no trigger).
+    """
+
+    prompt: str
+    seed: int
+    role: str
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """Who a row of the arrays is. `also` is the text of the other LoRAs blended in ("" for none)."""
+
+    id: str
+    checkpoint: str
+    epoch: int | None
+    weights: Weights
+    also: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything the ranking reads. C cells, U units, R references; `*_control` is the base model's own row.
+
+    faces (C, U, D): the largest face's unit embedding, NaN where no face was found; face_counts (C, U): faces found;
+    pictures (C, U, E): CLIP's unit embedding of the picture; failed (C, U): black, flat or not finite, or not made;
+    prompts (U, E): CLIP's unit embedding of the unit's prompt with the class word in the trigger's place;
+    references (R, D): held-out pictures of the subject; training (T, D): those it was trained on (may be empty).
+    `face_model`, `clip_model`: name and hash, for what is shown to a user.
+    """
+
+    cells: list[CellFacts]
+    units: list[Unit]
+    faces: np.ndarray
+    face_counts: np.ndarray
+    pictures: np.ndarray
+    failed: np.ndarray
+    faces_control: np.ndarray
+    face_counts_control: np.ndarray
+    pictures_control: np.ndarray
+    prompts: np.ndarray
+    references: np.ndarray
+    training: np.ndarray
+    face_model: str
+    clip_model: str
+
+    def where(self, role: str) -> np.ndarray:
+        """Indices of the units of `role`."""
+        return np.array([at for at, unit in enumerate(self.units) if unit.role == role], dtype=int)

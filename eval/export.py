@@ -1,0 +1,141 @@
+"""Exports a cell as one LoRA file that does at weight 1 what the cell did, with its recipe in the header."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from eval.cells import Cell
+from eval.grid import lora_of
+from eval.ranking import RankedCell
+from eval.snapshot import Grid
+from trainer.errors import MissingFileError, UserError
+from trainer.files import sha256_of, whole_file
+from trainer.lora_file import LoraFile, read_lora, write_lora
+
+RECIPE = "lora_studio.recipe"
+
+
+class ExportError(UserError):
+    """A cell that cannot be exported as it was scored."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The written file, its sha256, and the picture beside it that A1111 and ComfyUI managers show."""
+
+    path: Path
+    sha256: str
+    preview: Path
+
+
+def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell:
+    """The row that `wanted` ("best", or a cell's id or its beginning) names. Raises ExportError."""
+    if wanted == "best":
+        return ranked[0]
+    found = [row for row in ranked if row.cell.startswith(wanted)]
+    if not found or len({row.cell for row in found}) > 1:
+        problem = "no cell" if not found else "several cells"
+        raise ExportError(
+            f"--cell {wanted}: {problem} of {grid.store.folder} begin so; `python -m eval rank` lists them"
+        )
+    return found[0]
+
+
+def export_cell(grid: Grid, row: RankedCell, path: Path) -> Exported:
+    """Write the cell's LoRA to `path`, with a preview picture beside it.
+
+    The tensors are those that were scored. Raises ExportError where nothing acts or a parent's file has changed since,
+    MissingFileError where it is gone.
+    """
+    if path.suffix != ".safetensors":
+        raise ExportError(f"{path}: a LoRA file ends in .safetensors; name it so")
+    cell = grid.cell(row.cell)
+    _check_parents(cell)
+    lora = lora_of(cell)
+    if not lora.modules:
+        raise ExportError(f"{row.checkpoint} at {cell.use.weights}: does nothing at these weights; choose another cell")
+    metadata = _metadata(grid, cell, row, lora, path.stem)
+    write_lora(LoraFile(lora.modules, metadata), path, getattr(torch, cell.dtype))
+    _check_written(path, lora)
+    preview = path.with_suffix(".png")
+    subject = next(unit for unit in grid.snapshot.units if unit.role == "subject")
+    with whole_file(preview) as beside:
+        shutil.copyfile(grid.picture_path(cell, subject), beside)
+    return Exported(path, sha256_of(path), preview)
+
+
+def _check_parents(cell: Cell) -> None:
+    for use in cell.uses:
+        source = use.checkpoint
+        if not source.path.is_file():
+            raise MissingFileError(f"{source.path}: is gone; the cell was made from it, put it back")
+        if sha256_of(source.path) != source.sha256:
+            raise ExportError(f"{source.path}: has changed since it was scored; run the grid again")
+
+
+def _check_written(path: Path, lora: LoraFile) -> None:
+    """Read the file back and compare every tensor: what was scored is what is shipped."""
+    written = read_lora(path)
+    for name, module in lora.modules.items():
+        there = written.modules[name]
+        same = torch.equal(there.down, module.down) and torch.equal(there.up, module.up) and there.alpha == module.alpha
+        if not same:
+            path.unlink()
+            raise ExportError(f"{path}: `{name}` came back from the disk otherwise than written; is the disk failing?")
+
+
+def _metadata(grid: Grid, cell: Cell, row: RankedCell, lora: LoraFile, name: str) -> dict[str, str]:
+    parents = [read_lora(use.checkpoint.path).metadata for use in cell.uses]
+    ranks = [module.rank for module in lora.modules.values()]
+    kept = dict(parents[0]) if len(parents) == 1 else _shared(parents)
+    return {
+        **{key: value for key, value in kept.items() if not key.startswith("sshs_")},
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(max(ranks)),
+        "ss_network_alpha": f"{max(module.alpha for module in lora.modules.values()):g}",
+        "ss_v2": "False",
+        "ss_base_model_version": kept.get("ss_base_model_version", "sd_v1"),
+        "ss_output_name": name,
+        "ss_epoch": parents[0].get("ss_epoch", "0"),
+        "ss_steps": parents[0].get("ss_steps", "0"),
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": "stable-diffusion-v1/lora",
+        "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
+        "modelspec.title": name,
+        RECIPE: json.dumps(_recipe(grid, cell, row, max(ranks)), ensure_ascii=False),
+    }
+
+
+def _shared(parents: list[dict[str, str] | Mapping[str, str]]) -> dict[str, str]:
+    """What all parents of a blend say alike."""
+    return {key: value for key, value in parents[0].items() if all(other.get(key) == value for other in parents)}
+
+
+def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, object]:
+    """Everything needed to make the file again, and why it was chosen."""
+    return {
+        "parents": [
+            {
+                "name": use.checkpoint.name,
+                "sha256": use.checkpoint.sha256,
+                "unet": use.weights.unet,
+                "te1": use.weights.te1,
+                "te2": use.weights.te2,
+            }
+            for use in cell.uses
+        ],
+        "method": "sum",
+        "rank": rank,
+        "dtype": cell.dtype,
+        "error": 0.0,
+        "cell": cell.id,
+        "grid": grid.snapshot.sampling,
+        "scores": row.as_json(),
+        "scored_by": {"faces": grid.snapshot.face_sha256, "clip": grid.snapshot.clip_sha256},
+    }

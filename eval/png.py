@@ -1,0 +1,68 @@
+"""Pictures as PNG files that carry A1111's `parameters` text, so that other tools can read how they were made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from eval.cells import Cell, Sampling
+from eval.plan import PlannedPicture
+from trainer.files import whole_file
+
+SAMPLER_NAMES = {"euler_a": "Euler a"}
+
+
+def to_bytes(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) float in 0..1 to uint8, as diffusers rounds; what is not finite becomes black."""
+    return (np.nan_to_num(picture, nan=0.0) * 255).round().astype(np.uint8)
+
+
+def failure_of(picture: np.ndarray) -> str | None:
+    """Why a float picture (H, W, 3) shows nothing, or None where it shows something."""
+    if not np.isfinite(picture).all():
+        return "not finite"
+    if picture.max() < 2 / 255:
+        return "black"
+    return "flat" if float(picture.std()) < 2 / 255 else None
+
+
+def save_picture(picture: np.ndarray, path: Path, parameters: str) -> None:
+    """Write (H, W, 3) float as PNG, whole or not at all."""
+    text = PngInfo()
+    text.add_text("parameters", parameters)
+    with whole_file(path) as beside:
+        Image.fromarray(to_bytes(picture)).save(beside, format="PNG", pnginfo=text)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 of a picture file, upright as its EXIF says."""
+    with Image.open(path) as opened:
+        return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+
+
+def parameters_text(sampling: Sampling, base_name: str, cell: Cell | None, picture: PlannedPicture) -> str:
+    """A1111's text: prompt with `<lora:name:TE:UNet>`, negative prompt, then `key: value` pairs on one line."""
+    uses = cell.uses if cell else ()
+    tags = "".join(f" <lora:{use.checkpoint.name}:{use.weights.te1:g}:{use.weights.unet:g}>" for use in uses)
+    facts = {
+        "Steps": sampling.steps,
+        "Sampler": SAMPLER_NAMES[sampling.sampler],
+        "CFG scale": f"{sampling.cfg:g}",
+        "Seed": picture.seed,
+        "Size": f"{sampling.width}x{sampling.height}",
+        "Model hash": sampling.base[:10],
+        "Model": base_name,
+        "Clip skip": sampling.clip_skip,
+        "RNG": "CPU",
+    }
+    if uses:
+        hashes = ", ".join(f"{use.checkpoint.name}: {use.checkpoint.sha256[:12]}" for use in uses)
+        facts["Lora hashes"] = f'"{hashes}"'
+    lines = [picture.prompt + tags]
+    if sampling.negative:
+        lines.append(f"Negative prompt: {sampling.negative}")
+    lines.append(", ".join(f"{key}: {value}" for key, value in facts.items()))
+    return "\n".join(lines)

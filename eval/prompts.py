@@ -1,0 +1,60 @@
+"""The prompts of a grid: which show the subject, which test for bleed, and what the base model is shown instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.evidence import Unit
+from eval.spec import PromptsSection
+from trainer.errors import ConfigurationError, MissingFileError
+from trainer.toml_config import Section, read_toml, validate
+
+
+class _PromptFile(Section):
+    prompts: list[str]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """`text` as rendered with a LoRA; `class_text` with the class word in the trigger's place."""
+
+    text: str
+    class_text: str
+
+    @property
+    def role(self) -> str:
+        return "bleed" if self.text == self.class_text else "subject"
+
+
+def read_prompts(section: PromptsSection) -> list[Prompt]:
+    """The prompts in the specification's order, from a TOML list `prompts = [...]` or a text file of one a line.
+
+    Raises ConfigurationError when there are none, or none has the trigger.
+    """
+    texts = _texts_of(Path(section.file)) if section.file else section.texts
+    texts = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
+    source = section.file or "[prompts]"
+    if not texts:
+        raise ConfigurationError(f"{source}: the list of prompts is empty; write at least one")
+    prompts = [Prompt(text, text.replace(section.trigger, section.class_word)) for text in texts]
+    if all(prompt.role == "bleed" for prompt in prompts):
+        raise ConfigurationError(
+            f"{source}: no prompt contains the trigger `{section.trigger}`; nothing would be scored"
+        )
+    return prompts
+
+
+def _texts_of(path: Path) -> list[str]:
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file of prompts")
+    if path.suffix == ".toml":
+        return validate(_PromptFile, read_toml(path), path).prompts
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def units_of(prompts: list[Prompt], seeds: list[int]) -> list[Unit]:
+    """Every prompt with every seed, subject prompts first; a bleed prompt is rendered with the first half of the seeds."""
+    few = seeds[: max(1, len(seeds) // 2)]
+    subject = [Unit(one.text, seed, "subject") for one in prompts if one.role == "subject" for seed in seeds]
+    return subject + [Unit(one.text, seed, "bleed") for one in prompts if one.role == "bleed" for seed in few]

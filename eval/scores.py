@@ -1,0 +1,243 @@
+"""From what was seen (embeddings) to what it means (figures per cell). Pure: arrays in, arrays out, no models.
+
+C cells, U units, S subject units, R references, T training faces. A figure that cannot be measured is NaN.
+`docs/scoring.md` says why each is defined as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import comb
+
+import numpy as np
+
+from eval.evidence import Evidence
+from eval.statistics import wilson
+from trainer.errors import UserError
+
+SUBJECT = "subject"
+BLEED = "bleed"
+
+
+class UnscorableError(UserError):
+    """Evidence from which no identity can be computed."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Every figure of every cell, and the scales they are judged on.
+
+    `faces_seen` (C, S) bool; `raw` (C, S) cosine to the centroid, NaN without a face; `counted` (C, S) the same with
+    faceless pictures at the floor; the others are (C,). `floor`, `ceiling`, `prompt_contrast`, `face_rate_control` are
+    the grid's own.
+    """
+
+    prompts: list[str]
+    raw: np.ndarray
+    counted: np.ndarray
+    prompt: np.ndarray
+    bleed: np.ndarray
+    copy: np.ndarray
+    spread: np.ndarray
+    floor: float
+    ceiling: float
+    prompt_contrast: float
+    face_rate_control: float
+
+    @cached_property
+    def faces_seen(self) -> np.ndarray:
+        return np.isfinite(self.raw)
+
+    @cached_property
+    def identity(self) -> np.ndarray:
+        return self.counted.mean(1)
+
+    @cached_property
+    def span(self) -> float:
+        """From the floor to the ceiling: the scale on which a change of identity is judged. NaN if there is none."""
+        span = self.ceiling - self.floor
+        return span if span > 0 else np.nan
+
+    @cached_property
+    def identity_normalised(self) -> np.ndarray:
+        """0 is the base model without the LoRA, 1 the subject's own held-out pictures."""
+        return (self.identity - self.floor) / self.span
+
+    @cached_property
+    def face_rate(self) -> np.ndarray:
+        return self.faces_seen.mean(1)
+
+    def face_rate_interval(self, cell: int) -> tuple[float, float]:
+        return wilson(int(self.faces_seen[cell].sum()), self.faces_seen.shape[1])
+
+
+def score(evidence: Evidence) -> Scores:
+    """Every figure of a grid. Raises UnscorableError without references, cells or subject units."""
+    subject = evidence.where(SUBJECT)
+    if not len(evidence.references):
+        raise UnscorableError(
+            "no face in the held-out references: identity is measured against them; "
+            "put pictures of the subject that were not trained on there"
+        )
+    if not len(subject) or not evidence.cells:
+        raise UnscorableError("nothing to score: the grid has no cells, or no prompt carries the trigger")
+    raw = identities(evidence)[:, subject]
+    control = control_identities(evidence)[subject]
+    return Scores(
+        prompts=[evidence.units[at].prompt for at in subject],
+        raw=raw,
+        counted=at_the_floor(raw, floors(control)),
+        prompt=prompt_differences(evidence),
+        bleed=bleed(evidence),
+        copy=copying(evidence),
+        spread=spread(evidence),
+        floor=_mean_of_finite(control),
+        ceiling=ceiling(evidence.references),
+        prompt_contrast=prompt_contrast(evidence),
+        face_rate_control=float(np.isfinite(control).mean()),
+    )
+
+
+def unit_length(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., D) scaled to length 1; zero vectors become NaN."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(length > 0, length, np.nan)
+
+
+def centroid(references: np.ndarray) -> np.ndarray:
+    """The subject as one unit vector (D,): the direction of the mean of unit embeddings (R, D)."""
+    return unit_length(np.asarray(references, dtype=np.float64).mean(0))
+
+
+def ceiling(references: np.ndarray) -> float:
+    """Mean cosine of each reference (R, D) to the centroid of the others: as alike as the real pictures are."""
+    if len(references) < 2:
+        return np.nan
+    vectors = np.asarray(references, dtype=np.float64)
+    others = unit_length(vectors.sum(0) - vectors)
+    return float((vectors * others).sum(-1).mean())
+
+
+def identities(evidence: Evidence) -> np.ndarray:
+    """Cosine (C, U) of the largest face with the centroid of the references; NaN without a face or a picture."""
+    cosines = (evidence.faces @ centroid(evidence.references).astype(evidence.faces.dtype)).astype(np.float64)
+    return np.where(evidence.failed, np.nan, cosines)
+
+
+def control_identities(evidence: Evidence) -> np.ndarray:
+    """Cosine (U,) of the base model's own pictures (class word instead of trigger) with the centroid."""
+    return np.asarray(evidence.faces_control, dtype=np.float64) @ centroid(evidence.references)
+
+
+def floors(control: np.ndarray) -> np.ndarray:
+    """The value (U,) a faceless picture counts at: the base model's own on that unit.
+
+    Where the base model's picture has no face either, the mean of the others; where none has, 0 (strangers' cosine).
+    """
+    mean = _mean_of_finite(control)
+    return np.where(np.isfinite(control), control, 0.0 if np.isnan(mean) else mean)
+
+
+def at_the_floor(raw: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """`raw` (C, U) with each missing value at its own unit's `floor` (U,): it shows no more than the base model did."""
+    return np.where(np.isfinite(raw), raw, floor)
+
+
+def prompt_differences(evidence: Evidence) -> np.ndarray:
+    """Mean over subject units (C,) of cosine(picture, prompt) minus the base model's on the same prompt and seed.
+
+    A failed picture shows nothing of its prompt, so its cosine is 0. NaN where CLIP saw nothing.
+    """
+    at = evidence.where(SUBJECT)
+    cosines = np.einsum("cue,ue->cu", evidence.pictures[:, at], evidence.prompts[at]).astype(np.float64)
+    cosines = np.where(evidence.failed[:, at], 0.0, cosines)
+    control = np.einsum("ue,ue->u", evidence.pictures_control[at], evidence.prompts[at]).astype(np.float64)
+    return _rows_mean(cosines - control)
+
+
+def prompt_contrast(evidence: Evidence) -> float:
+    """How much nearer the base model's pictures are to their own prompt than to the grid's other prompts.
+
+    The scale on which a change of `prompt` is judged: cosines of different CLIP models are not comparable. NaN with
+    one prompt.
+    """
+    at = evidence.where(SUBJECT)
+    names = np.array([evidence.units[unit].prompt for unit in at])
+    cosines = np.asarray(evidence.pictures_control[at], dtype=np.float64) @ evidence.prompts[at].T
+    own = names[:, None] == names[None, :]
+    seen = np.isfinite(cosines)
+    if not (own & seen).any() or not (~own & seen).any():
+        return np.nan
+    return float(cosines[own & seen].mean() - cosines[~own & seen].mean())
+
+
+def bleed(evidence: Evidence) -> np.ndarray:
+    """How much more (C,) people who are not the subject look like it: cosine with the LoRA minus without, same seeds.
+
+    A faceless picture counts as no change (the floor rule again). NaN without bleed prompts or faces in them.
+    """
+    at = evidence.where(BLEED)
+    control = control_identities(evidence)[at]
+    if not np.isfinite(control).any():
+        return np.full(len(evidence.cells), np.nan)
+    floor = floors(control)
+    return (at_the_floor(identities(evidence)[:, at], floor) - floor).mean(1)
+
+
+def expected_nearest(cosines: np.ndarray, count: int) -> np.ndarray:
+    """The largest of `count` of the N cosines (..., N), averaged over every choice of `count`; 0 < count <= N.
+
+    Exact, so no subsample has to be drawn: the j-th smallest is the largest of C(j - 1, count - 1) of C(N, count).
+    """
+    total = cosines.shape[-1]
+    weights = np.array([comb(rank, count - 1) / comb(total, count) for rank in range(total)])
+    return np.sort(cosines, axis=-1) @ weights
+
+
+def copying(evidence: Evidence) -> np.ndarray:
+    """Nearest training face minus nearest held-out face (C,), mean over faces seen, both out of equally many.
+
+    Above 0 the pictures repeat the training set rather than show the person. NaN without training faces.
+    """
+    at = evidence.where(SUBJECT)
+    count = min(len(evidence.training), len(evidence.references))
+    if count == 0:
+        return np.full(len(evidence.cells), np.nan)
+    faces = np.where(evidence.failed[:, at, None], np.nan, evidence.faces[:, at])
+    trained = expected_nearest(faces @ evidence.training.T, count)
+    held_out = expected_nearest(faces @ evidence.references.T, count)
+    return _rows_mean(trained - held_out)
+
+
+def spread(evidence: Evidence) -> np.ndarray:
+    """Mean CLIP distance (1 - cosine) (C,) between pictures of one prompt over its seeds. NaN with one seed a prompt."""
+    at = evidence.where(SUBJECT)
+    pictures = np.where(evidence.failed[:, at, None], np.nan, evidence.pictures[:, at])
+    names = [evidence.units[unit].prompt for unit in at]
+    return _rows_mean(np.stack([_distances(pictures[:, _of(names, name)]) for name in dict.fromkeys(names)], axis=1))
+
+
+def _of(names: Sequence[str], name: str) -> list[int]:
+    return [at for at, other in enumerate(names) if other == name]
+
+
+def _distances(pictures: np.ndarray) -> np.ndarray:
+    """Mean pairwise 1 - cosine (C,) among the finite vectors of (C, N, E); NaN below two."""
+    finite = np.isfinite(pictures).all(-1)
+    count = finite.sum(1).astype(np.float64)
+    total = np.where(finite[..., None], pictures, 0.0).astype(np.float64).sum(1)
+    pairs = np.where(count > 1, count * (count - 1), np.nan)
+    return 1 - ((total**2).sum(-1) - count) / pairs
+
+
+def _rows_mean(values: np.ndarray) -> np.ndarray:
+    """Mean (C,) of the finite values of each row (C, N); NaN where a row has none."""
+    finite = np.isfinite(values)
+    count = finite.sum(1)
+    return np.where(finite, values, 0.0).sum(1, dtype=np.float64) / np.where(count > 0, count, np.nan)
+
+
+def _mean_of_finite(values: np.ndarray) -> float:
+    return float(_rows_mean(values[None])[0])

@@ -1,0 +1,193 @@
+"""The last grid of a store, as it was asked for: enough to rank, show and export without the specification."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
+from eval.evidence import CellFacts, Evidence, Unit
+from eval.plan import Plan
+from eval.readings import Models
+from eval.references import References
+from eval.spec import GridSpec
+from eval.store import Reading, Store, StoreError
+from eval.weights import Weights
+from trainer.toml_config import Section
+
+KEY = "grid"
+
+
+class UnitRecord(Section):
+    """A unit, with what the control cell is shown in its place."""
+
+    prompt: str
+    class_prompt: str
+    seed: int
+    role: str
+
+
+class UseRecord(Section):
+    path: str
+    name: str
+    sha256: str
+    epoch: int | None
+    unet: float
+    te1: float
+    te2: float
+
+
+class CellRecord(Section):
+    uses: list[UseRecord]
+    dtype: str
+
+
+class Snapshot(Section):
+    """Everything of a grid but pictures and readings. `licences`: what each scoring model may be used for."""
+
+    base_name: str
+    sampling: dict[str, str | int | float]
+    trigger: str
+    class_word: str
+    units: list[UnitRecord]
+    cells: list[CellRecord]
+    references: list[str]
+    training: list[str]
+    face_model: str
+    face_sha256: str
+    clip_model: str
+    clip_sha256: str
+    licences: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A stored grid, read back: rows of `cells` and `units` are those of the evidence's arrays."""
+
+    store: Store
+    snapshot: Snapshot
+    cells: list[Cell]
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(**self.snapshot.sampling)  # type: ignore[arg-type]
+
+    def picture_id(self, cell: Cell | None, unit: UnitRecord) -> str:
+        text = unit.prompt if cell else unit.class_prompt
+        return self.sampling.picture_id(cell.id if cell else CONTROL, text, unit.seed)
+
+    def picture_path(self, cell: Cell | None, unit: UnitRecord) -> Path:
+        return self.store.picture_path(self.picture_id(cell, unit))
+
+    def cell(self, cell_id: str) -> Cell:
+        """The first cell of that id. Raises StoreError where there is none."""
+        for cell in self.cells:
+            if cell.id == cell_id:
+                return cell
+        raise StoreError(f"{self.store.folder}: has no cell {cell_id}; `python -m eval rank` lists the cells")
+
+
+def write_snapshot(spec: GridSpec, plan: Plan, references: References, models: Models, store: Store) -> None:
+    """Record the grid, once everything it needs is in the store."""
+    units = [
+        UnitRecord(
+            prompt=unit.prompt, class_prompt=plan.prompts[unit.prompt].class_text, seed=unit.seed, role=unit.role
+        )
+        for unit in plan.units
+    ]
+    snapshot = Snapshot(
+        base_name=Path(spec.model.base).name,
+        sampling=asdict(plan.sampling),
+        trigger=spec.prompts.trigger,
+        class_word=spec.prompts.class_word,
+        units=units,
+        cells=[CellRecord(uses=[_use_record(use) for use in cell.uses], dtype=cell.dtype) for cell in plan.cells],
+        references=list(references.held_out),
+        training=list(references.training),
+        face_model=models.faces.name,
+        face_sha256=models.faces.sha256,
+        clip_model=models.clip.name,
+        clip_sha256=models.clip.sha256,
+        licences={models.faces.name: models.faces.licence},
+    )
+    store.set_fact(KEY, snapshot.model_dump(mode="json"))
+
+
+def load_grid(store: Store) -> Grid:
+    """Read the last grid back. Raises StoreError where none was finished."""
+    fact = store.fact(KEY)
+    if fact is None:
+        raise StoreError(f"{store.folder}: its grid is not finished; run `python -m eval grid SPEC` again, it goes on")
+    snapshot = Snapshot.model_validate(fact)
+    return Grid(store, snapshot, [_cell_of(record) for record in snapshot.cells])
+
+
+def load_evidence(grid: Grid) -> Evidence:
+    """The grid's readings as arrays (see Evidence)."""
+    snapshot, store = grid.snapshot, grid.store
+    faces, clip = store.readings(snapshot.face_sha256), store.readings(snapshot.clip_sha256)
+    failures = store.known_pictures()
+    ids = np.array([[grid.picture_id(cell, unit) for unit in snapshot.units] for cell in grid.cells])
+    control = np.array([[grid.picture_id(None, unit) for unit in snapshot.units]])
+    return Evidence(
+        cells=[_facts_of(cell) for cell in grid.cells],
+        units=[Unit(unit.prompt, unit.seed, unit.role) for unit in snapshot.units],
+        faces=_vectors(faces, ids),
+        face_counts=_counts(faces, ids),
+        pictures=_vectors(clip, ids),
+        failed=np.vectorize(lambda one: failures.get(one, "missing") is not None)(ids),
+        faces_control=_vectors(faces, control)[0],
+        face_counts_control=_counts(faces, control)[0],
+        pictures_control=_vectors(clip, control)[0],
+        prompts=_vectors(clip, np.array([unit.class_prompt for unit in snapshot.units])),
+        references=_found(faces, snapshot.references),
+        training=_found(faces, snapshot.training),
+        face_model=f"{snapshot.face_model} ({snapshot.face_sha256[:12]})",
+        clip_model=f"{snapshot.clip_model} ({snapshot.clip_sha256[:12]})",
+    )
+
+
+def _facts_of(cell: Cell) -> CellFacts:
+    also = " + ".join(str(use) for use in cell.also)
+    return CellFacts(cell.id, cell.use.checkpoint.name, cell.use.checkpoint.epoch, cell.use.weights, also)
+
+
+def _use_record(use: Use) -> UseRecord:
+    one, weights = use.checkpoint, use.weights
+    return UseRecord(path=str(one.path), name=one.name, sha256=one.sha256, epoch=one.epoch, **asdict(weights))
+
+
+def _cell_of(record: CellRecord) -> Cell:
+    uses = [
+        Use(Checkpoint(Path(use.path), use.name, use.sha256, use.epoch), Weights(use.unet, use.te1, use.te2))
+        for use in record.uses
+    ]
+    return Cell(uses[0], tuple(uses[1:]), record.dtype)
+
+
+def _width(readings: dict[str, Reading]) -> int:
+    return next((len(one.vector) for one in readings.values() if one.vector is not None), 1)
+
+
+def _vectors(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
+    """(*ids.shape, D) float32, NaN where the model found nothing."""
+    vectors = np.full((*ids.shape, _width(readings)), np.nan, dtype=np.float32)
+    for place, one in np.ndenumerate(ids):
+        found = readings.get(str(one))
+        if found is not None and found.vector is not None:
+            vectors[place] = found.vector
+    return vectors
+
+
+def _counts(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
+    return np.vectorize(lambda one: readings[one].count if one in readings else 0)(ids)
+
+
+def _found(readings: dict[str, Reading], subjects: list[str]) -> np.ndarray:
+    """(N, D) of the subjects with a face."""
+    vectors = [readings[one].vector for one in subjects if one in readings]
+    return np.array([vector for vector in vectors if vector is not None], dtype=np.float32).reshape(
+        -1, _width(readings)
+    )

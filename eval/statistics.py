@@ -1,0 +1,116 @@
+"""Intervals: how far a score could move on other seeds, and how many pairs a claim would need. Arrays only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, stdtrit
+
+RESAMPLES = 2000
+SEED = 20240917
+Z_95 = 1.959964
+Z_POWER_80 = 0.841621
+# Differences below this are rounding of float32 cosines, not evidence.
+SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Bootstrap weights (B, U), each row a mean over U units; `tail` is the quantile at which an interval is cut."""
+
+    weights: np.ndarray
+    tail: float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """How many (prompt, seed) pairs it takes to see `difference` between two cells, given the SD of their difference."""
+
+    difference: float
+    sd: float
+    pairs: int
+
+
+def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
+    """The score interval of a share, which stays inside [0, 1] (Wilson 1927, JASA 22:209). No trials: (0, 1)."""
+    if trials == 0:
+        return 0.0, 1.0
+    share = successes / trials
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def strata(prompts: Sequence[str]) -> list[np.ndarray]:
+    """Indices of the units of each prompt. Prompts with one seed have no spread of their own: they form one stratum.
+
+    A single one left over joins the smallest other stratum, so that no unit is held fixed.
+    """
+    names = np.array(prompts)
+    groups = [np.flatnonzero(names == name) for name in dict.fromkeys(prompts)]
+    lonely = [group for group in groups if len(group) == 1]
+    several = [group for group in groups if len(group) > 1]
+    if not lonely:
+        return several
+    pooled = np.concatenate(lonely)
+    if len(pooled) == 1 and several:
+        several.sort(key=len)
+        return [np.concatenate([several[0], pooled]), *several[1:]]
+    return [pooled, *several]
+
+
+def resampling(prompts: Sequence[str], resamples: int = RESAMPLES, seed: int = SEED) -> Resampling:
+    """Resample seeds within prompts (the prompts are the user's own and stay; the seeds could have been others).
+
+    n - 1 of a stratum's n units are drawn and weighted by n / (n - 1), so that the variance is not n / (n - 1) times
+    too small (Rao & Wu 1988, JASA 83:231): with two seeds a prompt the plain bootstrap would halve it. The tail is
+    that of Student's t at U - strata degrees (expanded percentile interval, Hesterberg 2015, Am. Stat. 69:371).
+    """
+    rng = np.random.default_rng(seed)
+    units, groups = len(prompts), strata(prompts)
+    weights = np.zeros((resamples, units))
+    for group in groups:
+        n = len(group)
+        if n > 1:
+            weights[:, group] = rng.multinomial(n - 1, np.full(n, 1 / n), size=resamples) * (n / (n - 1) / units)
+    freedom = units - len(groups)
+    tail = float(ndtr(-stdtrit(freedom, 0.975))) if freedom > 0 else math.nan
+    return Resampling(weights, tail)
+
+
+def intervals(values: np.ndarray, resampled: Resampling) -> np.ndarray:
+    """95 % intervals (C, 2) of the means of `values` (C, U). NaN when there is one unit, which tells nothing."""
+    if math.isnan(resampled.tail):
+        return np.full((len(values), 2), np.nan)
+    means = np.ascontiguousarray((resampled.weights @ values.T).T)
+    return np.quantile(means, [resampled.tail, 1 - resampled.tail], axis=1).T
+
+
+def differences_to(best: int, values: np.ndarray, resampled: Resampling) -> np.ndarray:
+    """95 % intervals (C, 2) of each row's mean minus row `best`'s, over the same units (paired)."""
+    return intervals(values - values[best], resampled)
+
+
+def holds_zero(interval: np.ndarray) -> np.ndarray:
+    """Whether intervals (..., 2) hold 0. An unknown interval excludes nothing, so it does."""
+    low, high = interval[..., 0], interval[..., 1]
+    return ~((low > SAME) | (high < -SAME))
+
+
+def within_sd(values: np.ndarray, prompts: Sequence[str]) -> np.ndarray:
+    """The SD (C,) of `values` (C, U) around their prompt's mean, pooled over prompts; NaN with one unit."""
+    groups = strata(prompts)
+    freedom = values.shape[1] - len(groups)
+    if freedom <= 0:
+        return np.full(len(values), np.nan)
+    squares = sum(((values[:, at] - values[:, at].mean(1, keepdims=True)) ** 2).sum(1) for at in groups)
+    return np.sqrt(squares / freedom)
+
+
+def claim(difference: float, sd: float) -> Claim:
+    """Pairs needed to see `difference` at 95 % with 80 % power: ((1.96 + 0.84) * SD / difference)^2."""
+    pairs = ((Z_95 + Z_POWER_80) * sd / difference) ** 2
+    return Claim(difference, sd, max(2, math.ceil(pairs)))

@@ -1,0 +1,148 @@
+"""The ranking for a terminal. The columns are declared here once, for the report too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from eval.evidence import Evidence
+from eval.ranking import RankedCell
+from eval.scores import BLEED
+
+NOT_MEASURED = "-"
+PIPE_WIDTH = 200
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, what it means in a sentence, and how a row is shown in it. A narrow terminal drops low `worth` first."""
+
+    heading: str
+    meaning: str
+    show: Callable[[RankedCell], str]
+    justify: Literal["left", "right"] = "right"
+    worth: int = 9
+
+
+def _figure(value: float | None, form: str) -> str:
+    return NOT_MEASURED if value is None else format(value, form)
+
+
+def _interval(row: RankedCell) -> str:
+    if row.identity_low is None or row.identity_high is None:
+        return NOT_MEASURED
+    return f"{row.identity_low:.3f} to {row.identity_high:.3f}"
+
+
+def _te(row: RankedCell) -> str:
+    return f"{row.te:g}" if row.te is not None else f"{row.te1:g} / {row.te2:g}"
+
+
+def _verdict(row: RankedCell) -> str:
+    return "limit" if row.broken else "tied" if row.tied_with_best else ""
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("checkpoint", "the LoRA file", lambda row: row.checkpoint, "left"),
+    Column("UNet", "weight of the LoRA on the UNet", lambda row: f"{row.unet:g}"),
+    Column("TEnc", "weight of the LoRA on the text encoder", _te),
+    Column("also", "other LoRAs blended in", lambda row: row.also, "left"),
+    Column(
+        "identity",
+        "likeness: cosine of the largest face with the centre of the held-out references; a faceless picture counts "
+        "as the base model's own picture of that prompt and seed",
+        lambda row: f"{row.identity:.3f}",
+    ),
+    Column("95 %", "where identity would lie with other seeds (bootstrap over seeds within prompts)", _interval),
+    Column(
+        "of ceiling",
+        "0 % is the base model without the LoRA, 100 % the subject's real pictures among themselves",
+        lambda row: _figure(row.identity_normalised, ".0%"),
+        worth=3,
+    ),
+    Column(
+        "prompt",
+        "obedience: change of the CLIP cosine of picture and prompt against the base model; below 0 is lost",
+        lambda row: _figure(row.prompt, "+.3f"),
+    ),
+    Column("faces", "share of the subject's pictures with a face", lambda row: f"{row.face_rate:.0%}"),
+    Column(
+        "bleed",
+        "how much more other people look like the subject with the LoRA than without",
+        lambda row: _figure(row.bleed, "+.3f"),
+        worth=4,
+    ),
+    Column(
+        "copy",
+        "how much nearer the faces are to training pictures than to unseen ones; above 0 it repeats them",
+        lambda row: _figure(row.copy, "+.3f"),
+        worth=2,
+    ),
+    Column(
+        "spread",
+        "how different the seeds of one prompt look (CLIP distance); 0 is the same picture every time",
+        lambda row: _figure(row.spread, ".3f"),
+        worth=1,
+    ),
+    Column("", "tied: not to be told from the first row; limit: breaks one", _verdict, "left"),
+)
+
+
+def columns_for(ranked: Sequence[RankedCell]) -> list[Column]:
+    """The columns worth showing: one that is empty in every row is left out."""
+    return [column for column in COLUMNS if any(column.show(row) not in ("", NOT_MEASURED) for row in ranked)]
+
+
+def shared_flags(ranked: Sequence[RankedCell]) -> list[str]:
+    """What every row carries, said once."""
+    return [flag for flag in ranked[0].flags if all(flag in row.flags for row in ranked)]
+
+
+def provenance(evidence: Evidence, cells: int) -> str:
+    """One line: which models saw how many pictures, against how many references, and what the intervals are."""
+    subject = len(evidence.units) - len(evidence.where(BLEED))
+    return (
+        f"{cells} cells x {len(evidence.units)} pictures ({subject} of the subject, {len(evidence.where(BLEED))} of "
+        f"others) against {len(evidence.references)} held-out references. Faces: {evidence.face_model}. "
+        f"CLIP: {evidence.clip_model}. Intervals: 95 %, paired bootstrap, seeds within prompts."
+    )
+
+
+def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, most: int = 20) -> Group:
+    """The first `most` rows in at most `width` characters, and below them where the numbers come from."""
+    shown = _fitting(columns_for(ranked), ranked[:most], width)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in shown:
+        table.add_column(column.heading, justify=column.justify, overflow="fold")
+    for row in ranked[:most]:
+        style = "dim" if row.broken else "bold" if row is ranked[0] else ""
+        table.add_row(*(Text(column.show(row)) for column in shown), style=style)
+    common = shared_flags(ranked)
+    lines = [Text(f"! {flag}", style="yellow") for flag in common]
+    lines += [Text(f"! first row: {flag}", style="yellow") for flag in ranked[0].flags if flag not in common]
+    if len(ranked) > most:
+        lines.insert(0, Text(f"... and {len(ranked) - most} more", style="dim"))
+    return Group(table, *lines, Text(provenance(evidence, len(ranked)), style="dim"))
+
+
+def print_ranking(ranked: Sequence[RankedCell], evidence: Evidence) -> None:
+    """Print the table on stdout, with every column where that is a file or a pipe."""
+    console = Console()
+    console = console if console.is_terminal else Console(width=PIPE_WIDTH)
+    console.print(ranking_table(ranked, evidence, console.width))
+
+
+def _fitting(columns: Sequence[Column], rows: Sequence[RankedCell], width: int) -> list[Column]:
+    """The columns without those of least worth, until what is left fits: a figure cut in two misleads."""
+    taken = {
+        column.heading: max(len(column.heading), *(len(column.show(row)) for row in rows)) + 2 for column in columns
+    }
+    shown = list(columns)
+    while sum(taken[column.heading] for column in shown) - 2 > width and min(column.worth for column in shown) < 9:
+        shown.remove(min(shown, key=lambda column: column.worth))
+    return shown

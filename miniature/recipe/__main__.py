@@ -1,0 +1,69 @@
+"""Rebuilds the miniature world, or checks its figures.
+
+    python -m miniature.recipe build      draws the pictures, trains every model, writes miniature/weights; resumes
+    python -m miniature.recipe subject    draws the shipped subject: Train/, Reg/, references/
+    python -m miniature.recipe check      measures the shipped weights on pictures and identities never trained on
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from miniature.recipe.check import check_all
+from miniature.recipe.clip import train_clip
+from miniature.recipe.dataset import load_drawn
+from miniature.recipe.diffusion import build_tokenizer, save_pipeline, train_diffusion
+from miniature.recipe.faces import train_faces
+from miniature.recipe.subject import draw_subject
+from miniature.recipe.training import Outcome
+from miniature.recipe.vae import encode, train_vae
+
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS, WORK, SUBJECT = ROOT / "weights", ROOT / "work", ROOT / "subject"
+
+
+def build() -> None:
+    """Train whatever is not trained yet. State is saved every two minutes; run it again after an interruption."""
+    drawn = load_drawn(WORK)
+    vae, vae_outcome = train_vae(drawn.pixels, WORK)
+    _record("vae", vae_outcome)
+    tokenizer = build_tokenizer(WORK / "tokenizer")
+    unet, text, outcome = train_diffusion(encode(vae, drawn.pixels), drawn.captions, tokenizer, WORK)
+    save_pipeline(vae, unet, text, tokenizer, WEIGHTS / "base")
+    _record("diffusion", outcome)
+    for name, face_outcome in train_faces(drawn, WORK, WEIGHTS / "faces").items():
+        _record(name, face_outcome)
+    _record("clip", train_clip(drawn, WORK, WEIGHTS / "clip"))
+
+
+def _record(name: str, outcome: Outcome) -> None:
+    """Keep seed, steps, time and loss of every model beside the weights."""
+    path = WEIGHTS / "record.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
+    record[name] = asdict(outcome)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m miniature.recipe", description=__doc__.splitlines()[0])
+    parser.add_argument("work", choices=["build", "subject", "check"], help="what to do")
+    wanted = parser.parse_args().work
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    torch.set_num_threads(os.cpu_count() or 1)
+    if wanted == "build":
+        build()
+    elif wanted == "subject":
+        draw_subject(SUBJECT)
+    else:
+        raise SystemExit(0 if check_all(WEIGHTS) else 1)
+
+
+if __name__ == "__main__":
+    main()

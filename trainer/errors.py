@@ -1,0 +1,31 @@
+"""Errors that a user can fix. A command prints their text, without a traceback, and exits with code 2."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Base of every error whose text says which file, what is wrong and what to do."""
+
+
+class MissingFileError(UserError):
+    """A file or folder that was asked for does not exist."""
+
+
+class ConfigurationError(UserError):
+    """A configuration file that cannot be read, or whose values do not hold together."""
+
+
+class DatasetError(UserError):
+    """A training folder that cannot be trained on."""
+
+
+class BaseModelError(UserError):
+    """A base model that cannot be loaded, or is of another family than what is put on it."""
+
+
+class LoraFileError(UserError):
+    """A LoRA file that is damaged, of an unknown form, or not a LoRA at all."""
+
+
+class DivergedError(UserError):
+    """Training stopped before a non-finite update reached the weights."""
