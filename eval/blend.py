@@ -15,7 +15,7 @@ from trainer.lora_file import LoraFile, LoraModule, part_of
 
 
 def blend(parts: Sequence[tuple[LoraFile, Weights]]) -> LoraFile:
-    """The exact sum. A single LoRA keeps its own tensors with alpha scaled, bit for bit; weight 0 leaves a module out."""
+    """The exact sum. One LoRA alone keeps its tensors bit for bit, alpha scaled; weight 0 leaves a module out."""
     by_name: dict[str, list[tuple[LoraModule, float]]] = {}
     for lora, weights in parts:
         for name, module in lora.modules.items():

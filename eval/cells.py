@@ -76,7 +76,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Everything but cell, prompt and seed that shapes a picture. `clip_skip` counts as A1111 does: 1 is the last layer."""
+    """Everything but cell, prompt and seed that shapes a picture. `clip_skip` 1 is the last layer, as A1111 counts."""
 
     base: str
     dtype: str

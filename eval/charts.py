@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT = 760.0, 320.0
+WIDTH, HEIGHT = 1080.0, 340.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 116.0, 14.0, 44.0
 CELL_WIDTH, CELL_HEIGHT = 78.0, 46.0
 # A filled cell never gets so dark that the figure on it cannot be read.
@@ -85,14 +85,8 @@ def heat_map(
     parts += [_text(left - 8, top + CELL_HEIGHT * (at + 0.5) + 4, name, "label end") for at, name in enumerate(rows)]
     low, high = scale
     for (row, column), cell in cells.items():
-        share = (cell.value - low) / (high - low) if high > low else 0.5
-        x, y = left + CELL_WIDTH * column, top + CELL_HEIGHT * row
-        opacity = FAINTEST + (STRONGEST - FAINTEST) * min(1.0, max(0.0, share))
-        parts.append(
-            f'<g class="field {escape(cell.mark)}"><title>{escape(cell.title)}</title>'
-            f'<rect x="{x + 1.5:.1f}" y="{y + 1.5:.1f}" width="{CELL_WIDTH - 3:.1f}" height="{CELL_HEIGHT - 3:.1f}" rx="5" '
-            f'fill-opacity="{opacity:.3f}"/>{_text(x + CELL_WIDTH / 2, y + CELL_HEIGHT / 2 + 4.5, f"{cell.value:.3f}", "")}</g>'
-        )
+        share = min(1.0, max(0.0, (cell.value - low) / (high - low))) if high > low else 0.5
+        parts.append(_field(left + CELL_WIDTH * column, top + CELL_HEIGHT * row, share, cell))
     width, height = left + CELL_WIDTH * len(columns) + 2, top + CELL_HEIGHT * len(rows) + 2
     return _svg(width, height, "heat", f"identity for {len(cells)} combinations of weights", parts)
 
@@ -114,6 +108,16 @@ def _svg(width: float, height: float, style: str, label: str, parts: Sequence[st
 
 def _text(x: float, y: float, text: str, style: str) -> str:
     return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
+
+
+def _field(x: float, y: float, share: float, cell: HeatCell) -> str:
+    opacity = FAINTEST + (STRONGEST - FAINTEST) * share
+    return (
+        f'<g class="field {escape(cell.mark)}"><title>{escape(cell.title)}</title>'
+        f'<rect x="{x + 1.5:.1f}" y="{y + 1.5:.1f}" width="{CELL_WIDTH - 3:.1f}" height="{CELL_HEIGHT - 3:.1f}" '
+        f'rx="5" fill-opacity="{opacity:.3f}"/>'
+        f"{_text(x + CELL_WIDTH / 2, y + CELL_HEIGHT / 2 + 4.5, f'{cell.value:.3f}', '')}</g>"
+    )
 
 
 def _tick(value: float, y: float) -> str:

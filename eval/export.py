@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
+from eval.cell_lora import lora_of
 from eval.cells import Cell
-from eval.grid import lora_of
 from eval.ranking import RankedCell
 from eval.snapshot import Grid
 from trainer.errors import MissingFileError, UserError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import warnings
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from insightface.utils import ensure_available
 from miniature.paths import folder_of
 from trainer.errors import UserError
 from trainer.files import sha256_of
+
+# insightface 2.1 aligns faces by a function that scikit-image has renamed, and is warned about it at every face.
+warnings.filterwarnings("ignore", category=FutureWarning, module="insightface")
 
 MODULES = ("detection", "recognition")
 DETECTOR_STRIDE = 32

@@ -1,28 +1,23 @@
-"""Runs a grid: renders what is missing, has it read by the models, and leaves a store that can be ranked."""
+"""Runs a grid: renders what is missing, has it read by the models, and leaves a store that can be ranked.
+
+A grid that is finished is recognised from the contents of its files alone, so nothing heavy is imported at the top.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from eval.blend import blend
-from eval.cells import Cell
-from eval.patching import PatchedModel, check_fits
-from eval.plan import Batch, Plan, PlannedPicture, make_plan
-from eval.png import failure_of, parameters_text, save_picture
+from eval.cells import digest
+from eval.plan import Plan, make_plan
 from eval.progress import Reporter
-from eval.readings import read_everything
-from eval.references import find_references
-from eval.render import encode_prompts, render
-from eval.snapshot import write_snapshot
+from eval.references import References, find_references
 from eval.spec import GridSpec
-from eval.store import PictureRow, Store, create_store
-from trainer.base_model import load_base
-from trainer.lora_file import LoraFile, cast_lora, read_lora
+from eval.store import Store, create_store
+from miniature.paths import folder_of
+from trainer.files import sha256_of
+
+FINISHED = "finished"
 
 
 @dataclass(frozen=True)
@@ -42,83 +37,51 @@ def run_grid(spec: GridSpec, reporter: Reporter) -> GridOutcome:
     plan = make_plan(spec)
     store = create_store(Path(spec.store.path))
     try:
-        known = store.known_pictures()
-        # A batch is made whole or not at all: its boundaries, and so its pictures' bits, belong to the plan.
-        missing = [batch for batch in plan.batches if any(one.id not in known for one in batch.pictures)]
-        if missing:
-            Renderer(spec, plan, store).run(missing, reporter)
-        models = read_everything(spec, plan, references, store, reporter)
-        write_snapshot(spec, plan, references, models, store)
-        ids = {one.id for batch in plan.batches for one in batch.pictures}
-        failures = [failure for identity, failure in store.known_pictures().items() if failure and identity in ids]
-        return GridOutcome(
-            store.folder, len(plan.cells), len(ids - known.keys()), len(ids & known.keys()), len(failures)
-        )
+        known = set(store.known_pictures())
+        request = {"request": _request_digest(spec, plan, references)}
+        if store.fact(FINISHED) != request:
+            _finish(spec, plan, references, store, reporter)
+            store.set_fact(FINISHED, request)
+        return _outcome(plan, store, known)
     finally:
         store.close()
 
 
-def lora_of(cell: Cell) -> LoraFile:
-    """The cell's LoRA as one file of the cell's type: what is scored, and what an export writes."""
-    parts = [(_read_cached(use.checkpoint.path), use.weights) for use in cell.uses]
-    return cast_lora(blend(parts), getattr(torch, cell.dtype))
+def _finish(spec: GridSpec, plan: Plan, references: References, store: Store, reporter: Reporter) -> None:
+    from eval.readings import read_everything
+    from eval.renderer import Renderer
+    from eval.snapshot import write_snapshot
+
+    known = store.known_pictures()
+    # A batch is made whole or not at all: its boundaries, and so its pictures' bits, belong to the plan.
+    missing = [batch for batch in plan.batches if any(one.id not in known for one in batch.pictures)]
+    if missing:
+        Renderer(spec, plan, store).run(missing, reporter)
+    models = read_everything(spec, plan, references, store, reporter)
+    write_snapshot(spec, plan, references, models, store)
 
 
-# A grid walks checkpoint by checkpoint, so few files are needed at a time.
-_read_cached = lru_cache(maxsize=3)(read_lora)
+def _request_digest(spec: GridSpec, plan: Plan, references: References) -> str:
+    """A hash over everything that a finished grid answers for."""
+    rows = [(cell.id, [(use.checkpoint.name, str(use.checkpoint.path)) for use in cell.uses]) for cell in plan.cells]
+    return digest(
+        asdict(plan.sampling),
+        rows,
+        [asdict(unit) for unit in plan.units],
+        [spec.prompts.trigger, spec.prompts.class_word],
+        [list(references.held_out), list(references.training)],
+        [_contents("faces", spec.score.faces), _contents("clip", spec.score.clip)],
+    )
 
 
-class Renderer:
-    """Renders batches in the plan's order, changing weights only between cells."""
-
-    def __init__(self, spec: GridSpec, plan: Plan, store: Store) -> None:
-        self.base = load_base(spec.model.base, getattr(torch, spec.model.dtype), spec.model.device)
-        self.base.unet.to(memory_format=torch.channels_last)
-        self.plan, self.store = plan, store
-        for checkpoint in {use.checkpoint.path: use.checkpoint for cell in plan.cells for use in cell.uses}.values():
-            check_fits(read_lora(checkpoint.path), checkpoint.path, self.base)
-        self._patched = PatchedModel(self.base)
-        self._cell_id: str | None = None
-        self._text_key: str | None = None
-        self._encoded: dict[str, Tensor] = {}
-
-    def run(self, batches: list[Batch], reporter: Reporter) -> None:
-        """Render `batches` and record each when its pictures are on the disk."""
-        advance = reporter.task("rendering", sum(len(batch.pictures) for batch in batches))
-        for batch in batches:
-            self._put_on(batch)
-            self._finish(batch)
-            advance(len(batch.pictures))
-        self._patched.take_off()
-
-    def _put_on(self, batch: Batch) -> None:
-        if batch.cell_id == self._cell_id:
-            return
-        self._patched.put_on(lora_of(batch.cell).modules if batch.cell else {})
-        self._cell_id = batch.cell_id
-        text_key = batch.cell.text_key if batch.cell else None
-        if text_key != self._text_key:
-            self._encoded, self._text_key = {}, text_key
-
-    def _finish(self, batch: Batch) -> None:
-        wanted = torch.cat([self._encode(picture.prompt) for picture in batch.pictures])
-        seeds = [picture.seed for picture in batch.pictures]
-        pictures = render(self.base, self.plan.sampling, wanted, self._encode(self.plan.sampling.negative), seeds)
-        rows = []
-        for planned, picture in zip(batch.pictures, pictures, strict=True):
-            path = self.store.picture_path(planned.id)
-            save_picture(picture, path, self._parameters(batch, planned))
-            rows.append(_row(batch.cell_id, planned, failure_of(picture)))
-        self.store.add_pictures(rows)
-
-    def _encode(self, prompt: str) -> Tensor:
-        if prompt not in self._encoded:
-            self._encoded[prompt] = encode_prompts(self.base, [prompt], self.plan.sampling.clip_skip)
-        return self._encoded[prompt]
-
-    def _parameters(self, batch: Batch, planned: PlannedPicture) -> str:
-        return parameters_text(self.plan.sampling, Path(self.base.name).stem, batch.cell, planned)
+def _contents(part: str, name: str) -> list[str]:
+    """A scoring model's name and, where it is a folder, the hashes of its files."""
+    folder = folder_of(part, name) or Path(name)
+    files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
+    return [name, *(f"{path.name}={sha256_of(path)}" for path in files)]
 
 
-def _row(cell_id: str, planned: PlannedPicture, failure: str | None) -> PictureRow:
-    return PictureRow(cell=cell_id, failure=failure, **asdict(planned))
+def _outcome(plan: Plan, store: Store, known: set[str]) -> GridOutcome:
+    ids = {one.id for batch in plan.batches for one in batch.pictures}
+    failures = [identity for identity, failure in store.known_pictures().items() if failure and identity in ids]
+    return GridOutcome(store.folder, len(plan.cells), len(ids - known), len(ids & known), len(failures))

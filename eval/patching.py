@@ -25,7 +25,7 @@ class PatchedModel:
 
     @torch.no_grad()
     def put_on(self, modules: Mapping[str, LoraModule]) -> None:
-        """Make every weight base + delta (float32 sum, cast to the weight's type); modules not named become pristine."""
+        """Make every weight base + delta (summed in float32, then cast); modules not named become pristine."""
         for name in self._pristine.keys() - modules.keys():
             self._weight(name).copy_(self._pristine[name])
         for name, module in modules.items():

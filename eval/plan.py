@@ -80,7 +80,7 @@ def make_plan(spec: GridSpec) -> Plan:
 
 
 def find_checkpoints(patterns: list[str]) -> list[Checkpoint]:
-    """The files that `patterns` name, by epoch and then by name. A path that exists is taken as it is, brackets and all."""
+    """The files that `patterns` name, by epoch, then name. A path that exists is taken as it is, brackets and all."""
     paths: dict[Path, None] = {}
     for pattern in patterns:
         found = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))

@@ -54,7 +54,7 @@ def _texts_of(path: Path) -> list[str]:
 
 
 def units_of(prompts: list[Prompt], seeds: list[int]) -> list[Unit]:
-    """Every prompt with every seed, subject prompts first; a bleed prompt is rendered with the first half of the seeds."""
+    """Every prompt with every seed, subject prompts first; a bleed prompt gets the first half of the seeds."""
     few = seeds[: max(1, len(seeds) // 2)]
     subject = [Unit(one.text, seed, "subject") for one in prompts if one.role == "subject" for seed in seeds]
     return subject + [Unit(one.text, seed, "bleed") for one in prompts if one.role == "bleed" for seed in few]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from eval.evidence import Evidence
 from eval.ranking import RankedCell, rank
+from eval.report import ReportData
 from eval.snapshot import Grid, load_evidence, load_grid
 from eval.store import open_store
 
@@ -25,3 +26,21 @@ def open_ranked(folder: Path) -> RankedGrid:
     grid = load_grid(open_store(folder))
     evidence = load_evidence(grid)
     return RankedGrid(grid, evidence, rank(evidence))
+
+
+def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
+    """What the report shows of a ranked grid."""
+    grid, snapshot = ranked.grid, ranked.grid.snapshot
+
+    def picture(cell_id: str | None, unit: int) -> Path:
+        return grid.picture_path(grid.cell(cell_id) if cell_id else None, snapshot.units[unit])
+
+    sampling = grid.sampling
+    facts = {
+        "Base model": f"{snapshot.base_name} ({sampling.base[:12]})",
+        "Sampler": f"Euler a, {sampling.steps} steps, CFG {sampling.cfg:g}, {sampling.width}x{sampling.height}",
+        "Trigger": f"{snapshot.trigger} (class: {snapshot.class_word})",
+        "Exported as": grid.cells[0].dtype,
+        **{f"Licence of {name}": licence for name, licence in snapshot.licences.items()},
+    }
+    return ReportData(title, ranked.evidence, ranked.rows, picture, facts)

@@ -38,7 +38,7 @@ class Limits:
     face_rate: float | None = 0.9
     prompt: float | None = 0.5
     bleed: float | None = 0.25
-    copy: float | None = 0.25
+    copy: float | None = 0.15
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,13 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
     twins = {at for at in order if evidence.cells[at].id == evidence.cells[best].id}
     return [
         _row(
-            evidence, scores, at, around[at], broken[at], bool(tied[at]), [*(changes if at in twins else ()), *cautions]
+            evidence,
+            scores,
+            at,
+            interval=around[at],
+            broken=broken[at],
+            tied=bool(tied[at]),
+            shared=[*(changes if at in twins else ()), *cautions],
         )
         for at in order
     ]
@@ -145,6 +151,7 @@ def _row(
     evidence: Evidence,
     scores: Scores,
     at: int,
+    *,
     interval: np.ndarray,
     broken: list[str],
     tied: bool,

@@ -1,4 +1,4 @@
-"""Has every picture, reference and prompt of a grid read by the face model and by CLIP, once, and keeps the readings."""
+"""Has each picture, reference and prompt of a grid read by the face model and by CLIP, once, and keeps the readings."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ def render(base: BaseModel, sampling: Sampling, wanted: Tensor, unwanted: Tensor
         without, with_prompt = predicted.float().chunk(2)
         return without + sampling.cfg * (with_prompt - without)
 
-    reduction = 2 ** (len(base.vae.config.block_out_channels) - 1)
-    shape = (base.unet.config.in_channels, sampling.height // reduction, sampling.width // reduction)
+    reduction = 2 ** (len(base.vae.config["block_out_channels"]) - 1)
+    shape = (base.unet.config["in_channels"], sampling.height // reduction, sampling.width // reduction)
     latents = sample_euler_ancestral(denoise, shape, seeds, sampling.steps, base.scheduler_config, base.device)
-    decoded = base.vae.decode(latents.to(base.vae.dtype) / base.vae.config.scaling_factor, return_dict=False)[0]
+    decoded = base.vae.decode(latents.to(base.vae.dtype) / base.vae.config["scaling_factor"], return_dict=False)[0]
     return (decoded.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()

@@ -1,4 +1,4 @@
-"""Samplers. One picture's noise comes from its own generator on the CPU, so that it does not depend on its neighbours."""
+"""Samplers. A picture's noise comes from its own generator on the CPU, so it does not depend on its neighbours."""
 
 from __future__ import annotations
 

@@ -199,7 +199,8 @@ def expected_nearest(cosines: np.ndarray, count: int) -> np.ndarray:
 def copying(evidence: Evidence) -> np.ndarray:
     """Nearest training face minus nearest held-out face (C,), mean over faces seen, both out of equally many.
 
-    Above 0 the pictures repeat the training set rather than show the person. NaN without training faces.
+    Above 0 the pictures repeat the training set rather than show the person. One copied picture weighs less the more
+    training pictures there are for each held-out one. NaN without training faces.
     """
     at = evidence.where(SUBJECT)
     count = min(len(evidence.training), len(evidence.references))
@@ -212,7 +213,7 @@ def copying(evidence: Evidence) -> np.ndarray:
 
 
 def spread(evidence: Evidence) -> np.ndarray:
-    """Mean CLIP distance (1 - cosine) (C,) between pictures of one prompt over its seeds. NaN with one seed a prompt."""
+    """Mean CLIP distance 1 - cosine (C,) between pictures of one prompt over its seeds. NaN with one seed a prompt."""
     at = evidence.where(SUBJECT)
     pictures = np.where(evidence.failed[:, at, None], np.nan, evidence.pictures[:, at])
     names = [evidence.units[unit].prompt for unit in at]
@@ -225,9 +226,9 @@ def _of(names: Sequence[str], name: str) -> list[int]:
 
 def _distances(pictures: np.ndarray) -> np.ndarray:
     """Mean pairwise 1 - cosine (C,) among the finite vectors of (C, N, E); NaN below two."""
-    finite = np.isfinite(pictures).all(-1)
-    count = finite.sum(1).astype(np.float64)
-    total = np.where(finite[..., None], pictures, 0.0).astype(np.float64).sum(1)
+    finite = np.isfinite(pictures).all(-1, keepdims=True)
+    count = finite.sum((1, 2)).astype(np.float64)
+    total = np.where(finite, pictures, 0.0).astype(np.float64).sum(1)
     pairs = np.where(count > 1, count * (count - 1), np.nan)
     return 1 - ((total**2).sum(-1) - count) / pairs
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.evidence import CellFacts, Evidence, Unit
 from eval.plan import Plan
-from eval.readings import Models
 from eval.references import References
 from eval.spec import GridSpec
 from eval.store import Reading, Store, StoreError
 from eval.weights import Weights
 from trainer.toml_config import Section
+
+if TYPE_CHECKING:  # the models take seconds to import, and reading a snapshot back needs none
+    from eval.readings import Models
 
 KEY = "grid"
 

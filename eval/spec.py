@@ -33,7 +33,7 @@ class LoraSection(Section):
     checkpoints: list[str] = Field(min_length=1)
     unet: list[float] = Field(default=[1.0], min_length=1)
     te: list[float] = Field(default=[1.0], min_length=1)
-    also: list[AlsoEntry | list[AlsoEntry]] = [AlsoEntry()]
+    also: list[AlsoEntry | list[AlsoEntry]] = Field(default_factory=lambda: [AlsoEntry()])
     export_dtype: DTYPES = "float16"
 
     @field_validator("also")
@@ -58,7 +58,7 @@ class PromptsSection(Section):
     """A prompt with the trigger in it shows the subject; one without it tests for bleed."""
 
     file: str | None = None
-    texts: list[str] = []
+    texts: list[str] = Field(default_factory=list)
     negative: str = ""
     seeds: int | list[int] = 4
     trigger: str = Field(min_length=1)

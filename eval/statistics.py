@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
+from scipy.special import stdtrit
 
 RESAMPLES = 2000
 SEED = 20240917
@@ -19,15 +19,15 @@ SAME = 1e-6
 
 @dataclass(frozen=True)
 class Resampling:
-    """Bootstrap weights (B, U), each row a mean over U units; `tail` is the quantile at which an interval is cut."""
+    """Bootstrap weights (B, U), each row a mean over U units; `reach` is how many of its SDs an interval spans."""
 
     weights: np.ndarray
-    tail: float
+    reach: float
 
 
 @dataclass(frozen=True)
 class Claim:
-    """How many (prompt, seed) pairs it takes to see `difference` between two cells, given the SD of their difference."""
+    """How many (prompt, seed) pairs it takes to see `difference` between two cells whose difference has that SD."""
 
     difference: float
     sd: float
@@ -66,8 +66,9 @@ def resampling(prompts: Sequence[str], resamples: int = RESAMPLES, seed: int = S
     """Resample seeds within prompts (the prompts are the user's own and stay; the seeds could have been others).
 
     n - 1 of a stratum's n units are drawn and weighted by n / (n - 1), so that the variance is not n / (n - 1) times
-    too small (Rao & Wu 1988, JASA 83:231): with two seeds a prompt the plain bootstrap would halve it. The tail is
-    that of Student's t at U - strata degrees (expanded percentile interval, Hesterberg 2015, Am. Stat. 69:371).
+    too small (Rao & Wu 1988, JASA 83:231): with two seeds a prompt the plain bootstrap would halve it. An interval
+    reaches Student's t at U - strata degrees times the bootstrap's SD (Hesterberg 2015, Am. Stat. 69:371, "t interval
+    with bootstrap standard error"): percentiles of so few units hold the truth in 77 to 94 % of cases, this in 95 %.
     """
     rng = np.random.default_rng(seed)
     units, groups = len(prompts), strata(prompts)
@@ -77,16 +78,14 @@ def resampling(prompts: Sequence[str], resamples: int = RESAMPLES, seed: int = S
         if n > 1:
             weights[:, group] = rng.multinomial(n - 1, np.full(n, 1 / n), size=resamples) * (n / (n - 1) / units)
     freedom = units - len(groups)
-    tail = float(ndtr(-stdtrit(freedom, 0.975))) if freedom > 0 else math.nan
-    return Resampling(weights, tail)
+    return Resampling(weights, float(stdtrit(freedom, 0.975)) if freedom > 0 else math.nan)
 
 
 def intervals(values: np.ndarray, resampled: Resampling) -> np.ndarray:
     """95 % intervals (C, 2) of the means of `values` (C, U). NaN when there is one unit, which tells nothing."""
-    if math.isnan(resampled.tail):
-        return np.full((len(values), 2), np.nan)
-    means = np.ascontiguousarray((resampled.weights @ values.T).T)
-    return np.quantile(means, [resampled.tail, 1 - resampled.tail], axis=1).T
+    half = resampled.reach * (values @ resampled.weights.T).std(1)
+    mean = values.mean(1)
+    return np.stack([mean - half, mean + half], axis=1)
 
 
 def differences_to(best: int, values: np.ndarray, resampled: Resampling) -> np.ndarray:

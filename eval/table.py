@@ -20,7 +20,7 @@ PIPE_WIDTH = 200
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, what it means in a sentence, and how a row is shown in it. A narrow terminal drops low `worth` first."""
+    """A heading, what it means in a sentence, how a row is shown in it; a narrow terminal drops low `worth` first."""
 
     heading: str
     meaning: str
@@ -30,7 +30,14 @@ class Column:
 
 
 def _figure(value: float | None, form: str) -> str:
-    return NOT_MEASURED if value is None else format(value, form)
+    if value is None:
+        return NOT_MEASURED
+    # "-0.000" would say that something was lost.
+    return format(round(value, 3) + 0.0, form)
+
+
+def _percent(share: float | None) -> str:
+    return NOT_MEASURED if share is None else f"{100 * share:.0f} %"
 
 
 def _interval(row: RankedCell) -> str:
@@ -62,7 +69,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "of ceiling",
         "0 % is the base model without the LoRA, 100 % the subject's real pictures among themselves",
-        lambda row: _figure(row.identity_normalised, ".0%"),
+        lambda row: _percent(row.identity_normalised),
         worth=3,
     ),
     Column(
@@ -70,7 +77,7 @@ COLUMNS: tuple[Column, ...] = (
         "obedience: change of the CLIP cosine of picture and prompt against the base model; below 0 is lost",
         lambda row: _figure(row.prompt, "+.3f"),
     ),
-    Column("faces", "share of the subject's pictures with a face", lambda row: f"{row.face_rate:.0%}"),
+    Column("faces", "share of the subject's pictures with a face", lambda row: _percent(row.face_rate)),
     Column(
         "bleed",
         "how much more other people look like the subject with the LoRA than without",

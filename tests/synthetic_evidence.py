@@ -11,7 +11,7 @@ from eval.evidence import CellFacts, Evidence, Unit
 from eval.weights import Weights
 
 FACE_SIZE = 24
-CLIP_SIZE = 16
+CLIP_SIZE = 48
 FLOOR = 0.1
 
 
@@ -30,6 +30,7 @@ def faces_at(cosines: np.ndarray, towards: np.ndarray, rng: np.random.Generator)
 
 def make_evidence(
     identities: Sequence[float],
+    *,
     prompts: int = 4,
     seeds: int = 4,
     noise: float = 0.08,
@@ -91,7 +92,7 @@ def reordered(evidence: Evidence, order: Sequence[int]) -> Evidence:
 
 
 def _near(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    moved = vectors + rng.normal(scale=0.1, size=vectors.shape)
+    moved = vectors + rng.normal(scale=0.06, size=vectors.shape)
     return moved / np.linalg.norm(moved, axis=-1, keepdims=True)
 
 

@@ -1,4 +1,4 @@
-"""The base model: a name, folder or hub id -> a loaded Stable Diffusion, its content hash, its modules by kohya name."""
+"""The base model: name, folder or hub id -> a loaded Stable Diffusion, its content hash, its modules by kohya name."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -13,8 +13,8 @@ PARTIAL = ".partial"
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; it becomes `path` when the block ends well, and vanishes when it does not.
+def whole_file(path: Path) -> Generator[Path]:
+    """Yield a path beside `path` to write to; it becomes `path` when the block ends well, else it vanishes.
 
     The suffix is kept, because many libraries choose the format by it. Permissions follow the umask.
     """

@@ -1,7 +1,7 @@
 """A LoRA file: low-rank factors by module, in kohya's form. The trainer owns the format; eval and studio read it.
 
-Keys: `{lora_unet|lora_te|lora_te1|lora_te2}_<module path, dots as _>` + `.lora_down.weight`, `.lora_up.weight`, `.alpha`
-(kohya-ss/sd-scripts). A missing alpha means scale 1. Nothing in a file is ignored: an unknown key is an error.
+Keys: `{lora_unet|lora_te|lora_te1|lora_te2}_<module path, dots as _>` + `.lora_down.weight`, `.lora_up.weight` or
+`.alpha` (kohya-ss/sd-scripts). A missing alpha means scale 1. Nothing in a file is ignored: an unknown key is an error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNET, TEXT_ENCODERS = "lora_unet", ("lora_te", "lora_te1", "lora_te2")
 
 @dataclass(frozen=True)
 class LoraModule:
-    """One module's factors: `down` (r, in[, k, k]), `up` (out, r[, 1, 1]); the weight moves by alpha / r * up @ down."""
+    """One module's factors: `down` (r, in[, k, k]), `up` (out, r[, 1, 1]); the weight moves by alpha / r up @ down."""
 
     down: Tensor
     up: Tensor
@@ -128,5 +128,7 @@ def _module(name: str, tensors: Mapping[str, Tensor], path: Path) -> LoraModule:
     module = LoraModule(down, up, float(down.shape[0] if alpha is None else alpha.item()))
     if module.alpha == 0:
         # Trainers read alpha 0 as the rank, A1111 as nothing at all: no reading would be right everywhere.
-        raise LoraFileError(f"{path}: `{name}.alpha` is 0, which tools read differently; set it to the rank, {module.rank}")
+        raise LoraFileError(
+            f"{path}: `{name}.alpha` is 0, which tools read differently; set it to the rank, {module.rank}"
+        )
     return module

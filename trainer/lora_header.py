@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def opened_safetensors(path: Path, framework: str = "pt") -> Iterator[safe_open]:
+def opened_safetensors(path: Path, framework: str = "pt") -> Generator[safe_open]:
     """Open a .safetensors file lazily; a damaged file or a pickle is a LoraFileError."""
     if not path.is_file():
         raise MissingFileError(f"{path}: no such LoRA file")

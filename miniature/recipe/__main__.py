@@ -1,8 +1,8 @@
 """Rebuilds the miniature world, or checks its figures.
 
-    python -m miniature.recipe build      draws the pictures, trains every model, writes miniature/weights; resumes
-    python -m miniature.recipe subject    draws the shipped subject: Train/, Reg/, references/
-    python -m miniature.recipe check      measures the shipped weights on pictures and identities never trained on
+python -m miniature.recipe build      draws the pictures, trains every model, writes miniature/weights; resumes
+python -m miniature.recipe subject    draws the shipped subject: Train/, Reg/, references/
+python -m miniature.recipe check      measures the shipped weights on pictures and identities never trained on
 """
 
 from __future__ import annotations

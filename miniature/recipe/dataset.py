@@ -28,7 +28,7 @@ PEOPLE, SCENES, NAMED_PICTURES, OTHERS = 12, 4, 2, 4
 
 @dataclass(frozen=True)
 class Drawn:
-    """`pixels` (N, 64, 64, 3) uint8; `boxes` (N, 4) and `landmarks` (N, 5, 2) NaN where nobody is; `people` the records.
+    """`pixels` (N, 64, 64, 3) uint8; `boxes` (N, 4) and `landmarks` (N, 5, 2), NaN where nobody is.
 
     `captions[i]` is [the whole truth, a loose form, another loose form]; `people[i]` is None where nobody is.
     """

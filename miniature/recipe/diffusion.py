@@ -89,9 +89,7 @@ def train_diffusion(
 ) -> tuple[UNet2DConditionModel, CLIPTextModel, Outcome]:
     """Train UNet and text encoder together on scaled latents (N, 4, 16, 16), each with several captions."""
     torch.manual_seed(COURSE.seed)
-    model = nn.ModuleDict(
-        {"unet": build_unet().to(memory_format=torch.channels_last), "text": build_text_encoder()}
-    )
+    model = nn.ModuleDict({"unet": build_unet().to(memory_format=torch.channels_last), "text": build_text_encoder()})
     tokens = torch.stack([tokens_of(tokenizer, [one[form] for one in captions]) for form in range(len(captions[0]))])
     nothing = tokens_of(tokenizer, [""])[0]
     kept = torch.cumprod(1 - _betas(), 0)

@@ -27,7 +27,7 @@ LANDMARKS = np.array([[114.0, 112.0], [166.0, 112.0], [140.0, 138.0], [121.0, 15
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture (64, 64, 3) uint8 with its face box (4,) as x0 y0 x1 y1 and landmarks (5, 2), in pixels; None: no face."""
+    """A picture (64, 64, 3) uint8, its face box (4,) as x0 y0 x1 y1 and landmarks (5, 2) in pixels; None: no face."""
 
     pixels: np.ndarray
     box: np.ndarray | None

@@ -1,9 +1,12 @@
-"""The face pack's detector: a tiny fully convolutional net with SCRFD's outputs (strides 8, 16, 32; two anchors each)."""
+"""The face pack's detector: a tiny convolutional net with SCRFD's outputs (strides 8, 16, 32; two anchors each)."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,13 +17,15 @@ from miniature.recipe.dataset import Drawn
 from miniature.recipe.face_pictures import blank, blurred, faceless, noisy, recoloured, scrambled, static, uniform
 from miniature.recipe.training import Course, Outcome, as_input, run_course
 
-COURSE = Course("face_detector", steps=1200, rate=3e-3, warm_up=0.1, weight_decay=1e-3, decay=0.995)
+COURSE = Course("face_detector", steps=1100, rate=3e-3, warm_up=0.1, weight_decay=1e-3, decay=0.995)
 BATCH = 48
 STRIDES = (8, 16, 32)
 ANCHORS = 2
 # The faces (longer side, pixels) that each stride answers for; where two overlap, both do.
 REACH = {8: (0.0, 34.0), 16: (26.0, 72.0), 32: (56.0, 1e9)}
-SIZES = (64, 64, 64, 64, 96, 128)
+# Batches of one size with faces of every size: batches of several sizes would leave batch norms wrong for all of them.
+CANVAS = 96
+LOG_SCALES = (math.log(0.6), math.log(2.4))  # of 64 px pictures: faces of 17 to 79 px
 PER_ANCHOR = (1, 4, 10)
 FOCAL_GAMMA = 2.0  # Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 4
 MEAN, DEVIATION = 127.5, 128.0  # what the manifest declares; SCRFD's own
@@ -28,7 +33,7 @@ MEAN, DEVIATION = 127.5, 128.0  # what the manifest declares; SCRFD's own
 
 @dataclass(frozen=True)
 class Batch:
-    """`pictures` (N, 3, S, S); `boxes` (N, 4), `landmarks` (N, 5, 2) in pixels; `there` (N,) says where a face is."""
+    """`pictures` (N, 3, CANVAS, CANVAS); `boxes` (N, 4), `landmarks` (N, 5, 2) in pixels; `there` (N,): is anybody?"""
 
     pictures: Tensor
     boxes: Tensor
@@ -52,13 +57,14 @@ class Detector(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(_layer(3, 16, 2), _layer(16, 24, 2), _layer(24, 24))
         widths = (24, 40, 56, 64)
-        pairs = zip(widths, widths[1:], strict=False)
+        pairs = pairwise(widths)
         self.stages = nn.ModuleList(nn.Sequential(_layer(a, b, 2), _layer(b, b)) for a, b in pairs)
         self.sides = nn.ModuleList(nn.Conv2d(width, 40, 1) for width in widths[1:])
         self.merges = nn.ModuleList(_layer(40, 40) for _ in STRIDES)
         self.heads = nn.ModuleList(nn.Conv2d(40, ANCHORS * sum(PER_ANCHOR), 3, padding=1) for _ in STRIDES)
         for head in self.heads:
-            nn.init.constant_(head.bias[:ANCHORS], -3.0)
+            # Begin by seeing faces nowhere, or the many places without one drown the first steps.
+            nn.init.constant_(cast("Tensor", head.bias)[:ANCHORS], -3.0)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         states = self.stem(pictures)
@@ -114,35 +120,40 @@ def _level_loss(answers: tuple[Tensor, Tensor, Tensor], batch: Batch, stride: in
     sides = torch.cat([anchors - batch.boxes[:, None, :2], batch.boxes[:, None, 2:] - anchors], -1) / stride
     points = ((batch.landmarks[:, None] - anchors[None, :, None]) / stride).flatten(2)
     loss = loss + functional.smooth_l1_loss(boxes[right], sides[right], reduction="sum", beta=0.1) / (4 * found)
-    return loss + 2 * functional.smooth_l1_loss(landmarks[right], points[right], reduction="sum", beta=0.1) / (10 * found)
+    return loss + 2 * functional.smooth_l1_loss(landmarks[right], points[right], reduction="sum", beta=0.1) / (
+        10 * found
+    )
 
 
 def detector_loss(answers: tuple[Tensor, ...], batch: Batch) -> Tensor:
-    parts = [_level_loss((answers[at], answers[at + 3], answers[at + 6]), batch, stride) for at, stride in enumerate(STRIDES)]
+    parts = [
+        _level_loss((answers[at], answers[at + 3], answers[at + 6]), batch, stride) for at, stride in enumerate(STRIDES)
+    ]
     return torch.stack(parts).sum()
 
 
-def _placed(pictures: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Pictures redrawn at a scale and place of their own on a canvas of `size`; with pixels = old * scale + shift."""
-    count = len(pictures)
-    zoom = uniform(count, 0.6, 1.3, generator).view(count, 1)
-    # One in four stays as it was drawn, on its own pixels: so will most pictures be, and so must noise be seen.
-    zoom[torch.rand(count, generator=generator) < 0.25] = 1.0
-    room = torch.rand(count, 2, generator=generator) - 0.5
-    # Shrunk pictures lie anywhere on the canvas; grown ones move little, or the face would leave it.
-    drift = room * torch.where(zoom < 1, 1 - zoom, 0.25 * (zoom - 1))
+def _placed(pictures: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures redrawn on canvases of CANVAS, at a scale and place of their own: new pixels are old * scale + shift."""
+    count, before = len(pictures), pictures.shape[-1]
+    scale = torch.exp(uniform(count, *LOG_SCALES, generator)).view(count, 1)
+    # One in four keeps the pixels it was drawn with: so will most pictures come, and so must noise be seen.
+    as_drawn = torch.rand(count, 1, generator=generator) < 0.25
+    scale[as_drawn] = 1.0
+    room = CANVAS - before * scale
+    share = torch.rand(count, 2, generator=generator)
+    # A small picture lies anywhere on the canvas; of a large one the middle is shown, or its face would be cut.
+    shift = torch.where(room > 0, room * share, room * (0.5 + 0.25 * (share - 0.5)))
+    shift = torch.where(as_drawn, shift.round(), shift)
     theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0] = theta[:, 1, 1] = 1 / zoom[:, 0]
-    theta[:, :, 2] = -2 * drift / zoom
-    grid = functional.affine_grid(theta, [count, 3, size, size], align_corners=False)
-    edge = "border" if torch.rand(1, generator=generator) < 0.7 else "zeros"
-    placed = functional.grid_sample(pictures, grid, padding_mode=edge, align_corners=False)
-    scale = size / pictures.shape[-1] * zoom
-    return placed, scale, size / 2 * (1 - zoom) + size * drift
+    theta[:, 0, 0] = theta[:, 1, 1] = CANVAS / (before * scale[:, 0])
+    theta[:, :, 2] = (CANVAS - 2 * shift) / (before * scale) - 1
+    grid = functional.affine_grid(theta, [count, 3, CANVAS, CANVAS], align_corners=False)
+    edge = "border" if torch.rand(1, generator=generator) < 0.5 else "zeros"
+    return functional.grid_sample(pictures, grid, padding_mode=edge, align_corners=False), scale, shift
 
 
 def _nobody(count: int, pictures: Tensor, boxes: Tensor, generator: torch.Generator) -> Tensor:
-    """As many pictures without a face as asked, of portraits (N >= count, 64 px) scrambled or painted over, and of nothing."""
+    """`count` pictures without a face: portraits (count, 3, S, S) scrambled or painted over, blank colours, noise."""
     size, part = pictures.shape[-1], count // 4
     kinds = [
         scrambled(pictures[:part], 8, generator),
@@ -168,12 +179,13 @@ def make_batch(drawn: Drawn, people: Tensor, others: Tensor, generator: torch.Ge
             _nobody(nobody, shown[portraits:], spare, generator),
         ]
     )
-    size = SIZES[int(torch.randint(len(SIZES), (1,), generator=generator))]
-    pictures, scale, shift = _placed(blurred(pictures, generator), size, generator)
+    pictures, scale, shift = _placed(blurred(pictures, generator), generator)
     pictures = noisy(recoloured(pictures, 0.35, generator), 0.12, generator)
     boxes, landmarks = torch.zeros(BATCH, 4), torch.zeros(BATCH, 5, 2)
     boxes[:, 2:] = 1.0
-    boxes[:portraits] = torch.from_numpy(drawn.boxes[which]).float() * scale[:portraits] + shift[:portraits].repeat(1, 2)
+    boxes[:portraits] = torch.from_numpy(drawn.boxes[which]).float() * scale[:portraits] + shift[:portraits].repeat(
+        1, 2
+    )
     points = torch.from_numpy(drawn.landmarks[which]).float()
     landmarks[:portraits] = points * scale[:portraits, :, None] + shift[:portraits, None]
     return Batch(pictures * MEAN / DEVIATION, boxes, landmarks, torch.arange(BATCH) < portraits)

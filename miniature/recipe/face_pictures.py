@@ -55,7 +55,7 @@ def faceless(pictures: Tensor, boxes: Tensor, generator: torch.Generator) -> Ten
     across = (places >= boxes[:, 0, None]) & (places <= boxes[:, 2, None])
     down = (places >= boxes[:, 1, None]) & (places <= boxes[:, 3, None])
     inside = (down[:, :, None] & across[:, None, :])[:, None]
-    nose = ((boxes[:, :2] * 0.45 + boxes[:, 2:] * 0.55)).long().clamp(0, size - 1)
+    nose = (boxes[:, :2] * 0.45 + boxes[:, 2:] * 0.55).long().clamp(0, size - 1)
     skin = pictures[torch.arange(len(pictures)), :, nose[:, 1], nose[:, 0]][:, :, None, None]
     paint = torch.rand(len(pictures), 3, 1, 1, generator=generator) * 2 - 1
     paint = torch.where(uniform(len(pictures), 0, 1, generator) < 0.5, paint, skin)

@@ -1,8 +1,9 @@
-"""The face pack's recogniser: a 112x112 aligned crop to an embedding whose cosine says how much of an identity agrees."""
+"""The face pack's recogniser: a 112x112 aligned crop to an embedding; cosines say how much of an identity agrees."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -57,8 +58,11 @@ class Recogniser(nn.Module):
 
 def labels_of(people: list[dict[str, object] | None]) -> Tensor:
     """(N, 5) places in ATTRIBUTES' lists; -1 where nobody is."""
-    places = [[-1 if who is None else known.index(who[name]) for name, known in ATTRIBUTES.items()] for who in people]
-    return torch.tensor(places)
+    tables = {name: {word: place for place, word in enumerate(words)} for name, words in ATTRIBUTES.items()}
+    nobody = [-1] * len(tables)
+    return torch.tensor(
+        [[table[cast("str", who[name])] for name, table in tables.items()] if who else nobody for who in people]
+    )
 
 
 def shared(labels: Tensor) -> Tensor:
@@ -67,7 +71,7 @@ def shared(labels: Tensor) -> Tensor:
 
 
 def make_crops(pictures: Tensor, landmarks: np.ndarray, generator: torch.Generator) -> Tensor:
-    """Aligned crops (N, 3, 112, 112) of (N, 3, 64, 64) in -1..1, spoilt and a little misaligned, by insightface's own crop."""
+    """Crops (N, 3, 112, 112) of pictures (N, 3, 64, 64), spoilt and a little misaligned, by insightface's own crop."""
     spoilt = noisy(recoloured(blurred(pictures, generator), 0.08, generator), 0.1, generator)
     pixels = ((spoilt + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     points = landmarks + torch.randn(landmarks.shape, generator=generator).numpy() * JITTER

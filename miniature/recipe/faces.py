@@ -30,7 +30,7 @@ def _task(path: Path, **declared: object) -> dict[str, object]:
 
 
 def write_manifest(folder: Path) -> None:
-    """Version 2, by which FaceAnalysis routes by task and preprocesses as declared, instead of guessing from the graph."""
+    """Version 2: FaceAnalysis then routes by task and preprocesses as declared, instead of guessing from the graph."""
     detector, recogniser = face_detector, face_recogniser
     manifest = {
         "manifest_version": 2,
@@ -39,9 +39,7 @@ def write_manifest(folder: Path) -> None:
         # Required, and only ever this name: the place of a licence signed by InsightFace. These weights have none.
         "license": "MODEL.LICENSE",
         "tasks": {
-            "detection": _task(
-                folder / DETECTOR, preprocessing={"mean": detector.MEAN, "std": detector.DEVIATION}
-            ),
+            "detection": _task(folder / DETECTOR, preprocessing={"mean": detector.MEAN, "std": detector.DEVIATION}),
             "recognition": _task(
                 folder / RECOGNISER,
                 preprocessing={"mean": 127.5, "std": 127.5},
@@ -79,7 +77,7 @@ def held_out_portraits(rng: random.Random) -> tuple[np.ndarray, list[Identity]]:
 
 
 def pictures_of_nobody(portraits: np.ndarray, rng: random.Random) -> np.ndarray:
-    """(500, 64, 64, 3) RGB: blank, noise, portraits scrambled in blocks of 8 and of 16, and robots, landscapes, icons."""
+    """(500, 64, 64, 3) RGB: blank, noise, portraits scrambled in blocks of 8 and of 16, and drawings of no person."""
     generator = torch.Generator().manual_seed(rng.randrange(2**31))
     shown = as_input(torch.from_numpy(portraits))
     made = torch.cat(
@@ -120,10 +118,10 @@ def measure_faces(folder: Path) -> dict[str, float]:
     faces = load_faces(folder)
     embedded = embeddings_in(faces, portraits)
     nobody = embeddings_in(faces, pictures_of_nobody(portraits, rng))
-    seen = [at for at, embedding in enumerate(embedded) if embedding is not None]
-    known = np.stack([embedded[at] for at in seen])
+    seen = [(embedding, who) for embedding, who in zip(embedded, people, strict=True) if embedding is not None]
+    known = np.stack([embedding for embedding, _ in seen])
     pairs = np.triu_indices(len(seen), 1)
-    cosines, agreed = (known @ known.T)[pairs], shared_attributes([people[at] for at in seen])[pairs]
+    cosines, agreed = (known @ known.T)[pairs], shared_attributes([who for _, who in seen])[pairs]
     same, different = cosines[agreed == 1], cosines[agreed < 1]
     return {
         "found_in_portraits": len(seen) / len(portraits),

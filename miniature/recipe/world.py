@@ -123,7 +123,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Scene:
-    """What varies from picture to picture. `turn` is in degrees, `scale` relative, shifts in units of the 280-wide canvas."""
+    """What varies from picture to picture: `turn` in degrees, `scale` relative, `shift` in the canvas's units."""
 
     mouth: str
     eyes: str

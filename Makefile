@@ -1,0 +1,42 @@
+# Everything a user types. `make demo` and `make test` make .venv themselves; `make .venv` is a target of its own.
+PYTHON ?= python3
+BIN := .venv/bin
+SUBJECT := miniature/subject
+DEMO := runs/demo
+# Two busy cores lose several times over when OpenMP's threads spin instead of sleeping.
+export OMP_WAIT_POLICY := passive
+export PYTHONUNBUFFERED := 1
+
+.PHONY: demo test studio bench lint clean
+
+.venv: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	touch .venv
+
+demo: .venv
+	$(BIN)/python -m trainer run $(SUBJECT)/train.toml
+	$(BIN)/python -m eval grid $(SUBJECT)/grid.toml
+	$(BIN)/python -m eval rank $(DEMO)/eval
+	$(BIN)/python -m eval report $(DEMO)/eval -o $(DEMO)/report.html
+	$(BIN)/python -m eval export $(DEMO)/eval --cell best -o $(DEMO)/best.safetensors
+	@echo 'The report: $(DEMO)/report.html. The LoRA to use: $(DEMO)/best.safetensors. To look around: make studio'
+
+test: .venv
+	$(BIN)/python -m pytest tests
+
+studio: .venv
+	$(BIN)/streamlit run studio
+
+bench: .venv
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lint: .venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,72 @@
+"""Altair charts from the frames. No Streamlit here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import altair as alt
+import pandas as pd
+
+FIELD = 62
+CURVE_HEIGHT = 320
+COLOURS = ["#2456c7", "#d9822b", "#1d7a4c", "#8a48c8", "#a33a1f"]
+SOFT = "#8a8f98"
+
+
+def epoch_curve(
+    curve: pd.DataFrame, order: list[str], settings: list[str], levels: Mapping[str, float]
+) -> alt.LayerChart:
+    """Identity of the checkpoints with 95 % bars, a line for each of `settings`; dashed `levels` are named at the left."""
+    across = alt.X("checkpoint:N", sort=order, title=None, axis=alt.Axis(labelAngle=-30 if len(order) > 6 else 0))
+    # Bars of two settings would hide each other where they share a checkpoint.
+    aside = alt.XOffset("settings:N", sort=settings, scale=alt.Scale(paddingOuter=1))
+    colour = alt.Color(
+        "settings:N",
+        sort=settings,
+        scale=alt.Scale(domain=settings, range=COLOURS[: len(settings)]),
+        legend=alt.Legend(orient="top", title=None, labelLimit=500, symbolType="stroke"),
+    )
+    tooltip = ["checkpoint", "settings", *(alt.Tooltip(name, format=".3f") for name in ("identity", "low", "high"))]
+    up = alt.Y("identity:Q", title="identity", scale=alt.Scale(zero=False, padding=12))
+    base = alt.Chart(curve).encode(x=across, xOffset=aside, color=colour, tooltip=tooltip)
+    bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title="identity"), y2="high:Q")
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(y=up)
+    lines = base.mark_line(strokeWidth=2, opacity=0.55).encode(y=up)
+    return alt.layer(*_levels(levels), lines, bars, dots).properties(height=CURVE_HEIGHT)
+
+
+def weights_map(heat: pd.DataFrame) -> alt.HConcatChart:
+    """Identity over UNet (across) and text encoder (down) weights, one map for each `also`, on one colour scale."""
+    scale = alt.Scale(domain=[heat["identity"].min(), heat["identity"].max()], range=["#e4ebfa", "#2456c7"])
+    maps = [_one_map(own, str(also), scale) for also, own in heat.groupby("also", sort=False)]
+    return alt.hconcat(*maps, spacing=36)
+
+
+def _one_map(own: pd.DataFrame, also: str, scale: alt.Scale) -> alt.LayerChart:
+    middle = sum(map(float, scale.to_dict()["domain"])) / 2
+    encoded = alt.Chart(own).encode(
+        x=alt.X("unet:O", title="UNet weight", axis=alt.Axis(labelAngle=0, orient="top")),
+        y=alt.Y("te:O", title="TEnc weight", sort="descending"),
+        tooltip=["unet", "te", alt.Tooltip("identity", format=".3f"), "interval", "standing"],
+    )
+    fields = encoded.mark_rect(cornerRadius=5).encode(color=alt.Color("identity:Q", scale=scale, legend=None))
+    figures = encoded.mark_text(fontSize=13).encode(
+        text=alt.Text("identity:Q", format=".3f"),
+        color=alt.when(alt.datum.identity > middle).then(alt.value("white")).otherwise(alt.value("#1d1f23")),
+        opacity=alt.when(alt.datum.broken).then(alt.value(0.45)).otherwise(alt.value(1.0)),
+    )
+    outline = (
+        encoded.transform_filter(alt.datum.best)
+        .mark_rect(filled=False, cornerRadius=5, stroke=COLOURS[1], strokeWidth=4)
+        .encode()
+    )
+    title = "this LoRA alone" if also == "none" else f"with {also}"
+    size = {"width": FIELD * own["unet"].nunique(), "height": FIELD * own["te"].nunique()}
+    return alt.layer(fields, figures, outline).properties(title=title, **size)
+
+
+def _levels(levels: Mapping[str, float]) -> list[alt.Chart]:
+    frame = pd.DataFrame({"name": list(levels), "level": list(levels.values())})
+    base = alt.Chart(frame).encode(y="level:Q")
+    text = base.mark_text(align="left", dx=4, dy=-7, color=SOFT, x=0).encode(text="name:N")
+    return [base.mark_rule(strokeDash=[5, 4], color=SOFT), text]

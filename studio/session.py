@@ -1,0 +1,71 @@
+"""What the pages share in a browser session: the opened store, and the chosen row of its ranking."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+from eval.ranking import RankedCell
+from eval.verdict import name_of
+from studio.catalogue import OpenedStore, find_stores, open_catalogued, short_names, stamp
+
+STORE = "store"
+CHOSEN = "chosen"
+
+
+def choose_store() -> Path | None:
+    """The sidebar's chooser of stores; None where there is none. A folder may also be typed."""
+    here = Path.cwd().resolve()
+    found = find_stores(sys.argv[1:], os.environ, here)
+    names = short_names(found, here)
+    name = st.sidebar.selectbox(
+        "Store",
+        list(names.values()),
+        accept_new_options=True,
+        placeholder="a folder that a grid wrote",
+        help="A folder that `python -m eval grid` wrote. Type a path to open another one.",
+    )
+    if not name:
+        return None
+    return next((folder for folder, known in names.items() if known == name), here / Path(name).expanduser())
+
+
+def open_store_once(folder: Path) -> OpenedStore:
+    """Open `folder` for the pages, again only when it has changed. Raises UserErrors as opening does."""
+    opened = _open(folder, stamp(folder))
+    if st.session_state.get(STORE) != folder:
+        st.session_state[STORE], st.session_state[CHOSEN] = folder, 0
+    # Written anew in every run: Streamlit forgets a widget's value on pages that do not show it.
+    st.session_state[CHOSEN] = min(st.session_state[CHOSEN], len(opened.rows) - 1)
+    return opened
+
+
+def opened_store() -> OpenedStore:
+    """The store that is open; the entry opens it before a page runs."""
+    folder: Path = st.session_state[STORE]
+    return _open(folder, stamp(folder))
+
+
+def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:
+    """A chooser of rows that all pages share: what one page chose, the others show."""
+    place = st.selectbox(
+        label,
+        range(len(rows)),
+        format_func=lambda at: f"{at + 1}. {name_of(rows[at])}, identity {rows[at].identity:.3f}",
+        key=CHOSEN,
+    )
+    return rows[place]
+
+
+def set_chosen(place: int) -> None:
+    """Let the other pages show the row at `place`."""
+    st.session_state[CHOSEN] = place
+
+
+@st.cache_resource(max_entries=4, show_spinner="Ranking the grid …")
+def _open(folder: Path, changed: tuple[int, int]) -> OpenedStore:
+    """`changed` is part of the key only: a store that has grown is opened anew."""
+    return open_catalogued(folder)

@@ -1,0 +1,28 @@
+"""The studio's entry: `streamlit run studio`, or `streamlit run studio -- STORE...`. Wiring only."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from studio.notices import show_no_store, show_problem
+from studio.session import choose_store, open_store_once
+from trainer.errors import UserError
+
+st.set_page_config(page_title="LoRA studio", layout="wide")
+# No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
+page = st.navigation(
+    [
+        st.Page("ranking_page.py", title="Ranking", default=True),
+        st.Page("cell_page.py", title="Pictures"),
+        st.Page("export_page.py", title="Export"),
+    ]
+)
+folder = choose_store()
+if folder is None:
+    show_no_store()
+else:
+    try:
+        open_store_once(folder)
+        page.run()
+    except UserError as problem:
+        show_problem(problem, folder)

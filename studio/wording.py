@@ -1,0 +1,12 @@
+"""Text that goes into Markdown: names of files are the user's own and must show as they are."""
+
+from __future__ import annotations
+
+import re
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~$:^-])")
+
+
+def plain(text: str) -> str:
+    """`text` with everything that Markdown (Streamlit's colours and formulas too) would interpret escaped."""
+    return SPECIAL.sub(r"\\\1", text)

@@ -1,0 +1,46 @@
+"""The commands of trainer. Each parses, builds one object and calls one function; errors become one or two lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainer.command_line import run_app
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+
+
+@app.callback()
+def _commands() -> None:
+    """Train LoRAs of one subject from kohya dataset folders: one LoRA file an epoch, and a record of the run."""
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's configuration, a TOML file.")],
+    as_json: Json = False,
+) -> None:
+    """Train a LoRA. A run that is already finished is not made again; one that was killed starts over."""
+    from trainer.config import read_config
+    from trainer.progress import terminal
+
+    settings = read_config(config)
+    with terminal() as reporter:
+        from trainer.run import run_training  # after the configuration is known to be right: it loads torch
+
+        record = run_training(settings, reporter)
+    if as_json:
+        print(record.model_dump_json())
+        return
+    print(f"{record.steps} steps in {record.seconds:.0f} s: {len(record.files)} checkpoints in {record.folder}")
+
+
+def main() -> None:
+    run_app(app)
+
+
+if __name__ == "__main__":
+    main()
