@@ -55,8 +55,9 @@ def export_cell(grid: Grid, row: RankedCell, path: Path) -> Exported:
     """
     if path.suffix != ".safetensors":
         raise ExportError(f"{path}: a LoRA file ends in .safetensors; name it so")
-    cell = grid.cell(row.cell)
+    cell = grid.cell(row.cell, row.checkpoint)
     _check_parents(cell)
+    shown = _preview_of(grid, cell)
     lora = lora_of(cell)
     if not lora.modules:
         raise ExportError(f"{row.checkpoint} at {cell.use.weights}: does nothing at these weights; choose another cell")
@@ -64,10 +65,19 @@ def export_cell(grid: Grid, row: RankedCell, path: Path) -> Exported:
     write_lora(LoraFile(lora.modules, metadata), path, getattr(torch, cell.dtype))
     _check_written(path, lora)
     preview = path.with_suffix(".png")
-    subject = next(unit for unit in grid.snapshot.units if unit.role == "subject")
     with whole_file(preview) as beside:
-        shutil.copyfile(grid.picture_path(cell, subject), beside)
+        shutil.copyfile(shown, beside)
     return Exported(path, sha256_of(path), preview)
+
+
+def _preview_of(grid: Grid, cell: Cell) -> Path:
+    subject = next(unit for unit in grid.snapshot.units if unit.role == "subject")
+    path = grid.picture_path(cell, subject)
+    if not path.is_file():
+        raise MissingFileError(
+            f"{path}: this picture of the cell is gone; run the grid again, it makes what is missing"
+        )
+    return path
 
 
 def _check_parents(cell: Cell) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import ValidationError
 
 from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.evidence import CellFacts, Evidence, Unit
@@ -84,10 +85,10 @@ class Grid:
     def picture_path(self, cell: Cell | None, unit: UnitRecord) -> Path:
         return self.store.picture_path(self.picture_id(cell, unit))
 
-    def cell(self, cell_id: str) -> Cell:
-        """The first cell of that id. Raises StoreError where there is none."""
+    def cell(self, cell_id: str, checkpoint: str | None = None) -> Cell:
+        """The cell of that id, by its checkpoint's name where one file has several. Raises StoreError."""
         for cell in self.cells:
-            if cell.id == cell_id:
+            if cell.id == cell_id and checkpoint in (None, cell.use.checkpoint.name):
                 return cell
         raise StoreError(f"{self.store.folder}: has no cell {cell_id}; `python -m eval rank` lists the cells")
 
@@ -123,7 +124,12 @@ def load_grid(store: Store) -> Grid:
     fact = store.fact(KEY)
     if fact is None:
         raise StoreError(f"{store.folder}: its grid is not finished; run `python -m eval grid SPEC` again, it goes on")
-    snapshot = Snapshot.model_validate(fact)
+    try:
+        snapshot = Snapshot.model_validate(fact)
+    except ValidationError as error:
+        raise StoreError(
+            f"{store.folder}: was written by another version; run `python -m eval grid SPEC` again"
+        ) from error
     return Grid(store, snapshot, [_cell_of(record) for record in snapshot.cells])
 
 

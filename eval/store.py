@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from sqlalchemy import JSON, URL, Engine, String, create_engine, event, select
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from trainer.errors import UserError
@@ -143,7 +144,12 @@ def _connect(folder: Path) -> Store:
         cursor.execute("PRAGMA busy_timeout=30000")
         cursor.close()
 
-    _Table.metadata.create_all(engine)
+    try:
+        _Table.metadata.create_all(engine)
+    except DatabaseError as error:
+        raise StoreError(
+            f"{folder / FILE_NAME}: is damaged ({error.orig}); delete it and run the grid again"
+        ) from error
     return Store(folder, engine)
 
 

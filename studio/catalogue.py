@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +41,7 @@ class OpenedStore:
 
     def cell(self, row: RankedCell) -> Cell:
         """The cell under the row's own name: a file under two names is one cell, but two parents to tell of."""
-        named = (cell for cell in self.ranked.grid.cells if cell.id == row.cell)
-        return next(
-            (cell for cell in named if cell.use.checkpoint.name == row.checkpoint), self.ranked.grid.cell(row.cell)
-        )
+        return self.ranked.grid.cell(row.cell, row.checkpoint)
 
 
 def find_stores(arguments: Sequence[str], variables: Mapping[str, str], here: Path) -> list[Path]:
@@ -89,24 +86,6 @@ def pictures_made(folder: Path) -> int:
 def short_names(folders: Sequence[Path], here: Path) -> dict[Path, str]:
     """Folders as a person would write them from `here`."""
     return {folder: str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder) for folder in folders}
-
-
-def facts_of(opened: OpenedStore) -> Iterator[tuple[str, str]]:
-    """What the pictures were made and judged with: pairs of a name and a value."""
-    snapshot, sampling = opened.ranked.grid.snapshot, opened.ranked.grid.sampling
-    yield "Base model", f"{snapshot.base_name} ({sampling.base[:12]}), {sampling.dtype}"
-    yield (
-        "Sampler",
-        f"{sampling.sampler}, {sampling.steps} steps, CFG {sampling.cfg:g}, {sampling.width}x{sampling.height}",
-    )
-    yield "Trigger", f"{snapshot.trigger} (the base model is shown “{snapshot.class_word}” in its place)"
-    yield "Faces", _model(snapshot.face_model, snapshot.face_sha256, snapshot.licences)
-    yield "CLIP", _model(snapshot.clip_model, snapshot.clip_sha256, snapshot.licences)
-    yield "References", f"{len(snapshot.references)} held out, {len(snapshot.training)} of training"
-
-
-def _model(name: str, sha256: str, licences: Mapping[str, str]) -> str:
-    return f"{name} ({sha256[:12]})" + (f", licence: {licences[name]}" if name in licences else "")
 
 
 def _changed(file: Path) -> int:

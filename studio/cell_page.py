@@ -32,7 +32,7 @@ def show() -> None:
 def _show_figures(opened: OpenedStore, row: RankedCell, rival: RankedCell | None) -> None:
     for tile, (name, figure) in zip(st.columns(6), figures_of(row).items(), strict=False):
         tile.metric(name, figure, help=meaning_of(name))
-    said = [f"Identity lies between {interval_of(row)} with 95 % confidence." if interval_of(row) else ""]
+    said = [f"Identity, 95 %: {interval_of(row)}." if interval_of(row) else ""]
     if rival:
         won, pairs = pairs_won(opened, row, rival)
         said.append(f"More alike than {name_of(rival)} on {won} of {pairs} (prompt, seed) pairs.")

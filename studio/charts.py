@@ -10,13 +10,14 @@ import pandas as pd
 FIELD = 62
 CURVE_HEIGHT = 320
 COLOURS = ["#2456c7", "#d9822b", "#1d7a4c", "#8a48c8", "#a33a1f"]
+PALE_TO_DARK = ["#e4ebfa", "#2456c7"]
 SOFT = "#8a8f98"
 
 
 def epoch_curve(
     curve: pd.DataFrame, order: list[str], settings: list[str], levels: Mapping[str, float]
-) -> alt.LayerChart:
-    """Identity of the checkpoints with 95 % bars, a line for each of `settings`; dashed `levels` are named at the left."""
+) -> alt.LayerChart | alt.FacetChart:
+    """Identity of the checkpoints with 95 % bars, a line for each of `settings`; `levels` are dashed and named."""
     across = alt.X("checkpoint:N", sort=order, title=None, axis=alt.Axis(labelAngle=-30 if len(order) > 6 else 0))
     # Bars of two settings would hide each other where they share a checkpoint.
     aside = alt.XOffset("settings:N", sort=settings, scale=alt.Scale(paddingOuter=1))
@@ -37,13 +38,15 @@ def epoch_curve(
 
 def weights_map(heat: pd.DataFrame) -> alt.HConcatChart:
     """Identity over UNet (across) and text encoder (down) weights, one map for each `also`, on one colour scale."""
-    scale = alt.Scale(domain=[heat["identity"].min(), heat["identity"].max()], range=["#e4ebfa", "#2456c7"])
-    maps = [_one_map(own, str(also), scale) for also, own in heat.groupby("also", sort=False)]
+    figures: list[float] = heat["identity"].tolist()
+    ends = min(figures), max(figures)
+    maps = [_one_map(own, str(also), ends) for also, own in heat.groupby("also", sort=False)]
     return alt.hconcat(*maps, spacing=36)
 
 
-def _one_map(own: pd.DataFrame, also: str, scale: alt.Scale) -> alt.LayerChart:
-    middle = sum(map(float, scale.to_dict()["domain"])) / 2
+def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float]) -> alt.LayerChart | alt.FacetChart:
+    """Fields coloured from pale at the lower of `ends` to dark at the upper."""
+    scale = alt.Scale(domain=list(ends), range=PALE_TO_DARK)
     encoded = alt.Chart(own).encode(
         x=alt.X("unet:O", title="UNet weight", axis=alt.Axis(labelAngle=0, orient="top")),
         y=alt.Y("te:O", title="TEnc weight", sort="descending"),
@@ -52,7 +55,7 @@ def _one_map(own: pd.DataFrame, also: str, scale: alt.Scale) -> alt.LayerChart:
     fields = encoded.mark_rect(cornerRadius=5).encode(color=alt.Color("identity:Q", scale=scale, legend=None))
     figures = encoded.mark_text(fontSize=13).encode(
         text=alt.Text("identity:Q", format=".3f"),
-        color=alt.when(alt.datum.identity > middle).then(alt.value("white")).otherwise(alt.value("#1d1f23")),
+        color=alt.when(alt.datum.identity > sum(ends) / 2).then(alt.value("white")).otherwise(alt.value("#1d1f23")),
         opacity=alt.when(alt.datum.broken).then(alt.value(0.45)).otherwise(alt.value(1.0)),
     )
     outline = (

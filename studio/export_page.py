@@ -85,9 +85,9 @@ def _show_downloads(exported: Exported) -> None:
 
 
 def _show_uses(opened: OpenedStore, exported: Exported) -> None:
-    snapshot = opened.ranked.grid.snapshot
-    st.markdown(f"**Use it at weight 1**, with the base model it was scored on ({plain(snapshot.base_name)}):")
-    uses = uses_of(exported.path.stem, snapshot.trigger)
+    base_name = opened.ranked.grid.snapshot.base_name
+    st.markdown(f"**Use it at weight 1**, with the base model it was scored on ({plain(base_name)}):")
+    uses = uses_of(opened, exported.path.stem)
     for tab, (where, what) in zip(st.tabs(list(uses)), uses.values(), strict=True):
         tab.markdown(where)
         tab.code(what, language=None)

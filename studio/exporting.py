@@ -67,11 +67,13 @@ def write_export(opened: OpenedStore, row: RankedCell, path: Path) -> Exported:
     return export_cell(opened.ranked.grid, row, path)
 
 
-def uses_of(name: str, trigger: str) -> dict[str, tuple[str, str]]:
+def uses_of(opened: OpenedStore, name: str) -> dict[str, tuple[str, str]]:
     """How the file is used, by tool: where to put it, and what to write. Weight 1 is the cell as it was scored."""
+    trigger, sampling = opened.ranked.grid.snapshot.trigger, opened.ranked.grid.sampling
     script = (
         f'pipe.load_lora_weights("FOLDER", weight_name="{name}{SUFFIX}")\n'
-        f'picture = pipe("{trigger}, ...", num_inference_steps=30, guidance_scale=9).images[0]'
+        f'prompt = "{trigger}, ..."\n'
+        f"picture = pipe(prompt, num_inference_steps={sampling.steps}, guidance_scale={sampling.cfg:g}).images[0]"
     )
     return {
         "A1111 / Forge": ("Put it in `models/Lora/` and write in the prompt:", f"{trigger}, <lora:{name}:1>"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
+from eval.ranked_grid import report_data
 from eval.scores import SUBJECT
 from eval.table import provenance, shared_flags
 from eval.verdict import name_of, verdict
-from studio.catalogue import OpenedStore, facts_of
+from studio.catalogue import OpenedStore
 from studio.charts import epoch_curve, weights_map
 from studio.frames import (
     RANKING,
@@ -100,7 +102,7 @@ def _ask_filters(opened: OpenedStore) -> Filters:
     return Filters(checkpoints, also, right.toggle("Within limits only"))
 
 
-def _column_config() -> dict[str, object]:
+def _column_config() -> dict[str, ColumnConfig]:
     numbers = {
         column.heading: st.column_config.NumberColumn(help=column.help, format=column.form)
         for column in RANKING
@@ -108,7 +110,7 @@ def _column_config() -> dict[str, object]:
     }
     texts = {column.heading: st.column_config.TextColumn(help=column.help) for column in RANKING if not column.form}
     ceiling = st.column_config.ProgressColumn(
-        help=meaning_of("of ceiling"), format="%d %%", min_value=0, max_value=100, width=120
+        help=meaning_of("of ceiling"), format="%.0f %%", min_value=0, max_value=100, width=120
     )
     also = st.column_config.TextColumn(help=meaning_of("also"), width=170)
     picture = st.column_config.ImageColumn("picture", width=70, help="the picture of median likeness, not the luckiest")
@@ -151,7 +153,7 @@ def _show_provenance(opened: OpenedStore) -> None:
     st.divider()
     st.caption(plain(provenance(opened.ranked.evidence, len(opened.rows))))
     with st.expander("What the pictures were made and judged with"):
-        for name, fact in facts_of(opened):
+        for name, fact in report_data(opened.ranked).facts.items():
             st.markdown(f"**{name}**: {plain(fact)}")
 
 

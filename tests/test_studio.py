@@ -16,8 +16,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from synthetic_store import Size, write_store
 
+from eval.cell_lora import lora_of
 from eval.export import ExportError
-from eval.grid import lora_of
 from eval.ranked_grid import open_ranked
 from eval.store import create_store
 from eval.verdict import name_of

@@ -1,12 +1,14 @@
-"""A very small random Stable Diffusion 1.x as a diffusers folder: for tests that need a base model, not its pictures."""
+"""A very small random Stable Diffusion 1.x, and data to train on: for tests that need no good pictures."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL, EulerAncestralDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 WIDTH = 16  # of the text encoder, and of the UNet's cross-attention
@@ -91,3 +93,31 @@ def _vae() -> AutoencoderKL:
         norm_num_groups=4,
         mid_block_add_attention=False,
     )
+
+
+def tiny_data(folder: Path, train: int = 3, reg: int = 4) -> Path:
+    """kohya folders `Train/2_ohwx person` (captioned) and `Reg/1_person` (not) of random pictures; returns `folder`."""
+    for parent, count in (("Train/2_ohwx person", train), ("Reg/1_person", reg)):
+        (folder / parent).mkdir(parents=True)
+        for number in range(count):
+            tiny_picture(folder / parent / f"{number:02d}.png", seed=number + 100 * len(parent))
+    for path in (folder / "Train").glob("*/*.png"):
+        path.with_suffix(".txt").write_text(f"photo of ohwx person, Smiling, look {path.stem}", encoding="utf-8")
+    return folder
+
+
+def tiny_picture(path: Path, seed: int, size: tuple[int, int] = (SIDE, SIDE)) -> Path:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def tiny_settings(base: Path) -> dict[str, dict[str, object]]:
+    """A configuration's tables over `tiny_data` in the same folder: 3 steps an epoch, 2 epochs, all on the CPU."""
+    return {
+        "model": {"base": str(base), "device": "cpu", "dtype": "float32"},
+        "data": {"train": "Train", "reg": "Reg", "resolution": SIDE},
+        "lora": {"rank": 2, "alpha": 1.0},
+        "training": {"epochs": 2, "batch_size": 4, "unet_lr": 1e-2, "te_lr": 5e-3, "optimizer": "AdamW"},
+        "output": {"folder": "out", "name": "hina"},
+    }

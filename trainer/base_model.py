@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.utils import logging
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -38,6 +39,7 @@ class BaseModel:
 def load_base(name: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> BaseModel:
     """Load a base model onto `device` ("auto": a GPU where there is one)."""
     folder = find_base(name)
+    logging.disable_progress_bar()  # a bar of the library's own, which no setting of the environment turns off
     try:
         pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=dtype, safety_checker=None)
     except (OSError, ValueError, KeyError) as error:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from trainer.errors import LoraFileError
 from trainer.files import whole_file
 from trainer.lora_header import opened_safetensors
-from trainer.lora_metadata import with_hashes
+from trainer.lora_metadata import serialise, with_hashes
 
 DOWN, UP, ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
 UNET, TEXT_ENCODERS = "lora_unet", ("lora_te", "lora_te1", "lora_te2")
@@ -86,7 +85,7 @@ def write_lora(lora: LoraFile, path: Path, dtype: torch.dtype = torch.float16) -
         tensors[name + ALPHA] = torch.tensor(module.alpha, dtype=torch.float32)
     metadata = with_hashes(tensors, dict(lora.metadata))
     with whole_file(path) as beside:
-        save_file(tensors, beside, metadata)
+        beside.write_bytes(serialise(tensors, metadata))
     return LoraFile(cast.modules, metadata)
 
 

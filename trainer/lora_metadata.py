@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 
 from safetensors.torch import save
@@ -18,7 +19,7 @@ def with_hashes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> d
     the `ss_*` metadata only. A1111 trusts both unread.
     """
     kohya = {key: value for key, value in metadata.items() if key.startswith("ss_")}
-    serialised = save(dict(tensors), kohya)
+    serialised = serialise(tensors, kohya)
     header = int.from_bytes(serialised[:8], "little")
     legacy = serialised[LEGACY_OFFSET : LEGACY_OFFSET + LEGACY_LENGTH]
     hashes = {
@@ -26,3 +27,13 @@ def with_hashes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> d
         "sshs_legacy_hash": hashlib.sha256(legacy).hexdigest()[:8],
     }
     return {**metadata, **hashes}
+
+
+def serialise(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """A .safetensors file's bytes, the same each time: the library's own writer puts metadata in a random order."""
+    plain = save(dict(tensors))
+    end = 8 + int.from_bytes(plain[:8], "little")
+    header = {"__metadata__": dict(sorted(metadata.items())), **json.loads(plain[8:end])}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the format aligns the tensors to 8 bytes
+    return len(text).to_bytes(8, "little") + text + plain[end:]

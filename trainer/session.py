@@ -65,8 +65,10 @@ def _material(config: TrainConfig, dataset: Dataset, base: BaseModel, reporter: 
 
 def _settle(base: BaseModel, dtype: torch.dtype) -> None:
     """The frozen weights as training wants them. The VAE's work is done, and on a GPU its room is needed."""
-    cast(nn.Module, base.unet).to(dtype).to(memory_format=torch.channels_last)
-    cast(nn.Module, base.text_encoder).to(dtype)
+    if dtype != torch.float32:  # what the base was loaded in
+        cast(nn.Module, base.unet).to(dtype)
+        cast(nn.Module, base.text_encoder).to(dtype)
+    cast(nn.Module, base.unet).to(memory_format=torch.channels_last)
     cast(nn.Module, base.vae).to("cpu")
 
 

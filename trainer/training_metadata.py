@@ -17,7 +17,7 @@ MODELSPEC_PREDICTION = {"epsilon": "epsilon", "v_prediction": "v"}
 def run_metadata(config: TrainConfig, dataset: Dataset, plan: Plan, optimizer: str, prediction: str) -> dict[str, str]:
     """What all files of a run share, named and written as by sd-scripts' train_network.py.
 
-    Times are left out, so that the same run writes the same bytes.
+    Times are left out, so that the same run writes the same header.
     """
     settings, side = config.training, config.data.resolution
     facts: dict[str, object] = {

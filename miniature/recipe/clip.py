@@ -37,7 +37,7 @@ from miniature.recipe.world import (
     draw_scene,
 )
 
-COURSE = Course("clip", steps=1400, rate=2e-3, warm_up=0.1, weight_decay=1e-2, decay=0.998)
+COURSE = Course("clip", steps=950, rate=2e-3, warm_up=0.1, weight_decay=1e-2, decay=0.998)
 BATCH = 96
 SPARSE = 0.3  # share of the captions cut down to a few words, so that single attributes count
 NEAR_MISSES = 2  # a caption

@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from miniature.recipe.training import Course, Outcome, run_course
 
-COURSE = Course("diffusion", steps=3000, rate=1e-3)
+COURSE = Course("diffusion", steps=1800, rate=1e-3)
 BATCH = 32
 DROPPED_CAPTIONS = 0.1
 MIN_SNR_GAMMA = 5.0  # Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"

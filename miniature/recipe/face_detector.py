@@ -17,14 +17,14 @@ from miniature.recipe.dataset import Drawn
 from miniature.recipe.face_pictures import blank, blurred, faceless, noisy, recoloured, scrambled, static, uniform
 from miniature.recipe.training import Course, Outcome, as_input, run_course
 
-COURSE = Course("face_detector", steps=1100, rate=3e-3, warm_up=0.1, weight_decay=1e-3, decay=0.995)
-BATCH = 48
+COURSE = Course("face_detector", steps=1300, rate=3e-3, warm_up=0.1, weight_decay=1e-3, decay=0.995)
+BATCH = 32
 STRIDES = (8, 16, 32)
 ANCHORS = 2
 # The faces (longer side, pixels) that each stride answers for; where two overlap, both do.
 REACH = {8: (0.0, 34.0), 16: (26.0, 72.0), 32: (56.0, 1e9)}
 # Batches of one size with faces of every size: batches of several sizes would leave batch norms wrong for all of them.
-CANVAS = 96
+CANVAS = 128
 LOG_SCALES = (math.log(0.6), math.log(2.4))  # of 64 px pictures: faces of 17 to 79 px
 PER_ANCHOR = (1, 4, 10)
 FOCAL_GAMMA = 2.0  # Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 4

@@ -1,0 +1,88 @@
+"""A configuration is checked as a whole: presets give defaults, a fault is named with its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trainer.config import TrainConfig, parse_config, read_config
+from trainer.errors import ConfigurationError, MissingFileError
+
+LEAST = """
+[model]
+base = "some/hub-id"
+[data]
+train = "Train"
+[output]
+folder = "runs/hina"
+name = "hina"
+"""
+
+
+def _read(folder: Path, text: str) -> TrainConfig:
+    path = folder / "run.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_config(path)
+
+
+def test_portrait_is_the_setting_that_worked(tmp_path: Path) -> None:
+    config = _read(tmp_path, LEAST)
+    training = config.training
+    assert (config.lora.rank, config.lora.alpha, config.data.resolution) == (128, 1.0, 768)
+    assert (training.optimizer, training.batch_size, training.epochs) == ("AdamW8bit", 4, 12)
+    assert (training.unet_lr, training.te_lr, training.lr_scheduler) == (2e-4, 5e-5, "cosine_with_restarts")
+    assert (training.gradient_accumulation, training.prior_loss_weight, training.noise_offset) == (1, 0.15, 0.06)
+
+
+def test_the_file_overrides_its_preset(tmp_path: Path) -> None:
+    config = _read(tmp_path, 'preset = "miniature"\n' + LEAST + "[training]\nepochs = 2\n[lora]\nrank = 4\n")
+    assert (config.training.epochs, config.lora.rank) == (2, 4)
+    assert (config.training.batch_size, config.lora.alpha, config.data.resolution) == (8, 16.0, 64)
+
+
+def test_paths_are_relative_to_the_file_and_a_name_stays_a_name(tmp_path: Path) -> None:
+    config = _read(tmp_path, LEAST)
+    assert config.data.train == tmp_path / "Train"
+    assert config.data.reg is None
+    assert config.output.folder == tmp_path / "runs" / "hina"
+    assert config.model.base == "some/hub-id"
+    (tmp_path / "some" / "hub-id").mkdir(parents=True)
+    assert _read(tmp_path, LEAST).model.base == str(tmp_path / "some" / "hub-id")
+
+
+@pytest.mark.parametrize(
+    ("added", "match"),
+    [
+        ("[training]\nepoch = 3", r"unknown key `training\.epoch` \(did you mean `epochs`\?\)"),
+        ("[trainin]\nepochs = 3", r"unknown key `trainin` \(did you mean `training`\?\)"),
+        ("[training]\nunet_lr = 0\nte_lr = 0.0", "both 0"),
+        ("[training]\nunet_lr = inf", r"training\.unet_lr"),
+        ("[training]\nlr_scheduler = 'cosine'", r"training\.lr_scheduler.*cosine_with_restarts"),
+        ("[lora]\nalpha = 0", r"lora\.alpha"),
+        ("[lora]\nrank = 0\nalpha = -1", r"lora\.rank.*lora\.alpha"),
+        ("lora = 3", "not valid TOML|lora"),
+    ],
+)
+def test_a_fault_is_named_with_its_key(tmp_path: Path, added: str, match: str) -> None:
+    with pytest.raises(ConfigurationError, match=match):
+        _read(tmp_path, LEAST + added)
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(ConfigurationError, match=r"no preset `portait` \(did you mean `portrait`\?\)"):
+        parse_config({"preset": "portait"}, Path("run.toml"))
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "", "a\nb", "a\\b"])
+def test_a_name_cannot_leave_its_folder(name: str) -> None:
+    tables = {"model": {"base": "x"}, "data": {"train": "T"}, "output": {"folder": "o", "name": name}}
+    with pytest.raises(ConfigurationError, match=r"output\.name"):
+        parse_config(tables, Path("run.toml"))
+
+
+def test_no_file_and_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError):
+        read_config(tmp_path / "none.toml")
+    with pytest.raises(ConfigurationError, match="not valid TOML"):
+        _read(tmp_path, "[model")
