@@ -48,6 +48,7 @@ def write_grid(folder: Path, steps: int) -> GridFolder:
     import shutil
 
     from loras import random_kohya_file
+
     from miniature.paths import SUBJECT
     from trainer.base_model import load_base
 

@@ -13,9 +13,14 @@ from trainer.files import sweep_partial, whole_file, write_text
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), whole_file(path) as beside:
-        beside.write_text("half")
-        raise RuntimeError
+
+    def fail_half_way() -> None:
+        with whole_file(path) as beside:
+            beside.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -146,4 +146,5 @@ def test_the_report_is_one_file_that_needs_no_network(rendered_grid: GridFolder,
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "hina-000001" in html
     assert "data:image/" in html
-    assert 'src="http' not in html and 'href="http' not in html
+    assert 'src="http' not in html
+    assert 'href="http' not in html

@@ -74,6 +74,6 @@ def test_a_wrong_request_exits_with_2_in_two_lines_at_most(
     assert len(printed.err.strip().splitlines()) <= 2
 
 
-def test_help_needs_no_heavy_library() -> None:
-    code = "import sys, trainer.__main__; sys.exit(bool({'torch', 'diffusers'} & set(sys.modules)))"
+def test_help_and_a_finished_run_need_no_heavy_library() -> None:
+    code = "import sys, trainer.__main__, trainer.run; sys.exit(bool({'torch', 'diffusers'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -26,12 +26,10 @@ def run(
     """Train a LoRA. A run that is already finished is not made again; one that was killed starts over."""
     from trainer.config import read_config
     from trainer.progress import terminal
+    from trainer.run import run_training
 
-    settings = read_config(config)
     with terminal() as reporter:
-        from trainer.run import run_training  # after the configuration is known to be right: it loads torch
-
-        record = run_training(settings, reporter)
+        record = run_training(read_config(config), reporter)
     if as_json:
         print(record.model_dump_json())
         return

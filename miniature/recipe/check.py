@@ -121,7 +121,7 @@ def background_of(picture: np.ndarray) -> str:
 
 
 def clothes_colour_of(picture: np.ndarray) -> str:
-    """The clothes' colour by name, read off the middle of a picture's lower edge, where clothes are whatever they are."""
+    """The clothes' colour by name, read off the middle of a picture's lower edge."""
     return _nearest(picture[58:63, 25:39].reshape(-1, 3), CLOTHES_COLOURS)
 
 
