@@ -31,8 +31,8 @@ def grid(
 ) -> None:
     """Render and score checkpoint x UNet weight x text-encoder weight. Pictures that exist are never made again."""
     from eval.grid import run_grid
-    from eval.progress import terminal
     from eval.spec import read_spec
+    from trainer.progress import terminal
 
     with terminal() as reporter:
         outcome = run_grid(read_spec(spec), reporter)
@@ -70,12 +70,16 @@ def report(
     store: StoreFolder,
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
 ) -> None:
-    """Write one HTML file with ranking, curves and contact sheets; it opens offline."""
+    """Write one HTML file with ranking, curves and contact sheets; it opens offline. A sheet to share lies beside it."""
+    from eval.contact_sheet import write_sheet
     from eval.ranked_grid import open_ranked, report_data
     from eval.report import write_report
 
-    write_report(report_data(open_ranked(store)), output)
-    print(f"wrote {output}")
+    ranked = open_ranked(store)
+    write_report(report_data(ranked), output)
+    sheet = output.with_suffix(".png")
+    write_sheet(ranked, sheet)
+    print(f"wrote {output} and {sheet}")
 
 
 @app.command()

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from eval.cells import digest
 from eval.plan import Plan, make_plan
-from eval.progress import Reporter
 from eval.references import References, find_references
 from eval.spec import GridSpec
 from eval.store import Store, create_store
 from miniature.paths import folder_of
 from trainer.files import sha256_of
+from trainer.progress import Reporter
 
 FINISHED = "finished"
 

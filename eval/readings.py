@@ -12,11 +12,11 @@ from eval.clip_model import ClipModel, load_clip
 from eval.faces import FaceModel, load_faces
 from eval.plan import Plan
 from eval.png import read_picture
-from eval.progress import Reporter
 from eval.references import References
 from eval.spec import GridSpec
 from eval.store import Reading, Store
 from trainer.errors import ConfigurationError
+from trainer.progress import Reporter
 
 CHUNK = 64
 

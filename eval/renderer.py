@@ -12,12 +12,12 @@ from eval.cell_lora import lora_of
 from eval.patching import PatchedModel, check_fits
 from eval.plan import Batch, Plan, PlannedPicture
 from eval.png import failure_of, parameters_text, save_picture
-from eval.progress import Reporter
 from eval.render import encode_prompts, render
 from eval.spec import GridSpec
 from eval.store import PictureRow, Store
 from trainer.base_model import load_base
 from trainer.lora_file import read_lora
+from trainer.progress import Reporter
 
 
 class Renderer:

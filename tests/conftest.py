@@ -68,8 +68,8 @@ def write_grid(folder: Path, steps: int) -> GridFolder:
 def rendered_grid(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
     """A grid with the protocol's own 30 steps, rendered and scored once for all tests that read it."""
     from eval.grid import run_grid
-    from eval.progress import Silent
     from eval.spec import read_spec
+    from trainer.progress import Silent
 
     made = write_grid(tmp_path_factory.mktemp("grid with spaces ü"), steps=30)
     run_grid(read_spec(made.spec), Silent())

@@ -16,11 +16,11 @@ from conftest import GridFolder, write_grid
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from eval.contact_sheet import write_sheet
 from eval.export import ExportError, choose_cell, export_cell
 from eval.grid import run_grid
 from eval.plan import make_plan
 from eval.png import read_picture
-from eval.progress import Silent
 from eval.ranked_grid import RankedGrid, open_ranked, report_data
 from eval.ranking import RankedCell
 from eval.report import write_report
@@ -28,6 +28,7 @@ from eval.spec import read_spec
 from miniature.paths import FOLDERS
 from trainer.lora_file import read_lora
 from trainer.lora_header import read_metadata
+from trainer.progress import Silent
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -142,9 +143,17 @@ def test_a_kill_half_way_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_report_is_one_file_that_needs_no_network(rendered_grid: GridFolder, tmp_path: Path) -> None:
-    write_report(report_data(open_ranked(rendered_grid.store)), tmp_path / "report.html")
+    ranked = open_ranked(rendered_grid.store)
+    write_report(report_data(ranked), tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "hina-000001" in html
     assert "data:image/" in html
     assert 'src="http' not in html
     assert 'href="http' not in html
+
+
+def test_the_sheet_shows_every_checkpoint_beside_the_base(rendered_grid: GridFolder, tmp_path: Path) -> None:
+    write_sheet(open_ranked(rendered_grid.store), tmp_path / "report.png")
+    width, height = Image.open(tmp_path / "report.png").size
+    assert width >= 3 * 192
+    assert height >= 192

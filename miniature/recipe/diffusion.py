@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from miniature.recipe.training import Course, Outcome, run_course
 
-COURSE = Course("diffusion", steps=1800, rate=1e-3)
+COURSE = Course("diffusion", steps=2900, rate=1e-3)
 BATCH = 32
 DROPPED_CAPTIONS = 0.1
 MIN_SNR_GAMMA = 5.0  # Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"
@@ -103,11 +103,10 @@ def train_diffusion(
         steps = torch.randint(1000, (BATCH,), generator=generator)
         share = kept[steps].view(-1, 1, 1, 1)
         noisy = (share.sqrt() * clean + (1 - share).sqrt() * noise).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            predicted = model["unet"](noisy, steps, model["text"](words).last_hidden_state).sample
+        predicted = model["unet"](noisy, steps, model["text"](words).last_hidden_state).sample
         ratio = kept[steps] / (1 - kept[steps])
         weights = ratio.clamp(max=MIN_SNR_GAMMA) / ratio
-        return ((predicted.float() - noise).square().mean((1, 2, 3)) * weights).mean()
+        return ((predicted - noise).square().mean((1, 2, 3)) * weights).mean()
 
     outcome = run_course(COURSE, model, loss_of, work)
     return model["unet"], model["text"], outcome

@@ -165,8 +165,8 @@ def _nobody(count: int, pictures: Tensor, boxes: Tensor, generator: torch.Genera
 
 
 def make_batch(drawn: Drawn, people: Tensor, others: Tensor, generator: torch.Generator) -> Batch:
-    """Two portraits in three; the rest of it nobody: robots, landscapes, scrambled portraits, noise."""
-    portraits, others_count, nobody = BATCH * 5 // 8, BATCH // 8, BATCH // 4
+    """Portraits, half of it; the rest nobody: robots, landscapes, icons; scrambled or painted portraits; noise."""
+    portraits, others_count, nobody = BATCH // 2, BATCH // 8, BATCH * 3 // 8
     chosen = people[torch.randint(len(people), (portraits + nobody,), generator=generator)]
     strangers = others[torch.randint(len(others), (others_count,), generator=generator)]
     which = chosen[:portraits].numpy()
