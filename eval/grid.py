@@ -38,7 +38,7 @@ def run_grid(spec: GridSpec, reporter: Reporter) -> GridOutcome:
     store = create_store(Path(spec.store.path))
     try:
         known = set(store.known_pictures())
-        request = {"request": _request_digest(spec, plan, references)}
+        request: dict[str, object] = {"request": _request_digest(spec, plan, references)}
         if store.fact(FINISHED) != request:
             _finish(spec, plan, references, store, reporter)
             store.set_fact(FINISHED, request)

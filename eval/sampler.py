@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from diffusers import EulerAncestralDiscreteScheduler
@@ -26,7 +27,8 @@ def sample_euler_ancestral(
     `schedule` is the base model's scheduler configuration (betas, prediction type). Noise as diffusers draws it with
     one generator a picture, so a plain pipeline with the same seeds makes the same picture.
     """
-    scheduler = EulerAncestralDiscreteScheduler.from_config(schedule, timestep_spacing="linspace")
+    # Any: diffusers annotates what it returns, and the list of generators it takes, too narrowly.
+    scheduler: Any = EulerAncestralDiscreteScheduler.from_config(schedule, timestep_spacing="linspace")
     scheduler.set_timesteps(steps, device=device)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     noise = torch.cat([torch.randn((1, *shape), generator=generator) for generator in generators])

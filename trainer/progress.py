@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -49,7 +49,7 @@ class Terminal:
 
 
 @contextmanager
-def terminal() -> Iterator[Terminal]:
+def terminal() -> Generator[Terminal]:
     """Bars that live as long as the block."""
     columns = (
         TextColumn("{task.description}"),

@@ -52,7 +52,9 @@ def _record(name: str, outcome: Outcome) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m miniature.recipe", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m miniature.recipe", description="Rebuilds the miniature world, or checks its figures."
+    )
     parser.add_argument("work", choices=["build", "subject", "check"], help="what to do")
     wanted = parser.parse_args().work
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

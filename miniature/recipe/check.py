@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,7 +92,9 @@ def measure_vae(folder: Path) -> float:
 
 def measure_prompts(weights: Path, cfg: float) -> dict[str, float]:
     """Render unseen captions with Euler a and say how often colours are right and a face is found."""
-    pipeline = StableDiffusionPipeline.from_pretrained(weights / "base", torch_dtype=torch.float32, safety_checker=None)
+    pipeline: Any = StableDiffusionPipeline.from_pretrained(
+        weights / "base", torch_dtype=torch.float32, safety_checker=None
+    )
     pipeline.set_progress_bar_config(disable=True)
     analysis = FaceAnalysis(name=str(weights / "faces"), providers=["CPUExecutionProvider"])
     analysis.prepare(ctx_id=-1, det_size=(64, 64))
@@ -100,7 +103,7 @@ def measure_prompts(weights: Path, cfg: float) -> dict[str, float]:
     for at in range(0, CAPTIONS, BATCH):
         chunk = wanted[at : at + BATCH]
         generators = [torch.Generator().manual_seed(at + number) for number in range(len(chunk))]
-        pictures = pipeline(
+        pictures: Any = pipeline(
             [words for words, _ in chunk],
             num_inference_steps=STEPS,
             guidance_scale=cfg,

@@ -181,13 +181,11 @@ def make_batch(drawn: Drawn, people: Tensor, others: Tensor, generator: torch.Ge
     )
     pictures, scale, shift = _placed(blurred(pictures, generator), generator)
     pictures = noisy(recoloured(pictures, 0.35, generator), 0.12, generator)
-    boxes, landmarks = torch.zeros(BATCH, 4), torch.zeros(BATCH, 5, 2)
-    boxes[:, 2:] = 1.0
-    boxes[:portraits] = torch.from_numpy(drawn.boxes[which]).float() * scale[:portraits] + shift[:portraits].repeat(
-        1, 2
-    )
-    points = torch.from_numpy(drawn.landmarks[which]).float()
-    landmarks[:portraits] = points * scale[:portraits, :, None] + shift[:portraits, None]
+    scale, shift = scale[:portraits, :, None], shift[:portraits, None]
+    corners, points = (torch.from_numpy(known[which]).float() for known in (drawn.boxes, drawn.landmarks))
+    boxes, landmarks = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(BATCH, 1), torch.zeros(BATCH, 5, 2)
+    boxes[:portraits] = (corners.view(-1, 2, 2) * scale + shift).flatten(1)
+    landmarks[:portraits] = points * scale + shift
     return Batch(pictures * MEAN / DEVIATION, boxes, landmarks, torch.arange(BATCH) < portraits)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -48,7 +49,7 @@ def draw_subject(folder: Path, identity: Identity = SUBJECT, seed: int = 7) -> N
 
 def _far(scene: Scene) -> Scene:
     """The same scene from further away: a training set holds a few of these."""
-    return Scene(**{**scene.__dict__, "scale": 0.8})
+    return replace(scene, scale=0.8)
 
 
 def _write(folder: Path, number: int, identity: Identity, scene: Scene, who: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
 from miniature.recipe.training import Course, Outcome, as_input, run_course
@@ -17,7 +19,8 @@ WIDTHS = (32, 64, 64)
 
 
 def build_vae() -> AutoencoderKL:
-    return AutoencoderKL(
+    make: Any = AutoencoderKL  # annotated as if it had one block
+    return make(
         block_out_channels=WIDTHS,
         down_block_types=("DownEncoderBlock2D",) * len(WIDTHS),
         up_block_types=("UpDecoderBlock2D",) * len(WIDTHS),
@@ -27,6 +30,15 @@ def build_vae() -> AutoencoderKL:
         sample_size=64,
         mid_block_add_attention=False,
     )
+
+
+def _posterior(vae: AutoencoderKL, pictures: Tensor) -> DiagonalGaussianDistribution:
+    return vae.encode(pictures, return_dict=False)[0]
+
+
+def _decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    decode: Any = vae.decode  # annotated for tensors of one device's type
+    return decode(latents, return_dict=False)[0]
 
 
 def _edges(picture: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,9 +54,9 @@ def train_vae(pixels: np.ndarray, work: Path) -> tuple[AutoencoderKL, Outcome]:
     def loss_of(generator: torch.Generator) -> Tensor:
         drawn = as_input(pictures[torch.randint(len(pictures), (BATCH,), generator=generator)])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            posterior = vae.encode(drawn).latent_dist
+            posterior = _posterior(vae, drawn)
             noise = torch.randn(posterior.mean.shape, generator=generator)
-            decoded = vae.decode(posterior.mean + posterior.std * noise).sample
+            decoded = _decode(vae, posterior.mean + posterior.std * noise)
         error = decoded.float() - drawn
         sharpness = sum((edge.abs().mean() for edge in _edges(error)), start=torch.zeros(()))
         divergence = posterior.kl().float().mean() / posterior.mean[0].numel()
@@ -52,7 +64,7 @@ def train_vae(pixels: np.ndarray, work: Path) -> tuple[AutoencoderKL, Outcome]:
 
     outcome = run_course(COURSE, vae, loss_of, work)
     latents = encode(vae, pixels[:2048])
-    vae.register_to_config(scaling_factor=float(vae.config.scaling_factor / latents.std()))
+    vae.register_to_config(scaling_factor=float(vae.config["scaling_factor"] / latents.std()))
     return vae, outcome
 
 
@@ -60,13 +72,13 @@ def train_vae(pixels: np.ndarray, work: Path) -> tuple[AutoencoderKL, Outcome]:
 def encode(vae: AutoencoderKL, pixels: np.ndarray) -> Tensor:
     """Scaled latent means (N, 4, 16, 16) of (N, 64, 64, 3) uint8 pictures."""
     pictures = torch.from_numpy(pixels)
-    means = [vae.encode(as_input(pictures[at : at + 64])).latent_dist.mean for at in range(0, len(pictures), 64)]
-    return torch.cat(means).contiguous() * vae.config.scaling_factor
+    means = [_posterior(vae, as_input(pictures[at : at + 64])).mean for at in range(0, len(pictures), 64)]
+    return torch.cat(means).contiguous() * vae.config["scaling_factor"]
 
 
 @torch.no_grad()
 def reconstruct(vae: AutoencoderKL, pixels: np.ndarray) -> np.ndarray:
     """The pictures after encoding and decoding, (N, 64, 64, 3) float in 0..1."""
-    latents = encode(vae, pixels) / vae.config.scaling_factor
-    decoded = torch.cat([vae.decode(latents[at : at + 64]).sample for at in range(0, len(latents), 64)])
+    latents = encode(vae, pixels) / vae.config["scaling_factor"]
+    decoded = torch.cat([_decode(vae, latents[at : at + 64]) for at in range(0, len(latents), 64)])
     return (decoded.clamp(-1, 1).permute(0, 2, 3, 1).numpy() + 1) / 2
