@@ -70,7 +70,7 @@ def report(
     store: StoreFolder,
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
 ) -> None:
-    """Write one HTML file with ranking, curves and contact sheets; it opens offline. A sheet to share lies beside it."""
+    """Write one HTML file with ranking, curves and pictures, that opens offline, and a sheet to share beside it."""
     from eval.contact_sheet import write_sheet
     from eval.ranked_grid import open_ranked, report_data
     from eval.report import write_report
