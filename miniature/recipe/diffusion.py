@@ -143,3 +143,6 @@ def save_pipeline(
     pipeline.to(torch.float16)
     pipeline.save_pretrained(folder, safe_serialization=True)
     pipeline.to(torch.float32)
+    # transformers loads in the type that the configuration names: float32, as diffusers loads the other parts.
+    config = folder / "text_encoder" / "config.json"
+    config.write_text(config.read_text().replace('"float16"', '"float32"'))
