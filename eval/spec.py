@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -117,7 +118,7 @@ def read_spec(path: Path) -> GridSpec:
     folder = path.resolve().parent
 
     def anchored(name: str) -> str:
-        return str(folder / Path(name).expanduser())
+        return os.path.normpath(folder / Path(name).expanduser())
 
     def anchored_if_there(name: str) -> str:
         return anchored(name) if (folder / name).exists() else name

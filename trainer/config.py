@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -102,7 +103,7 @@ def parse_config(values: dict[str, object], path: Path) -> TrainConfig:
 
 def _anchored(config: TrainConfig, folder: Path) -> TrainConfig:
     def anchor(path: Path) -> Path:
-        return folder / path.expanduser()
+        return Path(os.path.normpath(folder / path.expanduser()))
 
     base, reg = config.model.base, config.data.reg
     # A base that is no path beside the file is a name: the miniature's, or a hub id.

@@ -14,14 +14,23 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL
 
 from miniature.recipe.check import check_all
 from miniature.recipe.clip import train_clip
 from miniature.recipe.dataset import load_drawn
-from miniature.recipe.diffusion import build_tokenizer, save_pipeline, train_diffusion
+from miniature.recipe.diffusion import COURSE as DIFFUSION_COURSE
+from miniature.recipe.diffusion import (
+    build_tokenizer,
+    first_sitting,
+    save_pipeline,
+    shipped_sitting,
+    train_diffusion,
+)
 from miniature.recipe.faces import train_faces
 from miniature.recipe.subject import draw_subject
 from miniature.recipe.training import Outcome
+from miniature.recipe.vae import COURSE as VAE_COURSE
 from miniature.recipe.vae import encode, train_vae
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,17 +38,31 @@ WEIGHTS, WORK, SUBJECT = ROOT / "weights", ROOT / "work", ROOT / "subject"
 
 
 def build() -> None:
-    """Train whatever is not trained yet. State is saved every two minutes; run it again after an interruption."""
-    drawn = load_drawn(WORK)
-    vae, vae_outcome = train_vae(drawn.pixels, WORK)
-    _record("vae", vae_outcome)
-    tokenizer = build_tokenizer(WORK / "tokenizer")
-    unet, text, outcome = train_diffusion(encode(vae, drawn.pixels), drawn.captions, tokenizer, WORK)
-    save_pipeline(vae, unet, text, tokenizer, WEIGHTS / "base")
-    _record("diffusion", outcome)
-    for name, face_outcome in train_faces(drawn, WORK, WEIGHTS / "faces").items():
-        _record(name, face_outcome)
-    _record("clip", train_clip(drawn, WORK, WEIGHTS / "clip"))
+    """Train whatever is not trained to its end yet, from the state saved every two minutes or from shipped weights."""
+    drawn, base = load_drawn(WORK), WEIGHTS / "base"
+    if _steps_of("vae") < VAE_COURSE.steps:
+        vae, vae_outcome = train_vae(drawn.pixels, WORK)
+        vae.save_pretrained(base / "vae")
+        _record("vae", vae_outcome)
+    if (begun := _steps_of("diffusion")) < DIFFUSION_COURSE.steps:
+        vae = AutoencoderKL.from_pretrained(base / "vae", torch_dtype=torch.float32)
+        tokenizer = build_tokenizer(WORK / "tokenizer")
+        sitting = shipped_sitting(base, begun) if begun else first_sitting()
+        unet, text, outcome = train_diffusion(encode(vae, drawn.pixels), drawn.captions, tokenizer, WORK, sitting)
+        save_pipeline(vae, unet, text, tokenizer, base)
+        _record("diffusion", outcome)
+    if not _steps_of("face_recogniser"):
+        for name, face_outcome in train_faces(drawn, WORK, WEIGHTS / "faces").items():
+            _record(name, face_outcome)
+    if not _steps_of("clip"):
+        _record("clip", train_clip(drawn, WORK, WEIGHTS / "clip"))
+
+
+def _steps_of(name: str) -> int:
+    """How many steps the shipped weights of a model have behind them."""
+    path = WEIGHTS / "record.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
+    return int(record.get(name, {}).get("steps", 0))
 
 
 def _record(name: str, outcome: Outcome) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from miniature.recipe.training import Course, Outcome, run_course
 
-COURSE = Course("diffusion", steps=2900, rate=1e-3)
+COURSE = Course("diffusion", steps=6000, rate=1e-3)
 BATCH = 32
 DROPPED_CAPTIONS = 0.1
 MIN_SNR_GAMMA = 5.0  # Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"
@@ -90,12 +91,32 @@ def tokens_of(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
     return encoded.input_ids
 
 
+@dataclass(frozen=True)
+class Sitting:
+    """What an earlier sitting left: UNet and text encoder after `steps` of the course."""
+
+    unet: UNet2DConditionModel
+    text: CLIPTextModel
+    steps: int
+
+
+def first_sitting() -> Sitting:
+    """Random weights, no step done."""
+    torch.manual_seed(COURSE.seed)
+    return Sitting(build_unet(), build_text_encoder(), 0)
+
+
+def shipped_sitting(folder: Path, steps: int) -> Sitting:
+    """The weights in a diffusers folder, averaged over the `steps` done so far."""
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    return Sitting(unet, CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32), steps)
+
+
 def train_diffusion(
-    latents: Tensor, captions: list[list[str]], tokenizer: CLIPTokenizer, work: Path
+    latents: Tensor, captions: list[list[str]], tokenizer: CLIPTokenizer, work: Path, begun: Sitting
 ) -> tuple[UNet2DConditionModel, CLIPTextModel, Outcome]:
     """Train UNet and text encoder together on scaled latents (N, 4, 16, 16), each with several captions."""
-    torch.manual_seed(COURSE.seed)
-    unet, text = build_unet(), build_text_encoder()
+    unet, text = begun.unet.requires_grad_(True), begun.text.requires_grad_(True)
     nn.Module.to(unet, memory_format=torch.channels_last)
     model = nn.ModuleDict({"unet": unet, "text": text})
     tokens = torch.stack([tokens_of(tokenizer, [one[form] for one in captions]) for form in range(len(captions[0]))])
@@ -116,7 +137,7 @@ def train_diffusion(
         weights = ratio.clamp(max=MIN_SNR_GAMMA) / ratio
         return ((predicted - noise).square().mean((1, 2, 3)) * weights).mean()
 
-    outcome = run_course(COURSE, model, loss_of, work)
+    outcome = run_course(COURSE, model, loss_of, work, begun.steps)
     return unet, text, outcome
 
 

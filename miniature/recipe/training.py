@@ -40,14 +40,17 @@ class Outcome:
     seed: int
 
 
-def run_course(course: Course, model: nn.Module, loss_of: Loss, work: Path) -> Outcome:
-    """Train `model` in place, leaving the averaged weights in it. State lands in `work` every two minutes."""
+def run_course(course: Course, model: nn.Module, loss_of: Loss, work: Path, begun: int = 0) -> Outcome:
+    """Train `model` in place, leaving the averaged weights in it. State lands in `work` every two minutes.
+
+    Without state there, `begun` steps count as done already: `model` holds weights that an earlier sitting shipped.
+    """
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=course.rate, betas=(0.9, 0.98), weight_decay=course.weight_decay, fused=True
     )
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
     path = work / f"{course.name}.state.pt"
-    start, seconds, smooth = 0, 0.0, float("nan")
+    start, seconds, smooth = begun, 0.0, float("nan")
     if path.exists():
         state = torch.load(path, weights_only=True)
         model.load_state_dict(state["model"])
@@ -82,7 +85,7 @@ def run_course(course: Course, model: nn.Module, loss_of: Loss, work: Path) -> O
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         _average_in(average, model, min(course.decay, (1 + step) / (10 + step)))
-        smooth = loss.item() if step == 0 else 0.98 * smooth + 0.02 * loss.item()
+        smooth = loss.item() if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss.item()
         spent = seconds + time.monotonic() - began
         if step % 100 == 0 or step == course.steps - 1:
             left = (spent / (step + 1)) * (course.steps - step - 1) / 60
