@@ -1,40 +1,90 @@
 """Blending, as pure arithmetic: LoRA files with weights -> one LoRA file that does at weight 1 what they do together.
 
 The delta of a blend is the sum over LoRAs of w * alpha / rank * up @ down, per module. It is exact by concatenating
-ranks: [up_1 .. up_n] @ [down_1; ..; down_n], each part's coefficient folded into its factors.
+ranks: [up_1 .. up_n] @ [down_1; ..; down_n], each part's coefficient folded into its factors. Kinds other than plain
+factors enter by their exact low rank; DoRA and OFT do not add up, and are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from eval.weights import Weights
-from trainer.lora_file import LoraFile, LoraModule, part_of
+from trainer.errors import UserError
+from trainer.lora_file import Additive, LoraFile, LoraModule, Module
 
 
-def blend(parts: Sequence[tuple[LoraFile, Weights]]) -> LoraFile:
-    """The exact sum. One LoRA alone keeps its tensors bit for bit, alpha scaled; weight 0 leaves a module out."""
-    by_name: dict[str, list[tuple[LoraModule, float]]] = {}
+class BlendError(UserError):
+    """LoRA files that cannot be added up into one."""
+
+
+class Weighting(Protocol):
+    """How strongly a LoRA acts on each module, by kohya name."""
+
+    def on_module(self, name: str) -> float: ...
+
+
+@dataclass(frozen=True)
+class Term:
+    """One LoRA's part of a module's blend: plain factors, and the weight they get."""
+
+    module: LoraModule
+    weight: float
+
+
+def blend(parts: Sequence[tuple[LoraFile[Module], Weights]]) -> LoraFile[LoraModule]:
+    """The exact sum. One LoRA alone keeps its tensors bit for bit, alpha scaled; weight 0 leaves a module out.
+
+    Raises BlendError for a module that does not add up (DoRA, OFT, norms, biases).
+    """
+    by_name: dict[str, list[Term]] = {}
     for lora, weights in parts:
         for name, module in lora.modules.items():
-            if weight := weights.on(part_of(name)):
-                by_name.setdefault(name, []).append((module, weight))
+            if weight := weights.on_module(name):
+                by_name.setdefault(name, []).append(Term(plain_factors(module, name), weight))
     metadata = dict(parts[0][0].metadata) if len(parts) == 1 else {}
-    return LoraFile({name: _sum(terms) for name, terms in by_name.items()}, metadata)
+    return LoraFile({name: summed(terms, name) for name, terms in by_name.items()}, metadata)
 
 
-def _sum(terms: Sequence[tuple[LoraModule, float]]) -> LoraModule:
+def plain_factors(module: Module, name: str) -> LoraModule:
+    """The module as plain factors, exactly. Raises BlendError where its effect depends on the base model."""
+    if isinstance(module, Additive) and not (module.kind == "full" and module.delta().dim() < 2):
+        return module.low_rank()
+    raise BlendError(
+        f"`{name}` is of the kind {module.kind}, which does not add up without the base model; `python -m eval bake` "
+        "puts the file into a model, and `python -m eval extract` makes a plain LoRA of the difference"
+    )
+
+
+def summed(terms: Sequence[Term], name: str) -> LoraModule:
+    """The exact weighted sum of one module's terms. Raises BlendError where their weights' shapes differ."""
     if len(terms) == 1:
-        module, weight = terms[0]
+        module, weight = terms[0].module, terms[0].weight
         return LoraModule(module.down, module.up, module.alpha * weight)
-    downs, ups = zip(*(_folded(module, weight * module.scale) for module, weight in terms), strict=True)
-    down, up = torch.cat(downs, dim=0), torch.cat(ups, dim=1)
+    _check_shapes((term.module for term in terms), name)
+    downs, ups = zip(*(_folded(term) for term in terms), strict=True)
+    kernel = max((down.shape[2:] for down in downs), key=len)
+    down = torch.cat([part.reshape(*part.shape[:2], *kernel) for part in downs], dim=0)
+    up = torch.cat([part.reshape(*part.shape[:2], *[1] * len(kernel)) for part in ups], dim=1)
     return LoraModule(down, up, float(down.shape[0]))
 
 
-def _folded(module: LoraModule, coefficient: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Factors whose product is `coefficient` times the module's: the root on both, so that fp16 keeps its range."""
+def _folded(term: Term) -> tuple[torch.Tensor, torch.Tensor]:
+    """Factors whose product is the term's: the coefficient's root on both, so that fp16 keeps its range."""
+    coefficient = term.weight * term.module.scale
     root = abs(coefficient) ** 0.5
-    return module.down.float() * root, module.up.float() * (root if coefficient > 0 else -root)
+    return term.module.down.float() * root, term.module.up.float() * (root if coefficient > 0 else -root)
+
+
+def _check_shapes(modules: Iterable[LoraModule], name: str) -> None:
+    """Linear and 1x1 factors of one weight go together: tools write either."""
+    shapes = {module.shape if module.shape[2:] != (1, 1) else module.shape[:2] for module in modules}
+    if len(shapes) > 1:
+        listed = " and ".join(str(shape) for shape in sorted(shapes))
+        raise BlendError(
+            f"`{name}` is {listed} in different files; they are for different models, so they do not add up"
+        )

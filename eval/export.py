@@ -16,7 +16,7 @@ from eval.ranking import RankedCell
 from eval.snapshot import Grid
 from trainer.errors import MissingFileError, UserError
 from trainer.files import sha256_of, whole_file
-from trainer.lora_file import LoraFile, read_lora, write_lora
+from trainer.lora_file import LoraFile, LoraModule, read_lora, write_lora
 
 RECIPE = "lora_studio.recipe"
 
@@ -89,18 +89,19 @@ def _check_parents(cell: Cell) -> None:
             raise ExportError(f"{source.path}: has changed since it was scored; run the grid again")
 
 
-def _check_written(path: Path, lora: LoraFile) -> None:
+def _check_written(path: Path, lora: LoraFile[LoraModule]) -> None:
     """Read the file back and compare every tensor: what was scored is what is shipped."""
     written = read_lora(path)
     for name, module in lora.modules.items():
         there = written.modules[name]
-        same = torch.equal(there.down, module.down) and torch.equal(there.up, module.up) and there.alpha == module.alpha
-        if not same:
+        found, wanted = there.tensors(), module.tensors()
+        same = found.keys() == wanted.keys() and all(torch.equal(found[key], wanted[key]) for key in wanted)
+        if not same or there.stored_alpha != module.alpha:
             path.unlink()
             raise ExportError(f"{path}: `{name}` came back from the disk otherwise than written; is the disk failing?")
 
 
-def _metadata(grid: Grid, cell: Cell, row: RankedCell, lora: LoraFile, name: str) -> dict[str, str]:
+def _metadata(grid: Grid, cell: Cell, row: RankedCell, lora: LoraFile[LoraModule], name: str) -> dict[str, str]:
     parents = [read_lora(use.checkpoint.path).metadata for use in cell.uses]
     ranks = [module.rank for module in lora.modules.values()]
     kept = dict(parents[0]) if len(parents) == 1 else _shared(parents)

@@ -42,7 +42,7 @@ class PatchedModel:
         return self.base.modules[name].get_parameter("weight")
 
 
-def check_fits(lora: LoraFile, path: Path, base: BaseModel) -> None:
+def check_fits(lora: LoraFile[LoraModule], path: Path, base: BaseModel) -> None:
     """Raise LoraFileError where `lora` names a module, or has a shape, that the base model does not have."""
     for name, module in lora.modules.items():
         target = base.modules.get(name)
@@ -65,7 +65,7 @@ def _weight_shape(module: nn.Module) -> tuple[int, ...]:
     return tuple(module.get_parameter("weight").shape)
 
 
-def _family(lora: LoraFile) -> str:
+def _family(lora: LoraFile[LoraModule]) -> str:
     """What a file says it is for: SDXL names its modules otherwise, SD1, SD2 differ in the text's width."""
     if any(name.startswith(("lora_te1_", "lora_te2_", "lora_unet_input_blocks")) for name in lora.modules):
         return "this LoRA is for SDXL"

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from eval.blend import blend
 from eval.cell_lora import lora_of
 from eval.patching import PatchedModel, check_fits
 from eval.plan import Batch, Plan, PlannedPicture
@@ -15,6 +16,7 @@ from eval.png import failure_of, parameters_text, save_picture
 from eval.render import encode_prompts, render
 from eval.spec import GridSpec
 from eval.store import PictureRow, Store
+from eval.weights import Weights
 from trainer.base_model import load_base
 from trainer.lora_file import read_lora
 from trainer.progress import Reporter
@@ -29,7 +31,7 @@ class Renderer:
         nn.Module.to(self.base.unet, memory_format=torch.channels_last)
         self.plan, self.store = plan, store
         for checkpoint in {use.checkpoint.path: use.checkpoint for cell in plan.cells for use in cell.uses}.values():
-            check_fits(read_lora(checkpoint.path), checkpoint.path, self.base)
+            check_fits(blend([(read_lora(checkpoint.path), Weights.of(1, 1))]), checkpoint.path, self.base)
         self._patched = PatchedModel(self.base)
         self._cell_id: str | None = None
         self._text_key: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainer.errors import UserError
+from trainer.kohya_names import part_of
 
 PARTS = ("unet", "te1", "te2")
 
@@ -44,6 +45,10 @@ class Weights:
         if self.te1 == self.te2:
             return f"unet={self.unet:g},te={self.te1:g}"
         return f"unet={self.unet:g},te1={self.te1:g},te2={self.te2:g}"
+
+    def on_module(self, name: str) -> float:
+        """The factor on a module, by its kohya name."""
+        return self.on(part_of(name))
 
     def on(self, part: str) -> float:
         """The factor on "unet", "te1" or "te2"."""

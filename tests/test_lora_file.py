@@ -98,7 +98,8 @@ def test_a_value_beyond_fp16_is_refused_before_anything_is_written(tmp_path: Pat
         ({"lora_down.weight": torch.full((2, 3), float("nan"))}, "NaN or infinity"),
         ({"lora_up.weight": torch.ones(4, 3)}, "do not fit"),
         ({"alpha": torch.tensor(0.0)}, "alpha` is 0"),
-        ({"hada_w1_a": torch.ones(2, 2)}, "cannot read key `.*hada_w1_a`"),
+        ({"hada_w1_a": torch.ones(2, 2)}, "several kinds at once"),
+        ({"lora_sideways.weight": torch.ones(2, 2)}, "unknown key `.*lora_sideways.weight`"),
     ],
 )
 def test_faults_are_named(tmp_path: Path, changes: dict[str, torch.Tensor | None], message: str) -> None:

@@ -1,95 +1,210 @@
-"""A LoRA file: low-rank factors by module, in kohya's form. The trainer owns the format; eval and studio read it.
+"""A LoRA file: modules by kohya name, metadata, hashes. The trainer owns the format; eval and studio read it.
 
-Keys: `{lora_unet|lora_te|lora_te1|lora_te2}_<module path, dots as _>` + `.lora_down.weight`, `.lora_up.weight` or
-`.alpha` (kohya-ss/sd-scripts). A missing alpha means scale 1. Nothing in a file is ignored: an unknown key is an error.
+Every family is read (`trainer.lora_dialects` knows the spellings, `trainer.lora_modules` the kinds), and kohya's
+spelling is written, or diffusers' where asked for. A missing alpha means scale 1. Nothing in a file is ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
+from trainer.architecture import Architecture
 from trainer.errors import LoraFileError
 from trainer.files import whole_file
-from trainer.lora_header import opened_safetensors
+from trainer.kohya_names import kernel_of, part_of
+from trainer.lora_dialects import PeftScales, Spelling, spelling_of
+from trainer.lora_header import FLOATS, Header, opened_safetensors, read_header
 from trainer.lora_metadata import serialise, with_hashes
+from trainer.lora_modules import Additive, LoraModule, Module, TuckerModule
+from trainer.lora_parts import Parts, module_from
 
-DOWN, UP, ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
-UNET, TEXT_ENCODERS = "lora_unet", ("lora_te", "lora_te1", "lora_te2")
-
-
-@dataclass(frozen=True)
-class LoraModule:
-    """One module's factors: `down` (r, in[, k, k]), `up` (out, r[, 1, 1]); the weight moves by alpha / r up @ down."""
-
-    down: Tensor
-    up: Tensor
-    alpha: float
-
-    @property
-    def rank(self) -> int:
-        return self.down.shape[0]
-
-    @property
-    def scale(self) -> float:
-        return self.alpha / self.rank
-
-    def delta(self) -> Tensor:
-        """What the module's weight moves by, float32, in the weight's own shape (out, in[, k, k])."""
-        product = self.up.float().flatten(1) @ self.down.float().flatten(1)
-        return (product * self.scale).reshape(self.up.shape[0], *self.down.shape[1:])
+__all__ = [
+    "Additive",
+    "LoraFile",
+    "LoraModule",
+    "Module",
+    "OpenedLora",
+    "TuckerModule",
+    "cast_lora",
+    "open_lora",
+    "part_of",
+    "read_lora",
+    "write_lora",
+    "write_modules",
+]
+_Kind_co = TypeVar("_Kind_co", bound=Module, covariant=True)
 
 
 @dataclass(frozen=True)
-class LoraFile:
-    """Modules by kohya name, and the header's metadata."""
+class LoraFile(Generic[_Kind_co]):
+    """Modules by kohya name, and the header's metadata. `LoraFile[LoraModule]` holds plain factors only."""
 
-    modules: Mapping[str, LoraModule]
+    modules: Mapping[str, _Kind_co]
     metadata: Mapping[str, str]
 
 
-def part_of(name: str) -> str:
-    """Which weight applies to a module: "unet", "te1" (SD1's only text encoder, or SDXL's first) or "te2"."""
-    if name.startswith(f"{UNET}_"):
-        return "unet"
-    return "te2" if name.startswith("lora_te2_") else "te1"
+@dataclass(frozen=True)
+class OpenedLora:
+    """A LoRA file of which only the header is read; each module's tensors are read when it is asked for."""
+
+    path: Path
+    header: Header
+    spelling: Spelling
+    _opened: safe_open
+
+    @property
+    def names(self) -> list[str]:
+        """kohya names of all modules, sorted."""
+        return sorted(self.spelling.modules)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self.header.metadata
+
+    @cached_property
+    def _scales(self) -> PeftScales:
+        return PeftScales.beside(self.path, self.header.metadata)
+
+    @cached_property
+    def _linear_projections(self) -> bool:
+        """SD2 (text of width 1024) and SDXL have linear outer projections, SD1 has 1x1 convolutions."""
+        for name, tensors in self.spelling.modules.items():
+            if "input_blocks_" in name or "output_blocks_" in name:
+                return True
+            if name.endswith("attn2_to_k") and "lora_down.weight" in tensors:
+                return self.header.shapes[tensors["lora_down.weight"]][1] >= 1024
+        return False
+
+    def module(self, name: str) -> Module:
+        """One module. Raises LoraFileError for a missing half or shapes that do not fit; values are not judged."""
+        keys = self.spelling.modules[name]
+        parts = {suffix: self._opened.get_tensor(key) for suffix, key in keys.items()}
+        path = self.spelling.paths.get(name)
+        down = parts.get("lora_down.weight")
+        if "alpha" not in parts and path is not None and down is not None:
+            alpha = self._scales.alpha(path, down.shape[0])
+            if alpha is not None:
+                parts["alpha"] = torch.tensor(alpha)
+        kernel = kernel_of(name, self._linear_projections)
+        return module_from(Parts(self.path, name, parts, kernel))
 
 
-def read_lora(path: Path) -> LoraFile:
-    """Read a kohya-named LoRA file whole.
+@contextmanager
+def open_lora(path: Path) -> Generator[OpenedLora]:
+    """Open a LoRA file lazily: header, names and metadata at once, tensors module by module.
 
-    Raises MissingFileError, or LoraFileError for a pickle, a truncated file, keys that are no LoRA's, a missing half,
-    shapes that do not fit, an alpha of 0, or values that are not finite.
+    Raises MissingFileError, or LoraFileError for a pickle, a damaged file, an unknown or doubled key, or no tensors.
     """
-    tensors, metadata = _read_tensors(path)
-    names = sorted({_module_of(key, path) for key in tensors})
-    if not names:
+    header = read_header(path)
+    if not header.shapes:
         raise LoraFileError(f"{path}: holds no tensors; it is not a LoRA file")
-    return LoraFile({name: _module(name, tensors, path) for name in names}, metadata)
+    for key, kind in header.types.items():
+        if kind not in FLOATS and not key.endswith(".alpha"):
+            raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
+    spelling = spelling_of(header.shapes, path)
+    with opened_safetensors(path) as opened:
+        yield OpenedLora(path, header, spelling, opened)
 
 
-def write_lora(lora: LoraFile, path: Path, dtype: torch.dtype = torch.float16) -> LoraFile:
-    """Write `lora` whole, factors cast to `dtype` (alphas stay float32), and return what the file now holds.
+def read_lora(path: Path) -> LoraFile[Module]:
+    """Read a LoRA file of any family whole.
+
+    Raises what `open_lora` and its modules raise, and LoraFileError for an alpha of 0 or values that are not finite.
+    """
+    with open_lora(path) as opened:
+        modules = {name: _sound(opened.module(name), name, path) for name in opened.names}
+        return LoraFile(modules, dict(opened.metadata))
+
+
+def _sound(module: Module, name: str, path: Path) -> Module:
+    tensors = [*module.tensors().values()]
+    if not all(tensor.isfinite().all() for tensor in tensors):
+        raise LoraFileError(f"{path}: `{name}` holds NaN or infinity; the run that made it broke, use another epoch")
+    if module.stored_alpha == 0 and isinstance(module, Additive):
+        # Trainers read alpha 0 as the rank, A1111 as nothing at all: no reading would be right everywhere.
+        rank = f", {module.rank}" if isinstance(module, LoraModule) else ""
+        raise LoraFileError(f"{path}: `{name}.alpha` is 0, which tools read differently; set it to the rank{rank}")
+    return module
+
+
+def write_lora(lora: LoraFile[LoraModule], path: Path, dtype: torch.dtype = torch.float16) -> LoraFile[LoraModule]:
+    """Write plain factors whole in kohya's spelling, cast to `dtype` (alphas stay float32); return what it now holds.
 
     The header gets kohya's `sshs_*` hashes, over the final bytes.
     """
     cast = cast_lora(lora, dtype)
+    return LoraFile(cast.modules, write_modules(cast, path).metadata)
+
+
+def write_modules(lora: LoraFile[Module], path: Path) -> LoraFile[Module]:
+    """Write modules of any kind whole, in kohya's and LyCORIS' spelling, in the types they have."""
     tensors: dict[str, Tensor] = {}
-    for name, module in cast.modules.items():
-        tensors[name + DOWN] = module.down.contiguous()
-        tensors[name + UP] = module.up.contiguous()
-        tensors[name + ALPHA] = torch.tensor(module.alpha, dtype=torch.float32)
+    for name, module in lora.modules.items():
+        for suffix, tensor in module.tensors().items():
+            tensors[f"{name}.{suffix}"] = tensor.contiguous()
+        if module.stored_alpha is not None:
+            tensors[f"{name}.alpha"] = torch.tensor(module.stored_alpha, dtype=torch.float32)
     metadata = with_hashes(tensors, dict(lora.metadata))
+    _write(tensors, metadata, path)
+    return LoraFile(lora.modules, metadata)
+
+
+def write_diffusers(
+    lora: LoraFile[LoraModule], path: Path, names: Architecture, dtype: torch.dtype = torch.float16
+) -> LoraFile[LoraModule]:
+    """Write plain factors in diffusers' spelling (`unet.<path>.lora_A.weight`), scales in `lora_adapter_metadata`.
+
+    diffusers >= 0.34 reads that configuration; older ones take every scale for 1. Raises LoraFileError for a module
+    that `names` does not know.
+    """
+    cast = cast_lora(lora, dtype)
+    tensors: dict[str, Tensor] = {}
+    configs: dict[str, dict[str, object]] = {}
+    for name, module in cast.modules.items():
+        known = names.by_kohya.get(name)
+        if known is None:
+            raise LoraFileError(f"`{name}`: no such module in the model that names are taken from; give its --base")
+        tensors[f"{known.diffusers}.lora_A.weight"] = module.down.contiguous()
+        tensors[f"{known.diffusers}.lora_B.weight"] = module.up.contiguous()
+        part, _, inner = known.diffusers.partition(".")
+        _add_to_config(configs, part, inner.removeprefix("text_model."), module)
+    flat = {f"{part}.{key}": value for part, config in configs.items() for key, value in config.items()}
+    metadata = {**lora.metadata, "lora_adapter_metadata": json.dumps(flat, sort_keys=True)}
+    _write(tensors, {key: value for key, value in metadata.items() if not key.startswith("sshs_")}, path)
+    return replace(cast, metadata=metadata)
+
+
+def _add_to_config(configs: dict[str, dict[str, object]], part: str, path: str, module: LoraModule) -> None:
+    """Name the module's rank and alpha, by the path's end: transformers 5 has no `text_model` before it."""
+    config = configs.setdefault(
+        part,
+        {"r": module.rank, "lora_alpha": module.alpha, "target_modules": [], "rank_pattern": {}, "alpha_pattern": {}},
+    )
+    for key, value in (("rank_pattern", module.rank), ("alpha_pattern", module.alpha)):
+        pattern = config[key]
+        if isinstance(pattern, dict):
+            pattern[path] = value
+    targets = config["target_modules"]
+    if isinstance(targets, list):
+        targets.append(path)
+
+
+def _write(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path) -> None:
     with whole_file(path) as beside:
         beside.write_bytes(serialise(tensors, metadata))
-    return LoraFile(cast.modules, metadata)
 
 
-def cast_lora(lora: LoraFile, dtype: torch.dtype) -> LoraFile:
+def cast_lora(lora: LoraFile[LoraModule], dtype: torch.dtype) -> LoraFile[LoraModule]:
     """The same LoRA as a file of `dtype` would hold it: alphas as float32 keeps them.
 
     Raises LoraFileError where a value leaves the range of `dtype`.
@@ -101,33 +216,3 @@ def cast_lora(lora: LoraFile, dtype: torch.dtype) -> LoraFile:
             raise LoraFileError(f"{name}: not finite as {dtype}; nothing was written")
         modules[name] = LoraModule(down, up, torch.tensor(module.alpha, dtype=torch.float32).item())
     return LoraFile(modules, lora.metadata)
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    with opened_safetensors(path) as opened:
-        return {key: opened.get_tensor(key) for key in opened.keys()}, dict(opened.metadata() or {})  # noqa: SIM118
-
-
-def _module_of(key: str, path: Path) -> str:
-    for suffix in (DOWN, UP, ALPHA):
-        if key.endswith(suffix) and key.startswith((UNET, *TEXT_ENCODERS)):
-            return key.removesuffix(suffix)
-    raise LoraFileError(f"{path}: cannot read key `{key}`; only kohya-named LoRA files (lora_down, lora_up) are read")
-
-
-def _module(name: str, tensors: Mapping[str, Tensor], path: Path) -> LoraModule:
-    down, up, alpha = (tensors.get(name + suffix) for suffix in (DOWN, UP, ALPHA))
-    if down is None or up is None:
-        missing = DOWN if down is None else UP
-        raise LoraFileError(f"{path}: `{name}{missing}` is missing; the file is incomplete")
-    if up.dim() != down.dim() or up.shape[1] != down.shape[0]:
-        raise LoraFileError(f"{path}: `{name}`: shapes {tuple(down.shape)} and {tuple(up.shape)} do not fit")
-    if not (down.isfinite().all() and up.isfinite().all()):
-        raise LoraFileError(f"{path}: `{name}` holds NaN or infinity; the run that made it broke, use another epoch")
-    module = LoraModule(down, up, float(down.shape[0] if alpha is None else alpha.item()))
-    if module.alpha == 0:
-        # Trainers read alpha 0 as the rank, A1111 as nothing at all: no reading would be right everywhere.
-        raise LoraFileError(
-            f"{path}: `{name}.alpha` is 0, which tools read differently; set it to the rank, {module.rank}"
-        )
-    return module
