@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from eval import blend_command
 from trainer.command_line import run_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -100,6 +101,9 @@ def export(
         print(json.dumps({"file": str(written.path), "sha256": written.sha256, "scores": row.as_json()}))
     else:
         print(f"wrote {written.path} ({row.checkpoint}, {row.weights}) and {written.preview}")
+
+
+blend_command.register(app)
 
 
 def main() -> None:

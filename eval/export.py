@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from eval.blend_metadata import blend_metadata
 from eval.cell_lora import lora_of
 from eval.cells import Cell
 from eval.ranking import RankedCell
@@ -17,8 +16,7 @@ from eval.snapshot import Grid
 from trainer.errors import MissingFileError, UserError
 from trainer.files import sha256_of, whole_file
 from trainer.lora_file import LoraFile, LoraModule, read_lora, write_lora
-
-RECIPE = "lora_studio.recipe"
+from trainer.lora_header import read_metadata
 
 
 class ExportError(UserError):
@@ -102,30 +100,9 @@ def _check_written(path: Path, lora: LoraFile[LoraModule]) -> None:
 
 
 def _metadata(grid: Grid, cell: Cell, row: RankedCell, lora: LoraFile[LoraModule], name: str) -> dict[str, str]:
-    parents = [read_lora(use.checkpoint.path).metadata for use in cell.uses]
-    ranks = [module.rank for module in lora.modules.values()]
-    kept = dict(parents[0]) if len(parents) == 1 else _shared(parents)
-    return {
-        **{key: value for key, value in kept.items() if not key.startswith("sshs_")},
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": str(max(ranks)),
-        "ss_network_alpha": f"{max(module.alpha for module in lora.modules.values()):g}",
-        "ss_v2": "False",
-        "ss_base_model_version": kept.get("ss_base_model_version", "sd_v1"),
-        "ss_output_name": name,
-        "ss_epoch": parents[0].get("ss_epoch", "0"),
-        "ss_steps": parents[0].get("ss_steps", "0"),
-        "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": "stable-diffusion-v1/lora",
-        "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
-        "modelspec.title": name,
-        RECIPE: json.dumps(_recipe(grid, cell, row, max(ranks)), ensure_ascii=False),
-    }
-
-
-def _shared(parents: list[dict[str, str] | Mapping[str, str]]) -> dict[str, str]:
-    """What all parents of a blend say alike."""
-    return {key: value for key, value in parents[0].items() if all(other.get(key) == value for other in parents)}
+    parents = [read_metadata(use.checkpoint.path) for use in cell.uses]
+    recipe = _recipe(grid, cell, row, max(module.rank for module in lora.modules.values()))
+    return blend_metadata(lora, parents, name, recipe)
 
 
 def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, object]:

@@ -58,11 +58,21 @@ class Product:
             cls(up * module.scale, down, kernel) if up.numel() < down.numel() else cls(up, down * module.scale, kernel)
         )
 
+    @classmethod
+    def dense(cls, delta: Tensor) -> Product:
+        """A whole delta (out, in[, k, k]) times an identity on its shorter side."""
+        kernel = tuple(delta.shape[2:]) if delta.dim() == 4 else None
+        flat = delta.flatten(1)
+        rows, columns = flat.shape
+        if rows <= columns:
+            return cls(torch.eye(rows, dtype=flat.dtype), flat, kernel)
+        return cls(flat, torch.eye(columns, dtype=flat.dtype), kernel)
+
     def module(self, up: Tensor, down: Tensor) -> LoraModule:
         """Factors of this product's sides as a LoRA module with alpha = rank."""
         if self.kernel is not None:
             up, down = up.reshape(*up.shape, 1, 1), down.unflatten(1, (-1, *self.kernel))
-        return LoraModule(down, up, float(down.shape[0]))
+        return LoraModule(down.float(), up.float(), float(down.shape[0]))
 
     def nothing(self) -> LoraModule:
         """A delta of zero, of rank 1: tools want all four of an attention's projections, so none is left out."""
@@ -83,15 +93,20 @@ class Product:
         up = self.up.double().T @ other.up.double()
         return float((up * (self.down.double() @ other.down.double().T)).sum())
 
+    def squared_distance(self, other: Product) -> float:
+        """The squared Frobenius norm of the difference to another delta of the same shape.
+
+        From inner products, so distances under 1e-8 of the norms come out as rounding.
+        """
+        return max(0.0, self.squared_norm() - 2 * self.inner(other) + other.squared_norm())
+
     def narrowed(self) -> Product:
         """The same delta with R at most its shorter side: wider factors are multiplied out."""
         outputs, columns = self.up.shape[0], self.down.shape[1]
         if self.up.shape[1] <= min(outputs, columns):
             return self
-        delta = self.up @ self.down
-        if outputs <= columns:
-            return Product(torch.eye(outputs), delta, self.kernel)
-        return Product(delta, torch.eye(columns), self.kernel)
+        whole = Product.dense(self.up.double() @ self.down.double())
+        return Product(whole.up, whole.down, self.kernel)
 
     def spectrum(self) -> Spectrum:
         """All singular values, by two Gram matrices, one Cholesky factorisation and one symmetric eigenproblem."""

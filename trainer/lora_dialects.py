@@ -55,7 +55,9 @@ _TEXT_PREFIXES = {
     "text_encoder_2.": 1,
     "text_encoders.clip_l.transformer.": 0,
     "text_encoders.clip_g.transformer.": 1,
+    "text_encoders.clip_h.transformer.": 0,  # SD2's only one
     "clip_l.transformer.": 0,
+    "clip_h.transformer.": 0,
     "clip_g.transformer.": 1,
 }
 _OLD_ATTENTION = {"to_q": "to_q", "to_k": "to_k", "to_v": "to_v", "to_out": "to_out.0"}
@@ -86,7 +88,8 @@ class Spelling:
 def spelling_of(shapes: Mapping[str, tuple[int, ...]], path: Path) -> Spelling:
     """Read all keys of a file with their tensors' shapes. Raises LoraFileError for an unknown or doubled key."""
     read = {key: _read_key(key, path) for key in shapes}
-    sdxl = any(_tells_sdxl(place, shapes[key]) for key, place in read.items())
+    text_only = all(place.path.startswith(TEXT_ENCODERS[0]) for place in read.values())
+    sdxl = text_only or any(_tells_sdxl(place, shapes[key]) for key, place in read.items())
     modules: dict[str, dict[str, str]] = {}
     paths: dict[str, str] = {}
     for key, place in read.items():
@@ -153,20 +156,23 @@ def _plain_text_path(path: str) -> str:
 
 
 def _tells_sdxl(place: Key, shape: tuple[int, ...]) -> bool:
-    """SDXL has a second text encoder, blocks of several transformers, a text of width 2048, or kohya's LDM naming."""
-    if place.part == 2 or re.search(r"transformer_blocks[._][1-9]", place.path) or "label_emb" in place.path:
+    """SDXL has a second text encoder, blocks of several transformers, a text of width 2048, or kohya's LDM naming.
+
+    kohya's name for the first text encoder, `lora_te1`, tells nothing: diffusers' converter gives it to SD1's too.
+    """
+    if place.part == 2 or place.path.startswith(
+        (f"{UNET}_input_blocks", f"{UNET}_output_blocks", f"{TEXT_ENCODERS[1]}_")
+    ):
         return True
-    if place.dialect == "kohya":
-        return place.path.startswith((f"{UNET}_input_blocks", f"{UNET}_output_blocks", *TEXT_ENCODERS))
-    if "add_embedding" in place.path:
+    if re.search(r"transformer_blocks[._][1-9]|label_emb|add_embedding", place.path):
         return True
-    wide = place.suffix == "lora_down.weight" and re.search(r"attn2\.to_[kv]$", place.path)
+    wide = place.suffix == "lora_down.weight" and re.search(r"attn2[._]to_[kv]$", place.path)
     return bool(wide) and shape[1] == _PUBLIC_TEXT_WIDTH_OF_SDXL
 
 
 def _module_name(place: Key, sdxl: bool, key: str, path: Path) -> str:
     if place.dialect == "kohya":
-        return place.path
+        return _in_own_naming(place.path, sdxl)
     if place.part:
         return kohya_name(TEXT_ENCODERS[place.part - 1] if sdxl else TEXT_ENCODER, place.path)
     original = place.path.startswith(("input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb."))
@@ -180,6 +186,21 @@ def _module_name(place: Key, sdxl: bool, key: str, path: Path) -> str:
     return kohya_name(UNET, place.path)
 
 
+def _in_own_naming(name: str, sdxl: bool) -> str:
+    """A kohya name as sd-scripts writes it: diffusers' block names are SD1's, `lora_te1` is SDXL's."""
+    if not sdxl:
+        return re.sub(rf"^{TEXT_ENCODERS[0]}_", f"{TEXT_ENCODER}_", name)
+    found = re.fullmatch(rf"{UNET}_(down_blocks_\d+|up_blocks_\d+|mid_block)_([a-z]+)_(\d+)_(.+)", name)
+    if not found:
+        return name
+    block, kind, layer, rest = found.groups()
+    dotted = re.sub(r"_(\d+)$", r".\1", block)
+    try:
+        return kohya_name(UNET, SDXL_LAYOUT.to_ldm(f"{dotted}.{kind}.{layer}.{rest}"))
+    except (KeyError, IndexError):
+        return name
+
+
 @dataclass(frozen=True)
 class PeftScales:
     """PEFT keeps scales in a configuration: diffusers >= 0.34 in the header, PEFT itself in adapter_config.json."""
@@ -188,13 +209,21 @@ class PeftScales:
 
     @classmethod
     def beside(cls, path: Path, metadata: Mapping[str, str]) -> PeftScales:
-        """From the header's `lora_adapter_metadata`, else from adapter_config.json in the file's folder."""
+        """From the header's `lora_adapter_metadata`, else from adapter_config.json in the file's folder.
+
+        Raises LoraFileError for what is no JSON object, or for another method than LoRA (PEFT's LoHa, LoKr, OFT: their
+        tensors are named as LyCORIS' are, and mean something else).
+        """
         if "lora_adapter_metadata" in metadata:
-            return cls(_by_part(_json(metadata["lora_adapter_metadata"], path)))
+            found = _json(metadata["lora_adapter_metadata"], path)
+            # A whole pipeline's configurations are told apart by part; a single model's stands alone.
+            return cls(_for_all_parts(found) if "lora_alpha" in found else _by_part(found))
         config = path.with_name("adapter_config.json")
         if path.name.startswith("adapter_model") and config.is_file():
             plain = _json(config.read_text(encoding="utf-8"), config)
-            return cls({part: plain for part in ("unet", "text_encoder", "text_encoder_2")})
+            if plain.get("peft_type", "LORA") != "LORA":
+                raise LoraFileError(f"{config}: an adapter of PEFT's type {plain['peft_type']}; only LORA is understood")
+            return cls(_for_all_parts(plain))
         return cls({})
 
     def alpha(self, diffusers_path: str, rank: int) -> float | None:
@@ -214,6 +243,10 @@ def _matching(pattern: object, path: str, otherwise: object) -> float:
         if re.fullmatch(rf"(?:.*\.)?(?:{tail})", path):
             return float(str(alpha))
     return float(str(otherwise))
+
+
+def _for_all_parts(config: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
+    return {part: config for part in ("unet", "text_encoder", "text_encoder_2")}
 
 
 def _by_part(flat: Mapping[str, object]) -> dict[str, dict[str, object]]:

@@ -7,6 +7,7 @@ spelling is written, or diffusers' where asked for. A missing alpha means scale 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,8 +25,8 @@ from trainer.files import whole_file
 from trainer.kohya_names import kernel_of, part_of
 from trainer.lora_dialects import PeftScales, Spelling, spelling_of
 from trainer.lora_header import FLOATS, Header, opened_safetensors, read_header
-from trainer.lora_metadata import serialise, with_hashes
-from trainer.lora_modules import Additive, LoraModule, Module, TuckerModule
+from trainer.lora_metadata import Serialised
+from trainer.lora_modules import Additive, BiasedModule, DoraModule, LoraModule, Module, OftModule, TuckerModule
 from trainer.lora_parts import Parts, module_from
 
 __all__ = [
@@ -36,9 +37,11 @@ __all__ = [
     "OpenedLora",
     "TuckerModule",
     "cast_lora",
+    "check_values",
     "open_lora",
     "part_of",
     "read_lora",
+    "write_diffusers",
     "write_lora",
     "write_modules",
 ]
@@ -60,6 +63,7 @@ class OpenedLora:
     path: Path
     header: Header
     spelling: Spelling
+    _scales: PeftScales
     _opened: safe_open
 
     @property
@@ -72,17 +76,13 @@ class OpenedLora:
         return self.header.metadata
 
     @cached_property
-    def _scales(self) -> PeftScales:
-        return PeftScales.beside(self.path, self.header.metadata)
-
-    @cached_property
     def _linear_projections(self) -> bool:
         """SD2 (text of width 1024) and SDXL have linear outer projections, SD1 has 1x1 convolutions."""
-        for name, tensors in self.spelling.modules.items():
+        for name, keys in self.spelling.modules.items():
             if "input_blocks_" in name or "output_blocks_" in name:
                 return True
-            if name.endswith("attn2_to_k") and "lora_down.weight" in tensors:
-                return self.header.shapes[tensors["lora_down.weight"]][1] >= 1024
+            if name.endswith("attn2_to_k"):
+                return _columns({suffix: self.header.shapes[key] for suffix, key in keys.items()}) >= 1024
         return False
 
     def module(self, name: str) -> Module:
@@ -95,8 +95,20 @@ class OpenedLora:
             alpha = self._scales.alpha(path, down.shape[0])
             if alpha is not None:
                 parts["alpha"] = torch.tensor(alpha)
+        if down is not None and "lora_magnitude_vector" in keys.get("dora_scale", ""):
+            # PEFT scales outputs always, and keeps (out,) for a linear layer, (1, out, 1, 1) for a convolution.
+            parts["dora_scale"] = parts["dora_scale"].reshape(-1, *[1] * (down.dim() - 1))
         kernel = kernel_of(name, self._linear_projections)
         return module_from(Parts(self.path, name, parts, kernel))
+
+
+def _columns(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """The inputs of a linear layer, from the shapes of its tensors by suffix; 0 where they do not tell."""
+    for suffix in ("lora_down.weight", "hada_w1_b", "diff"):
+        if len(shapes.get(suffix, ())) > 1:
+            return shapes[suffix][1]
+    halves = [shapes.get(f"{name}_b", shapes.get(name, ())) for name in ("lokr_w1", "lokr_w2")]
+    return math.prod(half[1] if len(half) > 1 else 0 for half in halves)
 
 
 @contextmanager
@@ -112,8 +124,9 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
         if kind not in FLOATS and not key.endswith(".alpha"):
             raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
     spelling = spelling_of(header.shapes, path)
+    scales = PeftScales.beside(path, header.metadata) if spelling.paths else PeftScales({})
     with opened_safetensors(path) as opened:
-        yield OpenedLora(path, header, spelling, opened)
+        yield OpenedLora(path, header, spelling, scales, opened)
 
 
 def read_lora(path: Path) -> LoraFile[Module]:
@@ -122,19 +135,29 @@ def read_lora(path: Path) -> LoraFile[Module]:
     Raises what `open_lora` and its modules raise, and LoraFileError for an alpha of 0 or values that are not finite.
     """
     with open_lora(path) as opened:
-        modules = {name: _sound(opened.module(name), name, path) for name in opened.names}
+        modules = {name: check_values(opened.module(name), name, path) for name in opened.names}
         return LoraFile(modules, dict(opened.metadata))
 
 
-def _sound(module: Module, name: str, path: Path) -> Module:
-    tensors = [*module.tensors().values()]
-    if not all(tensor.isfinite().all() for tensor in tensors):
+def check_values(module: Module, name: str, path: Path) -> Module:
+    """`module` itself. Raises LoraFileError for an alpha of 0 or values that are not finite."""
+    alpha = module.stored_alpha
+    if not all(tensor.isfinite().all() for tensor in module.tensors().values()) or not math.isfinite(alpha or 0.0):
         raise LoraFileError(f"{path}: `{name}` holds NaN or infinity; the run that made it broke, use another epoch")
-    if module.stored_alpha == 0 and isinstance(module, Additive):
+    inner = _innermost(module)
+    if alpha == 0 and not isinstance(inner, OftModule):
         # Trainers read alpha 0 as the rank, A1111 as nothing at all: no reading would be right everywhere.
-        rank = f", {module.rank}" if isinstance(module, LoraModule) else ""
+        rank = f", {inner.rank}" if isinstance(inner, LoraModule) else ""
         raise LoraFileError(f"{path}: `{name}.alpha` is 0, which tools read differently; set it to the rank{rank}")
     return module
+
+
+def _innermost(module: Module) -> Module | None:
+    """The factors themselves, without the bias or the magnitude around them; None for a bias alone."""
+    inner: Module | None = module
+    while isinstance(inner, BiasedModule | DoraModule):
+        inner = inner.inner
+    return inner
 
 
 def write_lora(lora: LoraFile[LoraModule], path: Path, dtype: torch.dtype = torch.float16) -> LoraFile[LoraModule]:
@@ -154,8 +177,9 @@ def write_modules(lora: LoraFile[Module], path: Path) -> LoraFile[Module]:
             tensors[f"{name}.{suffix}"] = tensor.contiguous()
         if module.stored_alpha is not None:
             tensors[f"{name}.alpha"] = torch.tensor(module.stored_alpha, dtype=torch.float32)
-    metadata = with_hashes(tensors, dict(lora.metadata))
-    _write(tensors, metadata, path)
+    serialised = Serialised.of(tensors)
+    metadata = serialised.hashed(lora.metadata)
+    _write(serialised, metadata, path)
     return LoraFile(lora.modules, metadata)
 
 
@@ -180,7 +204,7 @@ def write_diffusers(
         _add_to_config(configs, part, inner.removeprefix("text_model."), module)
     flat = {f"{part}.{key}": value for part, config in configs.items() for key, value in config.items()}
     metadata = {**lora.metadata, "lora_adapter_metadata": json.dumps(flat, sort_keys=True)}
-    _write(tensors, {key: value for key, value in metadata.items() if not key.startswith("sshs_")}, path)
+    _write(Serialised.of(tensors), {key: metadata[key] for key in metadata if not key.startswith("sshs_")}, path)
     return replace(cast, metadata=metadata)
 
 
@@ -199,9 +223,10 @@ def _add_to_config(configs: dict[str, dict[str, object]], part: str, path: str, 
         targets.append(path)
 
 
-def _write(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path) -> None:
-    with whole_file(path) as beside:
-        beside.write_bytes(serialise(tensors, metadata))
+def _write(serialised: Serialised, metadata: Mapping[str, str], path: Path) -> None:
+    with whole_file(path) as beside, beside.open("wb") as stream:
+        stream.write(serialised.header(metadata))
+        stream.write(serialised.body)
 
 
 def cast_lora(lora: LoraFile[LoraModule], dtype: torch.dtype) -> LoraFile[LoraModule]:

@@ -144,7 +144,7 @@ class HadamardHalf:
         if self.t is None:
             return self.a.float().flatten(1), self.b.float().flatten(1)
         core = torch.einsum("ij...,jc->ic...", self.t.float(), self.b.float())
-        return self.a.float().T, core.flatten(1)
+        return self.a.float().T.contiguous(), core.flatten(1)
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class LohaModule(Additive):
 
 @dataclass(frozen=True)
 class KroneckerHalf:
-    """One factor of a LoKr: whole (`w`), a product `a` @ `b`, or with a core `t` (r, r, k, k), `a` (r, out), `b` (r, in)."""
+    """One factor of a LoKr: whole (`w`), `a` @ `b`, or with a core `t` (r, r, k, k): `a` is (r, out), `b` (r, in)."""
 
     w: Tensor | None = None
     a: Tensor | None = None
@@ -218,7 +218,7 @@ class KroneckerHalf:
         if self.t is None:
             return self.a.float().flatten(1), self.b.float().flatten(1)
         core = torch.einsum("ij...,jc->ic...", self.t.float(), self.b.float())
-        return self.a.float().T, core.flatten(1)
+        return self.a.float().T.contiguous(), core.flatten(1)
 
     def whole(self) -> Tensor:
         left, right = self.factors()
@@ -254,7 +254,8 @@ class LokrModule(Additive):
     def low_rank(self) -> LoraModule:
         """(A B) (x) (C D) = (A (x) C) (B (x) D): rank n1 n2, n a half's rank or a whole one's shorter side."""
         (a, b), (c, d) = self.first.factors(), self.second.factors()
-        return _scaled(torch.kron(a, c), torch.kron(b, d), self.scale, self._kernel())
+        up, down = torch.kron(a.contiguous(), c.contiguous()), torch.kron(b.contiguous(), d.contiguous())
+        return _scaled(up, down, self.scale, self._kernel())
 
     def _kernel(self) -> Kernel:
         return self.second.kernel or self.kernel

@@ -1,0 +1,161 @@
+"""Blending two full-size LoRAs to a smaller rank: ours end to end, and its arithmetic against PEFT's own, same tensors.
+
+Random factors on the modules that kohya trains, shapes from the public configurations. PEFT is given each module as
+a model of its own, so that neither reading, writing nor its own loading is timed: `add_weighted_adapter` alone.
+The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import peft
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor, nn
+
+from eval.blend import Term, summed
+from eval.low_rank import Product
+from trainer.architecture import public_architecture
+from trainer.lora_file import LoraFile, LoraModule, read_lora, write_lora
+
+WEIGHTS = (0.8, 0.3)
+Shapes = dict[str, tuple[int, ...]]
+
+
+def targets(family: str) -> Shapes:
+    """Shapes of the modules that kohya trains by default: transformer blocks and text encoder layers."""
+    found: Shapes = {}
+    for name, module in public_architecture(family).by_kohya.items():
+        inside = ".attentions." in module.diffusers or ".layers." in module.diffusers
+        if inside and len(module.shape) in (2, 4) and "norm" not in name:
+            found[name] = module.shape
+    return found
+
+
+def random_lora(shapes: Shapes, rank: int, seed: int, path: Path) -> Path:
+    draw = torch.Generator().manual_seed(seed)
+    modules = {
+        name: LoraModule(
+            torch.randn(rank, *shape[1:], generator=draw) * 0.05,
+            torch.randn(shape[0], rank, *shape[2:], generator=draw) * 0.05,
+            rank / 2,
+        )
+        for name, shape in shapes.items()
+    }
+    write_lora(LoraFile(modules, {}), path)
+    return path
+
+
+def timed_command(*words: str) -> tuple[float, float]:
+    """Seconds and peak MiB of `python -m eval` in a process of its own, start and imports included."""
+    script = (
+        "import resource, subprocess, sys, time; began = time.perf_counter(); "
+        "subprocess.run([sys.executable, '-m', 'eval', *sys.argv[1:]], check=True, stdout=subprocess.DEVNULL, "
+        "stderr=subprocess.DEVNULL); "
+        "print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words], check=True, capture_output=True, text=True)
+    seconds, peak = map(float, done.stdout.split())
+    return seconds, peak
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+class OneModule(nn.Module):
+    """A model of one linear layer without weights of its own to speak of: PEFT's merge reads the factors alone."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.to_q = nn.Linear(shape[1], shape[0], bias=False)
+
+
+def peft_model(factors: list[LoraModule]) -> PeftModel:
+    """PEFT's model with one adapter for each of `factors`."""
+    rank = factors[0].rank
+    config = LoraConfig(r=rank, lora_alpha=factors[0].alpha, target_modules=["to_q"])
+    model = get_peft_model(OneModule(factors[0].shape), config, "a")
+    model.add_adapter("b", config)
+    layer = model.base_model.model.to_q
+    for adapter, module in zip("ab", factors, strict=True):
+        layer.lora_A[adapter].weight.data.copy_(module.down.flatten(1))
+        layer.lora_B[adapter].weight.data.copy_(module.up.flatten(1))
+    return model
+
+
+def merged_by_peft(model: PeftModel, rank: int, full: bool) -> Tensor:
+    model.add_weighted_adapter(
+        ["a", "b"], list(WEIGHTS), "merged", combination_type="svd", svd_rank=rank, svd_full_matrices=full
+    )
+    return model.base_model.model.to_q.get_delta_weight("merged")
+
+
+def merged_by_us(factors: list[LoraModule], rank: int) -> LoraModule:
+    terms = [Term(module, weight) for module, weight in zip(factors, WEIGHTS, strict=True)]
+    return Product.of(summed(terms, "module")).spectrum().best(rank)
+
+
+def compare(one: Path, other: Path, rank: int, every: int) -> dict[str, float]:
+    """Seconds of the arithmetic alone, over every `every`-th module."""
+    spent = {"ours": 0.0, "peft": 0.0, "peft_thin": 0.0}
+    first, second = read_lora(one).modules, read_lora(other).modules
+    for number, name in enumerate(sorted(first)):
+        if number % every:
+            continue
+        factors = [LoraModule(found.down.float(), found.up.float(), found.alpha)
+                   for found in (first[name], second[name]) if isinstance(found, LoraModule)]  # fmt: skip
+        spent["ours"] += timed(lambda factors=factors: merged_by_us(factors, rank))
+        for key, full in (("peft_thin", False), ("peft", True)):
+            model = peft_model(factors)
+            spent[key] += timed(lambda model=model, full=full: merged_by_peft(model, rank, full))
+        if number % 24 == 0:
+            print(f"{number} of {len(first)} modules: {spent}", file=sys.stderr)
+    return spent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--every", type=int, default=1, help="compare every n-th module only, for a quick look")
+    every = parser.parse_args().every
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        sd1, sdxl = targets("sd1"), targets("sdxl")
+        one, other = (str(random_lora(sd1, 128, seed, place / f"{seed}.safetensors")) for seed in (1, 2))
+        parts = [f"{one}:unet=0.8,te=0.8", f"{other}:unet=0.3,te=0.3"]
+        seconds, peak = timed_command("blend", *parts, "--rank", "64", "-o", str(place / "small.safetensors"))
+        concat, _ = timed_command("blend", *parts, "-o", str(place / "exact.safetensors"))
+        spent = compare(Path(one), Path(other), 64, every)
+        Path(one).unlink(), Path(other).unlink()
+        big = [str(random_lora(sdxl, 64, seed, place / f"xl{seed}.safetensors")) for seed in (1, 2)]
+        sdxl_seconds, sdxl_peak = timed_command("blend", *big, "--rank", "64", "-o", str(place / "xl.safetensors"))
+    figures = {
+        "ratio": round(spent["peft"] / spent["ours"], 1),
+        "ratio_thin": round(spent["peft_thin"] / spent["ours"], 1),
+        "seconds": round(seconds, 2),
+        "peak_mib": round(peak),
+        "concat_seconds": round(concat, 2),
+        "sdxl_seconds": round(sdxl_seconds, 2),
+        "sdxl_peak_mib": round(sdxl_peak),
+        "arithmetic_seconds": {name: round(value, 2) for name, value in spent.items()},
+        "modules": len(sd1),
+        "sdxl_modules": len(sdxl),
+        "against": f"peft {peft.__version__}",
+        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""`eval blend`: several LoRAs at weights -> one file, with its error stated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("blend")(blend_command)
+
+
+def blend_command(
+    loras: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LORA[:WEIGHTS]...",
+            help="A.safetensors:unet=0.8,te=0.6,blocks=OUTALL: what is not said is 1. SDXL has te1= and te2= too; "
+            "blocks= comes last and is a preset's name, 17 or 26 numbers (SDXL: 12 or 20), or *attn2*=0.5;*ff_net*=0",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
+    method: Annotated[
+        Literal["sum", "ties", "dare"], typer.Option(help="The exact sum, or a merge of whole deltas (needs --rank).")
+    ] = "sum",
+    rank: Annotated[
+        str | None,
+        typer.Option(help="Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20."),
+    ] = None,
+    density: Annotated[float, typer.Option(min=0.01, max=1.0, help="ties, dare: the share of entries kept.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="dare: which entries are dropped.")] = 0,
+    dtype: Annotated[Literal["float16", "bfloat16", "float32"], typer.Option(help="The file's type.")] = "float16",
+    form: Annotated[Literal["kohya", "diffusers"], typer.Option("--format", help="Whose keys are written.")] = "kohya",
+    base: Annotated[
+        str | None,
+        typer.Option(help="diffusers: the model to take names from, if it is no SD1, SD2 or SDXL."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """Blend LoRAs into one that does at weight 1 what they do together: exactly, or smaller with --rank.
+
+    The error printed is the distance from the exact sum, relative to its norm, by block and in all, of the factors that
+    the written file was read back to hold.
+    """
+    import torch
+
+    from eval.blending import BlendRequest, write_blend
+    from eval.dense_merge import Merge
+    from eval.diffusers_names import names_for
+    from eval.rank_rule import RankRule
+    from eval.weighted_lora import WeightedLora
+    from trainer.progress import terminal
+
+    parts = tuple(WeightedLora.parse(text) for text in loras)
+    request = BlendRequest(
+        parts,
+        output,
+        None if rank is None else RankRule.parse(rank),
+        None if method == "sum" else Merge(method, density, seed),
+        getattr(torch, dtype),
+        names_for([part.path for part in parts], base) if form == "diffusers" else None,
+    )
+    with terminal() as reporter:
+        blended = write_blend(request, reporter)
+    if as_json:
+        facts = {
+            "file": str(blended.path),
+            "sha256": blended.sha256,
+            "modules": blended.modules,
+            "ranks": blended.ranks,
+            "error": blended.error,
+            "blocks": {block.block: block.error for block in blended.blocks},
+        }
+        print(json.dumps(facts))
+        return
+    for block in blended.blocks:
+        print(f"  {block.block:<6} {block.modules:>4} modules   error {block.error:.2e}")
+    low, high = blended.ranks
+    print(
+        f"wrote {blended.path}: {blended.modules} modules, rank {low if low == high else f'{low} to {high}'}, "
+        f"error against the exact sum {blended.error:.2e}"
+    )
