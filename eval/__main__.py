@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eval import blend_command
+from eval import blend_command, checkpoint_commands, lora_commands
 from trainer.command_line import run_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -103,7 +103,8 @@ def export(
         print(f"wrote {written.path} ({row.checkpoint}, {row.weights}) and {written.preview}")
 
 
-blend_command.register(app)
+for commands in (blend_command, checkpoint_commands, lora_commands):
+    commands.register(app)
 
 
 def main() -> None:

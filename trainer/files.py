@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,10 @@ def write_text(path: Path, text: str) -> None:
 def sweep_partial(folder: Path) -> None:
     """Remove what a kill left half-written in `folder`."""
     for left in folder.glob(f".*{PARTIAL}*"):
-        left.unlink(missing_ok=True)
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def sha256_of(path: Path) -> str:

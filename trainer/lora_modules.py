@@ -301,6 +301,8 @@ class NormModule(Module):
         return self.shift
 
     def moved(self, weight: Tensor, strength: float = 1.0) -> Tensor:
+        if self.weight.numel() != weight.numel():
+            raise LoraFileError(f"a w_norm of {tuple(self.weight.shape)} does not fit {weight.numel()} channels")
         return weight.float() + strength * self.weight.float().reshape(weight.shape)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -389,6 +391,8 @@ class OftModule(Module):
             raise LoraFileError(
                 f"oft_blocks of {tuple(self.blocks.shape)} do not fit a weight of {tuple(weight.shape)}"
             )
+        if self.rescale is not None and self.rescale.numel() != weight.shape[0]:
+            raise LoraFileError(f"a rescale of {tuple(self.rescale.shape)} does not fit {weight.shape[0]} outputs")
         turns = self._rotations(weight.shape[0])
         turns = strength * turns + (1 - strength) * torch.eye(size)
         turned = self._turned(weight.float().flatten(1), turns).reshape(weight.shape)

@@ -16,7 +16,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from miniature.recipe.training import Course, Outcome, run_course
 
-COURSE = Course("diffusion", steps=9500, rate=1e-3)
+COURSE = Course("diffusion", steps=7800, rate=1e-3)
 BATCH = 32
 DROPPED_CAPTIONS = 0.1
 TEXT_WIDTH = 128

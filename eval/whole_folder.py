@@ -1,0 +1,31 @@
+"""Folders that are either whole or absent: written beside, then renamed into place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from trainer.files import PARTIAL
+
+
+@contextmanager
+def whole_folder(path: Path) -> Generator[Path]:
+    """Yield a new folder beside `path`; it becomes `path` when the block ends well, else it vanishes.
+
+    `path` does not exist yet. What a kill left of an earlier attempt at the same folder is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.iterdir():
+        if left.name.startswith(f".{path.name}-") and left.name.endswith(PARTIAL):
+            shutil.rmtree(left, ignore_errors=True)
+    beside = path.with_name(f".{path.name}-{uuid4().hex[:8]}{PARTIAL}")
+    beside.mkdir()
+    try:
+        yield beside
+        os.rename(beside, path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
