@@ -105,6 +105,17 @@ def has_ldm_name(path: str) -> bool:
     return path in _ENDS or path.startswith(("down_blocks.", "mid_block.", "up_blocks."))
 
 
+def diffusers_place(underscored: str) -> str | None:
+    """`down_blocks_1_resnets_0_conv1` -> `down_blocks.1.resnets.0.conv1`, as far as `to_ldm` reads it; else None.
+
+    What follows an attention's number stays as it is: both namings share it.
+    """
+    found = re.fullmatch(r"(mid_block|(?:down|up)_blocks_\d+)_([a-z]+)_(\d+)_(.+)", underscored)
+    if found:
+        return ".".join((re.sub(r"_(\d+)$", r".\1", found[1]), *found.groups()[1:]))
+    return next((path for path in _ENDS if path.replace(".", "_") == underscored), None)
+
+
 def text_path(path: str) -> str:
     """A text encoder's module path as files have it: with `text_model`, which transformers 5 left out."""
     outside = path.startswith("text_model.") or path == "text_projection"

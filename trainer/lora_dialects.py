@@ -20,6 +20,7 @@ from trainer.kohya_names import (
     TEXT_ENCODER,
     TEXT_ENCODERS,
     UNET,
+    diffusers_place,
     kohya_name,
     text_path,
 )
@@ -62,6 +63,7 @@ _TEXT_PREFIXES = {
 }
 _OLD_ATTENTION = {"to_q": "to_q", "to_k": "to_k", "to_v": "to_v", "to_out": "to_out.0"}
 _OLD_TEXT = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
+_ORIGINAL_STARTS = ("input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out.")
 _PUBLIC_TEXT_WIDTH_OF_SDXL = 2048
 
 
@@ -175,7 +177,9 @@ def _module_name(place: Key, sdxl: bool, key: str, path: Path) -> str:
         return _in_own_naming(place.path, sdxl)
     if place.part:
         return kohya_name(TEXT_ENCODERS[place.part - 1] if sdxl else TEXT_ENCODER, place.path)
-    original = place.path.startswith(("input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb."))
+    original = place.path.startswith(_ORIGINAL_STARTS)
+    if place.dialect == "comfyui" and not original:
+        raise LoraFileError(f"{path}: key `{key}` names no module of a Stable Diffusion UNet")
     try:
         if sdxl and not original:
             return kohya_name(UNET, SDXL_LAYOUT.to_ldm(place.path))
@@ -190,13 +194,9 @@ def _in_own_naming(name: str, sdxl: bool) -> str:
     """A kohya name as sd-scripts writes it: diffusers' block names are SD1's, `lora_te1` is SDXL's."""
     if not sdxl:
         return re.sub(rf"^{TEXT_ENCODERS[0]}_", f"{TEXT_ENCODER}_", name)
-    found = re.fullmatch(rf"{UNET}_(down_blocks_\d+|up_blocks_\d+|mid_block)_([a-z]+)_(\d+)_(.+)", name)
-    if not found:
-        return name
-    block, kind, layer, rest = found.groups()
-    dotted = re.sub(r"_(\d+)$", r".\1", block)
+    path = diffusers_place(name.removeprefix(f"{UNET}_"))
     try:
-        return kohya_name(UNET, SDXL_LAYOUT.to_ldm(f"{dotted}.{kind}.{layer}.{rest}"))
+        return name if path is None else kohya_name(UNET, SDXL_LAYOUT.to_ldm(path))
     except (KeyError, IndexError):
         return name
 
@@ -222,7 +222,8 @@ class PeftScales:
         if path.name.startswith("adapter_model") and config.is_file():
             plain = _json(config.read_text(encoding="utf-8"), config)
             if plain.get("peft_type", "LORA") != "LORA":
-                raise LoraFileError(f"{config}: an adapter of PEFT's type {plain['peft_type']}; only LORA is understood")
+                kind = plain["peft_type"]
+                raise LoraFileError(f"{config}: an adapter of PEFT's type {kind}; only LORA is understood")
             return cls(_for_all_parts(plain))
         return cls({})
 

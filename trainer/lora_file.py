@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -193,7 +194,7 @@ def write_diffusers(
     """
     cast = cast_lora(lora, dtype)
     tensors: dict[str, Tensor] = {}
-    configs: dict[str, dict[str, object]] = {}
+    by_part: dict[str, dict[str, LoraModule]] = {}
     for name, module in cast.modules.items():
         known = names.by_kohya.get(name)
         if known is None:
@@ -201,26 +202,29 @@ def write_diffusers(
         tensors[f"{known.diffusers}.lora_A.weight"] = module.down.contiguous()
         tensors[f"{known.diffusers}.lora_B.weight"] = module.up.contiguous()
         part, _, inner = known.diffusers.partition(".")
-        _add_to_config(configs, part, inner.removeprefix("text_model."), module)
-    flat = {f"{part}.{key}": value for part, config in configs.items() for key, value in config.items()}
+        by_part.setdefault(part, {})[inner.removeprefix("text_model.")] = module
+    flat = {f"{part}.{key}": value for part in by_part for key, value in _peft_config(by_part[part]).items()}
     metadata = {**lora.metadata, "lora_adapter_metadata": json.dumps(flat, sort_keys=True)}
     _write(Serialised.of(tensors), {key: metadata[key] for key in metadata if not key.startswith("sshs_")}, path)
     return replace(cast, metadata=metadata)
 
 
-def _add_to_config(configs: dict[str, dict[str, object]], part: str, path: str, module: LoraModule) -> None:
-    """Name the module's rank and alpha, by the path's end: transformers 5 has no `text_model` before it."""
-    config = configs.setdefault(
-        part,
-        {"r": module.rank, "lora_alpha": module.alpha, "target_modules": [], "rank_pattern": {}, "alpha_pattern": {}},
-    )
-    for key, value in (("rank_pattern", module.rank), ("alpha_pattern", module.alpha)):
-        pattern = config[key]
-        if isinstance(pattern, dict):
-            pattern[path] = value
-    targets = config["target_modules"]
-    if isinstance(targets, list):
-        targets.append(path)
+def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:
+    """PEFT's LoraConfig of one model's modules, by their path's end: transformers 5 has no `text_model` before it.
+
+    The most frequent rank and alpha are the defaults: PEFT holds every module against every other pattern, which takes
+    half a minute for SDXL where all modules are listed.
+    """
+    ranks = {path: module.rank for path, module in modules.items()}
+    alphas = {path: module.alpha for path, module in modules.items()}
+    (rank, _), (alpha, _) = Counter(ranks.values()).most_common(1)[0], Counter(alphas.values()).most_common(1)[0]
+    return {
+        "r": rank,
+        "lora_alpha": alpha,
+        "target_modules": list(modules),
+        "rank_pattern": {path: other for path, other in ranks.items() if other != rank},
+        "alpha_pattern": {path: other for path, other in alphas.items() if other != alpha},
+    }
 
 
 def _write(serialised: Serialised, metadata: Mapping[str, str], path: Path) -> None:

@@ -103,9 +103,7 @@ def _loha(parts: Parts) -> Module:
         half = HadamardHalf(
             parts.need(f"hada_w{number}_a"), parts.need(f"hada_w{number}_b"), parts.get(f"hada_t{number}")
         )
-        inner = half.a.shape[1] if half.t is None else half.t.shape[1]
-        parts.check(half.a.dim() >= 2 and half.b.dim() >= 2 and inner == half.b.shape[0], half.a, half.b, half.t)
-        parts.check(half.t is None or half.t.shape[0] == half.a.shape[0], half.a, half.t)
+        _check_product(parts, half.a, half.b, half.t)
         halves.append(half)
     first, second = halves
     if (first.t is None) != (second.t is None):
@@ -121,19 +119,27 @@ def _lokr(parts: Parts) -> Module:
         name = f"lokr_w{number}"
         whole, core = parts.get(name), parts.get(f"lokr_t{number}")
         if whole is not None:
+            parts.check(whole.dim() >= 2, whole)
             halves.append(KroneckerHalf(w=whole))
             continue
         if name not in parts.tensors and f"{name}_a" not in parts.tensors and f"{name}_b" not in parts.tensors:
             parts.need(name)
         a, b = parts.need(f"{name}_a"), parts.need(f"{name}_b")
-        inner = a.shape[1] if core is None else core.shape[1]
-        parts.check(inner == b.shape[0], a, b, core)
-        parts.check(core is None or core.shape[0] == a.shape[0], a, core)
+        _check_product(parts, a, b, core)
         halves.append(KroneckerHalf(a=a, b=b, t=core))
     first, second = halves
     rank = second.rank or first.rank or 1
     columns = first.factors()[1].shape[1] * second.factors()[1].shape[1]
     return LokrModule(first, second, parts.alpha(rank), _flat_kernel(columns, parts.kernel))
+
+
+def _check_product(parts: Parts, a: Tensor, b: Tensor, core: Tensor | None) -> None:
+    """`a` (out, r) @ `b` (r, columns); around a core (r, r, k, k), `a` is (r, out) and both are matrices."""
+    parts.check(min(a.dim(), b.dim()) >= 2 and b.shape[0] > 0, a, b)
+    if core is None:
+        parts.check(a.shape[1] == b.shape[0], a, b)
+    else:
+        parts.check(core.dim() == 4 and a.dim() == b.dim() == 2 and core.shape[:2] == (len(a), len(b)), a, b, core)
 
 
 def _flat_kernel(columns: int, kernel: Kernel) -> Kernel:
@@ -147,7 +153,9 @@ def _flat_kernel(columns: int, kernel: Kernel) -> Kernel:
 def _oft(parts: Parts) -> Module:
     blocks = parts.need("oft_blocks")
     parts.check(blocks.dim() in (3, 4) and blocks.shape[-1] == blocks.shape[-2], blocks)
-    return OftModule(blocks, parts.alpha(0), parts.get("rescale"))
+    rescale = parts.get("rescale")
+    parts.check(rescale is None or rescale.numel() == blocks.shape[-3] * blocks.shape[-1], blocks, rescale)
+    return OftModule(blocks, parts.alpha(0), rescale)
 
 
 def _full(parts: Parts) -> Module:

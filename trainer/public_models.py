@@ -83,7 +83,7 @@ def on_meta(family: str) -> tuple[nn.Module, tuple[nn.Module, ...]]:
     """UNet and text encoders of "sd1", "sd2" or "sdxl" on the meta device: every module and shape, no memory."""
     public = PUBLIC[family]
     with torch.device("meta"):
-        unet = UNet2DConditionModel.from_config(public.unet)
+        unet = UNet2DConditionModel(**public.unet)
         encoders = tuple(_text_encoder(config, number) for number, config in enumerate(public.text_encoders))
     return unet, encoders
 
