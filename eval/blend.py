@@ -42,12 +42,31 @@ def blend(parts: Sequence[tuple[LoraFile[Module], Weights]]) -> LoraFile[LoraMod
     Raises BlendError for a module that does not add up (DoRA, OFT, norms, biases).
     """
     by_name: dict[str, list[Term]] = {}
+    acting = 0
     for lora, weights in parts:
+        acting += any(weights.on_module(name) for name in lora.modules)
         for name, module in lora.modules.items():
             if weight := weights.on_module(name):
                 by_name.setdefault(name, []).append(Term(plain_factors(module, name), weight))
+    modules = {name: summed(terms, name) for name, terms in by_name.items()}
     metadata = dict(parts[0][0].metadata) if len(parts) == 1 else {}
-    return LoraFile({name: summed(terms, name) for name, terms in by_name.items()}, metadata)
+    if acting <= 1:
+        return LoraFile(modules, metadata)
+    alpha = float(max((module.rank for module in modules.values()), default=1))
+    return LoraFile({name: at_alpha(module, alpha) for name, module in modules.items()}, {})
+
+
+def at_alpha(module: LoraModule, alpha: float) -> LoraModule:
+    """The same delta with another alpha, the factor's root on both factors.
+
+    One alpha for all modules of a blend: diffusers (0.42) reads a kohya file whose modules differ in alpha as if most
+    had the commonest one.
+    """
+    factor = module.alpha / alpha
+    if factor == 1.0:
+        return module
+    root = abs(factor) ** 0.5
+    return LoraModule(module.down.float() * root, module.up.float() * (root if factor > 0 else -root), alpha)
 
 
 def plain_factors(module: Module, name: str) -> LoraModule:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from eval.blend import BlendError, Term, plain_factors, summed
+from eval.blend import BlendError, Term, at_alpha, plain_factors, summed
 from eval.blend_metadata import blend_metadata
 from eval.block_weights import BlockWeights
 from eval.dense_merge import Merge
@@ -92,9 +92,10 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> Blended:
             raise BlendError(f"{request.output}: nothing is left at these weights; nothing was written")
         _check_family(names, request)
         advance = reporter.task("blending", len(names))
+        alpha = _alpha(request, terms)
         made: dict[str, Made] = {}
         for name in names:
-            made[name] = _blended(request, terms, name)
+            made[name] = _blended(request, terms, name, alpha)
             advance(1)
         blocks, error = _errors(made)
         lora = LoraFile({name: one.module for name, one in made.items()}, {})
@@ -103,6 +104,13 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> Blended:
         metadata = blend_metadata(lora, [one.metadata for one in opened], request.output.stem, recipe)
         _write_checked(request, LoraFile(lora.modules, metadata))
     return Blended(request.output, sha256_of(request.output), error, blocks, (min(ranks), max(ranks)), len(ranks))
+
+
+def _alpha(request: BlendRequest, terms: Terms) -> float | None:
+    """The alpha that all modules get (see `at_alpha`); None leaves one LoRA's tensors as they are."""
+    if request.rank is None:
+        return None if len(request.parts) == 1 else float(max(1, terms.greatest_rank()))
+    return request.rank.value if request.rank.kind == "rank" else float(max(1, terms.greatest_rank()))
 
 
 class Terms:
@@ -117,6 +125,14 @@ class Terms:
         """Modules that anything moves, sorted."""
         return sorted({name for part, one in self._parts for name in one.names if part.on_module(name)})
 
+    def greatest_rank(self) -> int:
+        """The greatest rank that plain factors add up to, read off the headers."""
+        greatest = 0
+        for name in self.names():
+            keys = [(one, one.spelling.modules.get(name, {}).get("lora_down.weight")) for _, one in self._parts]
+            greatest = max(greatest, sum(one.header.shapes[key][0] for one, key in keys if key is not None))
+        return greatest
+
     def of(self, name: str) -> tuple[list[Term], list[str]]:
         """A module's terms, and for each the name of its file."""
         terms: list[Term] = []
@@ -130,20 +146,19 @@ class Terms:
         return terms, labels
 
 
-def _blended(request: BlendRequest, terms: Terms, name: str) -> Made:
+def _blended(request: BlendRequest, terms: Terms, name: str, alpha: float | None) -> Made:
     found, labels = terms.of(name)
     exact = summed(found, name)
     product = Product.of(exact)
     if request.rank is None:
-        module, norm = _cast(exact, request.dtype), product.squared_norm()
+        module, norm = exact, product.squared_norm()
     elif request.merge is None:
         spectrum = product.spectrum()
-        module = _cast(spectrum.best(request.rank.of(spectrum.values)), request.dtype)
-        norm = float(spectrum.values.square().sum())
+        module, norm = spectrum.best(request.rank.of(spectrum.values)), float(spectrum.values.square().sum())
     else:
         spectrum = Product.dense(request.merge.merged(found, name, labels)).spectrum()
-        module = _cast(spectrum.best(request.rank.of(spectrum.values)), request.dtype)
-        norm = product.squared_norm()
+        module, norm = spectrum.best(request.rank.of(spectrum.values)), product.squared_norm()
+    module = _cast(module if alpha is None else at_alpha(module, alpha), request.dtype)
     there = Product.of(module)
     distance = norm - 2 * product.inner(there) + there.squared_norm()
     return Made(module, norm, max(0.0, distance))

@@ -254,3 +254,15 @@ def test_one_lora_keeps_its_tensors() -> None:
     first = one.modules[LINEAR]
     assert isinstance(first, LoraModule)
     assert torch.equal(kept.modules[LINEAR].down, first.down)
+
+
+def test_a_blend_has_one_alpha(tmp_path: Path) -> None:
+    """diffusers reads a kohya file of several alphas as if most modules had the commonest one."""
+    paths = [file(tmp_path, str(seed), modules("loha" if seed == 1 else "lora", 2, 2.0, seed)) for seed in (1, 2)]
+    for number, rule in enumerate((None, "3", "energy=0.8")):
+        output = tmp_path / f"out{number}.safetensors"
+        rank = None if rule is None else RankRule.parse(rule)
+        write_blend(asked(*map(str, paths), output=output, rank=rank), Silent())
+        assert len({module.stored_alpha for module in read_lora(output).modules.values()}) == 1
+    together = blend([(read_lora(path), WeightedLora.parse("x:unet=1").weights) for path in paths])
+    assert len({module.alpha for module in together.modules.values()}) == 1
