@@ -23,7 +23,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
 from eval.blend import Term, summed
-from eval.low_rank import Product
+from eval.loras.low_rank import Product
 from trainer.architecture import public_architecture
 from trainer.lora_file import LoraFile, LoraModule, read_lora, write_lora
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eval import blend_command, checkpoint_commands, lora_commands
+from eval.loras import blend_command, checkpoint_commands, lora_commands
 from trainer.command_line import run_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from eval.blend_metadata import blend_metadata
 from eval.cell_lora import lora_of
 from eval.cells import Cell
+from eval.loras.blend_metadata import blend_metadata
 from eval.ranking import RankedCell
 from eval.snapshot import Grid
 from trainer.errors import MissingFileError, UserError

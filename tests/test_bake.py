@@ -26,9 +26,9 @@ from checkpoints import (
 from loras import random_kohya_file
 from safetensors.torch import load_file, save_file
 
-from eval.bake import Baked, BakeError, BakeRequest, bake
-from eval.checkpoint_layout import CheckpointError, open_checkpoint
-from eval.weighted_lora import WeightedLora
+from eval.loras.bake import Baked, BakeError, BakeRequest, bake
+from eval.loras.checkpoint_layout import CheckpointError, open_checkpoint
+from eval.loras.weighted_lora import WeightedLora
 from eval.weights import WeightsError
 from trainer.errors import LoraFileError
 from trainer.files import sha256_of
@@ -240,10 +240,10 @@ def test_too_large_for_the_type_is_refused(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import eval.bake, eval.safetensors_stream
-from eval.bake import BakeRequest, bake
-from eval.checkpoint_layout import open_checkpoint
-from eval.weighted_lora import WeightedLora
+import eval.loras.bake, eval.loras.safetensors_stream
+from eval.loras.bake import BakeRequest, bake
+from eval.loras.checkpoint_layout import open_checkpoint
+from eval.loras.weighted_lora import WeightedLora
 from trainer.progress import Silent
 
 class Dying(Silent):

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from lora_kinds import CONV_KINDS, LINEAR_KINDS, random_module
 
 from eval.blend import BlendError, Term, blend, plain_factors, summed
-from eval.blend_metadata import RECIPE
-from eval.blending import Blended, BlendRequest, write_blend
-from eval.block_weights import FORMS, BlockWeights
-from eval.dense_merge import Merge, dropped, ties
-from eval.low_rank import Product
-from eval.rank_rule import RankError, RankRule
-from eval.weighted_lora import WeightedLora
+from eval.loras.blend_metadata import RECIPE
+from eval.loras.blending import Blended, BlendRequest, write_blend
+from eval.loras.block_weights import FORMS, BlockWeights
+from eval.loras.dense_merge import Merge, dropped, ties
+from eval.loras.low_rank import Product
+from eval.loras.rank_rule import RankError, RankRule
+from eval.loras.weighted_lora import WeightedLora
 from eval.weights import WeightsError
 from trainer.errors import LoraFileError
 from trainer.lora_file import LoraFile, LoraModule, Module, read_lora, write_modules

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from eval.compare_loras import LEADING, CompareError, compare_loras
-from eval.lora_commands import register
+from eval.loras.compare_loras import LEADING, CompareError, compare_loras
+from eval.loras.lora_commands import register
 from trainer.errors import MissingFileError
 from trainer.lora_file import Additive, LoraFile, LoraModule, write_modules
 
@@ -162,7 +162,7 @@ def test_wide_kinds_give_the_same_figures(tmp_path: Path, kind: str, monkeypatch
     """As whole matrices or as factors: what is quicker must not change what is told."""
     files = [saved(tmp_path / f"{seed}.safetensors", random_modules(seed, kind, 2)) for seed in (1, 2)]
     narrow = compare_loras(*files)
-    monkeypatch.setattr("eval.compare_loras.WIDE", 1)
+    monkeypatch.setattr("eval.loras.compare_loras.WIDE", 1)
     wide = compare_loras(*files)
     assert wide.total.cosine == pytest.approx(narrow.total.cosine, abs=1e-6)
     assert wide.total.norm_ratio == pytest.approx(narrow.total.norm_ratio, rel=1e-5)

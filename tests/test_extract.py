@@ -15,13 +15,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from eval.bake import BakeRequest, bake
-from eval.checkpoint_commands import register
-from eval.checkpoint_layout import open_checkpoint
-from eval.dense_delta import DenseDelta
-from eval.extract import Extracted, ExtractError, ExtractRequest, extract, is_trained
-from eval.rank_rule import RankRule
-from eval.weighted_lora import WeightedLora
+from eval.loras.bake import BakeRequest, bake
+from eval.loras.checkpoint_commands import register
+from eval.loras.checkpoint_layout import open_checkpoint
+from eval.loras.dense_delta import DenseDelta
+from eval.loras.extract import Extracted, ExtractError, ExtractRequest, extract, is_trained
+from eval.loras.rank_rule import RankRule
+from eval.loras.weighted_lora import WeightedLora
 from trainer.lora_file import LoraFile, LoraModule, Module, read_lora
 from trainer.progress import Silent
 

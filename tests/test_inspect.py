@@ -17,12 +17,12 @@ from planted_loras import FAULTS, healthy, lora_of, plant_folder, write
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from eval.base_weights import open_base
-from eval.delta_size import size_of
-from eval.inspect_lora import EmptyFolderError, LoraReport, inspect_lora, lora_files
-from eval.inspection_table import print_reports
-from eval.lora_commands import register
-from eval.metadata_words import metadata_in_words
+from eval.loras.base_weights import open_base
+from eval.loras.delta_size import size_of
+from eval.loras.inspect_lora import EmptyFolderError, LoraReport, inspect_lora, lora_files
+from eval.loras.inspection_table import print_reports
+from eval.loras.lora_commands import register
+from eval.loras.metadata_words import metadata_in_words
 from miniature.paths import FOLDERS, SUBJECT
 from trainer.errors import MissingFileError
 from trainer.lora_file import LoraFile, LoraModule, write_lora

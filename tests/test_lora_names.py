@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 from torch import nn
 
-from eval.block_weights import FORMS
+from eval.loras.block_weights import FORMS
 from trainer.architecture import Architecture, public_architecture
 from trainer.kohya_names import UnetLayout, block_of, has_ldm_name, kernel_of
 from trainer.public_models import on_meta

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eval.block_weights import BlockWeights
+from eval.loras.block_weights import BlockWeights
 from eval.weights import Weights, WeightsError
 
 SUFFIX = ".safetensors"

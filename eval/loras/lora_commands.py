@@ -31,10 +31,10 @@ def inspect(
 
     Exit code 1: at least one file is broken.
     """
-    from eval.base_weights import open_base
-    from eval.inspect_lora import inspect_lora, lora_files
-    from eval.inspection_table import print_reports
-    from eval.late_progress import shown_if_slow
+    from eval.loras.base_weights import open_base
+    from eval.loras.inspect_lora import inspect_lora, lora_files
+    from eval.loras.inspection_table import print_reports
+    from eval.loras.late_progress import shown_if_slow
 
     files = lora_files(loras)
     with ExitStack() as stack:
@@ -54,8 +54,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Say how far two LoRA files do the same, by block: direction, strength, shared subspace."""
-    from eval.compare_loras import compare_loras
-    from eval.comparison_table import print_comparison
+    from eval.loras.compare_loras import compare_loras
+    from eval.loras.comparison_table import print_comparison
 
     comparison = compare_loras(a, b)
     if as_json:

@@ -10,8 +10,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from eval.inspect_lora import BlockReport, Contents, LoraReport
-from eval.metadata_words import printable
+from eval.loras.inspect_lora import BlockReport, Contents, LoraReport
+from eval.loras.metadata_words import printable
 from eval.table import NOT_MEASURED, PIPE_WIDTH
 
 STYLES = {"healthy": "green", "broken": "bold red", "exploded": "red"}

@@ -19,11 +19,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from eval.blend_metadata import RECIPE
-from eval.checkpoint_layout import Checkpoint, Role, Slot, StoredTensor, WeightsFile
-from eval.safetensors_stream import Entry, write_stream
-from eval.weighted_lora import SUFFIX, WeightedLora
-from eval.whole_folder import whole_folder
+from eval.loras.blend_metadata import RECIPE
+from eval.loras.checkpoint_layout import Checkpoint, Role, Slot, StoredTensor, WeightsFile
+from eval.loras.safetensors_stream import Entry, write_stream
+from eval.loras.weighted_lora import SUFFIX, WeightedLora
+from eval.loras.whole_folder import whole_folder
 from trainer.base_folder import base_sha256
 from trainer.errors import LoraFileError, UserError
 from trainer.files import PARTIAL, sha256_of, whole_file, write_text

@@ -48,11 +48,11 @@ def blend_command(
     """
     import torch
 
-    from eval.blending import BlendRequest, write_blend
-    from eval.dense_merge import Merge
-    from eval.diffusers_names import names_for
-    from eval.rank_rule import RankRule
-    from eval.weighted_lora import WeightedLora
+    from eval.loras.blending import BlendRequest, write_blend
+    from eval.loras.dense_merge import Merge
+    from eval.loras.diffusers_names import names_for
+    from eval.loras.rank_rule import RankRule
+    from eval.loras.weighted_lora import WeightedLora
     from trainer.progress import terminal
 
     parts = tuple(WeightedLora.parse(text) for text in loras)

@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eval.blend_metadata import blend_metadata
-from eval.checkpoint_layout import Checkpoint, Place, Role, Shape, opened_places
-from eval.dense_delta import DenseDelta, nothing
-from eval.rank_rule import RankRule
-from eval.weighted_lora import SUFFIX
+from eval.loras.blend_metadata import blend_metadata
+from eval.loras.checkpoint_layout import Checkpoint, Place, Role, Shape, opened_places
+from eval.loras.dense_delta import DenseDelta, nothing
+from eval.loras.rank_rule import RankRule
+from eval.loras.weighted_lora import SUFFIX
 from trainer.base_folder import base_sha256
 from trainer.errors import UserError
 from trainer.files import sha256_of

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from eval.module_reading import ModuleReading, Movement
+from eval.loras.module_reading import ModuleReading, Movement
 from trainer.kohya_names import part_of
 
 EXPLODED_BLOCK = 2.0

@@ -6,9 +6,9 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from eval.compare_loras import LEADING, BlockComparison, Comparison
-from eval.inspection_table import figure
-from eval.metadata_words import printable
+from eval.loras.compare_loras import LEADING, BlockComparison, Comparison
+from eval.loras.inspection_table import figure
+from eval.loras.metadata_words import printable
 from eval.table import PIPE_WIDTH
 
 HEADINGS = ("block", "modules", "cosine", "|B| / |A|", "|A|", "|B|", "shared outputs", "shared inputs", "by chance")

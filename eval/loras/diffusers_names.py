@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval.model_family import SD2, SDXL, family_of
+from eval.loras.model_family import SD2, SDXL, family_of
 from trainer.architecture import Architecture, architecture, public_architecture
 from trainer.lora_file import open_lora
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eval.checkpoint_layout import Checkpoint, Place, open_checkpoint, opened_places
+from eval.loras.checkpoint_layout import Checkpoint, Place, open_checkpoint, opened_places
 from miniature.paths import folder_of
 from trainer.base_folder import find_base
 

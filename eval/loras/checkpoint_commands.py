@@ -40,9 +40,9 @@ def bake_command(
     They are put on in the order given. For kinds that add a delta the order does not matter; DoRA and OFT act on what
     the LoRAs before them made.
     """
-    from eval.bake import BakeRequest, bake
-    from eval.checkpoint_layout import open_checkpoint
-    from eval.weighted_lora import WeightedLora
+    from eval.loras.bake import BakeRequest, bake
+    from eval.loras.checkpoint_layout import open_checkpoint
+    from eval.loras.weighted_lora import WeightedLora
     from trainer.progress import terminal
 
     parts = tuple(WeightedLora.parse(text) for text in loras)
@@ -75,9 +75,9 @@ def extract_command(
     """
     import torch
 
-    from eval.checkpoint_layout import open_checkpoint
-    from eval.extract import ExtractRequest, extract
-    from eval.rank_rule import RankRule
+    from eval.loras.checkpoint_layout import open_checkpoint
+    from eval.loras.extract import ExtractRequest, extract
+    from eval.loras.rank_rule import RankRule
     from trainer.progress import terminal
 
     request = ExtractRequest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.module_reading import ModuleReading
+from eval.loras.module_reading import ModuleReading
 from trainer.kohya_names import UNET
 
 WIDTHS = {768: "SD1", 1024: "SD2", 2048: "SDXL"}

@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eval.delta_size import WIDE
-from eval.low_rank import Product
+from eval.loras.delta_size import WIDE
+from eval.loras.low_rank import Product
 from trainer.errors import UserError
 from trainer.kohya_names import block_of
 from trainer.lora_file import OpenedLora, open_lora

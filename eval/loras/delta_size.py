@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eval.low_rank import Product
+from eval.loras.low_rank import Product
 from trainer.lora_modules import Additive, FullModule, LohaModule, LokrModule
 
 WIDE = 256

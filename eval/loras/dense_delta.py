@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eval.low_rank import NOISE
+from eval.loras.low_rank import NOISE
 from trainer.lora_modules import LoraModule
 
 

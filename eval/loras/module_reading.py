@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eval.base_weights import BaseWeights
-from eval.delta_size import DeltaSize, size_of
+from eval.loras.base_weights import BaseWeights
+from eval.loras.delta_size import DeltaSize, size_of
 from trainer.errors import LoraFileError
 from trainer.kohya_names import block_of
 from trainer.lora_modules import (

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from eval.metadata_words import printable
+from eval.loras.metadata_words import printable
 from trainer.lora_header import HEADER_LIMIT
 
 _WHOLE_MODEL = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "decoder.", "encoder.conv_in")

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from eval.base_weights import BaseWeights
-from eval.health import Verdict, by_block, judge, pooled
-from eval.lora_family import LoraFamily, family_of
-from eval.metadata_words import metadata_in_words, printable
-from eval.module_reading import ModuleReading, read_module
-from eval.unreadable import reason_unreadable
+from eval.loras.base_weights import BaseWeights
+from eval.loras.health import Verdict, by_block, judge, pooled
+from eval.loras.lora_family import LoraFamily, family_of
+from eval.loras.metadata_words import metadata_in_words, printable
+from eval.loras.module_reading import ModuleReading, read_module
+from eval.loras.unreadable import reason_unreadable
 from trainer.errors import MissingFileError, UserError
 from trainer.kohya_names import part_of
 from trainer.lora_file import OpenedLora, open_lora

@@ -23,7 +23,7 @@ from typing import Literal
 from safetensors import safe_open
 from torch import Tensor
 
-from eval.model_family import SD1, SD2, SDXL, Family
+from eval.loras.model_family import SD1, SD2, SDXL, Family
 from miniature.paths import folder_of
 from trainer.errors import UserError
 from trainer.kohya_names import TEXT_ENCODER, TEXT_ENCODERS, UNET, UnetLayout, has_ldm_name, kohya_name, text_path

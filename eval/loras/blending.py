@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from eval.blend import BlendError, Term, at_alpha, plain_factors, summed
-from eval.blend_metadata import blend_metadata
-from eval.block_weights import BlockWeights
-from eval.dense_merge import Merge
-from eval.low_rank import Product
-from eval.rank_rule import RankRule
-from eval.weighted_lora import WeightedLora
+from eval.loras.blend_metadata import blend_metadata
+from eval.loras.block_weights import BlockWeights
+from eval.loras.dense_merge import Merge
+from eval.loras.low_rank import Product
+from eval.loras.rank_rule import RankRule
+from eval.loras.weighted_lora import WeightedLora
 from trainer.architecture import Architecture
 from trainer.files import sha256_of
 from trainer.kohya_names import block_of
