@@ -88,7 +88,7 @@ def run_course(course: Course, model: nn.Module, loss_of: Loss, work: Path, begu
         smooth = loss.item() if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss.item()
         spent = seconds + time.monotonic() - began
         if step % 100 == 0 or step == course.steps - 1:
-            left = (spent / (step + 1)) * (course.steps - step - 1) / 60
+            left = (time.monotonic() - began) / (step + 1 - start) * (course.steps - step - 1) / 60
             print(f"{course.name}: step {step} loss {smooth:.5f}, {left:.0f} min left", flush=True)
         if time.monotonic() - saved > SAVE_EVERY_SECONDS or step == course.steps - 1:
             save(step + 1, spent)
