@@ -21,7 +21,7 @@ from miniature.recipe.world import (
     is_held_out,
 )
 
-SUBJECT = Identity("bigHair", "blonde", "brown", "flatNatural", None)
+SUBJECT = Identity("curly", "auburn", "tan", "sadConcernedNatural", None)
 TRAINING, REFERENCES, REG = 24, 16, 48
 
 
