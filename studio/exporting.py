@@ -11,8 +11,9 @@ from eval.cells import Cell, Use
 from eval.export import Exported, ExportError, export_cell
 from eval.ranking import RankedCell
 from studio.catalogue import OpenedStore
-from trainer.lora_file import DOWN, UP, part_of
-from trainer.lora_header import opened_safetensors
+from trainer.kohya_names import part_of
+from trainer.lora_dialects import spelling_of
+from trainer.lora_header import read_header
 
 EXPORTS = "exports"
 SUFFIX = ".safetensors"
@@ -86,12 +87,16 @@ def uses_of(opened: OpenedStore, name: str) -> dict[str, tuple[str, str]]:
 
 
 def _modules_of(use: Use) -> dict[str, tuple[int, int]]:
-    """Rank and count of numbers of each module of a LoRA that acts at the use's weights."""
+    """Rank and count of numbers of each module that acts at these weights, off the header alone.
+
+    A kind other than plain factors counts with rank 0: what its exact low rank is, the blend says.
+    """
+    path = use.checkpoint.path
+    header = read_header(path)
     found: dict[str, tuple[int, int]] = {}
-    with opened_safetensors(use.checkpoint.path, framework="np") as opened:
-        shapes = {key: opened.get_slice(key).get_shape() for key in opened.keys()}  # noqa: SIM118
-    for key, shape in shapes.items():
-        module = key.removesuffix(DOWN)
-        if key.endswith(DOWN) and use.weights.on(part_of(module)):
-            found[module] = (shape[0], math.prod(shape) + math.prod(shapes.get(module + UP, [0])))
+    for name, keys in spelling_of(header.shapes, path).modules.items():
+        if use.weights.on(part_of(name)):
+            rank = header.shapes[keys["lora_down.weight"]][0] if "lora_down.weight" in keys else 0
+            factors = [header.shapes[key] for suffix, key in keys.items() if suffix != "alpha"]
+            found[name] = (rank, sum(math.prod(shape) for shape in factors))
     return found

@@ -219,6 +219,7 @@ def _recipe(request: BlendRequest, rank: int, error: float) -> dict[str, object]
 
 
 def _parent(part: WeightedLora) -> dict[str, object]:
-    weights, blocks = part.weights, part.blocks
-    said = {"name": part.name, "sha256": sha256_of(part.path), **asdict(weights)}
-    return said | ({"blocks": dict(blocks.by_block or blocks.by_pattern)} if blocks != BlockWeights() else {})
+    said: dict[str, object] = {"name": part.name, "sha256": sha256_of(part.path), **asdict(part.weights)}
+    if part.blocks != BlockWeights():
+        said["blocks"] = dict(part.blocks.by_block or part.blocks.by_pattern)
+    return said
