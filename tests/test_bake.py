@@ -286,7 +286,7 @@ def test_the_baked_model_renders_as_the_patched_one(tmp_path: Path) -> None:
             return text, model.unet(noise, 500, text).sample
 
     base = load_base("miniature")
-    lora = random_kohya_file(tmp_path / "a.safetensors", base.modules, 1, strength=0.05)
+    lora = random_kohya_file(tmp_path / "a.safetensors", base.modules, 1, strength=0.1)
     part = WeightedLora.parse(f"{lora}:unet=0.8,te=0.6")
     plain = seen(base)
     patched = PatchedModel(base)
