@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from safetensors.torch import save
+import torch
 from torch import Tensor
 
 LEGACY_OFFSET, LEGACY_LENGTH = 0x100000, 0x10000
+TYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
+}
 
 
 @dataclass(frozen=True)
 class Serialised:
-    """A .safetensors file but for its metadata: the tensors' header entries, and the bytes behind the header."""
+    """A .safetensors file but for its metadata: the tensors' header entries, and their bytes in the header's order."""
 
     entries: Mapping[str, object]
-    body: memoryview
+    chunks: Sequence[memoryview]
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> Serialised:
-        plain = memoryview(save(dict(tensors)))
-        end = 8 + int.from_bytes(plain[:8], "little")
-        return cls(json.loads(bytes(plain[8:end])), plain[end:])
+        """Views of the tensors' own bytes, nothing copied. Wide types come first, so that every tensor lies aligned."""
+        entries: dict[str, object] = {}
+        chunks: list[memoryview] = []
+        end = 0
+        for key, tensor in sorted(tensors.items(), key=lambda pair: (-pair[1].element_size(), pair[0])):
+            data = tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
+            start, end = end, end + data.nbytes
+            entries[key] = {"dtype": TYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+            chunks.append(data)
+        return cls(entries, chunks)
 
     def header(self, metadata: Mapping[str, str]) -> bytes:
         """The bytes before the tensors, the same each time: the library's own writer orders metadata at random."""
@@ -39,12 +54,17 @@ class Serialised:
         The model hash is the sha256 of the bytes behind the header; the legacy one is read from a file serialised with
         the `ss_*` metadata only. A1111 trusts both unread.
         """
+        window = LEGACY_OFFSET, LEGACY_OFFSET + LEGACY_LENGTH
         kohya = self.header({key: value for key, value in metadata.items() if key.startswith("ss_")})
-        start, end = (max(0, place - len(kohya)) for place in (LEGACY_OFFSET, LEGACY_OFFSET + LEGACY_LENGTH))
-        reach = self.body[start:end]
-        legacy = kohya[LEGACY_OFFSET : LEGACY_OFFSET + LEGACY_LENGTH] + reach
+        model, legacy = hashlib.sha256(), hashlib.sha256(kohya[slice(*window)])
+        place = len(kohya)
+        for chunk in self.chunks:
+            model.update(chunk)
+            start, end = (min(max(0, side - place), chunk.nbytes) for side in window)
+            legacy.update(chunk[start:end])
+            place += chunk.nbytes
         return {
             **metadata,
-            "sshs_model_hash": hashlib.sha256(self.body).hexdigest(),
-            "sshs_legacy_hash": hashlib.sha256(legacy).hexdigest()[:8],
+            "sshs_model_hash": model.hexdigest(),
+            "sshs_legacy_hash": legacy.hexdigest()[:8],
         }

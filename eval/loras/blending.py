@@ -25,7 +25,6 @@ from trainer.lora_file import (
     OpenedLora,
     check_values,
     open_lora,
-    read_lora,
     write_diffusers,
     write_lora,
 )
@@ -149,19 +148,21 @@ class Terms:
 def _blended(request: BlendRequest, terms: Terms, name: str, alpha: float | None) -> Made:
     found, labels = terms.of(name)
     exact = summed(found, name)
-    product = Product.of(exact)
     if request.rank is None:
-        module, norm = exact, product.squared_norm()
-    elif request.merge is None:
+        exact = exact if alpha is None else at_alpha(exact, alpha)
+        module = _cast(exact, request.dtype)
+        return Made(module, *Product.of(exact).rounded_to(Product.of(module)))
+    product = Product.of(exact)
+    if request.merge is None:
         spectrum = product.spectrum()
-        module, norm = spectrum.best(request.rank.of(spectrum.values)), float(spectrum.values.square().sum())
+        norm = float(spectrum.values.square().sum())
     else:
         spectrum = Product.dense(request.merge.merged(found, name, labels)).spectrum()
-        module, norm = spectrum.best(request.rank.of(spectrum.values)), product.squared_norm()
+        norm = product.squared_norm()
+    module = spectrum.best(request.rank.of(spectrum.values))
     module = _cast(module if alpha is None else at_alpha(module, alpha), request.dtype)
     there = Product.of(module)
-    distance = norm - 2 * product.inner(there) + there.squared_norm()
-    return Made(module, norm, max(0.0, distance))
+    return Made(module, norm, max(0.0, norm - 2 * product.inner(there) + there.squared_norm()))
 
 
 def _cast(module: LoraModule, dtype: torch.dtype) -> LoraModule:
@@ -183,13 +184,14 @@ def _write_checked(request: BlendRequest, lora: LoraFile[LoraModule]) -> None:
         held = write_lora(lora, request.output, request.dtype)
     else:
         held = write_diffusers(lora, request.output, request.names, request.dtype)
-    there = read_lora(request.output).modules
-    for name, module in held.modules.items():
-        found, wanted = there[name].tensors(), module.tensors()
-        same = found.keys() == wanted.keys() and all(torch.equal(found[key], wanted[key]) for key in wanted)
-        if not same or there[name].stored_alpha != module.alpha:
-            request.output.unlink()
-            raise BlendError(f"{request.output}: `{name}` came back otherwise than written; is the disk failing?")
+    with open_lora(request.output) as there:
+        for name, module in held.modules.items():
+            found = there.module(name)
+            pairs = [(found.tensors().get(suffix), tensor) for suffix, tensor in module.tensors().items()]
+            same = all(tensor is not None and torch.equal(tensor, wanted) for tensor, wanted in pairs)
+            if not same or found.stored_alpha != module.alpha:
+                request.output.unlink()
+                raise BlendError(f"{request.output}: `{name}` came back otherwise than written; is the disk failing?")
 
 
 def _errors(made: Mapping[str, Made]) -> tuple[tuple[BlockError, ...], float]:

@@ -100,6 +100,18 @@ class Product:
         """
         return max(0.0, self.squared_norm() - 2 * self.inner(other) + other.squared_norm())
 
+    def rounded_to(self, cast: Product) -> tuple[float, float]:
+        """Squared norms of this delta, and of what is lost where `cast` holds the same factors in a coarser type.
+
+        U D - U' D' = (U - U') D + U' (D - D'): differences are taken of the factors, so float32 does.
+        """
+        up, down = self.up - cast.up, self.down - cast.down
+        ups = up.T @ up, up.T @ cast.up, cast.up.T @ cast.up
+        downs = self.down @ self.down.T, self.down @ down.T, down @ down.T
+        whole = ups[0] + ups[1] + ups[1].T + ups[2]
+        lost = sum(float((a.double() * b.double()).sum()) * k for a, b, k in zip(ups, downs, (1, 2, 1), strict=True))
+        return float((whole.double() * downs[0].double()).sum()), max(0.0, lost)
+
     def narrowed(self) -> Product:
         """The same delta with R at most its shorter side: wider factors are multiplied out."""
         outputs, columns = self.up.shape[0], self.down.shape[1]
