@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from eval.attention import keep_text
 from eval.blend import blend
 from eval.cell_lora import lora_of
 from eval.patching import PatchedModel, check_fits
@@ -29,6 +30,7 @@ class Renderer:
         self.base = load_base(spec.model.base, getattr(torch, spec.model.dtype), spec.model.device)
         # Convolutions on a CPU, and in half precision on a GPU, are faster with channels last.
         nn.Module.to(self.base.unet, memory_format=torch.channels_last)
+        keep_text(self.base.unet)
         self.plan, self.store = plan, store
         for checkpoint in {use.checkpoint.path: use.checkpoint for cell in plan.cells for use in cell.uses}.values():
             check_fits(blend([(read_lora(checkpoint.path), Weights.of(1, 1))]), checkpoint.path, self.base)
