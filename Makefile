@@ -25,7 +25,7 @@ demo: .venv
 	@echo 'The report: $(DEMO)/report.html. The LoRA to use: $(DEMO)/best.safetensors. To look around: make studio'
 
 test: .venv
-	$(BIN)/python -m pytest tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile
 
 studio: .venv
 	$(BIN)/streamlit run studio

@@ -14,6 +14,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,19 @@ import numpy as np
 import torch
 from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionPipeline
 from PIL import Image
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from eval.cells import Cell
 from eval.grid import run_grid
-from eval.plan import Plan, make_plan
-from eval.render import encode_prompts, render
+from eval.guidance import read_prompts
+from eval.plan import Plan, batches_of, make_plan
+from eval.render import render
 from eval.renderer import Renderer
 from eval.spec import GridSpec, read_spec
 from eval.store import create_store
 from miniature.paths import folder_of
+from trainer.cpu_layers import linear
 from trainer.lora_file import LoraFile, LoraModule, read_lora, write_lora
 from trainer.progress import Silent
 
@@ -147,41 +151,42 @@ def fused(peer: Peer, cells: list[Cell], units: list[tuple[str, int]], folder: P
     return (time.perf_counter() - began) / (len(cells) * len(units)), made
 
 
-def unchanged(spec: GridSpec, plan: Plan, folder: Path) -> float:
+def batch_of(spec: GridSpec) -> int:
+    assert isinstance(spec.sampler.batch, int)
+    return spec.sampler.batch
+
+
+def unchanged(spec: GridSpec, plan: Plan) -> float:
     """Seconds a picture of our renderer where nothing changes and nothing is kept."""
-    store = create_store(folder / f"unchanged-{spec.model.dtype}")
-    renderer = Renderer(spec, plan, store)
-    batches = [batch for batch in plan.batches if batch.cell is not None]
-    encoded = {prompt: encode_prompts(renderer.base, [prompt], 1) for prompt in (*PROMPTS, "")}
+    renderer = Renderer(spec.model, plan.sampling, print)
+    batches = list(batches_of(plan, batch_of(spec)))
+    shown = sorted({picture.prompt for picture in plan})
+    encoded = dict(zip(shown, read_prompts(renderer.base, shown), strict=True))
     began, done = time.perf_counter(), 0
     for batch in batches:
-        wanted = torch.cat([encoded[picture.prompt] for picture in batch.pictures])
-        render(renderer.base, plan.sampling, wanted, encoded[""], [picture.seed for picture in batch.pictures])
+        guidance = [encoded[picture.prompt] for picture in batch.pictures]
+        render(renderer.base, renderer.unet, plan.sampling, guidance, [picture.seed for picture in batch.pictures])
         done += len(batch.pictures)
-    spent = time.perf_counter() - began
-    store.close()
-    return spent / done
+    return (time.perf_counter() - began) / done
 
 
-def operations_a_picture(spec: GridSpec, plan: Plan, folder: Path) -> float:
+def operations_a_picture(spec: GridSpec, plan: Plan) -> float:
     """Floating-point operations of one picture, counted by torch over a whole batch."""
-    store = create_store(folder / "counted")
-    base = Renderer(spec, plan, store).base
-    batch = next(batch for batch in plan.batches if batch.cell is not None)
-    wanted = encode_prompts(base, [picture.prompt for picture in batch.pictures], 1)
+    renderer = Renderer(spec.model, plan.sampling, print)
+    batch = next(iter(batches_of(plan, batch_of(spec))))
+    guidance = read_prompts(renderer.base, [picture.prompt for picture in batch.pictures])
     with FlopCounterMode(display=False) as counter:
-        render(base, plan.sampling, wanted, encode_prompts(base, [""], 1), [one.seed for one in batch.pictures])
-    store.close()
+        render(renderer.base, renderer.unet, plan.sampling, guidance, [one.seed for one in batch.pictures])
     return counter.get_total_flops() / len(batch.pictures)
 
 
-def matrix_peak(dtype: torch.dtype) -> float:
-    """Operations a second of a product of two 2048 x 2048 matrices, best of ten."""
-    one, other = (torch.randn(2048, 2048).to(dtype) for _ in range(2))
+def matrix_peak(product: Callable[[Tensor, Tensor], Tensor]) -> float:
+    """Operations a second of a float32 product of two 2048 x 2048 matrices, best of ten."""
+    one, other = (torch.randn(2048, 2048) for _ in range(2))
     best = float("inf")
     for _ in range(10):
         began = time.perf_counter()
-        torch.mm(one, other)
+        product(one, other)
         best = min(best, time.perf_counter() - began)
     return 2 * 2048**3 / best
 
@@ -194,32 +199,48 @@ def ours(spec: GridSpec, plan: Plan) -> tuple[float, list[np.ndarray]]:
     store = create_store(outcome.store)
     by_cell = []
     for cell in plan.cells:
-        paths = [store.picture_path(plan.picture_id(cell, unit)) for unit in plan.units]
+        paths = [store.picture_path(plan.picture(cell, unit).id) for unit in plan.units]
         by_cell.append(np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths]))
     store.close()
     return spent, by_cell
 
 
-def measure(dtype: str, paths: list[Path], folder: Path, share: int) -> dict[str, float]:
-    """All of it in one type. Nobody's loading is timed: a first, small grid loads our models, `Peer.of` theirs."""
-    spec = spec_for(folder, paths, dtype)
-    plan = make_plan(spec)
+@dataclass(frozen=True)
+class Theirs:
+    """Seconds a picture of both loops over diffusers, and the fused one's pictures by cell."""
+
+    loop: float
+    fuse: float
+    pictures: list[np.ndarray]
+
+
+def measure_theirs(dtype: str, paths: list[Path], folder: Path, share: int) -> Theirs:
+    """The peers in one type; their loading is not timed."""
+    plan = make_plan(spec_for(folder, paths, dtype))
     units = [(unit.prompt, unit.seed) for unit in plan.units]
     peer = Peer.of(paths, getattr(torch, dtype))
     peer.choose(plan.cells[0])
     peer.render([PROMPTS[0]], [1], folder)  # the first call compiles kernels
     loop = looped(peer, plan.cells, units, folder, share)
-    fuse, theirs = fused(peer, plan.cells, units, folder)
+    return Theirs(loop, *fused(peer, plan.cells, units, folder))
+
+
+def measure_ours(dtype: str, paths: list[Path], folder: Path, theirs: Theirs) -> dict[str, float]:
+    """Ours in one type, beside theirs; a first, small grid loads the models, so loading is not timed."""
+    spec = spec_for(folder, paths, dtype)
+    plan = make_plan(spec)
     run_grid(spec_for(folder, paths[:1], dtype, "warm"), Silent())
     mine, pictures = ours(spec, plan)
-    bare = unchanged(spec, plan, folder)
+    bare = unchanged(spec, plan)
+    operations = operations_a_picture(spec, plan)
     figures = {
-        "loop": loop,
-        "fuse": fuse,
+        "loop": theirs.loop,
+        "fuse": theirs.fuse,
         "ours": mine,
         "bare": bare,
-        "difference": max(int(np.abs(a.astype(int) - b).max()) for a, b in zip(theirs, pictures, strict=True)),
-        "peak_share": operations_a_picture(spec, plan, folder) / bare / matrix_peak(torch.float32),
+        "difference": max(int(np.abs(a.astype(int) - b).max()) for a, b in zip(theirs.pictures, pictures, strict=True)),
+        "peak_share": operations / bare / matrix_peak(torch.mm),
+        "peak_share_onednn": operations / bare / matrix_peak(linear),
     }
     print(dtype, figures, file=sys.stderr)
     return figures
@@ -232,8 +253,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = checkpoints(folder)
-        whole = measure("float32", paths, folder, share)
-        half = measure("bfloat16", paths, folder, share)
+        # Theirs before ours: what ours sets for the whole process (how memory is kept) must not help them or harm them.
+        theirs = {dtype: measure_theirs(dtype, paths, folder, share) for dtype in ("float32", "bfloat16")}
+        whole, half = (measure_ours(dtype, paths, folder, found) for dtype, found in theirs.items())
     figures = {
         "ratio_loop": round(whole["loop"] / whole["ours"], 2),
         "ratio_fuse": round(whole["fuse"] / whole["ours"], 2),
@@ -241,6 +263,7 @@ def main() -> None:
         "overhead": round(whole["ours"] / whole["bare"] - 1, 3),
         "max_difference": whole["difference"],
         "peak_share": round(whole["peak_share"], 3),
+        "peak_share_onednn": round(whole["peak_share_onednn"], 3),
         "seconds_a_picture": {"float32": whole, "bfloat16": half},
         "against": f"diffusers {diffusers.__version__}",
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from eval.loras import blend_command, checkpoint_commands, lora_commands
+from eval.search import search_command
 from trainer.command_line import run_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -28,6 +29,13 @@ def _commands() -> None:
 @app.command()
 def grid(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The grid's specification, a TOML file.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it will take (pictures, time, GPU-hours, cost); render nothing.")
+    ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="auto|ADDRESS", help="Render on Ray: start one here, or join the head at HOST:PORT."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Render and score checkpoint x UNet weight x text-encoder weight. Pictures that exist are never made again."""
@@ -35,8 +43,14 @@ def grid(
     from eval.spec import read_spec
     from trainer.progress import terminal
 
+    if dry_run:
+        from eval.forecast import forecast
+
+        expected = forecast(read_spec(spec))
+        print(json.dumps(expected.as_json()) if as_json else expected)
+        return
     with terminal() as reporter:
-        outcome = run_grid(read_spec(spec), reporter)
+        outcome = run_grid(read_spec(spec), reporter, ray)
     facts = {
         "store": str(outcome.store),
         "cells": outcome.cells,
@@ -103,7 +117,7 @@ def export(
         print(f"wrote {written.path} ({row.checkpoint}, {row.weights}) and {written.preview}")
 
 
-for commands in (blend_command, checkpoint_commands, lora_commands):
+for commands in (search_command, blend_command, checkpoint_commands, lora_commands):
     commands.register(app)
 
 

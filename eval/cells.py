@@ -5,18 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from eval.weights import Weights
 
 CONTROL = "control"  # the id of the base model's own cell
 # Counts up when the renderer's pictures change, so that a store never answers with what an older one drew.
-RENDERER = 1
+RENDERER = 2
+
+
+_JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def digest(*parts: object) -> str:
     """A short hash over JSON-able parts."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _hash_of(_JSON.encode(parts))
+
+
+def _hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
@@ -54,14 +61,18 @@ class Cell:
         return (self.use, *self.also)
 
     @property
+    def acting(self) -> tuple[Use, ...]:
+        """The uses that move anything: a LoRA at weight 0 everywhere does nothing."""
+        return tuple(use for use in self.uses if use.weights.act)
+
+    @cached_property
     def id(self) -> str:
-        """A hash over contents and weights, not names: two copies of a file at the same weights are one cell."""
-        acting = [
-            (use.checkpoint.sha256, use.weights.unet, use.weights.te1, use.weights.te2)
-            for use in self.uses
-            if any((use.weights.unet, use.weights.te1, use.weights.te2))
-        ]
-        return digest("cell", acting, self.dtype)
+        """A hash over contents and weights, not names: two copies of a file at the same weights are one cell.
+
+        Where nothing acts, whatever the files, it is the base model itself.
+        """
+        acting = [(use.checkpoint.sha256, use.weights.unet, use.weights.te1, use.weights.te2) for use in self.acting]
+        return digest("cell", acting, self.dtype) if acting else CONTROL
 
     @property
     def text_key(self) -> str:
@@ -72,6 +83,21 @@ class Cell:
             if use.weights.te1 or use.weights.te2
         ]
         return digest("text", acting, self.dtype)
+
+    @property
+    def unet_key(self) -> str:
+        """Cells with the same key put the same bits on the UNet, and are rendered in one batch.
+
+        The factors of a blend of several LoRAs are scaled by what acts in all of it, the text encoders included, so
+        there the key says which text encoders move.
+        """
+        acting = self.acting
+        if len(acting) == 1:
+            return digest("unet", [(acting[0].checkpoint.sha256, acting[0].weights.unet)], self.dtype)
+        moved = [
+            (use.checkpoint.sha256, use.weights.unet, use.weights.te1 != 0, use.weights.te2 != 0) for use in acting
+        ]
+        return digest("unet", moved, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -88,5 +114,11 @@ class Sampling:
     clip_skip: int
     negative: str
 
+    @cached_property
+    def _stem(self) -> str:
+        """What all pictures' ids begin with: a plan makes a million of them."""
+        return _JSON.encode(["picture", RENDERER, asdict(self)])[:-1]
+
     def picture_id(self, cell_id: str, prompt: str, seed: int) -> str:
-        return digest("picture", RENDERER, asdict(self), cell_id, prompt, seed)
+        """As `digest("picture", RENDERER, asdict(self), cell_id, prompt, seed)`."""
+        return _hash_of(f"{self._stem},{_JSON.encode([cell_id, prompt, seed])[1:]}")

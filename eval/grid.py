@@ -5,10 +5,12 @@ A grid that is finished is recognised from the contents of its files alone, so n
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from eval.cells import digest
+from eval.chunks import chunks
 from eval.plan import Plan, make_plan
 from eval.references import References, find_references
 from eval.spec import GridSpec
@@ -31,37 +33,49 @@ class GridOutcome:
     failed: int
 
 
-def run_grid(spec: GridSpec, reporter: Reporter) -> GridOutcome:
-    """Render and score the whole grid, never making a picture twice. Raises UserErrors before anything is rendered."""
+def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> GridOutcome:
+    """Render and score the whole grid, never making a picture twice. Raises UserErrors before anything is rendered.
+
+    `ray`: "auto" or a cluster's address, to render on Ray's workers.
+    """
     references = find_references(spec.references)
     plan = make_plan(spec)
-    store = create_store(Path(spec.store.path))
+    store = create_store(Path(spec.store.path), spec.store.pictures)
     try:
-        known = set(store.known_pictures())
-        request: dict[str, object] = {"request": _request_digest(spec, plan, references)}
+        existing = _made(plan, store)
+        request: dict[str, object] = {"request": request_digest(spec, plan, references)}
         if store.fact(FINISHED) != request:
-            _finish(spec, plan, references, store, reporter)
+            _finish(spec, plan, references, store, reporter, ray)
             store.set_fact(FINISHED, request)
-        return _outcome(plan, store, known)
+        made = _made(plan, store)
+        return GridOutcome(store.folder, len(plan.cells), made.total() - existing.total(), existing.total(), made[True])
     finally:
         store.close()
 
 
-def _finish(spec: GridSpec, plan: Plan, references: References, store: Store, reporter: Reporter) -> None:
-    from eval.readings import read_everything
-    from eval.renderer import Renderer
+def _finish(
+    spec: GridSpec, plan: Plan, references: References, store: Store, reporter: Reporter, ray: str | None
+) -> None:
+    from eval.rendering import opened_maker
     from eval.snapshot import write_snapshot
 
-    known = store.known_pictures()
-    # A batch is made whole or not at all: its boundaries, and so its pictures' bits, belong to the plan.
-    missing = [batch for batch in plan.batches if any(one.id not in known for one in batch.pictures)]
-    if missing:
-        Renderer(spec, plan, store).run(missing, reporter)
-    models = read_everything(spec, plan, references, store, reporter)
-    write_snapshot(spec, plan, references, models, store)
+    with opened_maker(spec, plan, store, reporter, ray) as maker:
+        maker.make(plan)
+        maker.reader.read_references(references)
+        maker.reader.read_prompts(plan.prompts.values())
+    write_snapshot(spec, plan, references, maker.reader.models, store)
 
 
-def _request_digest(spec: GridSpec, plan: Plan, references: References) -> str:
+def _made(plan: Plan, store: Store) -> Counter[bool]:
+    """How many of the plan's pictures are there, by whether they failed."""
+    counted: Counter[bool] = Counter()
+    for pictures in chunks(plan, 500):
+        failures = store.failures(picture.id for picture in pictures)
+        counted.update(failure is not None for failure in failures.values())
+    return counted
+
+
+def request_digest(spec: GridSpec, plan: Plan, references: References) -> str:
     """A hash over everything that a finished grid answers for."""
     rows = [(cell.id, [(use.checkpoint.name, str(use.checkpoint.path)) for use in cell.uses]) for cell in plan.cells]
     return digest(
@@ -79,9 +93,3 @@ def _contents(part: str, name: str) -> list[str]:
     folder = folder_of(part, name) or Path(name)
     files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
     return [name, *(f"{path.name}={sha256_of(path)}" for path in files)]
-
-
-def _outcome(plan: Plan, store: Store, known: set[str]) -> GridOutcome:
-    ids = {one.id for batch in plan.batches for one in batch.pictures}
-    failures = [identity for identity, failure in store.known_pictures().items() if failure and identity in ids]
-    return GridOutcome(store.folder, len(plan.cells), len(ids - known), len(ids & known), len(failures))

@@ -1,14 +1,17 @@
 """The plan of a grid: checkpoints x also x weights, the units each renders, and the batches that share weights.
 
-A plan is a value: it can be counted, printed and tested without loading a model.
+A plan is a value: it can be counted, printed and tested without loading a model. Its pictures are made as they are
+asked for, so a plan of a million takes the memory of its cells.
 """
 
 from __future__ import annotations
 
 import glob
-import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from functools import cached_property
+from itertools import groupby, pairwise, product
+from operator import attrgetter
 from pathlib import Path
 
 from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
@@ -16,52 +19,98 @@ from eval.evidence import Unit
 from eval.prompts import Prompt, read_prompts, units_of
 from eval.spec import AlsoEntry, GridSpec
 from eval.weights import Weights
-from trainer.base_folder import base_sha256, find_base
+from trainer.base_source import find_base
 from trainer.errors import MissingFileError
 from trainer.files import sha256_of
 from trainer.lora_header import read_metadata
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedPicture:
-    """A picture to render: `prompt` is the text itself (the control cell's has the class word in it)."""
+    """A picture to render. `cell` None is the base model; `prompt` the text itself (the control's has the class word).
+
+    `checkpoint` and `unet_key` say what has to be loaded and what the UNet carries; both are "" for the base model.
+    """
 
     id: str
+    cell: Cell | None
     prompt: str
     seed: int
+    checkpoint: str = ""
+    unet_key: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Pictures rendered together, by one cell; `cell` None is the base model."""
+    """Pictures rendered together: they share what the UNet carries, while their texts may differ."""
 
-    cell: Cell | None
     pictures: tuple[PlannedPicture, ...]
 
     @property
-    def cell_id(self) -> str:
-        return self.cell.id if self.cell else CONTROL
+    def checkpoint(self) -> str:
+        return self.pictures[0].checkpoint
+
+    @property
+    def unet_key(self) -> str:
+        return self.pictures[0].unet_key
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`cells` are the rows of the ranking (one file under two names: two rows, one id); `batches` the work."""
+    """`cells` are the rows of the ranking (one file under two names: two rows, one id)."""
 
     sampling: Sampling
     prompts: dict[str, Prompt]
     units: list[Unit]
     cells: list[Cell]
-    batches: list[Batch]
+
+    def __iter__(self) -> Iterator[PlannedPicture]:
+        """Every picture once, dearest change first: the checkpoint, then the UNet's weight, then the text's.
+
+        The text encoders are cheap to change within a checkpoint, for each prompt is encoded once at each of their
+        weights and kept; the UNet's weights change as seldom as can be.
+        """
+        yield from self._base_pictures()
+        for cell in self._distinct:
+            yield from (self.picture(cell, unit) for unit in self.units)
+
+    def picture(self, cell: Cell | None, unit: Unit) -> PlannedPicture:
+        """The picture of a row (None: the control, which sees the class word) and a unit."""
+        prompt = self.prompts[unit.prompt]
+        text = prompt.text if cell else prompt.class_text
+        if cell is None or cell.id == CONTROL:
+            return PlannedPicture(self.sampling.picture_id(CONTROL, text, unit.seed), None, text, unit.seed)
+        identity = self.sampling.picture_id(cell.id, text, unit.seed)
+        return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.sha256, cell.unet_key)
 
     @property
     def picture_count(self) -> int:
-        return sum(len(batch.pictures) for batch in self.batches)
+        return sum(1 for _ in self._base_pictures()) + len(self._distinct) * len(self.units)
 
-    def picture_id(self, cell: Cell | None, unit: Unit) -> str:
-        prompt = self.prompts[unit.prompt]
-        return self.sampling.picture_id(
-            cell.id if cell else CONTROL, prompt.text if cell else prompt.class_text, unit.seed
-        )
+    @cached_property
+    def _distinct(self) -> list[Cell]:
+        """The cells in which something acts, each once, in the order of the work."""
+        unique = {cell.id: cell for cell in self.cells if cell.id != CONTROL}
+        return sorted(unique.values(), key=_cost_order)
+
+    def _base_pictures(self) -> Iterable[PlannedPicture]:
+        """The control's, and those of cells at weight 0: the base model, shown the trigger."""
+        idle = next((cell for cell in self.cells if cell.id == CONTROL), None)
+        rows = [None] if idle is None else [None, idle]
+        listed = [self.picture(row, unit) for row in rows for unit in self.units]
+        return {picture.id: picture for picture in listed}.values()
+
+
+def batches_of(pictures: Iterable[PlannedPicture], size: int) -> Iterator[Batch]:
+    """Cut what shares the UNet's weights into as few batches of at most `size` as can be, of sizes as equal as can be.
+
+    The boundaries follow from the plan alone, so pictures come out to the same bits whoever renders them.
+    """
+    for _, shared in groupby(pictures, key=attrgetter("checkpoint", "unet_key")):
+        listed = tuple(shared)
+        count = -(-len(listed) // size)
+        ends = [len(listed) * number // count for number in range(count + 1)]
+        yield from (Batch(listed[start:end]) for start, end in pairwise(ends))
 
 
 def make_plan(spec: GridSpec) -> Plan:
@@ -71,12 +120,8 @@ def make_plan(spec: GridSpec) -> Plan:
     """
     prompts = read_prompts(spec.prompts)
     cells = _cells_of(spec)
-    sampling = _sampling_of(spec)
     units = units_of(prompts, spec.prompts.seed_list)
-    plan = Plan(sampling, {prompt.text: prompt for prompt in prompts}, units, cells, [])
-    unique = {cell.id: cell for cell in sorted(cells, key=_cost_order)}
-    batches = [batch for cell in (None, *unique.values()) for batch in _batches_of(plan, cell, spec.sampler.batch)]
-    return Plan(sampling, plan.prompts, units, cells, batches)
+    return Plan(_sampling_of(spec), {prompt.text: prompt for prompt in prompts}, units, cells)
 
 
 def find_checkpoints(patterns: list[str]) -> list[Checkpoint]:
@@ -113,37 +158,21 @@ def _also_use(entry: AlsoEntry) -> Use:
 
 
 def _sampling_of(spec: GridSpec) -> Sampling:
-    folder = find_base(spec.model.base)
-    size = _own_size(folder)
+    base = find_base(spec.model.base, spec.model.overrides)
     return Sampling(
-        base=base_sha256(folder),
+        base=base.sha256,
         dtype=spec.model.dtype,
         sampler=spec.sampler.name,
         steps=spec.sampler.steps,
         cfg=spec.sampler.cfg,
-        width=spec.sampler.width or size,
-        height=spec.sampler.height or size,
-        clip_skip=spec.sampler.clip_skip,
+        width=spec.sampler.width or base.size,
+        height=spec.sampler.height or base.size,
+        clip_skip=spec.sampler.clip_skip if base.family.clip_skip_acts else 1,
         negative=spec.prompts.negative,
     )
 
 
-def _own_size(folder: Path) -> int:
-    """The width the base model was trained at, in pixels: latents times the autoencoder's reduction."""
-    unet, vae = (json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "vae"))
-    return int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
-
-
-def _cost_order(cell: Cell) -> tuple[str, str, float]:
-    """Dearest change first: the file, then the text encoder's weight (prompts are encoded anew), then the UNet's."""
-    return (cell.use.checkpoint.sha256, cell.text_key, cell.use.weights.unet)
-
-
-def _batches_of(plan: Plan, cell: Cell | None, size: int) -> list[Batch]:
-    pictures: dict[str, PlannedPicture] = {}
-    for unit in plan.units:
-        prompt = plan.prompts[unit.prompt]
-        identity = plan.picture_id(cell, unit)
-        pictures[identity] = PlannedPicture(identity, prompt.text if cell else prompt.class_text, unit.seed)
-    listed = list(pictures.values())
-    return [Batch(cell, tuple(listed[at : at + size])) for at in range(0, len(listed), size)]
+def _cost_order(cell: Cell) -> tuple[str, str, float, str, str]:
+    """The file; what else is put on; the UNet's weight and key, so that equal keys stand together; the text's key."""
+    others = " ".join(use.checkpoint.sha256 for use in cell.also)
+    return (cell.use.checkpoint.sha256, others, cell.use.weights.unet, cell.unet_key, cell.text_key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from eval.cells import Cell, Sampling
 from eval.plan import PlannedPicture
-from trainer.files import whole_file
-
-SAMPLER_NAMES = {"euler_a": "Euler a"}
+from eval.samplers import SAMPLERS
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:
@@ -29,12 +28,13 @@ def failure_of(picture: np.ndarray) -> str | None:
     return "flat" if float(picture.std()) < 2 / 255 else None
 
 
-def save_picture(picture: np.ndarray, path: Path, parameters: str) -> None:
-    """Write (H, W, 3) float as PNG, whole or not at all."""
+def png_of(picture: np.ndarray, parameters: str) -> bytes:
+    """(H, W, 3) float as a PNG file's bytes."""
     text = PngInfo()
     text.add_text("parameters", parameters)
-    with whole_file(path) as beside:
-        Image.fromarray(to_bytes(picture)).save(beside, format="PNG", pnginfo=text)
+    file = BytesIO()
+    Image.fromarray(to_bytes(picture)).save(file, format="PNG", pnginfo=text)
+    return file.getvalue()
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -49,7 +49,7 @@ def parameters_text(sampling: Sampling, base_name: str, cell: Cell | None, pictu
     tags = "".join(f" <lora:{use.checkpoint.name}:{use.weights.te1:g}:{use.weights.unet:g}>" for use in uses)
     facts = {
         "Steps": sampling.steps,
-        "Sampler": SAMPLER_NAMES[sampling.sampler],
+        "Sampler": SAMPLERS[sampling.sampler].a1111,
         "CFG scale": f"{sampling.cfg:g}",
         "Seed": picture.seed,
         "Size": f"{sampling.width}x{sampling.height}",

@@ -8,6 +8,7 @@ from pathlib import Path
 from eval.evidence import Unit
 from eval.spec import PromptsSection
 from trainer.errors import ConfigurationError, MissingFileError
+from trainer.prompt_weights import plain_text
 from trainer.toml_config import Section, read_toml, validate
 
 
@@ -21,6 +22,11 @@ class Prompt:
 
     text: str
     class_text: str
+
+    @property
+    def said(self) -> str:
+        """What a picture of it should show, in words alone: what CLIP compares it with."""
+        return plain_text(self.class_text)
 
     @property
     def role(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from eval.evidence import Evidence
 from eval.ranking import RankedCell, rank
 from eval.report import ReportData
+from eval.search.search_summary import in_sentences
 from eval.snapshot import Grid, load_evidence, load_grid
 from eval.store import open_store
 
@@ -41,6 +42,7 @@ def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
         "Sampler": f"Euler a, {sampling.steps} steps, CFG {sampling.cfg:g}, {sampling.width}x{sampling.height}",
         "Trigger": f"{snapshot.trigger} (class: {snapshot.class_word})",
         "Exported as": grid.cells[0].dtype,
+        **({"Chosen by": " ".join(in_sentences(snapshot.search))} if snapshot.search else {}),
         **{f"Licence of {name}": licence for name, licence in snapshot.licences.items()},
     }
     return ReportData(title, ranked.evidence, ranked.rows, picture, facts)

@@ -104,7 +104,7 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
     """
     scores = score(evidence)
     limits = limits or Limits()
-    broken = [_broken(scores, limits, at) for at in range(len(evidence.cells))]
+    broken = limits_broken(scores, limits)
     order = _order(evidence, scores.identity, broken)
     best = order[0]
     resampled = resampling(scores.prompts)
@@ -126,6 +126,11 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
         )
         for at in order
     ]
+
+
+def limits_broken(scores: Scores, limits: Limits) -> list[list[str]]:
+    """What each cell breaks, in words with figures."""
+    return [_broken(scores, limits, at) for at in range(len(scores.raw))]
 
 
 def claims(evidence: Evidence, ranked: Sequence[RankedCell]) -> list[Claim]:

@@ -9,40 +9,51 @@ import torch
 from torch import Tensor
 
 from eval.cells import Sampling
-from eval.sampler import sample_euler_ancestral
+from eval.guidance import Guidance
+from eval.guided_unet import GuidedUnet
+from eval.sampling import sample
 from trainer.base_model import BaseModel
+from trainer.conditioning import Conditioning
+from trainer.families.family import whole
 
 
 @torch.no_grad()
-def encode_prompts(base: BaseModel, prompts: Sequence[str], clip_skip: int) -> Tensor:
-    """Conditioning (N, 77, width) of each prompt; `clip_skip` 1 takes the last layer, 2 the one before (A1111)."""
-    tokens = base.tokenizer(
-        list(prompts), padding="max_length", max_length=base.tokenizer.model_max_length, truncation=True,
-        return_tensors="pt",
-    )  # fmt: skip
-    encoded = base.text_encoder(tokens.input_ids.to(base.device), output_hidden_states=clip_skip > 1)
-    if clip_skip == 1:
-        return encoded.last_hidden_state
-    inner = getattr(base.text_encoder, "text_model", base.text_encoder)
-    return inner.final_layer_norm(encoded.hidden_states[-clip_skip])
-
-
-@torch.no_grad()
-def render(base: BaseModel, sampling: Sampling, wanted: Tensor, unwanted: Tensor, seeds: Sequence[int]) -> np.ndarray:
+def render(
+    base: BaseModel, unet: GuidedUnet, sampling: Sampling, guidance: Sequence[Guidance], seeds: Sequence[int]
+) -> np.ndarray:
     """Pictures (N, height, width, 3) float32 in 0..1; a picture that is not finite comes out as NaN.
 
-    `wanted` (N, 77, width) and `unwanted` (1, 77, width) are encoded prompts.
+    `unet` is the base's own, prepared. Pictures whose texts differ in length are drawn apart, so that none depends on
+    its neighbours.
     """
-    text = torch.cat([unwanted.expand(len(seeds), -1, -1), wanted])
+    pictures = np.empty((len(seeds), sampling.height, sampling.width, 3), np.float32)
+    lengths = np.array([one.wanted.text.shape[1] for one in guidance])
+    for length in np.unique(lengths):
+        chosen = np.flatnonzero(lengths == length).tolist()
+        latents = _draw(base, unet, sampling, [guidance[at] for at in chosen], [seeds[at] for at in chosen])
+        pictures[chosen] = decode(base, latents)
+    return pictures
+
+
+def decode(base: BaseModel, latents: Tensor) -> np.ndarray:
+    """Latents (N, C, h, w) as pictures (N, height, width, 3) float32 in 0..1."""
+    config = base.vae.config
+    unscaled = latents.to(base.vae.dtype) / config["scaling_factor"] + (config.get("shift_factor") or 0.0)
+    decoded = base.vae.decode(unscaled, return_dict=False)[0]
+    return (decoded.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _draw(
+    base: BaseModel, unet: GuidedUnet, sampling: Sampling, guidance: Sequence[Guidance], seeds: Sequence[int]
+) -> Tensor:
+    unwanted, wanted = [one.unwanted for one in guidance], [one.wanted for one in guidance]
+    conditioning = Conditioning.stack([*unwanted, *wanted])
+    added = base.family.added(conditioning.pooled, whole(sampling.width, sampling.height))
 
     def denoise(latents: Tensor, timestep: Tensor) -> Tensor:
-        both = torch.cat([latents, latents]).to(base.unet.dtype).contiguous(memory_format=torch.channels_last)
-        predicted = base.unet(both, timestep, encoder_hidden_states=text, return_dict=False)[0]
-        without, with_prompt = predicted.float().chunk(2)
+        without, with_prompt = unet(latents, timestep, conditioning.text, **added).float().chunk(2)
         return without + sampling.cfg * (with_prompt - without)
 
     reduction = 2 ** (len(base.vae.config["block_out_channels"]) - 1)
     shape = (base.unet.config["in_channels"], sampling.height // reduction, sampling.width // reduction)
-    latents = sample_euler_ancestral(denoise, shape, seeds, sampling.steps, base.scheduler_config, base.device)
-    decoded = base.vae.decode(latents.to(base.vae.dtype) / base.vae.config["scaling_factor"], return_dict=False)[0]
-    return (decoded.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+    return sample(denoise, sampling.sampler, base.scheduler_config, shape, seeds, sampling.steps, base.device)

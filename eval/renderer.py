@@ -1,81 +1,93 @@
-"""Renders a plan's batches on one base model, changing weights only between cells."""
+"""Renders batches on one base model: weights change only where the next batch needs others, texts are encoded once."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import torch
-from torch import Tensor, nn
 
-from eval.attention import keep_text
 from eval.blend import blend
 from eval.cell_lora import lora_of
+from eval.cells import Cell, Checkpoint, Sampling
+from eval.fitting import Fitting
+from eval.guidance import Guidance, PromptReader
+from eval.guided_unet import GuidedUnet
 from eval.patching import PatchedModel, check_fits
-from eval.plan import Batch, Plan, PlannedPicture
-from eval.png import failure_of, parameters_text, save_picture
-from eval.render import encode_prompts, render
-from eval.spec import GridSpec
-from eval.store import PictureRow, Store
+from eval.plan import Batch, PlannedPicture
+from eval.render import render
+from eval.sampling import make_scheduler
+from eval.spec import ModelSection
 from eval.weights import Weights
 from trainer.base_model import load_base
-from trainer.lora_file import read_lora
-from trainer.progress import Reporter
+from trainer.base_source import find_base
+from trainer.heap import keep_freed_memory
+from trainer.lora_file import LoraModule, part_of, read_lora
+
+PRISTINE = ""  # the key of weights that no LoRA moves
 
 
 class Renderer:
-    """Renders batches in the plan's order, changing weights only between cells."""
+    """A base model on a device, and what it carries at the moment."""
 
-    def __init__(self, spec: GridSpec, plan: Plan, store: Store) -> None:
-        self.base = load_base(spec.model.base, getattr(torch, spec.model.dtype), spec.model.device)
-        # Convolutions on a CPU, and in half precision on a GPU, are faster with channels last.
-        nn.Module.to(self.base.unet, memory_format=torch.channels_last)
-        keep_text(self.base.unet)
-        self.plan, self.store = plan, store
-        for checkpoint in {use.checkpoint.path: use.checkpoint for cell in plan.cells for use in cell.uses}.values():
-            check_fits(blend([(read_lora(checkpoint.path), Weights.of(1, 1))]), checkpoint.path, self.base)
-        self._patched = PatchedModel(self.base)
-        self._cell_id: str | None = None
-        self._text_key: str | None = None
-        self._encoded: dict[str, Tensor] = {}
+    def __init__(self, model: ModelSection, sampling: Sampling, say: Callable[[str], None]) -> None:
+        source, dtype = find_base(model.base, model.overrides), getattr(torch, model.dtype)
+        self.base = load_base(source, dtype, model.device, model.memory)
+        self.unet = GuidedUnet(self.base.unet)
+        keep_freed_memory()
+        make_scheduler(sampling.sampler, self.base.scheduler_config)  # refuses before anything is rendered
+        self.sampling = sampling
+        self._on_unet, self._on_text = PatchedModel(self.base), PatchedModel(self.base)
+        self._unet_key = self._text_key = PRISTINE
+        self._checkpoint = PRISTINE
+        self._readers: dict[str, PromptReader] = {}
+        self._encoded: dict[tuple[str, str], Guidance] = {}
+        self._checked: set[str] = set()
+        self._fitting = Fitting(self._render, say)
 
-    def run(self, batches: list[Batch], reporter: Reporter) -> None:
-        """Render `batches` and record each when its pictures are on the disk."""
-        advance = reporter.task("rendering", sum(len(batch.pictures) for batch in batches))
-        for batch in batches:
-            self._put_on(batch)
-            self._finish(batch)
-            advance(len(batch.pictures))
-        self._patched.take_off()
+    def check(self, checkpoints: Iterable[Checkpoint]) -> None:
+        """Raise LoraFileError for a file that does not fit the base model, or BlendError for one that cannot act."""
+        for checkpoint in checkpoints:
+            if checkpoint.sha256 not in self._checked:
+                check_fits(blend([(read_lora(checkpoint.path), Weights.of(1, 1))]), checkpoint.path, self.base)
+                self._checked.add(checkpoint.sha256)
 
-    def _put_on(self, batch: Batch) -> None:
-        if batch.cell_id == self._cell_id:
-            return
-        self._patched.put_on(lora_of(batch.cell).modules if batch.cell else {})
-        self._cell_id = batch.cell_id
-        text_key = batch.cell.text_key if batch.cell else None
-        if text_key != self._text_key:
-            self._encoded, self._text_key = {}, text_key
+    def render(self, batch: Batch) -> np.ndarray:
+        """The batch's pictures (N, H, W, 3), float32 in 0..1, NaN where not finite.
 
-    def _finish(self, batch: Batch) -> None:
-        wanted = torch.cat([self._encode(picture.prompt) for picture in batch.pictures])
-        seeds = [picture.seed for picture in batch.pictures]
-        pictures = render(self.base, self.plan.sampling, wanted, self._encode(self.plan.sampling.negative), seeds)
-        rows = []
-        for planned, picture in zip(batch.pictures, pictures, strict=True):
-            path = self.store.picture_path(planned.id)
-            save_picture(picture, path, self._parameters(batch, planned))
-            rows.append(_row(batch.cell_id, planned, failure_of(picture)))
-        self.store.add_pictures(rows)
+        Raises LoraFileError for a file that does not fit, NoMemoryLeftError where not one picture fits the memory.
+        """
+        if batch.checkpoint != self._checkpoint:
+            self._readers, self._encoded, self._checkpoint = {}, {}, batch.checkpoint
+        for picture in batch.pictures:
+            if picture.cell:
+                self.check(use.checkpoint for use in picture.cell.acting)
+        return self._fitting(batch.pictures)
 
-    def _encode(self, prompt: str) -> Tensor:
-        if prompt not in self._encoded:
-            self._encoded[prompt] = encode_prompts(self.base, [prompt], self.plan.sampling.clip_skip)
-        return self._encoded[prompt]
+    def _render(self, pictures: Sequence[PlannedPicture]) -> np.ndarray:
+        guidance = [self._guidance(picture.cell, picture.prompt) for picture in pictures]
+        self._put_on_unet(pictures[0])
+        return render(self.base, self.unet, self.sampling, guidance, [picture.seed for picture in pictures])
 
-    def _parameters(self, batch: Batch, planned: PlannedPicture) -> str:
-        return parameters_text(self.plan.sampling, Path(self.base.name).stem, batch.cell, planned)
+    def _guidance(self, cell: Cell | None, prompt: str) -> Guidance:
+        """Each prompt is encoded once for each of a checkpoint's weights on the text encoders, alone."""
+        key = cell.text_key if cell else PRISTINE
+        if (key, prompt) not in self._encoded:
+            if key != self._text_key:
+                self._on_text.put_on(_modules_of(cell, unet=False))
+                self._text_key = key
+            reader = self._readers.setdefault(
+                key, PromptReader(self.base, self.sampling.negative, self.sampling.clip_skip)
+            )
+            self._encoded[key, prompt] = reader.guidance(prompt)
+        return self._encoded[key, prompt]
+
+    def _put_on_unet(self, picture: PlannedPicture) -> None:
+        if picture.unet_key != self._unet_key:
+            self._on_unet.put_on(_modules_of(picture.cell, unet=True))
+            self._unet_key = picture.unet_key
 
 
-def _row(cell_id: str, planned: PlannedPicture, failure: str | None) -> PictureRow:
-    return PictureRow(cell=cell_id, failure=failure, **asdict(planned))
+def _modules_of(cell: Cell | None, *, unet: bool) -> dict[str, LoraModule]:
+    modules = lora_of(cell).modules if cell else {}
+    return {name: module for name, module in modules.items() if (part_of(name) == "unet") == unet}

@@ -13,9 +13,11 @@ from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.evidence import CellFacts, Evidence, Unit
 from eval.plan import Plan
 from eval.references import References
+from eval.search.record import SearchRecord
 from eval.spec import GridSpec
 from eval.store import Reading, Store, StoreError
 from eval.weights import Weights
+from trainer.prompt_weights import plain_text
 from trainer.toml_config import Section
 
 if TYPE_CHECKING:  # the models take seconds to import, and reading a snapshot back needs none
@@ -64,6 +66,7 @@ class Snapshot(Section):
     clip_model: str
     clip_sha256: str
     licences: dict[str, str]
+    search: SearchRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,18 @@ class Grid:
 
 def write_snapshot(spec: GridSpec, plan: Plan, references: References, models: Models, store: Store) -> None:
     """Record the grid, once everything it needs is in the store."""
+    store.set_fact(KEY, snapshot_of(spec, plan, references, models).model_dump(mode="json"))
+
+
+def snapshot_of(spec: GridSpec, plan: Plan, references: References, models: Models) -> Snapshot:
+    """The grid of the plan's cells and units, as a store keeps it."""
     units = [
         UnitRecord(
             prompt=unit.prompt, class_prompt=plan.prompts[unit.prompt].class_text, seed=unit.seed, role=unit.role
         )
         for unit in plan.units
     ]
-    snapshot = Snapshot(
+    return Snapshot(
         base_name=Path(spec.model.base).name,
         sampling=asdict(plan.sampling),
         trigger=spec.prompts.trigger,
@@ -116,7 +124,6 @@ def write_snapshot(spec: GridSpec, plan: Plan, references: References, models: M
         clip_sha256=models.clip.sha256,
         licences={models.faces.name: models.faces.licence},
     )
-    store.set_fact(KEY, snapshot.model_dump(mode="json"))
 
 
 def load_grid(store: Store) -> Grid:
@@ -137,9 +144,9 @@ def load_evidence(grid: Grid) -> Evidence:
     """The grid's readings as arrays (see Evidence)."""
     snapshot, store = grid.snapshot, grid.store
     faces, clip = store.readings(snapshot.face_sha256), store.readings(snapshot.clip_sha256)
-    failures = store.known_pictures()
     ids = np.array([[grid.picture_id(cell, unit) for unit in snapshot.units] for cell in grid.cells])
     control = np.array([[grid.picture_id(None, unit) for unit in snapshot.units]])
+    failures = store.failures(ids.ravel().tolist())
     return Evidence(
         cells=[_facts_of(cell) for cell in grid.cells],
         units=[Unit(unit.prompt, unit.seed, unit.role) for unit in snapshot.units],
@@ -150,7 +157,7 @@ def load_evidence(grid: Grid) -> Evidence:
         faces_control=_vectors(faces, control)[0],
         face_counts_control=_counts(faces, control)[0],
         pictures_control=_vectors(clip, control)[0],
-        prompts=_vectors(clip, np.array([unit.class_prompt for unit in snapshot.units])),
+        prompts=_vectors(clip, np.array([plain_text(unit.class_prompt) for unit in snapshot.units])),
         references=_found(faces, snapshot.references),
         training=_found(faces, snapshot.training),
         face_model=f"{snapshot.face_model} ({snapshot.face_sha256[:12]})",

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from eval.samplers import sampler_name
+from trainer.base_source import Overrides
 from trainer.toml_config import Section, read_toml, validate
 
 DTYPES = Literal["float32", "float16", "bfloat16"]
 
 
 class ModelSection(Section):
+    """`vae` is taken instead of the base's own, `prediction` where a single file does not say it (SD2).
+
+    `memory`: "offload" moves parts to the device one after another; "tiled" decodes in tiles, too, and so draws
+    slightly other pictures; "auto" offloads where a GPU's free memory asks for it.
+    """
+
     base: str
+    vae: str | None = None
+    prediction: Literal["epsilon", "v_prediction"] | None = None
     dtype: DTYPES = "float32"
     device: str = "auto"
+    memory: Literal["auto", "full", "offload", "tiled"] = "auto"
+
+    @property
+    def overrides(self) -> Overrides:
+        return Overrides(self.vae, self.prediction, self.memory == "tiled")
 
 
 class AlsoEntry(Section):
@@ -44,15 +59,18 @@ class LoraSection(Section):
 
 
 class SamplerSection(Section):
-    """The protocol's defaults: Euler a, 30 steps, CFG 9. Width and height default to the base model's own size."""
+    """The protocol's defaults: Euler a, 30 steps, CFG 9. Width and height default to the base model's own size.
 
-    name: Literal["euler_a"] = "euler_a"
+    `batch` "auto" follows from the pictures' size and the device's memory.
+    """
+
+    name: Annotated[str, AfterValidator(sampler_name)] = "euler_a"
     steps: int = Field(default=30, ge=1)
     cfg: float = Field(default=9.0, ge=1.0)
     width: int | None = Field(default=None, ge=8)
     height: int | None = Field(default=None, ge=8)
     clip_skip: int = Field(default=1, ge=1)
-    batch: int = Field(default=8, ge=1)
+    batch: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
 
 
 class PromptsSection(Section):
@@ -93,8 +111,41 @@ class ScoreSection(Section):
     clip: str = "miniature"
 
 
+class SearchSection(Section):
+    """How `eval search` chooses. `surface` reads neighbouring epochs and weights, `halving` only each cell by itself.
+
+    A budget is in pictures, in minutes of rendering, or in money at the price of `[budget]`.
+    """
+
+    method: Literal["surface", "halving"] = "surface"
+    first_units: int = Field(default=4, ge=1)
+    keep: int = Field(default=3, ge=2)
+    finalists: int = Field(default=4, ge=2)
+    confirm_units: int = Field(default=64, ge=2)
+    certify_units: int = Field(default=48, ge=4)
+    budget_pictures: int | None = Field(default=None, ge=1)
+    budget_minutes: float | None = Field(default=None, gt=0)
+    budget_cost: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> SearchSection:
+        budgets = (self.budget_pictures, self.budget_minutes, self.budget_cost)
+        if sum(one is not None for one in budgets) > 1:
+            raise ValueError("give one of budget_pictures, budget_minutes and budget_cost, not several")
+        return self
+
+
 class StoreSection(Section):
+    """`pictures`: a folder or a URL (s3://bucket/folder) to keep pictures at instead of in the store's own folder."""
+
     path: str = "eval"
+    pictures: str | None = None
+
+
+class BudgetSection(Section):
+    """What a dry run reckons with: the price of an hour of one device, in the user's currency."""
+
+    price_per_hour: float | None = Field(default=None, ge=0)
 
 
 class GridSpec(Section):
@@ -107,6 +158,22 @@ class GridSpec(Section):
     references: ReferencesSection
     score: ScoreSection = ScoreSection()
     store: StoreSection = StoreSection()
+    budget: BudgetSection = BudgetSection()
+    search: SearchSection = SearchSection()
+
+    @model_validator(mode="after")
+    def _priced(self) -> GridSpec:
+        if self.search.budget_cost is not None and not self.budget.price_per_hour:
+            raise ValueError("[search] budget_cost needs price_per_hour in [budget], what an hour of one device costs")
+        return self
+
+    @property
+    def search_seconds(self) -> float | None:
+        """The search's budget as time of rendering, or None where it is none or in pictures."""
+        search, price = self.search, self.budget.price_per_hour
+        if search.budget_cost is not None and price:
+            return 3600 * search.budget_cost / price
+        return None if search.budget_minutes is None else 60 * search.budget_minutes
 
 
 def read_spec(path: Path) -> GridSpec:
@@ -123,6 +190,11 @@ def read_spec(path: Path) -> GridSpec:
     def anchored_if_there(name: str) -> str:
         return anchored(name) if (folder / name).exists() else name
 
+    def anchored_place(name: str) -> str:
+        return name if "://" in name else anchored(name)
+
+    place = spec.store.pictures
+
     def also(entry: AlsoEntry) -> AlsoEntry:
         return entry.model_copy(update={"file": entry.file and anchored(entry.file)})
 
@@ -135,11 +207,13 @@ def read_spec(path: Path) -> GridSpec:
         references["training"] = anchored(spec.references.training)
     return spec.model_copy(
         update={
-            "model": spec.model.model_copy(update={"base": anchored_if_there(spec.model.base)}),
+            "model": spec.model.model_copy(
+                update={"base": anchored_if_there(spec.model.base), "vae": spec.model.vae and anchored(spec.model.vae)}
+            ),
             "lora": spec.lora.model_copy(update=lora),
             "prompts": spec.prompts.model_copy(update={"file": spec.prompts.file and anchored(spec.prompts.file)}),
             "references": spec.references.model_copy(update=references),
             "score": spec.score.model_copy(update={"faces": anchored_if_there(spec.score.faces)}),
-            "store": StoreSection(path=anchored(spec.store.path)),
+            "store": StoreSection(path=anchored(spec.store.path), pictures=place and anchored_place(place)),
         }
     )

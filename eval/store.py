@@ -6,20 +6,23 @@ Embeddings are kept per model hash: every metric is recomputed from them without
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import JSON, URL, Engine, String, create_engine, event, select
+from sqlalchemy import JSON, URL, Engine, Select, String, create_engine, event, func, insert, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from eval.chunks import chunks
+from eval.picture_files import picture_place
 from trainer.errors import UserError
 from trainer.files import sweep_partial
 
 FILE_NAME = "grid.sqlite"
 PICTURES = "pictures"
+ASKED_AT_ONCE = 500  # SQLite takes a limited number of values in one question
 
 
 class StoreError(UserError):
@@ -76,34 +79,76 @@ class Store:
     def __init__(self, folder: Path, engine: Engine) -> None:
         self.folder = folder
         self._engine = engine
+        self.pictures = picture_place(self.place, folder / PICTURES)
+
+    @property
+    def place(self) -> str:
+        """Where its pictures lie: a folder's path, or a URL."""
+        fact = self.fact(PICTURES)
+        return str(fact["place"]) if fact else str(self.folder / PICTURES)
+
+    def move_to(self, place: str) -> None:
+        """Keep pictures at `place` from now on. Raises StoreError where some lie elsewhere already."""
+        if place == self.place:
+            return
+        with Session(self._engine) as session:
+            if session.execute(select(PictureRow.id).limit(1)).first():
+                raise StoreError(
+                    f"{self.folder}: its pictures lie in {self.place}, not in {place}; name that, or another store"
+                )
+        self.set_fact(PICTURES, {"place": place})
+        self.pictures = picture_place(place, self.folder / PICTURES)
 
     def picture_path(self, picture_id: str) -> Path:
-        return self.folder / PICTURES / picture_id[:2] / f"{picture_id}.png"
+        """A picture's file; one that lies at a URL is fetched."""
+        return self.pictures.path(picture_id)
 
-    def known_pictures(self) -> dict[str, str | None]:
-        """Every picture's id with its failure."""
+    def count_pictures(self) -> int:
         with Session(self._engine) as session:
-            return dict(session.execute(select(PictureRow.id, PictureRow.failure)).tuples().all())
+            return session.execute(select(func.count()).select_from(PictureRow)).scalar_one()
 
-    def add_pictures(self, rows: Iterable[PictureRow]) -> None:
-        """Record pictures whose files are in place, all or none."""
+    def failures(self, picture_ids: Iterable[str]) -> dict[str, str | None]:
+        """Those of the pictures that are there, each with why it shows nothing, or None."""
+        found: dict[str, str | None] = {}
+        with Session(self._engine) as session:
+            for chunk in chunks(picture_ids, ASKED_AT_ONCE):
+                rows = select(PictureRow.id, PictureRow.failure).where(PictureRow.id.in_(chunk))
+                found.update(session.execute(rows).tuples().all())
+        return found
+
+    def unread(self, model: str, subjects: Iterable[str]) -> Iterator[str]:
+        """Those of `subjects`, in order, that `model` (a hash) has not read yet."""
+        for chunk in chunks(subjects, ASKED_AT_ONCE):
+            with Session(self._engine) as session:
+                rows = select(EmbeddingRow.subject).where(EmbeddingRow.model == model, EmbeddingRow.subject.in_(chunk))
+                there = set(session.execute(rows).scalars())
+            yield from (subject for subject in chunk if subject not in there)
+
+    def add_pictures(self, rows: Iterable[PictureRow], readings: Readings | None = None) -> None:
+        """Record pictures whose files are in place, with what models read from them, all or none."""
         with Session(self._engine) as session, session.begin():
-            for row in rows:
-                session.merge(row)
+            _replace(session, PictureRow, [_values_of(row) for row in rows])
+            for model, by_subject in (readings or {}).items():
+                _write_readings(session, model, by_subject)
 
     def readings(self, model: str) -> dict[str, Reading]:
         """Everything `model` (a hash) has read, by subject."""
         with Session(self._engine) as session:
-            rows = session.execute(
-                select(EmbeddingRow.subject, EmbeddingRow.vector, EmbeddingRow.count).where(EmbeddingRow.model == model)
-            ).all()
+            rows = session.execute(_readings_by(model)).all()
         return {subject: Reading(_vector(stored), count) for subject, stored, count in rows}
 
     def add_readings(self, model: str, readings: dict[str, Reading]) -> None:
         with Session(self._engine) as session, session.begin():
-            for subject, reading in readings.items():
-                stored = None if reading.vector is None else reading.vector.astype("<f4").tobytes()
-                session.merge(EmbeddingRow(subject=subject, model=model, count=reading.count, vector=stored))
+            _write_readings(session, model, readings)
+
+    def readings_of(self, model: str, subjects: Iterable[str]) -> dict[str, Reading]:
+        """What `model` (a hash) has read of `subjects`; what it has not seen is left out."""
+        found: dict[str, Reading] = {}
+        with Session(self._engine) as session:
+            for chunk in chunks(subjects, ASKED_AT_ONCE):
+                rows = session.execute(_readings_by(model).where(EmbeddingRow.subject.in_(chunk))).all()
+                found.update((subject, Reading(_vector(stored), count)) for subject, stored, count in rows)
+        return found
 
     def fact(self, key: str) -> dict[str, object] | None:
         with Session(self._engine) as session:
@@ -118,12 +163,22 @@ class Store:
         self._engine.dispose()
 
 
-def create_store(folder: Path) -> Store:
-    """Open the store at `folder`, making it if it is not there; half-written pictures of a killed run are swept."""
+# By model's hash, then by subject.
+Readings = dict[str, dict[str, Reading]]
+
+
+def create_store(folder: Path, place: str | None = None) -> Store:
+    """Open the store at `folder`, making it if it is not there; half-written pictures of a killed run are swept.
+
+    `place`: where pictures go instead of the store's own folder, a folder's path or a URL.
+    """
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-    for shelf in (folder / PICTURES).iterdir():
+    store = _connect(folder)
+    store.move_to(place or str(folder / PICTURES))
+    shelves = Path(store.place) if "://" not in store.place else folder / PICTURES
+    for shelf in shelves.glob("*"):
         sweep_partial(shelf)
-    return _connect(folder)
+    return store
 
 
 def open_store(folder: Path) -> Store:
@@ -151,6 +206,33 @@ def _connect(folder: Path) -> Store:
             f"{folder / FILE_NAME}: is damaged ({error.orig}); delete it and run the grid again"
         ) from error
     return Store(folder, engine)
+
+
+def _readings_by(model: str) -> Select[str, bytes | None, int]:
+    return select(EmbeddingRow.subject, EmbeddingRow.vector, EmbeddingRow.count).where(EmbeddingRow.model == model)
+
+
+def _write_readings(session: Session, model: str, readings: dict[str, Reading]) -> None:
+    stored = [
+        {
+            "subject": subject,
+            "model": model,
+            "count": reading.count,
+            "vector": None if reading.vector is None else reading.vector.astype("<f4").tobytes(),
+        }
+        for subject, reading in readings.items()
+    ]
+    _replace(session, EmbeddingRow, stored)
+
+
+def _replace(session: Session, table: type[_Table], rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows, over those of the same key, in one statement: asking for each first costs ten times as much."""
+    if rows:
+        session.execute(insert(table).prefix_with("OR REPLACE"), rows)
+
+
+def _values_of(row: PictureRow) -> dict[str, object]:
+    return {column.key: getattr(row, column.key) for column in PictureRow.__table__.columns}
 
 
 def _vector(stored: bytes | None) -> np.ndarray | None:

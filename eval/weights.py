@@ -46,6 +46,11 @@ class Weights:
             return f"unet={self.unet:g},te={self.te1:g}"
         return f"unet={self.unet:g},te1={self.te1:g},te2={self.te2:g}"
 
+    @property
+    def act(self) -> bool:
+        """Whether anything moves at all."""
+        return any((self.unet, self.te1, self.te2))
+
     def on_module(self, name: str) -> float:
         """The factor on a module, by its kohya name."""
         return self.on(part_of(name))

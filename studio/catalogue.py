@@ -78,7 +78,7 @@ def pictures_made(folder: Path) -> int:
     """How many pictures an unfinished grid has rendered so far. Raises StoreError."""
     store = open_store(folder)
     try:
-        return len(store.known_pictures())
+        return store.count_pictures()
     finally:
         store.close()
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from trainer.architecture import Architecture, architecture
+from trainer.families.known import FAMILIES as KNOWN
 
 TEXT, TEXT_2 = 12, 20  # widths of the two text encoders
 CROSS, PLAIN = ("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"), ("DownBlock2D", "UpBlock2D")
@@ -31,7 +32,7 @@ class TinyModel:
 
     @property
     def names(self) -> Architecture:
-        return architecture(self.unet, self.encoders)
+        return architecture(KNOWN[self.family], self.unet, self.encoders)
 
     @property
     def parts(self) -> dict[str, nn.Module]:

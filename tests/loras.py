@@ -12,7 +12,7 @@ from torch import Tensor, nn
 def is_target(name: str, module: nn.Module) -> bool:
     """kohya's default set: the transformer blocks of the UNet and all of the text encoder, no 3x3 convolutions."""
     size = getattr(module, "kernel_size", (1, 1))
-    return size == (1, 1) and ("_attentions_" in name or name.startswith("lora_te"))
+    return size == (1, 1) and ("_attentions_" in name or "_transformer_blocks_" in name or name.startswith("lora_te"))
 
 
 def random_kohya_file(

@@ -13,7 +13,7 @@ from synthetic_evidence import FACE_SIZE, faces_at
 
 from eval.cells import Cell, Checkpoint, Sampling, Use
 from eval.plan import PlannedPicture
-from eval.png import failure_of, parameters_text, save_picture
+from eval.png import failure_of, parameters_text, png_of
 from eval.snapshot import KEY, CellRecord, Grid, Snapshot, UnitRecord, UseRecord
 from eval.store import PictureRow, Reading, Store, create_store
 from eval.weights import Weights
@@ -133,11 +133,12 @@ def _fill(store: Store, snapshot: Snapshot, size: Size) -> None:
     for cell in (None, *cells):
         for at, unit in enumerate(snapshot.units):
             cosine = float(np.clip(_likeness(cell, unit, size) + rng.normal(scale=0.05), -0.9, 0.95))
-            one = PlannedPicture(grid.picture_id(cell, unit), unit.prompt if cell else unit.class_prompt, unit.seed)
+            text = unit.prompt if cell else unit.class_prompt
+            one = PlannedPicture(grid.picture_id(cell, unit), cell, text, unit.seed)
             pixels = _draw(cosine, unit, at)
             faceless, black = _odd(cell, at, size)
             pixels = pixels * 0 if black else pixels
-            save_picture(pixels, store.picture_path(one.id), parameters_text(grid.sampling, "drawn", cell, one))
+            store.pictures.write(one.id, png_of(pixels, parameters_text(grid.sampling, "drawn", cell, one)))
             rows.append(
                 PictureRow(
                     id=one.id,

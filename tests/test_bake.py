@@ -278,9 +278,9 @@ def test_the_baked_model_renders_as_the_patched_one(tmp_path: Path) -> None:
     from trainer.base_model import BaseModel, load_base
 
     def seen(model: BaseModel) -> tuple[torch.Tensor, torch.Tensor]:
-        tokens = model.tokenizer("a person, smiling", return_tensors="pt").input_ids
+        tokens = model.tokenizers[0]("a person, smiling", return_tensors="pt").input_ids
         with torch.no_grad():
-            text = model.text_encoder(tokens).last_hidden_state
+            text = model.text_encoders[0](tokens).last_hidden_state
             size = int(model.unet.config["sample_size"])
             noise = torch.randn(1, 4, size, size, generator=torch.Generator().manual_seed(0))
             return text, model.unet(noise, 500, text).sample

@@ -12,10 +12,12 @@ from loras import is_target
 
 from eval.blend import blend
 from eval.cells import Sampling
+from eval.guidance import read_prompts
+from eval.guided_unet import GuidedUnet
 from eval.loras.blending import BlendRequest, write_blend
 from eval.loras.weighted_lora import WeightedLora
 from eval.patching import PatchedModel
-from eval.render import encode_prompts, render
+from eval.render import render
 from eval.weights import Weights
 from trainer.base_model import BaseModel, load_base
 from trainer.lora_file import LoraFile, Module, read_lora, write_modules
@@ -45,7 +47,7 @@ def random_file(base: BaseModel, kind: str, seed: int, path: Path) -> Path:
 
 
 def pictures(base: BaseModel) -> np.ndarray:
-    return render(base, SAMPLING, encode_prompts(base, PROMPTS, 1), encode_prompts(base, [""], 1), [1, 2]) * 255
+    return render(base, GuidedUnet(base.unet), SAMPLING, read_prompts(base, PROMPTS), [1, 2]) * 255
 
 
 def test_the_file_renders_as_its_parents_together(base: BaseModel, tmp_path: Path) -> None:

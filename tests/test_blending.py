@@ -13,17 +13,19 @@ from lora_kinds import CONV_KINDS, LINEAR_KINDS, random_module
 
 from eval.blend import BlendError, Term, blend, plain_factors, summed
 from eval.loras.blend_metadata import RECIPE
-from eval.loras.blending import Blended, BlendRequest, write_blend
+from eval.loras.blending import BlendRequest, write_blend
 from eval.loras.block_weights import FORMS, BlockWeights
 from eval.loras.dense_merge import Merge, dropped, ties
 from eval.loras.low_rank import Product
 from eval.loras.rank_rule import RankError, RankRule
 from eval.loras.weighted_lora import WeightedLora
+from eval.loras.written_lora import WrittenLora
 from eval.weights import WeightsError
 from trainer.errors import LoraFileError
+from trainer.lora_bound_modules import DoraModule, OftModule
 from trainer.lora_file import LoraFile, LoraModule, Module, read_lora, write_modules
 from trainer.lora_header import read_metadata
-from trainer.lora_modules import Additive, DoraModule, OftModule
+from trainer.lora_modules import Additive
 from trainer.progress import Silent
 
 LINEAR, CONV, TEXT = (
@@ -129,7 +131,7 @@ def test_a_files_blend_holds_the_weighted_sum(tmp_path: Path) -> None:
     assert read_metadata(output)["ss_output_name"] == "out"
 
 
-def test_the_stated_error_is_the_files(tmp_path: Path) -> None:
+def test_the_written_lora_is_the_files(tmp_path: Path) -> None:
     paths = [file(tmp_path, str(seed), modules("lora", 4, 2.0, seed)) for seed in (1, 2)]
     output = tmp_path / "out.safetensors"
     request = asked(*map(str, paths), output=output, rank=RankRule.parse("3"), dtype=torch.float16)
@@ -146,7 +148,7 @@ def test_the_stated_error_is_the_files(tmp_path: Path) -> None:
 
 def test_auto_keeps_the_energy(tmp_path: Path) -> None:
     paths = [file(tmp_path, str(seed), modules("lora", 4, 2.0, seed)) for seed in (1, 2)]
-    errors: list[Blended] = []
+    errors: list[WrittenLora] = []
     for rule in ("energy=0.9", "auto", "energy=1"):
         request = asked(*map(str, paths), output=tmp_path / "out.safetensors", rank=RankRule.parse(rule))
         errors.append(write_blend(request, Silent()))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 from tiny import tiny_picture
 
+from trainer.captions import varied
+from trainer.config import DataSection
 from trainer.dataset import read_dataset
 from trainer.errors import DatasetError, MissingFileError
-from trainer.pictures import load_square
+from trainer.pictures import cover, load_pixels, size_of
 
 
 def _folder(parent: Path, name: str, *pictures: str) -> Path:
@@ -120,11 +126,15 @@ def test_the_hash_follows_what_training_sees_and_not_where_it_lies(tmp_path: Pat
     assert read_dataset(tmp_path / "two", None).sha256() != hashes[0]
 
 
+def _square(path: Path) -> NDArray[np.float32]:
+    return load_pixels(path, cover(size_of(path), (32, 32)))
+
+
 def test_a_picture_covers_the_square_and_keeps_its_centre(tmp_path: Path) -> None:
     pixels = np.zeros((40, 120, 3), dtype=np.uint8)
     pixels[:, 40:80] = 255  # the middle third of a wide picture: all that is left of it
     Image.fromarray(pixels).save(tmp_path / "wide.png")
-    square = load_square(tmp_path / "wide.png", 32)
+    square = _square(tmp_path / "wide.png")
     assert square.shape == (3, 32, 32)
     assert square.min() > 0.9
 
@@ -135,7 +145,7 @@ def test_a_picture_is_turned_as_its_exif_says(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned by 90 degrees clockwise: the upper half comes to the right
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
-    square = load_square(tmp_path / "turned.png", 32)
+    square = _square(tmp_path / "turned.png")
     assert square[:, :, 20:].min() > 0.9
     assert square[:, :, :12].max() < -0.9
 
@@ -144,11 +154,55 @@ def test_a_picture_is_turned_as_its_exif_says(tmp_path: Path) -> None:
 def test_an_unreadable_picture_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.png").write_bytes(content)
     with pytest.raises(DatasetError, match=r"broken\.png: cannot be read"):
-        load_square(tmp_path / "broken.png", 32)
+        _square(tmp_path / "broken.png")
 
 
 def test_a_truncated_picture_is_named(tmp_path: Path) -> None:
     whole = tiny_picture(tmp_path / "whole.png", 0).read_bytes()
     (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DatasetError, match=r"half\.png: cannot be read"):
-        load_square(tmp_path / "half.png", 32)
+        _square(tmp_path / "half.png")
+
+
+CAPTION = "photo of hina, smiling, red hat, looking left, outdoors"
+
+
+def _data(**values: object) -> DataSection:
+    return DataSection.model_validate({"train": "Train", "resolution": 64, **values})
+
+
+def _told(epoch: int = 1, **values: object) -> list[str]:
+    return [varied(CAPTION, _data(**values), epoch, Random(seed)) for seed in range(400)]
+
+
+def test_a_caption_is_left_as_it_is_unless_asked() -> None:
+    odd = " photo,of , hina,,"
+    assert varied(odd, _data(keep_tokens=2), 1, Random(0)) == odd
+    assert not _data(keep_tokens=2).captions_vary
+
+
+@given(st.integers(0, 7), st.integers(0, 99))
+def test_shuffling_keeps_every_tag_and_the_first_ones_in_place(keep: int, seed: int) -> None:
+    tags = CAPTION.split(", ")
+    told = varied(CAPTION, _data(shuffle_caption=True, keep_tokens=keep), 1, Random(seed)).split(", ")
+    assert told[:keep] == tags[:keep]
+    assert sorted(told) == sorted(tags)
+
+
+def test_shuffling_comes_by_every_order_of_the_rest() -> None:
+    orders = {tuple(told.split(", ")[2:]) for told in _told(shuffle_caption=True, keep_tokens=2)}
+    assert len(orders) == 6
+
+
+def test_captions_are_dropped_as_often_as_asked() -> None:
+    dropped = _told(caption_dropout_rate=0.25).count("")
+    assert 70 < dropped < 130
+    assert set(_told(epoch=3, caption_dropout_every_n_epochs=3)) == {""}
+    assert set(_told(epoch=4, caption_dropout_every_n_epochs=3)) == {CAPTION}
+
+
+def test_tags_are_dropped_one_by_one_and_kept_ones_never() -> None:
+    told = [caption.split(", ") for caption in _told(caption_tag_dropout_rate=0.5, keep_tokens=1)]
+    assert all(tags[0] == "photo of hina" for tags in told)
+    assert 1.6 < sum(len(tags) - 1 for tags in told) / len(told) < 2.4
+    assert {len(tags) for tags in told} == {1, 2, 3, 4, 5}

@@ -54,7 +54,11 @@ FAULTS: dict[str, tuple[Callable[[GridFolder], object], str]] = {
     ),
     "zero references": (no_references, "zero reference pictures"),
     "an unknown key": (lambda made: change(made, "steps =", "stesp ="), "did you mean `sampler.steps`|`steps`"),
-    "no such base": (lambda made: change(made, '"miniature"', '"no/such base"'), "no such folder"),
+    "an unknown sampler": (
+        lambda made: change(made, "[sampler]", '[sampler]\nname = "dpmpp_2n_karras"'),
+        "did you mean `dpmpp_2m_karras`",
+    ),
+    "no such base": (lambda made: change(made, '"miniature"', '"no/such base"'), "no such file or folder"),
     "a missing specification": (lambda made: made.spec.unlink(), "no such file"),
 }
 

@@ -39,7 +39,7 @@ def facts_of(store: Path) -> list[dict[str, object]]:
 
 
 def pictures_of(store: Path) -> dict[str, tuple[bytes, int]]:
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in (store / "pictures").rglob("*.png")}
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in (store / "pictures").rglob("[!.]*.png")}
 
 
 def test_every_cell_is_rendered_scored_and_ranked(rendered_grid: GridFolder) -> None:

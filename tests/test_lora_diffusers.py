@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from trainer.architecture import Architecture, architecture
+from trainer.families.known import FAMILIES
 from trainer.lora_file import LoraFile, LoraModule, read_lora, write_diffusers
-from trainer.public_models import PUBLIC
 
 TOLERANCE = 1e-5  # of a delta's norm, in float32
 WIDTH = 8  # of the text encoders
@@ -40,7 +40,7 @@ NARROW = {
 
 
 def narrow_unet(family: str) -> UNet2DConditionModel:
-    public: dict[str, Any] = PUBLIC[family].unet
+    public: dict[str, Any] = FAMILIES[family].unet
     return UNet2DConditionModel.from_config({**public, **NARROW[family], "norm_num_groups": 4})
 
 
@@ -76,7 +76,9 @@ def narrow_model(family: str) -> Model:
         pipeline = StableDiffusionXLPipeline(**nothing, **parts, tokenizer_2=None, add_watermarker=False)
     else:
         pipeline = StableDiffusionPipeline(**nothing, **parts, safety_checker=None, requires_safety_checker=False)
-    return Model(pipeline, parts, architecture(unet, [part for name, part in parts.items() if name != "unet"]))
+    return Model(
+        pipeline, parts, architecture(FAMILIES[family], unet, [part for name, part in parts.items() if name != "unet"])
+    )
 
 
 def random_lora(model: Model, one_alpha: bool) -> dict[str, LoraModule]:

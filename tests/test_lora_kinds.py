@@ -28,8 +28,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from trainer.errors import LoraFileError
+from trainer.lora_bound_modules import DoraModule, OftModule
 from trainer.lora_file import read_lora
-from trainer.lora_modules import Additive, DoraModule, LoraModule, Module, OftModule
+from trainer.lora_modules import Additive, LoraModule, Module
 
 TOLERANCE = 1e-5  # of the norm of what is compared, in float32
 LINEAR = "lora_unet_mid_block_attentions_0_transformer_blocks_0_ff_net_2"

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from torch import nn
 
 from eval.loras.block_weights import FORMS
 from trainer.architecture import Architecture, public_architecture
-from trainer.kohya_names import UnetLayout, block_of, has_ldm_name, kernel_of
+from trainer.kohya_names import PUBLIC_LAYOUT, UNET, UnetLayout, block_of, has_ldm_name, kernel_of, kohya_name
+from trainer.lora_dialects import spelling_of
 from trainer.public_models import on_meta
 
 Shape = tuple[int, ...]
@@ -312,3 +314,16 @@ def test_blocks_are_where_the_original_path_says(family: Family) -> None:
         ):
             expected = f"{sides[found[1]]}{int(found[2]):02d}"
             assert block_of(family.names.by_diffusers[path].kohya) == expected
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2"])
+def test_sd1_in_ldm_naming_is_told_by_the_texts_width(family: str) -> None:
+    """Every module of the UNet, under the name that sd-scripts gives SDXL's."""
+    modules = [one for one in public_architecture(family).by_diffusers.values() if one.part == "unet"]
+    shapes, wanted = {}, []
+    for module in modules:
+        if len(module.shape) > 1:
+            spelled = PUBLIC_LAYOUT.to_ldm(module.path) if has_ldm_name(module.path) else module.path
+            shapes[f"{kohya_name(UNET, spelled)}.lora_down.weight"] = (1, *module.shape[1:])
+            wanted.append(module.kohya)
+    assert sorted(spelling_of(shapes, Path("a.safetensors")).modules) == sorted(wanted)

@@ -13,6 +13,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from trainer.adapters import Adapters, attach, parameters_of, snapshot, text_encoder_targets, unet_targets
 from trainer.base_model import BaseModel, kohya_modules, load_base
 from trainer.config import LoraSection
+from trainer.families.sd1 import SD1
 
 LORA = LoraSection(rank=4, alpha=2.0)
 
@@ -28,8 +29,9 @@ def base(folder: Path) -> BaseModel:
 
 
 def _attach_both(base: BaseModel) -> Adapters:
-    unet = attach(base.unet, "lora_unet", unet_targets(base.unet), LORA, seed=0)
-    return {**unet, **attach(base.text_encoder, "lora_te", text_encoder_targets(base.text_encoder), LORA, seed=0)}
+    unet = attach(base.unet, base.modules, unet_targets(base.unet), LORA, seed=0)
+    text = base.text_encoders[0]
+    return {**unet, **attach(text, base.modules, text_encoder_targets(text), LORA, seed=0)}
 
 
 def test_sd1_has_192_modules_in_the_unet_and_72_in_the_text_encoder() -> None:
@@ -58,13 +60,13 @@ def test_names_are_kohyas(base: BaseModel) -> None:
     assert "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_out_0" in adapters
 
 
-def test_a_text_encoder_that_keeps_text_model_has_the_same_names() -> None:
+def test_a_text_encoder_that_keeps_text_model_has_the_same_names(base: BaseModel) -> None:
     sizes = CLIPTextConfig(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
     names = []
     for kind in (CLIPTextModel, CLIPTextModelWithProjection):
         with torch.device("meta"):
             model = kind(sizes)
-        modules = {id(module): name for name, module in kohya_modules(model, "lora_te").items()}
+        modules = {id(module): name for name, module in kohya_modules(SD1, base.unet, [model]).items()}
         names.append({modules[id(model.get_submodule(path))] for path in text_encoder_targets(model)})
     assert names[0] == names[1]
 
@@ -72,7 +74,7 @@ def test_a_text_encoder_that_keeps_text_model_has_the_same_names() -> None:
 def test_only_the_adapters_learn_and_they_start_as_nothing(base: BaseModel) -> None:
     before = _answer(base)
     adapters = _attach_both(base)
-    learning = [one for part in (base.unet, base.text_encoder) for one in part.parameters() if one.requires_grad]
+    learning = [one for part in (base.unet, base.text_encoders[0]) for one in part.parameters() if one.requires_grad]
     assert {id(one) for one in learning} == {id(one) for one in parameters_of(adapters)}
     torch.testing.assert_close(_answer(base), before)
 
@@ -84,7 +86,7 @@ def test_the_modules_saved_move_the_weights_as_the_adapters_do(base: BaseModel, 
         for parameter in parameters_of(adapters):
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
     merged = load_base(str(folder))
-    for name, module in snapshot(adapters, LORA.alpha).items():
+    for name, module in snapshot(adapters).items():
         weight = merged.modules[name].get_parameter("weight")
         weight.data += module.delta().reshape(weight.shape)
     torch.testing.assert_close(_answer(base), _answer(merged), rtol=1e-4, atol=1e-5)
@@ -102,5 +104,5 @@ def test_the_same_seed_starts_the_same(base: BaseModel, folder: Path) -> None:
 def _answer(base: BaseModel) -> torch.Tensor:
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        words = base.text_encoder(torch.arange(10).repeat(2, 1)).last_hidden_state
+        words = base.text_encoders[0](torch.arange(10).repeat(2, 1)).last_hidden_state
         return base.unet(latents, torch.tensor([1, 900]), words).sample

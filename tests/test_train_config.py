@@ -58,7 +58,10 @@ def test_paths_are_relative_to_the_file_and_a_name_stays_a_name(tmp_path: Path) 
         ("[trainin]\nepochs = 3", r"unknown key `trainin` \(did you mean `training`\?\)"),
         ("[training]\nunet_lr = 0\nte_lr = 0.0", "both 0"),
         ("[training]\nunet_lr = inf", r"training\.unet_lr"),
-        ("[training]\nlr_scheduler = 'cosine'", r"training\.lr_scheduler.*cosine_with_restarts"),
+        ("[training]\nlr_scheduler = 'cosines'", r"training\.lr_scheduler.*cosine_with_restarts"),
+        ("[training]\nlr_scheduler = 'adafactor'", "belong together"),
+        ("[training]\noptimizer = 'Adafactor'", "relative_step = false"),
+        ("[training]\noptimizer = 'Prodigy'", "give unet_lr and te_lr the same value"),
         ("[lora]\nalpha = 0", r"lora\.alpha"),
         ("[lora]\nrank = 0\nalpha = -1", r"lora\.rank.*lora\.alpha"),
         ("lora = 3", "not valid TOML|lora"),
@@ -67,6 +70,19 @@ def test_paths_are_relative_to_the_file_and_a_name_stays_a_name(tmp_path: Path) 
 def test_a_fault_is_named_with_its_key(tmp_path: Path, added: str, match: str) -> None:
     with pytest.raises(ConfigurationError, match=match):
         _read(tmp_path, LEAST + added)
+
+
+def test_rates_of_the_parts(tmp_path: Path) -> None:
+    assert _read(tmp_path, LEAST).training.rates == {"unet": 2e-4, "te1": 5e-5, "te2": 5e-5}
+    apart = _read(tmp_path, LEAST + "[training]\nte_lr = 1e-5\nte2_lr = 0\n").training
+    assert apart.rates == {"unet": 2e-4, "te1": 1e-5, "te2": 0}
+
+
+def test_what_belongs_together_is_taken(tmp_path: Path) -> None:
+    relative = "[training]\noptimizer = 'Adafactor'\nlr_scheduler = 'adafactor'\n"
+    assert _read(tmp_path, LEAST + relative).training.optimizer_args == {}
+    own = "[training]\noptimizer = 'Prodigy'\nunet_lr = 1\nte_lr = 0\noptimizer_args = { d_coef = 2.0 }\n"
+    assert _read(tmp_path, LEAST + own).training.optimizer_args == {"d_coef": 2.0}
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:

@@ -5,32 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import DDPMScheduler
-from diffusers.optimization import get_cosine_with_hard_restarts_schedule_with_warmup
-from hypothesis import given
-from hypothesis import strategies as st
 
 from trainer.errors import BaseModelError
-from trainer.losses import draw_noise, noise_schedule, noised, sample_losses, target_of
-from trainer.schedule import cosine_with_restarts
+from trainer.losses import Weighting, draw_noise, noise_schedule, noised, sample_losses, snr_weights, target_of
 
 SD1 = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
-
-
-@given(st.integers(0, 5), st.integers(6, 40), st.integers(1, 4))
-def test_the_learning_rate_is_diffusers_own(warmup: int, total: int, cycles: int) -> None:
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = get_cosine_with_hard_restarts_schedule_with_warmup(optimizer, warmup, total, cycles)
-    for step in range(total + 3):
-        assert cosine_with_restarts(step, warmup, total, cycles) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
-        optimizer.step()
-        theirs.step()
-
-
-def test_the_learning_rate_ends_at_nothing_and_restarts() -> None:
-    assert cosine_with_restarts(0, 0, 100, 1) == 1.0
-    assert cosine_with_restarts(50, 0, 100, 1) == pytest.approx(0.5)
-    assert cosine_with_restarts(100, 0, 100, 1) == 0.0
-    assert cosine_with_restarts(50, 0, 100, 2) == 1.0
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
@@ -61,3 +40,55 @@ def test_the_noise_offset_shifts_whole_channels() -> None:
     assert shift[..., 0, 0].abs().min() > 0
     many = draw_noise((500, 4, 1, 1), 0.5, torch.Generator().manual_seed(1))
     assert many.var().item() == pytest.approx(1 + 0.5**2, rel=0.1)
+
+
+TIMESTEPS = torch.tensor([0, 1, 100, 500, 999])
+
+
+def _sigmas(prediction: str, **weighting: float | bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Our weights, and each timestep's noise over its signal in k-diffusion's terms, sigma ** 2 = 1 / snr."""
+    schedule = noise_schedule({**SD1, "prediction_type": prediction})
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    signal = torch.exp(torch.log1p(-betas).cumsum(0))[TIMESTEPS]
+    return snr_weights(schedule, TIMESTEPS, Weighting(**weighting)).double(), (1 - signal) / signal
+
+
+@pytest.mark.parametrize("gamma", [1.0, 5.0, 20.0])
+def test_min_snr_weighs_as_the_paper_does(gamma: float) -> None:
+    """In the paper's terms the weight of the predicted *picture* is min(snr, gamma), whatever the UNet predicts.
+
+    A squared error of the noise is snr times that of the picture; one of the velocity is snr + 1 times.
+    """
+    noise, variance = _sigmas("epsilon", min_snr_gamma=gamma)
+    torch.testing.assert_close(noise / variance, torch.minimum(1 / variance, torch.tensor(gamma)), rtol=1e-4, atol=0)
+    velocity, variance = _sigmas("v_prediction", min_snr_gamma=gamma)
+    picture = velocity * (1 / variance + 1)
+    torch.testing.assert_close(picture, torch.minimum(1 / variance, torch.tensor(gamma)), rtol=1e-4, atol=0)
+
+
+def test_debiased_estimation_weighs_by_the_noise_over_the_signal() -> None:
+    noise, variance = _sigmas("epsilon", debiased_estimation_loss=True)
+    held = variance.clamp(min=1 / 1000)
+    torch.testing.assert_close(noise, held.sqrt(), rtol=1e-4, atol=0)
+    velocity, _ = _sigmas("v_prediction", debiased_estimation_loss=True)
+    torch.testing.assert_close(velocity, held / (1 + held), rtol=1e-4, atol=0)
+
+
+def test_velocity_scaled_like_noise_weighs_by_the_signal_left() -> None:
+    velocity, variance = _sigmas("v_prediction", scale_v_pred_loss_like_noise_pred=True)
+    torch.testing.assert_close(velocity, 1 / (1 + variance.clamp(min=1 / 1000)), rtol=1e-4, atol=0)
+    assert (_sigmas("epsilon", scale_v_pred_loss_like_noise_pred=True)[0] == 1).all()
+
+
+def test_without_a_weighting_every_timestep_counts_the_same() -> None:
+    assert (_sigmas("epsilon")[0] == 1).all()
+    assert (_sigmas("v_prediction")[0] == 1).all()
+
+
+def test_at_zero_terminal_snr_the_last_timestep_is_noise_alone_and_its_weights_are_finite() -> None:
+    schedule = noise_schedule({**SD1, "prediction_type": "v_prediction"}, zero_terminal_snr=True)
+    assert schedule.kept[-1] == 0
+    both = Weighting(min_snr_gamma=5.0, debiased_estimation_loss=True)
+    assert snr_weights(schedule, TIMESTEPS, both).isfinite().all()
+    with pytest.raises(BaseModelError, match="needs a v-prediction base"):
+        noise_schedule(dict(SD1), zero_terminal_snr=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice
+from itertools import cycle, islice
 from math import ceil
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from trainer.config import TrainingSection
 from trainer.dataset import Dataset, Sample
 from trainer.errors import ConfigurationError
+from trainer.pictures import Frame, Size
 from trainer.plan import Plan, endless_deck, make_plan, reg_note
 from trainer.presets import PRESETS
 
@@ -29,6 +30,16 @@ def _training(**changed: object) -> TrainingSection:
     return TrainingSection.model_validate({**PRESETS["miniature"]["training"], **changed})
 
 
+def _frames(dataset: Dataset, *buckets: Size) -> tuple[Frame, ...]:
+    """The pictures take turns in `buckets`, or are all of one."""
+    sizes = buckets or ((64, 64),)
+    return tuple(Frame(size, size, size) for size, _ in zip(cycle(sizes), dataset.samples, strict=False))
+
+
+def _plan(dataset: Dataset, *buckets: Size, **changed: object) -> Plan:
+    return make_plan(dataset, _training(**changed), _frames(dataset, *buckets))
+
+
 def _shown(plan: Plan, epoch: int) -> list[int]:
     return [at for step in plan.steps if step.epoch == epoch for batch in step.batches for at in batch]
 
@@ -38,7 +49,7 @@ def test_an_epoch_is_the_repeats_and_as_many_reg(
     train: list[int], reg: list[int], epochs: int, batch_size: int, accumulation: int
 ) -> None:
     dataset = Dataset(_samples(train), _samples(reg), ())
-    plan = make_plan(dataset, _training(epochs=epochs, batch_size=batch_size, gradient_accumulation=accumulation))
+    plan = _plan(dataset, epochs=epochs, batch_size=batch_size, gradient_accumulation=accumulation)
     samples = sum(train) * (2 if reg else 1)
     assert len(plan.steps) == epochs * ceil(ceil(samples / batch_size) / accumulation)
     assert [step.number for step in plan.steps] == list(range(1, len(plan.steps) + 1))
@@ -71,20 +82,20 @@ def test_a_whole_deck_keeps_to_the_repeats() -> None:
 def test_the_users_set_leaves_no_reg_picture_unseen() -> None:
     """45 pictures x 50 and 4,200 reg pictures: kohya would never look at 1,950 of them."""
     dataset = Dataset(_samples([50] * 45), _samples([1] * 4200), ())
-    plan = make_plan(dataset, _training(epochs=2, batch_size=4))
+    plan = _plan(dataset, epochs=2, batch_size=4)
     assert min(plan.reg_uses) == 1
     assert max(plan.reg_uses) == 2
     assert reg_note(plan) == "each of the 4200 reg pictures is used 1 to 2 times"
 
 
 def test_more_reg_than_there_is_room_for_is_said() -> None:
-    plan = make_plan(Dataset(_samples([1]), _samples([1] * 5), ()), _training(epochs=3))
+    plan = _plan(Dataset(_samples([1]), _samples([1] * 5), ()), epochs=3)
     assert "2 of 5 reg pictures are never used" in (reg_note(plan) or "")
 
 
 def test_the_same_seed_gives_the_same_plan_and_epochs_differ() -> None:
     dataset = Dataset(_samples([2] * 6), _samples([1] * 5), ())
-    plan, again, other = (make_plan(dataset, _training(seed=seed)) for seed in (1, 1, 2))
+    plan, again, other = (_plan(dataset, seed=seed) for seed in (1, 1, 2))
     assert plan == again
     assert plan != other
     assert _shown(plan, 1) != _shown(plan, 2)
@@ -92,4 +103,23 @@ def test_the_same_seed_gives_the_same_plan_and_epochs_differ() -> None:
 
 def test_a_warm_up_that_never_ends_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="lr_warmup_steps is 9"):
-        make_plan(Dataset(_samples([4]), (), ()), _training(epochs=2, lr_warmup_steps=9))
+        _plan(Dataset(_samples([4]), (), ()), epochs=2, lr_warmup_steps=9)
+
+
+@given(REPEATS, st.integers(1, 5), st.integers(1, 3))
+def test_steps_are_counted_by_bucket_as_kohya_does(train: list[int], batch_size: int, accumulation: int) -> None:
+    dataset, sizes = Dataset(_samples(train), (), ()), ((64, 64), (96, 64), (64, 96))
+    plan = _plan(dataset, *sizes, epochs=2, batch_size=batch_size, gradient_accumulation=accumulation)
+    of_bucket = [sum(train[start::3]) for start in range(3)]
+    assert plan.steps_per_epoch == ceil(sum(ceil(n / batch_size) for n in of_bucket) / accumulation)
+    for step in plan.steps:
+        for batch in step.batches:
+            assert len({plan.frames[at].bucket for at in batch}) == 1
+    assert Counter(_shown(plan, 1)) == Counter(dict(enumerate(train)))
+
+
+def test_buckets_take_turns_over_an_epoch() -> None:
+    plan = _plan(Dataset(_samples([8] * 6), (), ()), (64, 64), (96, 64), batch_size=2, epochs=1)
+    order = [plan.frames[batch[0]].bucket for step in plan.steps for batch in step.batches]
+    assert order != sorted(order)
+    assert order != sorted(order, reverse=True)

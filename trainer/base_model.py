@@ -1,62 +1,76 @@
-"""The base model: name, folder or hub id -> a loaded Stable Diffusion, its content hash, its modules by kohya name."""
+"""The base model: name, folder, file or hub id -> a loaded Stable Diffusion, its hash, its modules by kohya name."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import diffusers
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.utils import logging
 from torch import nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from trainer.base_folder import base_sha256, find_base
+from trainer.architecture import architecture
+from trainer.base_source import BaseSource, find_base
 from trainer.errors import BaseModelError
+from trainer.families.family import Family
+from trainer.placement import Memory, place
+from trainer.single_file_model import load_single_file, load_vae
+
+TextEncoder = CLIPTextModel | CLIPTextModelWithProjection
 
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A Stable Diffusion 1.x in evaluation mode, its parameters frozen.
+    """A Stable Diffusion in evaluation mode, its parameters frozen.
 
-    `sha256` covers the contents of every file it was loaded from; `modules` are the Linear and Conv2d modules that a
-    LoRA can name, by kohya name.
+    `sha256` covers the contents of every file it was loaded from. `tokenizers` and `text_encoders` are in the order of
+    `family.text`: one each for SD1 and SD2, two for SDXL. `modules` are the Linear and Conv2d modules that a LoRA can
+    name, by kohya name. `device` is where it computes; parts may lie elsewhere while they wait.
     """
 
     name: str
     sha256: str
-    tokenizer: CLIPTokenizer
-    text_encoder: CLIPTextModel
+    family: Family
+    tokenizers: tuple[CLIPTokenizer, ...]
+    text_encoders: tuple[TextEncoder, ...]
     unet: UNet2DConditionModel
     vae: AutoencoderKL
     scheduler_config: dict[str, object]
     modules: dict[str, nn.Module]
-
-    @property
-    def device(self) -> torch.device:
-        return self.unet.device
+    device: torch.device
 
 
-def load_base(name: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> BaseModel:
-    """Load a base model onto `device` ("auto": a GPU where there is one)."""
-    folder = find_base(name)
-    logging.disable_progress_bar()  # a bar of the library's own, which no setting of the environment turns off
-    try:
-        pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=dtype, safety_checker=None)
-    except (OSError, ValueError, KeyError) as error:
-        raise BaseModelError(f"{folder}: cannot be loaded: {str(error).splitlines()[0]}") from error
-    pipeline.to(chosen_device(device))
-    for part in (pipeline.unet, pipeline.text_encoder, pipeline.vae):
+def load_base(
+    base: str | BaseSource, dtype: torch.dtype = torch.float32, device: str = "cpu", memory: Memory = "full"
+) -> BaseModel:
+    """Load a base model (a name, or what `find_base` found) to compute on `device` ("auto": a GPU where there is one).
+
+    Raises BaseModelError for one that cannot be loaded.
+    """
+    source = find_base(base) if isinstance(base, str) else base
+    family, where = source.family, torch.device(chosen_device(device))
+    pipeline = _pipeline(source, dtype)
+    unet, vae = pipeline.unet, _safe_vae(pipeline.vae, family, dtype)
+    encoders = tuple(getattr(pipeline, part.encoder) for part in family.text)
+    for part in (unet, vae, *encoders):
         part.requires_grad_(False).eval()
-    modules = kohya_modules(pipeline.unet, "lora_unet") | kohya_modules(pipeline.text_encoder, "lora_te")
+    place(encoders, unet, vae, where, memory)
+    told = {"prediction_type": source.prediction} if source.prediction else {}
     return BaseModel(
-        name,
-        base_sha256(folder),
-        pipeline.tokenizer,
-        pipeline.text_encoder,
-        pipeline.unet,
-        pipeline.vae,
-        dict(pipeline.scheduler.config),
-        modules,
+        source.name,
+        source.sha256,
+        family,
+        tuple(getattr(pipeline, part.tokenizer) for part in family.text),
+        encoders,
+        unet,
+        vae,
+        {**pipeline.scheduler.config, **told},
+        kohya_modules(family, unet, encoders),
+        where,
     )
 
 
@@ -64,14 +78,37 @@ def chosen_device(name: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
-def kohya_modules(model: nn.Module, prefix: str) -> dict[str, nn.Module]:
-    """The model's Linear and Conv2d modules by kohya name: `<prefix>_<path, dots as _>`.
-
-    Text encoder keys always carry `text_model`, which transformers 5 left out of `CLIPTextModel`'s module paths.
-    """
+def kohya_modules(family: Family, unet: nn.Module, encoders: Sequence[nn.Module]) -> dict[str, nn.Module]:
+    """The models' Linear and Conv2d modules by kohya name."""
+    models = {"unet": unet, **{part.encoder: model for part, model in zip(family.text, encoders, strict=True)}}
     named: dict[str, nn.Module] = {}
-    for path, module in model.named_modules():
+    for placed in architecture(family, unet, encoders).by_kohya.values():
+        module = models[placed.part].get_submodule(placed.path)
         if isinstance(module, nn.Linear | nn.Conv2d):
-            whole = path if prefix == "lora_unet" or path.startswith("text_model.") else f"text_model.{path}"
-            named[f"{prefix}_{whole.replace('.', '_')}"] = module
+            named[placed.kohya] = module
     return named
+
+
+def _pipeline(source: BaseSource, dtype: torch.dtype) -> Any:
+    """diffusers' own pipeline of the family, without its safety checker and other parts that draw nothing."""
+    logging.disable_progress_bar()  # a bar of the library's own, which no setting of the environment turns off
+    family = source.family
+    kind: Any = getattr(diffusers, family.pipeline)  # which class it is, the family says
+    given: dict[str, Any] = {name: None for name in kind._optional_components if name not in family.parts}
+    if "safety_checker" in given:
+        given["requires_safety_checker"] = False
+    try:
+        if source.vae:
+            given["vae"] = load_vae(source.vae, family, dtype)
+        if source.path.is_file():
+            return load_single_file(source.path, family, source.prediction or family.prediction, dtype, **given)
+        return kind.from_pretrained(source.path, torch_dtype=dtype, use_safetensors=True, **given)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise BaseModelError(f"{source.path}: cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def _safe_vae(vae: AutoencoderKL, family: Family, dtype: torch.dtype) -> AutoencoderKL:
+    """In float32 where float16 would overflow (diffusers' `force_upcast`)."""
+    if dtype == torch.float16 and not family.half_vae and vae.config["force_upcast"]:
+        nn.Module.to(vae, torch.float32)
+    return vae

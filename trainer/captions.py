@@ -1,9 +1,14 @@
-"""A picture's caption, by kohya's rules: the first line of the file beside it, else its folder's class words."""
+"""A picture's caption, by kohya's rules: the first line of the file beside it, else its folder's class words.
+
+And how a step varies it: left out, its tags shuffled.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
+from trainer.config import DataSection
 from trainer.errors import DatasetError
 
 CAPTIONS = (".txt", ".caption")
@@ -37,3 +42,24 @@ def _first_line(path: Path, notes: list[str]) -> str:
     if any(rest):
         notes.append(f"{path}: only the first line is the caption; the lines below it are not read")
     return first
+
+
+def varied(caption: str, data: DataSection, epoch: int, rng: Random) -> str:
+    """The caption as one step of `epoch` (from 1) reads it, by kohya's rules.
+
+    Dropped as a whole with `caption_dropout_rate`, and in every epoch that `caption_dropout_every_n_epochs` divides;
+    tags behind the first `keep_tokens` shuffled, and each of them dropped with `caption_tag_dropout_rate`.
+    """
+    dropped = data.caption_dropout_rate > 0 and rng.random() < data.caption_dropout_rate
+    every = data.caption_dropout_every_n_epochs
+    if dropped or (every and epoch % every == 0):
+        return ""
+    if not (data.shuffle_caption or data.caption_tag_dropout_rate):
+        return caption
+    tags = [tag.strip() for tag in caption.split(",")]
+    kept, loose = tags[: data.keep_tokens], tags[data.keep_tokens :]
+    if data.shuffle_caption:
+        rng.shuffle(loose)
+    if data.caption_tag_dropout_rate:
+        loose = [tag for tag in loose if rng.random() >= data.caption_tag_dropout_rate]
+    return ", ".join(kept + loose)

@@ -9,9 +9,9 @@ import warnings
 
 import typer
 
-from trainer.errors import DivergedError, UserError
+from trainer.errors import DivergedError, StoppedError, UserError
 
-DONE, BAD_ANSWER, WRONG_REQUEST = 0, 1, 2
+DONE, BAD_ANSWER, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
 
 
 def run_app(app: typer.Typer) -> None:
@@ -22,12 +22,15 @@ def run_app(app: typer.Typer) -> None:
     except DivergedError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_ANSWER)
+    except StoppedError as error:
+        print(error, file=sys.stderr)
+        sys.exit(STOPPED)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(WRONG_REQUEST)
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(STOPPED)
 
 
 def quieten() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -20,54 +20,162 @@ class ModelSection(Section):
     """`dtype` is what the frozen base is held and computed in; adapters and optimizer states stay float32."""
 
     base: str = Field(min_length=1)
-    dtype: Literal["float32", "bfloat16"]
+    dtype: Literal["float32", "bfloat16", "float16"]
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    # kohya counts from 1: the last layer. SDXL's encoders are always read one layer before their last.
+    clip_skip: int = Field(default=1, ge=1, le=12)
+    gradient_checkpointing: bool = False
 
 
 class DataSection(Section):
-    """`train`, `reg`: the parents of kohya's `<repeats>_<words>` folders; `resolution`: the square's side in pixels."""
+    """`train`, `reg`: the parents of kohya's `<repeats>_<words>` folders; `resolution`: a square's side in pixels.
+
+    With `enable_bucket`, pictures keep their aspect and only their area is that square's. `held_out` is a folder of
+    captioned pictures that are never trained on; without it, `held_out_share` of the train pictures are set aside.
+    """
 
     train: Path
     reg: Path | None = None
+    held_out: Path | None = None
+    held_out_share: float = Field(default=0.05, ge=0, le=0.5)
+    cache: Path | None = None
     resolution: int = Field(ge=32, le=2048, multiple_of=8)
+    enable_bucket: bool = False
+    min_bucket_reso: int | None = Field(default=None, ge=8)
+    max_bucket_reso: int | None = Field(default=None, ge=8)
+    bucket_reso_steps: int | None = Field(default=None, ge=8, multiple_of=8)
+    bucket_no_upscale: bool = False
+    flip_aug: bool = False
+    shuffle_caption: bool = False
+    keep_tokens: int = Field(default=0, ge=0)
+    caption_dropout_rate: float = Field(default=0.0, ge=0, le=1)
+    caption_dropout_every_n_epochs: int = Field(default=0, ge=0)
+    caption_tag_dropout_rate: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def bucket_range(self) -> tuple[int, int, int]:
+        """Shortest and longest side, and the step between: kohya's 256, 1024 and 64, smaller below 512 px."""
+        share = min(1.0, self.resolution / 512)
+        steps = self.bucket_reso_steps or max(8, int(64 * share) // 8 * 8)
+        low = self.min_bucket_reso or max(steps, int(256 * share) // steps * steps)
+        return low, self.max_bucket_reso or max(int(1024 * share), self.resolution), steps
+
+    @property
+    def captions_vary(self) -> bool:
+        """Whether a picture's caption differs between steps."""
+        rates = self.caption_dropout_rate + self.caption_tag_dropout_rate + self.caption_dropout_every_n_epochs
+        return self.shuffle_caption or rates > 0
+
+    @model_validator(mode="after")
+    def _buckets_hold_the_resolution(self) -> DataSection:
+        low, high, steps = self.bucket_range
+        if self.enable_bucket and not low <= self.resolution <= high:
+            raise ValueError(
+                f"resolution {self.resolution} is not within min_bucket_reso {low} and max_bucket_reso {high}"
+            )
+        if self.enable_bucket and low % steps:
+            raise ValueError(f"min_bucket_reso {low} is no multiple of bucket_reso_steps {steps}")
+        return self
 
 
 class LoraSection(Section):
-    """The weight moves by alpha / rank * up @ down."""
+    """The weight moves by alpha / rank * up @ down. A `conv_rank` of 0 leaves the 3x3 convolutions alone."""
 
     rank: int = Field(ge=1, le=1024)
     alpha: float = Field(gt=0, allow_inf_nan=False)
+    conv_rank: int = Field(default=0, ge=0, le=1024)
+    conv_alpha: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    rank_dropout: float = Field(default=0.0, ge=0, lt=1)
+    module_dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+OWN_RATE = ("DAdaptAdam", "Prodigy")
 
 
 class TrainingSection(Section):
-    """A learning rate of 0 leaves that part untrained, and its modules out of the files."""
+    """A learning rate of 0 leaves that part untrained, and its modules out of the files.
+
+    `te_lr` is for all text encoders, `te1_lr` and `te2_lr` for one; `te_stop_at`: the share of the steps after which
+    they are left as they are. `lr_warmup_steps` below 1 is a share of the steps. `max_grad_norm` 0 clips nothing.
+    """
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     gradient_accumulation: int = Field(ge=1)
-    unet_lr: float = Field(ge=0, allow_inf_nan=False)
-    te_lr: float = Field(ge=0, allow_inf_nan=False)
-    lr_scheduler: Literal["cosine_with_restarts"]
-    lr_warmup_steps: int = Field(default=0, ge=0)
+    unet_lr: Rate
+    te_lr: Rate
+    te1_lr: Rate | None = None
+    te2_lr: Rate | None = None
+    te_stop_at: float = Field(default=1.0, gt=0, le=1)
+    lr_scheduler: Literal[
+        "constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial", "adafactor"
+    ]
+    lr_warmup_steps: float = Field(default=0, ge=0)
     lr_cycles: int = Field(default=1, ge=1)
+    lr_power: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     noise_offset: float = Field(ge=0, le=1)
+    min_snr_gamma: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    debiased_estimation_loss: bool = False
+    scale_v_pred_loss_like_noise_pred: bool = False
+    zero_terminal_snr: bool = False
     prior_loss_weight: float = Field(ge=0, allow_inf_nan=False)
-    optimizer: Literal["AdamW8bit", "AdamW"]
+    max_grad_norm: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    optimizer: Literal["AdamW8bit", "AdamW", "Lion", "Lion8bit", "Adafactor", "DAdaptAdam", "Prodigy"]
+    optimizer_args: dict[str, bool | int | float | str | list[float]] = Field(default_factory=dict)
     seed: int = Field(default=0, ge=0)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The learning rate of each part: "unet", "te1" (SD1's and SD2's only text encoder, or SDXL's first), "te2"."""
+        first, second = (self.te_lr if one is None else one for one in (self.te1_lr, self.te2_lr))
+        return {"unet": self.unet_lr, "te1": first, "te2": second}
+
+    def warmup(self, steps: int) -> int:
+        """Steps of warm-up in a run of `steps`."""
+        return int(self.lr_warmup_steps * (steps if self.lr_warmup_steps < 1 else 1))
 
     @model_validator(mode="after")
     def _something_learns(self) -> TrainingSection:
-        if self.unet_lr == 0 and self.te_lr == 0:
+        if not any(self.rates.values()):
             raise ValueError("unet_lr and te_lr are both 0, so nothing would be trained; give one of them a value")
         return self
 
+    @model_validator(mode="after")
+    def _optimizer_and_schedule_agree(self) -> TrainingSection:
+        relative = self.optimizer == "Adafactor" and self.optimizer_args.get("relative_step", True)
+        if (self.lr_scheduler == "adafactor") != bool(relative):
+            raise ValueError(
+                'lr_scheduler = "adafactor" and optimizer = "Adafactor" belong together; for another schedule give '
+                "Adafactor optimizer_args = { relative_step = false }"
+            )
+        if self.optimizer in OWN_RATE and len(set(self.rates.values()) - {0.0}) > 1:
+            raise ValueError(
+                f"{self.optimizer} finds one rate for all parts; give unet_lr and te_lr the same value (1.0)"
+            )
+        return self
+
+
+class GuardsSection(Section):
+    """What happens when a step is not finite or explodes: go back at half the learning rate, leave it out, or stop."""
+
+    on_divergence: Literal["rollback", "skip", "stop"] = "rollback"
+    max_rollbacks: int = Field(default=3, ge=0)
+
 
 class OutputSection(Section):
-    """`name` begins every file's name: `name-000001.safetensors`, ..., the last epoch is `name.safetensors`."""
+    """`name` begins every file's name: `name-000001.safetensors`, ..., the last epoch is `name.safetensors`.
+
+    `save_state_every` steps, and after every epoch, what is needed to go on after a kill is saved. `price_per_hour` is
+    what the machine costs, in any currency.
+    """
 
     folder: Path
     name: str = Field(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$", max_length=120)
     save_dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+    save_state_every: int = Field(default=50, ge=1)
+    price_per_hour: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class TrainConfig(Section):
@@ -78,6 +186,7 @@ class TrainConfig(Section):
     data: DataSection
     lora: LoraSection
     training: TrainingSection
+    guards: GuardsSection = GuardsSection()
     output: OutputSection
 
 
@@ -105,14 +214,19 @@ def _anchored(config: TrainConfig, folder: Path) -> TrainConfig:
     def anchor(path: Path) -> Path:
         return Path(os.path.normpath(folder / path.expanduser()))
 
-    base, reg = config.model.base, config.data.reg
+    base, data = config.model.base, config.data
     # A base that is no path beside the file is a name: the miniature's, or a hub id.
     named = str(anchor(Path(base))) if anchor(Path(base)).exists() else base
-    data = {"train": anchor(config.data.train), "reg": anchor(reg) if reg else None}
+    folders = {
+        "train": anchor(data.train),
+        "reg": anchor(data.reg) if data.reg else None,
+        "held_out": anchor(data.held_out) if data.held_out else None,
+        "cache": anchor(data.cache) if data.cache else None,
+    }
     return config.model_copy(
         update={
             "model": config.model.model_copy(update={"base": named}),
-            "data": config.data.model_copy(update=data),
+            "data": data.model_copy(update=folders),
             "output": config.output.model_copy(update={"folder": anchor(config.output.folder)}),
         }
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainer.captions import CAPTIONS, caption_of
@@ -26,21 +26,30 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The subject's pictures, the class's (reg) pictures, and what a user should know about how they were read."""
+    """The subject's pictures, the class's (reg) pictures, those never trained on, and notes on how they were read."""
 
     train: tuple[Sample, ...]
     reg: tuple[Sample, ...]
     notes: tuple[str, ...]
+    held_out: tuple[Sample, ...] = ()
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """Train, then reg: the order of every index into the data."""
-        return self.train + self.reg
+        """Train, reg, held out: the order of every index into the data."""
+        return self.train + self.reg + self.held_out
+
+    def without(self, paths: Collection[Path]) -> Dataset:
+        """The same data without the pictures at `paths`."""
+        train, reg, held_out = (
+            tuple(sample for sample in samples if sample.path not in paths)
+            for samples in (self.train, self.reg, self.held_out)
+        )
+        return replace(self, train=train, reg=reg, held_out=held_out)
 
     def sha256(self) -> str:
         """One hash over what training sees: pictures' bytes, captions, repeats, which are reg. Paths do not count."""
         digest = hashlib.sha256()
-        for kind, samples in (("train", self.train), ("reg", self.reg)):
+        for kind, samples in (("train", self.train), ("reg", self.reg), ("held out", self.held_out)):
             for one in samples:
                 digest.update(f"{kind} {one.repeats} {sha256_of(one.path)} {one.caption}\n".encode())
         return digest.hexdigest()
@@ -58,20 +67,34 @@ def read_dataset(train: Path, reg: Path | None) -> Dataset:
     return Dataset(tuple(samples), tuple(reg_samples), tuple(notes))
 
 
+def read_pictures(folder: Path, notes: list[str]) -> list[Sample]:
+    """The captioned pictures of one folder of any name; a picture without a caption is an error that names it.
+
+    Raises MissingFileError and DatasetError as `read_dataset` does.
+    """
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder}: no such folder; give one of captioned pictures")
+    return _read_folder(folder, 1, "", notes)
+
+
 def _read_parent(parent: Path, notes: list[str]) -> list[Sample]:
     if not parent.is_dir():
         raise MissingFileError(f"{parent}: no such folder; give the parent of folders named like `10_name girl`")
     entries = _visible(parent)
     if loose := [path.name for path in entries if path.is_file() and path.suffix.lower() in PICTURES]:
         raise DatasetError(f"{parent}: holds pictures itself ({loose[0]}); move them into a folder like `10_name girl`")
-    samples = [sample for path in entries if path.is_dir() for sample in _read_folder(path, notes)]
+    samples = [sample for path in entries if path.is_dir() for sample in _read_kohya_folder(path, notes)]
     if not samples:
         raise DatasetError(f"{parent}: has no folder named like `10_name girl` (repeats, underscore, class words)")
     return samples
 
 
-def _read_folder(folder: Path, notes: list[str]) -> list[Sample]:
+def _read_kohya_folder(folder: Path, notes: list[str]) -> list[Sample]:
     repeats, words = _repeats_and_words(folder)
+    return _read_folder(folder, repeats, words, notes)
+
+
+def _read_folder(folder: Path, repeats: int, words: str, notes: list[str]) -> list[Sample]:
     entries = _visible(folder)
     pictures = [path for path in entries if path.is_file() and path.suffix.lower() in PICTURES]
     if not pictures:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class UserError(Exception):
     """Base of every error whose text says which file, what is wrong and what to do."""
@@ -19,6 +21,14 @@ class DatasetError(UserError):
     """A training folder that cannot be trained on."""
 
 
+class UnusablePicturesError(DatasetError):
+    """Pictures that cannot be learned from, each with what is wrong with it."""
+
+    def __init__(self, faults: dict[Path, str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{path}: {fault}" for path, fault in faults.items()) + "; replace or remove")
+
+
 class BaseModelError(UserError):
     """A base model that cannot be loaded, or is of another family than what is put on it."""
 
@@ -29,3 +39,7 @@ class LoraFileError(UserError):
 
 class DivergedError(UserError):
     """Training stopped before a non-finite update reached the weights."""
+
+
+class StoppedError(UserError):
+    """A run that was asked to stop, and saved what it needs to go on."""

@@ -116,6 +116,15 @@ def diffusers_place(underscored: str) -> str | None:
     return next((path for path in _ENDS if path.replace(".", "_") == underscored), None)
 
 
+def ldm_place(underscored: str) -> str | None:
+    """`input_blocks_4_1_proj_in` -> `input_blocks.4.1.proj_in`, as far as `to_diffusers` reads it; else None."""
+    found = re.fullmatch(r"(middle_block|(?:input|output)_blocks_\d+)_(\d)_(.+)", underscored)
+    if found:
+        rest = next((ldm for ldm in _RESNET_BACK if ldm.replace(".", "_") == found[3]), found[3])
+        return ".".join((re.sub(r"_(\d+)$", r".\1", found[1]), found[2], rest))
+    return next((path for path in _ENDS_BACK if path.replace(".", "_") == underscored), None)
+
+
 def text_path(path: str) -> str:
     """A text encoder's module path as files have it: with `text_model`, which transformers 5 left out."""
     outside = path.startswith("text_model.") or path == "text_projection"

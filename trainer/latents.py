@@ -1,8 +1,9 @@
-"""Pictures -> the VAE's latents, and captions -> tokens: everything of the data that stays the same in every step."""
+"""Pictures -> the VAE's latents, which stay the same in every step."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -11,46 +12,80 @@ from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from trainer.base_model import BaseModel
 from trainer.dataset import Sample
-from trainer.errors import DatasetError
-from trainer.pictures import load_square
+from trainer.errors import UnusablePicturesError
+from trainer.latent_cache import LatentCache, View, content_sha256
+from trainer.pictures import Frame, Size, load_pixels
 from trainer.progress import Reporter
 
 # Pixels encoded at once: 8 pictures of 64 px, or one of 768 px.
 PIXELS_AT_ONCE = 768 * 768
 
 
-@torch.no_grad()
-def encode_pictures(vae: AutoencoderKL, samples: Sequence[Sample], side: int, reporter: Reporter) -> Tensor:
-    """(N, C, h, w) scaled latents on the CPU: the mean of the VAE's distribution, without its noise.
+class PictureEncoder:
+    """Encodes pictures with a base model's VAE, in lots of one size; what a `cache` folder has is not encoded again."""
 
-    The deviation of Stable Diffusion's VAE is small beside the noise that training adds, so the mean loses little and
-    repeats exactly. Raises DatasetError, naming the picture, for one that cannot be read or comes out not finite.
-    """
-    advance = reporter.task("encoding pictures", len(samples))
-    at_once = min(16, max(1, PIXELS_AT_ONCE // side**2))
-    latents: list[Tensor] = []
-    for start in range(0, len(samples), at_once):
-        chunk = samples[start : start + at_once]
-        pixels = torch.stack([load_square(sample.path, side) for sample in chunk])
-        answer = cast(AutoencoderKLOutput, vae.encode(pixels.to(vae.device, vae.dtype)))
-        encoded = answer.latent_dist.mean.float().cpu()
-        _check_finite(encoded, chunk)
-        latents.append(_scaled(vae, encoded))
-        advance(len(chunk))
-    return torch.cat(latents)
+    def __init__(self, base: BaseModel, cache: Path | None, reporter: Reporter) -> None:
+        self._vae, self._reporter = base.vae, reporter
+        self._cache = LatentCache(cache, content_sha256(base.vae)) if cache else None
+
+    @torch.no_grad()
+    def encode(self, samples: Sequence[Sample], frames: Sequence[Frame], mirror: bool = False) -> list[Tensor]:
+        """A sample's (C, h, w) scaled latents, on the CPU: the mean of the VAE's distribution, without its noise.
+
+        The deviation of Stable Diffusion's VAE is small beside the noise that training adds, so the mean loses little
+        and repeats exactly. `mirror`: of the pictures turned left to right. Raises UnusablePicturesError, naming every
+        picture that cannot be read or comes out not finite.
+        """
+        views = [View(sample.path, frame, mirror) for sample, frame in zip(samples, frames, strict=True)]
+        advance = self._reporter.task("encoding pictures", len(views))
+        faults: dict[Path, str] = {}
+        latents: dict[int, Tensor] = {}
+        for lot in _of_one_size(frames):
+            found = {at: views[at] for at in lot}
+            known = self._cache.read(found) if self._cache else {}
+            made = self._make({at: view for at, view in found.items() if at not in known}, faults)
+            latents |= known | made
+            advance(len(lot))
+        if faults:
+            raise UnusablePicturesError(faults)
+        return [latents[at] for at in range(len(views))]
+
+    def _make(self, views: dict[int, View], faults: dict[Path, str]) -> dict[int, Tensor]:
+        pixels = _read(views, faults)
+        if not pixels:
+            return {}
+        stacked = torch.stack(list(pixels.values())).to(self._vae.device, self._vae.dtype)
+        answer = cast(AutoencoderKLOutput, self._vae.encode(stacked))
+        encoded = _scaled(self._vae, answer.latent_dist.mean.float().cpu())
+        made = {at: latent.clone() for at, latent in zip(pixels, encoded, strict=True) if latent.isfinite().all()}
+        broken = [views[at].path for at in pixels if at not in made]
+        faults |= dict.fromkeys(broken, "the VAE's answer to this picture is not finite")
+        if self._cache:
+            self._cache.write({views[at]: latent for at, latent in made.items()})
+        return made
 
 
-def tokenize(tokenizer: CLIPTokenizer, captions: Sequence[str]) -> Tensor:
-    """(N, 77) token ids, padded as Stable Diffusion pads; what is longer is cut (`too_long` tells which)."""
-    encoded = tokenizer(
-        list(captions),
-        padding="max_length",
-        truncation=True,
-        max_length=tokenizer.model_max_length,
-        return_tensors="pt",
-    )
-    return encoded.input_ids
+def _of_one_size(frames: Sequence[Frame]) -> Iterator[list[int]]:
+    """Indices of the frames in lots of one bucket, each as large as fits the memory."""
+    by_bucket: dict[Size, list[int]] = {}
+    for at, frame in enumerate(frames):
+        by_bucket.setdefault(frame.bucket, []).append(at)
+    for (width, height), places in by_bucket.items():
+        at_once = min(16, max(1, PIXELS_AT_ONCE // (width * height)))
+        yield from (places[start : start + at_once] for start in range(0, len(places), at_once))
+
+
+def _read(views: dict[int, View], faults: dict[Path, str]) -> dict[int, Tensor]:
+    pixels: dict[int, Tensor] = {}
+    for at, view in views.items():
+        try:
+            loaded = torch.from_numpy(load_pixels(view.path, view.frame))
+            pixels[at] = loaded.flip(-1) if view.mirror else loaded
+        except UnusablePicturesError as error:
+            faults.update(error.faults)
+    return pixels
 
 
 def too_long(tokenizer: CLIPTokenizer, samples: Sequence[Sample]) -> list[Sample]:
@@ -62,9 +97,3 @@ def too_long(tokenizer: CLIPTokenizer, samples: Sequence[Sample]) -> list[Sample
 def _scaled(vae: AutoencoderKL, latents: Tensor) -> Tensor:
     config = dict(vae.config)
     return (latents - (config.get("shift_factor") or 0.0)) * config["scaling_factor"]
-
-
-def _check_finite(latents: Tensor, samples: Sequence[Sample]) -> None:
-    for sample, latent in zip(samples, latents, strict=True):
-        if not latent.isfinite().all():
-            raise DatasetError(f"{sample.path}: the VAE's answer to this picture is not finite; replace or remove it")

@@ -1,4 +1,4 @@
-"""One update of the adapters, and the check that keeps a broken one from reaching them."""
+"""What a batch loses: the forward pass through the base model with adapters on it."""
 
 from __future__ import annotations
 
@@ -7,82 +7,99 @@ from dataclasses import dataclass
 from random import Random
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
+from torch import Tensor
 
 from trainer.base_model import BaseModel
-from trainer.errors import DivergedError
-from trainer.losses import NoiseSchedule, draw_noise, noised, sample_losses, target_of
+from trainer.captions import varied
+from trainer.config import DataSection
+from trainer.losses import NoiseSchedule, Weighting, draw_noise, noised, sample_losses, snr_weights, target_of
+from trainer.material import CaptionReader, Material
 from trainer.plan import Step
 
 
 @dataclass(frozen=True)
-class Material:
-    """What every step draws from, on the CPU: latents (N, C, h, w), tokens (N, 77), loss weights (N,), names (N)."""
-
-    latents: Tensor
-    tokens: Tensor
-    weights: Tensor
-    names: Sequence[str]
-
-
-@dataclass(frozen=True)
 class Learner:
-    """A base model with adapters on it, and what they learn from. `dtype` is what the frozen weights are held in."""
+    """A base model with adapters on it, and what they learn from. `dtype` is what the frozen weights are held in.
+
+    `text_steps`: after so many steps the text encoders stay as they are.
+    """
 
     base: BaseModel
     schedule: NoiseSchedule
     material: Material
-    parameters: list[nn.Parameter]
+    reader: CaptionReader
+    data: DataSection
+    weighting: Weighting
     dtype: torch.dtype
     noise_offset: float
     seed: int
+    text_steps: int
 
 
-def learn(learner: Learner, optimizer: torch.optim.Optimizer, step: Step) -> float:
-    """Make one update and return its loss, the mean over the step's batches.
+@dataclass(frozen=True)
+class Batch:
+    """One forward pass of a step: `number` is its place in the step, `samples` are indices into the material.
 
-    Raises DivergedError, naming the pictures, when a loss or the gradient is not finite; the adapters are then as they
-    were before the step.
+    `kept` are the places in `samples` that are learned from. The others still get their noise, so that leaving a
+    picture out changes nothing for its neighbours.
     """
-    # A generator of the step's own, on the CPU: the same noise whatever came before, and on any device.
-    generator = torch.Generator().manual_seed(Random(f"{learner.seed}/noise/{step.number}").getrandbits(63))
-    optimizer.zero_grad(set_to_none=True)
-    total = 0.0
-    for batch in step.batches:
-        losses = batch_losses(learner, batch, generator)
-        loss = losses.mean()
-        if not loss.isfinite():
-            broken = [at for at, one in zip(batch, losses.isfinite().tolist(), strict=True) if not one]
-            raise _diverged(learner, step, "the loss is not finite", broken or batch)
-        # An epoch's last group may be short of batches; its mean is over those it has.
-        (loss / len(step.batches)).backward()
-        total += loss.item() / len(step.batches)
-    gradients = [parameter.grad for parameter in learner.parameters if parameter.grad is not None]
-    if not get_total_norm(gradients).isfinite():
-        raise _diverged(learner, step, "the gradient is not finite", [at for batch in step.batches for at in batch])
-    optimizer.step()
-    return total
+
+    step: Step
+    number: int
+    samples: tuple[int, ...]
+    kept: tuple[int, ...]
 
 
-def batch_losses(learner: Learner, batch: Sequence[int], generator: torch.Generator) -> Tensor:
-    """(B,) weighted losses of the samples at `batch`, each at a timestep and a noise of its own."""
-    device, chosen = learner.base.device, list(batch)
-    latents = learner.material.latents[chosen]
+@dataclass(frozen=True)
+class Question:
+    """What the UNet is asked, B times: latents (B, C, h, w), noise of their shape, timesteps (B,), captions."""
+
+    samples: Sequence[int]
+    latents: Tensor
+    noise: Tensor
+    timesteps: Tensor
+    captions: Sequence[str]
+
+
+def batch_seed(learner: Learner, batch: Batch) -> int:
+    """A seed of the batch's own: whatever came before, in whichever process, it draws the same."""
+    return Random(f"{learner.seed}/noise/{batch.step.number}/{batch.number}").getrandbits(63)
+
+
+def batch_losses(learner: Learner, batch: Batch) -> Tensor:
+    """(K,) weighted losses of the samples that are kept, each at a timestep and a noise of its own."""
+    seed, kept = batch_seed(learner, batch), list(batch.kept)
+    torch.manual_seed(seed)  # for what draws inside the model, such as dropout
+    generator = torch.Generator().manual_seed(seed)
+    rng = Random(seed)
+    mirror = [learner.data.flip_aug and rng.random() < 0.5 for _ in batch.samples]
+    captions = [varied(learner.material.captions[at], learner.data, batch.step.epoch, rng) for at in batch.samples]
+    latents = learner.material.latents_of(batch.samples, mirror)
     noise = draw_noise(tuple(latents.shape), learner.noise_offset, generator)
-    timesteps = torch.randint(len(learner.schedule.kept), (len(chosen),), generator=generator)
-    noisy = noised(learner.schedule, latents, noise, timesteps)
-    target = target_of(learner.schedule, latents, noise, timesteps)
+    timesteps = torch.randint(len(learner.schedule.kept), (len(batch.samples),), generator=generator)
+    samples, captions = [batch.samples[at] for at in kept], [captions[at] for at in kept]
+    question = Question(samples, latents[kept], noise[kept], timesteps[kept], captions)
+    return _losses(learner, question, text_learns=batch.step.number <= learner.text_steps)
+
+
+def losses_at(learner: Learner, samples: Sequence[int], noise: Tensor, timesteps: Tensor) -> Tensor:
+    """(B,) weighted losses of `samples` with `noise` (B, C, h, w) at `timesteps` (B,), both on the CPU."""
+    material = learner.material
+    captions = [material.captions[at] for at in samples]
+    question = Question(samples, material.latents_of(samples), noise, timesteps, captions)
+    return _losses(learner, question, text_learns=True)
+
+
+def _losses(learner: Learner, asked: Question, text_learns: bool) -> Tensor:
+    device, family = learner.base.device, learner.base.family
+    noisy = noised(learner.schedule, asked.latents, asked.noise, asked.timesteps)
+    target = target_of(learner.schedule, asked.latents, asked.noise, asked.timesteps)
     with torch.autocast(device.type, learner.dtype, enabled=learner.dtype != torch.float32):
-        words = learner.base.text_encoder(learner.material.tokens[chosen].to(device)).last_hidden_state
+        with torch.set_grad_enabled(text_learns and torch.is_grad_enabled()):
+            words = learner.reader.read(asked.captions)
+        added = family.added(words.pooled, [learner.material.frames[at].time_ids() for at in asked.samples])
         noisy = noisy.to(device, learner.dtype, memory_format=torch.channels_last)
-        predicted = learner.base.unet(noisy, timesteps.to(device), words).sample
-    return sample_losses(predicted, target.to(device), learner.material.weights[chosen].to(device))
-
-
-def _diverged(learner: Learner, step: Step, what: str, samples: Sequence[int]) -> DivergedError:
-    names = ", ".join(dict.fromkeys(learner.material.names[at] for at in samples))
-    return DivergedError(
-        f"epoch {step.epoch}, step {step.number}: {what}, so the step was not made; pictures of the batch: {names}\n"
-        "Look at those pictures and captions first, then lower unet_lr and te_lr. Files of earlier epochs are sound."
-    )
+        predicted = learner.base.unet(noisy, asked.timesteps.to(device), words.text, **added).sample
+    weights = learner.material.weights[list(asked.samples)]
+    weights = weights * snr_weights(learner.schedule, asked.timesteps, learner.weighting)
+    return sample_losses(predicted, target.to(device), weights.to(device))

@@ -22,6 +22,7 @@ from trainer.kohya_names import (
     UNET,
     diffusers_place,
     kohya_name,
+    ldm_place,
     text_path,
 )
 
@@ -64,7 +65,7 @@ _TEXT_PREFIXES = {
 _OLD_ATTENTION = {"to_q": "to_q", "to_k": "to_k", "to_v": "to_v", "to_out": "to_out.0"}
 _OLD_TEXT = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
 _ORIGINAL_STARTS = ("input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out.")
-_PUBLIC_TEXT_WIDTH_OF_SDXL = 2048
+_PUBLIC_TEXT_WIDTH_OF_SDXL, _PUBLIC_TEXT_WIDTHS_OF_OTHERS = 2048, (768, 1024)
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,7 @@ class Spelling:
 def spelling_of(shapes: Mapping[str, tuple[int, ...]], path: Path) -> Spelling:
     """Read all keys of a file with their tensors' shapes. Raises LoraFileError for an unknown or doubled key."""
     read = {key: _read_key(key, path) for key in shapes}
-    text_only = all(place.path.startswith(TEXT_ENCODERS[0]) for place in read.values())
-    sdxl = text_only or any(_tells_sdxl(place, shapes[key]) for key, place in read.items())
+    sdxl = _is_sdxl(read, shapes)
     modules: dict[str, dict[str, str]] = {}
     paths: dict[str, str] = {}
     for key, place in read.items():
@@ -157,19 +157,30 @@ def _plain_text_path(path: str) -> str:
     return text_path(f"{found[1]}.{_OLD_TEXT[found[2]]}" if found else path)
 
 
-def _tells_sdxl(place: Key, shape: tuple[int, ...]) -> bool:
-    """SDXL has a second text encoder, blocks of several transformers, a text of width 2048, or kohya's LDM naming.
+def _is_sdxl(read: Mapping[str, Key], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """SDXL has a second text encoder, blocks of several transformers, or a text of width 2048.
 
-    kohya's name for the first text encoder, `lora_te1`, tells nothing: diffusers' converter gives it to SD1's too.
+    kohya's LDM naming is SDXL's too, unless the text is as wide as SD1's or SD2's. Its name for the first text encoder,
+    `lora_te1`, tells nothing beside other keys: diffusers' converter gives it to SD1's too.
     """
-    if place.part == 2 or place.path.startswith(
-        (f"{UNET}_input_blocks", f"{UNET}_output_blocks", f"{TEXT_ENCODERS[1]}_")
-    ):
+    if any(_tells_sdxl(place) for place in read.values()):
         return True
-    if re.search(r"transformer_blocks[._][1-9]|label_emb|add_embedding", place.path):
+    widths = {
+        width
+        for key, place in read.items()
+        if place.suffix == "lora_down.weight" and re.search(r"attn2[._]to_[kv]$", place.path)
+        for width in shapes[key][1:2]
+    }
+    if _PUBLIC_TEXT_WIDTH_OF_SDXL in widths:
         return True
-    wide = place.suffix == "lora_down.weight" and re.search(r"attn2[._]to_[kv]$", place.path)
-    return bool(wide) and shape[1] == _PUBLIC_TEXT_WIDTH_OF_SDXL
+    if any(ldm_place(place.path.removeprefix(f"{UNET}_")) for place in read.values()):
+        return widths.isdisjoint(_PUBLIC_TEXT_WIDTHS_OF_OTHERS)
+    return all(place.path.startswith(TEXT_ENCODERS[0]) for place in read.values())
+
+
+def _tells_sdxl(place: Key) -> bool:
+    second = place.part == 2 or place.path.startswith(f"{TEXT_ENCODERS[1]}_")
+    return second or bool(re.search(r"transformer_blocks[._][1-9]|label_emb|add_embedding", place.path))
 
 
 def _module_name(place: Key, sdxl: bool, key: str, path: Path) -> str:
@@ -192,11 +203,14 @@ def _module_name(place: Key, sdxl: bool, key: str, path: Path) -> str:
 
 def _in_own_naming(name: str, sdxl: bool) -> str:
     """A kohya name as sd-scripts writes it: diffusers' block names are SD1's, `lora_te1` is SDXL's."""
-    if not sdxl:
-        return re.sub(rf"^{TEXT_ENCODERS[0]}_", f"{TEXT_ENCODER}_", name)
-    path = diffusers_place(name.removeprefix(f"{UNET}_"))
+    if name.startswith(f"{TEXT_ENCODERS[0]}_"):
+        return name if sdxl else name.replace(TEXT_ENCODERS[0], TEXT_ENCODER, 1)
+    inner = name.removeprefix(f"{UNET}_")
+    path, renamed = (
+        (diffusers_place(inner), SDXL_LAYOUT.to_ldm) if sdxl else (ldm_place(inner), PUBLIC_LAYOUT.to_diffusers)
+    )
     try:
-        return name if path is None else kohya_name(UNET, SDXL_LAYOUT.to_ldm(path))
+        return name if path is None else kohya_name(UNET, renamed(path))
     except (KeyError, IndexError):
         return name
 

@@ -24,10 +24,11 @@ from trainer.architecture import Architecture
 from trainer.errors import LoraFileError
 from trainer.files import whole_file
 from trainer.kohya_names import kernel_of, part_of
+from trainer.lora_bound_modules import BiasedModule, DoraModule, OftModule
 from trainer.lora_dialects import PeftScales, Spelling, spelling_of
 from trainer.lora_header import FLOATS, Header, opened_safetensors, read_header
 from trainer.lora_metadata import Serialised
-from trainer.lora_modules import Additive, BiasedModule, DoraModule, LoraModule, Module, OftModule, TuckerModule
+from trainer.lora_modules import Additive, LoraModule, Module, TuckerModule
 from trainer.lora_parts import Parts, module_from
 
 __all__ = [

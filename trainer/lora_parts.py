@@ -9,10 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from trainer.errors import LoraFileError
+from trainer.lora_bound_modules import BiasedModule, DoraModule, NormModule, OftModule
 from trainer.lora_modules import (
     Additive,
-    BiasedModule,
-    DoraModule,
     FullModule,
     HadamardHalf,
     Kernel,
@@ -21,8 +20,6 @@ from trainer.lora_modules import (
     LokrModule,
     LoraModule,
     Module,
-    NormModule,
-    OftModule,
     TuckerModule,
 )
 

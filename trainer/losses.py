@@ -12,6 +12,8 @@ from torch import Tensor
 from trainer.errors import BaseModelError
 
 PREDICTIONS = ("epsilon", "v_prediction")
+# kohya's bound where a timestep's noise is nothing and its signal-to-noise ratio without end.
+HIGHEST_SNR = 1000.0
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,28 @@ class NoiseSchedule:
     prediction: str
 
 
-def noise_schedule(config: dict[str, object]) -> NoiseSchedule:
+@dataclass(frozen=True)
+class Weighting:
+    """Which weights a loss gets by its timestep. A `min_snr_gamma` of 0 is none."""
+
+    min_snr_gamma: float = 0.0
+    debiased_estimation_loss: bool = False
+    scale_v_pred_loss_like_noise_pred: bool = False
+
+
+def noise_schedule(config: dict[str, object], zero_terminal_snr: bool = False) -> NoiseSchedule:
     """The base model's own noise schedule, whatever sampler its files name.
 
-    Raises BaseModelError for a prediction type that training does not know.
+    `zero_terminal_snr`: betas rescaled so that the last timestep is noise alone (Lin et al. 2023, algorithm 1).
+    Raises BaseModelError for a prediction type that training does not know, or that cannot learn from noise alone.
     """
-    schedule = cast(DDPMScheduler, DDPMScheduler.from_config(config))
+    betas = {"rescale_betas_zero_snr": True} if zero_terminal_snr else {}
+    schedule = cast(DDPMScheduler, DDPMScheduler.from_config({**config, **betas}))
     prediction = str(dict(schedule.config)["prediction_type"])
     if prediction not in PREDICTIONS:
         raise BaseModelError(f"the base model predicts `{prediction}`; only {' and '.join(PREDICTIONS)} can be trained")
+    if zero_terminal_snr and prediction == "epsilon":
+        raise BaseModelError("training.zero_terminal_snr needs a v-prediction base; this one predicts the noise")
     return NoiseSchedule(schedule.alphas_cumprod, prediction)
 
 
@@ -57,6 +72,26 @@ def target_of(schedule: NoiseSchedule, latents: Tensor, noise: Tensor, timesteps
         return noise
     kept = schedule.kept[timesteps].view(-1, 1, 1, 1)
     return kept.sqrt() * noise - (1 - kept).sqrt() * latents
+
+
+def snr_weights(schedule: NoiseSchedule, timesteps: Tensor, weighting: Weighting) -> Tensor:
+    """(B,): the product of the weights that `weighting` asks for, each of a sample's signal-to-noise ratio.
+
+    min-SNR (Hang et al. 2023, eq. 8 and appendix): min(snr, gamma) / snr for noise, / (snr + 1) for velocity.
+    Debiased estimation (Yu et al. 2023): 1 / sqrt(snr), for velocity 1 / (snr + 1), snr held at 1000 as kohya does.
+    Velocity scaled like noise (kohya): snr / (snr + 1).
+    """
+    kept, velocity = schedule.kept[timesteps], schedule.prediction == "v_prediction"
+    snr = kept / (1 - kept)
+    held = snr.clamp(max=HIGHEST_SNR)
+    weights = torch.ones_like(kept)
+    if gamma := weighting.min_snr_gamma:
+        weights = weights * snr.clamp(max=gamma) / (snr + 1 if velocity else snr)
+    if weighting.debiased_estimation_loss:
+        weights = weights / (held + 1 if velocity else held.sqrt())
+    if weighting.scale_v_pred_loss_like_noise_pred and velocity:
+        weights = weights * held / (held + 1)
+    return weights
 
 
 def sample_losses(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:

@@ -1,15 +1,22 @@
-"""Optimizers by their configured name; 8-bit Adam only where it really steps."""
+"""Optimizers by their configured name, from the libraries that kohya takes them from; only one that really steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 
 import torch
 from torch import nn
 
+from trainer.errors import ConfigurationError
+
 # bitsandbytes keeps 32-bit states for tensors below this size, so a smaller trial would prove nothing.
 SMALLEST_8BIT = 4096
+
+Groups = list[dict[str, object]]
+Options = Mapping[str, object]
+Maker = Callable[[Groups, Options], torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
@@ -29,43 +36,71 @@ class Built:
     note: str | None = None
 
 
-def build_optimizer(name: str, groups: list[Group]) -> Built:
-    """The optimizer called `name` over `groups`, in their order (AdamW in 32 bits where 8-bit Adam cannot step)."""
-    return MAKERS[name]([{"params": group.parameters, "lr": group.lr} for group in groups])
+@dataclass(frozen=True)
+class Choice:
+    """How an optimizer is made; `instead` names the one that learns the same where its trial step fails."""
+
+    make: Maker
+    instead: str | None = None
 
 
-def steps_in_8_bits(device: torch.device) -> str | None:
-    """None when bitsandbytes' AdamW8bit updates a parameter on `device` as Adam would; else the reason it does not."""
+def build_optimizer(name: str, groups: list[Group], options: Options) -> Built:
+    """The optimizer called `name` over `groups`, in their order, with `options` as its own keywords.
+
+    The 8-bit ones give way to their 32-bit kin where they cannot step. Raises ConfigurationError when the optimizer
+    does not take an option, or cannot be made with its value.
+    """
+    choice = CHOICES[name]
+    reason = trial(choice.make, groups[0].parameters[0].device) if choice.instead else None
+    if choice.instead and reason:
+        plain = build_optimizer(choice.instead, groups, options)
+        note = f"{name} does not work here ({reason}); {choice.instead} is used, which learns the same with more memory"
+        return Built(plain.optimizer, plain.kind, note)
+    try:
+        made = choice.make([{"params": group.parameters, "lr": group.lr} for group in groups], options)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"training.optimizer_args: {name} cannot be made with them: {error}") from error
+    return Built(made, f"{type(made).__module__}.{type(made).__qualname__}")
+
+
+def trial(make: Maker, device: torch.device) -> str | None:
+    """None when the optimizer moves a parameter on `device` by the learning rate; else the reason that it does not.
+
+    The first step of Adam and of Lion is the learning rate itself, whatever the gradient.
+    """
     parameter = nn.Parameter(torch.zeros(SMALLEST_8BIT, device=device))
     parameter.grad = torch.ones_like(parameter)
     try:
-        from bitsandbytes.optim.adamw import AdamW8bit
-
-        AdamW8bit([parameter], lr=0.01).step()
-    except (
-        Exception
-    ) as error:  # a missing library, a missing kernel, an unknown device: whatever it is, it does not step
+        make([{"params": [parameter], "lr": 0.01}], {}).step()
+    except Exception as error:  # a missing library, kernel or device: whatever it is, it does not step
         return str(error).splitlines()[0] if str(error) else type(error).__name__
-    # Adam's first step is the learning rate itself, whatever the gradient.
     if not torch.allclose(parameter.detach(), torch.tensor(-0.01, device=device), rtol=0.1):
         return "a trial step came out wrong"
     return None
 
 
-def _adamw(groups: list[dict[str, object]]) -> Built:
-    return Built(torch.optim.AdamW(groups), "torch.optim.adamw.AdamW")
+def _of(module: str, name: str) -> Maker:
+    """The class `name` of `module`, which is imported only where it is asked for."""
+
+    def make(groups: Groups, options: Options) -> torch.optim.Optimizer:
+        return getattr(import_module(module), name)(groups, **options)
+
+    return make
 
 
-def _adamw_8bit(groups: list[dict[str, object]]) -> Built:
-    parameters = groups[0]["params"]
-    assert isinstance(parameters, list)
-    if reason := steps_in_8_bits(parameters[0].device):
-        plain = _adamw(groups)
-        note = f"AdamW8bit does not work here ({reason}); AdamW is used, which learns the same with more memory"
-        return Built(plain.optimizer, plain.kind, note)
-    from bitsandbytes.optim.adamw import AdamW8bit
-
-    return Built(AdamW8bit(groups), "bitsandbytes.optim.adamw.AdamW8bit")
+def _adafactor(groups: Groups, options: Options) -> torch.optim.Optimizer:
+    chosen = {"relative_step": True, **options}
+    # With steps of its own it refuses to be told a rate; the schedule's is then never read.
+    rates = [{"params": group["params"]} for group in groups] if chosen["relative_step"] else groups
+    return _of("transformers.optimization", "Adafactor")(rates, chosen)
 
 
-MAKERS: dict[str, Callable[[list[dict[str, object]]], Built]] = {"AdamW": _adamw, "AdamW8bit": _adamw_8bit}
+CHOICES: dict[str, Choice] = {
+    "AdamW": Choice(_of("torch.optim", "AdamW")),
+    "AdamW8bit": Choice(_of("bitsandbytes.optim.adamw", "AdamW8bit"), instead="AdamW"),
+    "Lion": Choice(_of("lion_pytorch", "Lion")),
+    "Lion8bit": Choice(_of("bitsandbytes.optim.lion", "Lion8bit"), instead="Lion"),
+    "Adafactor": Choice(_adafactor),
+    "DAdaptAdam": Choice(_of("dadaptation", "DAdaptAdam")),
+    "Prodigy": Choice(_of("prodigyopt", "Prodigy")),
+}

@@ -11,6 +11,7 @@ from typing import TypeVar
 from trainer.config import TrainingSection
 from trainer.dataset import Dataset, Sample
 from trainer.errors import ConfigurationError
+from trainer.pictures import Frame, Size
 
 Item = TypeVar("Item")
 
@@ -26,21 +27,26 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every update of a run, in order, and how often each reg picture is looked at in the whole run."""
+    """Every update of a run, in order, and how often each reg picture is looked at in the whole run.
+
+    `frames` say how each of `Dataset.samples` is cut; a batch holds pictures of one bucket.
+    """
 
     steps: tuple[Step, ...]
     reg_uses: tuple[int, ...]
+    frames: tuple[Frame, ...]
 
     @property
     def steps_per_epoch(self) -> int:
         return sum(step.epoch == 1 for step in self.steps)
 
 
-def make_plan(dataset: Dataset, training: TrainingSection) -> Plan:
+def make_plan(dataset: Dataset, training: TrainingSection, frames: Sequence[Frame], processes: int = 1) -> Plan:
     """Plan the run: each epoch shows the train pictures with their repeats and, where there are reg pictures, as many.
 
-    Updates an epoch: ceil(ceil(samples / batch) / accumulation), as kohya counts. The same seed gives the same plan.
-    Raises ConfigurationError when the warm-up would not end.
+    Updates an epoch: ceil(batches / (accumulation * processes)), with ceil(n / batch) batches for each bucket of n, as
+    kohya counts: a step has a batch for each process and each accumulation. `frames` are those of `dataset.samples`.
+    The same seed gives the same plan. Raises ConfigurationError when the warm-up would not end.
     """
     train = [at for at, sample in enumerate(dataset.train) for _ in range(sample.repeats)]
     deck = endless_deck(dataset.reg, Random(f"{training.seed}/reg"))
@@ -52,14 +58,23 @@ def make_plan(dataset: Dataset, training: TrainingSection) -> Plan:
             uses[at] += 1
         order = train + [len(dataset.train) + at for at in drawn]
         Random(f"{training.seed}/order/{epoch}").shuffle(order)
-        batches = _chunks(order, training.batch_size)
-        groups = _chunks(batches, training.gradient_accumulation)
+        batches = _batches(order, frames, training.batch_size)
+        groups = _chunks(batches, training.gradient_accumulation * processes)
         steps += [Step(len(steps) + number, epoch, group) for number, group in enumerate(groups, 1)]
-    if training.lr_warmup_steps >= len(steps):
+    if (warmup := training.warmup(len(steps))) >= len(steps):
         raise ConfigurationError(
-            f"training.lr_warmup_steps is {training.lr_warmup_steps}, but the run has only {len(steps)} steps; lower it"
+            f"training.lr_warmup_steps is {warmup}, but the run has only {len(steps)} steps; lower it"
         )
-    return Plan(tuple(steps), tuple(uses))
+    return Plan(tuple(steps), tuple(uses), tuple(frames))
+
+
+def _batches(order: Sequence[int], frames: Sequence[Frame], size: int) -> list[tuple[int, ...]]:
+    """Batches of one bucket each, in the order in which their first pictures come."""
+    by_bucket: dict[Size, list[tuple[int, int]]] = {}
+    for place, at in enumerate(order):
+        by_bucket.setdefault(frames[at].bucket, []).append((place, at))
+    batches = [batch for bucket in by_bucket.values() for batch in _chunks(bucket, size)]
+    return [tuple(at for _, at in batch) for batch in sorted(batches)]
 
 
 def endless_deck(reg: Sequence[Sample], rng: Random) -> Iterator[int]:

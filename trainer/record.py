@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import re
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from trainer.config import TrainConfig
+from trainer.course import Course, Event, Reading, Verdict
 from trainer.errors import ConfigurationError
 from trainer.files import sha256_of, write_text
+from trainer.processes import process_count
 from trainer.toml_config import Section
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "bitsandbytes", "safetensors")
 
 
+# Keys that say where a run lies, or what is done beside the training: they do not shape its tensors.
+BESIDE = {
+    "preset": True,
+    "model": {"base", "device"},
+    "data": {"train", "reg", "held_out", "cache"},
+    "output": {"folder", "name", "save_state_every", "price_per_hour"},
+}
+
+
 class RunIdentity(Section):
     """Everything that shapes the tensors. Runs with equal identities are the same run, wherever their folders lie."""
 
-    settings: dict[str, dict[str, str | int | float | None]]
+    settings: dict[str, dict[str, JsonValue]]
     data_sha256: str
     base_sha256: str
+    processes: int = 1
+
+    def sha256(self) -> str:
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 class RunRecord(Section):
-    """`files` are the epoch checkpoints so far, name -> sha256; `seconds` is None until the run has finished."""
+    """`files` are the epoch checkpoints so far, name -> sha256; `seconds` is None until the run has finished.
+
+    `spent_seconds` and `cost` (at `output.price_per_hour`) are of all sittings so far. `readings` are an epoch each,
+    from before the first step on; `verdicts` are an epoch each, the last is the run's; `events` are steps not made.
+    """
 
     name: str
     folder: str
@@ -40,24 +61,70 @@ class RunRecord(Section):
     versions: dict[str, str]
     files: dict[str, str]
     seconds: float | None
+    spent_seconds: float = 0.0
+    cost: float | None = None
+    started: str = ""
+    done: int = 0
+    readings: tuple[Reading, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.verdicts[-1] if self.verdicts else None
 
 
 def identity_of(config: TrainConfig, data_sha256: str, base_sha256: str) -> RunIdentity:
     """The configuration without its paths and names (contents are hashed instead), the data and the base model."""
-    settings = config.model_dump(
-        mode="json",
-        exclude={
-            "preset": True,
-            "model": {"base", "device"},
-            "data": {"train", "reg"},
-            "output": {"folder", "name"},
-        },
+    settings = config.model_dump(mode="json", exclude=BESIDE)
+    return RunIdentity(settings=settings, data_sha256=data_sha256, base_sha256=base_sha256, processes=process_count())
+
+
+def first_record(config: TrainConfig, identity: RunIdentity, optimizer: str, steps: int, notes: list[str]) -> RunRecord:
+    """The record of a run that has not begun."""
+    return RunRecord(
+        name=config.output.name,
+        folder=str(config.output.folder),
+        identity=identity,
+        config=config.model_dump(mode="json"),
+        optimizer=optimizer,
+        device=config.model.device,
+        steps=steps,
+        epochs=config.training.epochs,
+        notes=notes,
+        versions=versions(),
+        files={},
+        seconds=None,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return RunIdentity(settings=settings, data_sha256=data_sha256, base_sha256=base_sha256)
+
+
+def after(record: RunRecord, course: Course, price_per_hour: float | None) -> RunRecord:
+    """The record of a run that has come as far as `course`."""
+    hours = course.seconds / 3600
+    return record.model_copy(
+        update={
+            "files": course.files,
+            "done": course.done,
+            "readings": course.readings,
+            "events": course.events,
+            "verdicts": course.verdicts,
+            "spent_seconds": round(course.seconds, 1),
+            "cost": None if price_per_hour is None else round(hours * price_per_hour, 4),
+        }
+    )
 
 
 def record_path(config: TrainConfig) -> Path:
     return config.output.folder / f"{config.output.name}-run.json"
+
+
+def log_path(config: TrainConfig) -> Path:
+    return config.output.folder / f"{config.output.name}-log.jsonl"
+
+
+def state_path(config: TrainConfig) -> Path:
+    return config.output.folder / f"{config.output.name}.state"
 
 
 def write_record(record: RunRecord, config: TrainConfig) -> None:
@@ -66,21 +133,38 @@ def write_record(record: RunRecord, config: TrainConfig) -> None:
 
 
 def earlier_run(config: TrainConfig, identity: RunIdentity) -> RunRecord | None:
-    """The finished record of this very run, its files intact; None when it must be made (a killed one starts over).
+    """The finished record of this very run, its files intact; None when it must be made, or made to its end.
 
     Raises ConfigurationError when the folder holds files of another run under this name: they are never overwritten.
     """
     folder, name = config.output.folder, config.output.name
-    record, there = _read(record_path(config)), checkpoints(folder, name)
+    path, there = record_path(config), checkpoints(folder, name)
+    record = read_record(path) if path.is_file() else None
     if record is not None and record.identity == identity:
         return record if record.seconds is not None and _intact(record, folder) else None
     if there:
-        whose = _difference(record.identity, identity) if record else "no record says which"
+        whose = "; ".join(differences(record.identity, identity)) if record else "no record says which"
         raise ConfigurationError(
             f"{there[0]}: belongs to another run named `{name}` ({whose}); "
             "choose another output.name, or move that run's files away"
         )
     return None
+
+
+def require_begun(config: TrainConfig) -> None:
+    """Raises ConfigurationError where no run of this name was ever begun in the output folder."""
+    if not record_path(config).is_file():
+        raise ConfigurationError(
+            f"{record_path(config)}: no such run, so there is nothing to resume; leave --resume out to begin it"
+        )
+
+
+def read_record(path: Path) -> RunRecord:
+    """Raises ConfigurationError for a file that is not a run's record."""
+    try:
+        return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not a run's record; choose another output.name or move it away") from error
 
 
 def checkpoints(folder: Path, name: str) -> list[Path]:
@@ -100,20 +184,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
-def _read(path: Path) -> RunRecord | None:
-    if not path.is_file():
-        return None
-    try:
-        return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not a run's record; choose another output.name or move it away") from error
-
-
 def _intact(record: RunRecord, folder: Path) -> bool:
     return all((folder / name).is_file() and sha256_of(folder / name) == sha for name, sha in record.files.items())
 
 
-def _difference(old: RunIdentity, new: RunIdentity) -> str:
+def differences(old: RunIdentity, new: RunIdentity) -> list[str]:
+    """What shapes the tensors and is not the same, in words: `table.key: old -> new`."""
     changed = [
         f"{table}.{key}: {old.settings.get(table, {}).get(key)} -> {value}"
         for table, values in new.settings.items()
@@ -122,4 +198,5 @@ def _difference(old: RunIdentity, new: RunIdentity) -> str:
     ]
     changed += ["other pictures or captions"] * (old.data_sha256 != new.data_sha256)
     changed += ["another base model"] * (old.base_sha256 != new.base_sha256)
-    return "; ".join(changed)
+    changed += [f"processes: {old.processes} -> {new.processes}"] * (old.processes != new.processes)
+    return changed

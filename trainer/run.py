@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from trainer.base_folder import base_sha256, find_base
+from trainer.base_source import find_base
+from trainer.buckets import frames_of
 from trainer.config import TrainConfig
 from trainer.dataset import read_dataset
+from trainer.held_out import with_held_out
 from trainer.plan import make_plan
+from trainer.processes import is_first_process, process_count
 from trainer.progress import Reporter, Silent
 from trainer.record import RunRecord, checkpoint_path, earlier_run, identity_of
 
 
 def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRecord:
-    """Train what `config` says and return the record; a run that is already finished is not made again.
+    """Train what `config` says and return the record. A finished run is not made again; an unfinished one goes on.
 
     Writes one LoRA file an epoch, `NAME-log.jsonl` (a line a step) and `NAME-run.json` into the output folder.
     Raises DivergedError when training broke (files of earlier epochs stay), or another UserError that a user can fix.
     """
-    reporter = reporter or Silent()
-    dataset = read_dataset(config.data.train, config.data.reg)
-    plan = make_plan(dataset, config.training)
-    identity = identity_of(config, dataset.sha256(), base_sha256(find_base(config.model.base)))
+    reporter = reporter if reporter is not None and is_first_process() else Silent()
+    dataset = with_held_out(read_dataset(config.data.train, config.data.reg), config.data, config.training.seed)
+    plan = make_plan(dataset, config.training, frames_of(dataset, config.data), process_count())
+    identity = identity_of(config, dataset.sha256(), find_base(config.model.base).sha256)
     if done := earlier_run(config, identity):
         reporter.say(f"already trained: {checkpoint_path(config, config.training.epochs)}")
         return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,69 +13,136 @@ from trainer.adapters import Adapters, attach, parameters_of, text_encoder_targe
 from trainer.base_model import BaseModel
 from trainer.config import TrainConfig
 from trainer.dataset import Dataset
-from trainer.latents import encode_pictures, tokenize
-from trainer.learner import Learner, Material
-from trainer.losses import noise_schedule
+from trainer.errors import ConfigurationError
+from trainer.guarding.movement import MovementGauge
+from trainer.guarding.update import Updater
+from trainer.guarding.weights import GuardedWeights
+from trainer.latents import PictureEncoder
+from trainer.learner import Learner
+from trainer.losses import NoiseSchedule, Weighting, noise_schedule
+from trainer.material import CaptionReader, Material
 from trainer.optimizers import Built, Group, build_optimizer
-from trainer.plan import Plan
+from trainer.plan import Plan, Step
+from trainer.processes import Processes
 from trainer.progress import Reporter
+from trainer.schedule import course_of, lr_factor
 from trainer.training_metadata import run_metadata
 
 
 @dataclass(frozen=True)
 class Session:
-    """Everything of a run that is ready to go: made once, then stepped through."""
+    """Everything of a run that is ready to go: made once, then stepped through.
+
+    `rate_names` names the learning rate of each of the optimizer's groups, as the log does.
+    """
 
     config: TrainConfig
+    dataset: Dataset
     plan: Plan
-    learner: Learner
+    updater: Updater
     adapters: Adapters
-    groups: list[Group]
+    gauge: MovementGauge
     built: Built
     metadata: dict[str, str]
+    rate_names: tuple[str, ...]
 
 
-def prepare(config: TrainConfig, dataset: Dataset, plan: Plan, base: BaseModel, reporter: Reporter) -> Session:
+def prepare(
+    config: TrainConfig,
+    dataset: Dataset,
+    plan: Plan,
+    base: BaseModel,
+    reporter: Reporter,
+    processes: Processes = Processes(),  # noqa: B008 (it is frozen)
+) -> Session:
     """Load the data through `base` and put adapters on it, in place.
 
-    Raises DatasetError for a picture that cannot be used, BaseModelError for a base that cannot be trained.
+    Raises UnusablePicturesError for pictures that cannot be used, BaseModelError for a base that cannot be trained.
     """
-    schedule = noise_schedule(base.scheduler_config)
-    material = _material(config, dataset, base, reporter)
+    settings = config.training
+    schedule = noise_schedule(base.scheduler_config, settings.zero_terminal_snr)
+    material = _material(config, dataset, plan, base, reporter)
     dtype: torch.dtype = getattr(torch, config.model.dtype)
-    _settle(base, dtype)
-    unet, text = _attach(config, base)
-    rates = [(unet, config.training.unet_lr), (text, config.training.te_lr)]
-    groups = [Group(parameters_of(adapters), rate) for adapters, rate in rates if adapters]
-    built = build_optimizer(config.training.optimizer, groups)
-    parameters = [parameter for group in groups for parameter in group.parameters]
+    _settle(base, dtype, config.model.gradient_checkpointing)
+    groups = _groups(config, base)
+    weights = GuardedWeights([one for adapters, _ in groups.values() for one in parameters_of(adapters)])
+    twins = [Group(weights.twins_of(parameters_of(adapters)), rate) for adapters, rate in groups.values()]
+    built = build_optimizer(settings.optimizer, twins, settings.optimizer_args)
+    course = course_of(settings, len(plan.steps))
+
+    def rates_at(step: Step) -> Sequence[float]:
+        factor = lr_factor(settings.lr_scheduler, step.number - 1, course)
+        return [rate * factor for _, rate in groups.values()]
+
+    learner = _learner(config, plan, base, schedule, material)
+    updater = Updater(learner, weights, built.optimizer, rates_at, settings.max_grad_norm, processes)
+    adapters = {name: one for part, _ in groups.values() for name, one in part.items()}
+    metadata = run_metadata(config, dataset, plan, base.family, built.kind, schedule.prediction)
+    gauge = MovementGauge(adapters, base.modules)
+    return Session(config, dataset, plan, updater, adapters, gauge, built, metadata, tuple(groups))
+
+
+def _learner(config: TrainConfig, plan: Plan, base: BaseModel, schedule: NoiseSchedule, material: Material) -> Learner:
     settings = config.training
-    learner = Learner(base, schedule, material, parameters, dtype, settings.noise_offset, settings.seed)
-    metadata = run_metadata(config, dataset, plan, built.kind, schedule.prediction)
-    return Session(config, plan, learner, {**unet, **text}, groups, built, metadata)
+    text_learns = any(rate for part, rate in settings.rates.items() if part != "unet")
+    return Learner(
+        base=base,
+        schedule=schedule,
+        material=material,
+        reader=CaptionReader(base, config.model.clip_skip, frozen=not text_learns),
+        data=config.data,
+        weighting=Weighting(
+            settings.min_snr_gamma, settings.debiased_estimation_loss, settings.scale_v_pred_loss_like_noise_pred
+        ),
+        dtype=getattr(torch, config.model.dtype),
+        noise_offset=settings.noise_offset,
+        seed=settings.seed,
+        text_steps=int(settings.te_stop_at * len(plan.steps)),
+    )
 
 
-def _material(config: TrainConfig, dataset: Dataset, base: BaseModel, reporter: Reporter) -> Material:
+def _material(config: TrainConfig, dataset: Dataset, plan: Plan, base: BaseModel, reporter: Reporter) -> Material:
     samples = dataset.samples
-    latents = encode_pictures(base.vae, samples, config.data.resolution, reporter)
     weights = torch.ones(len(samples))
-    weights[len(dataset.train) :] = config.training.prior_loss_weight
-    tokens = tokenize(base.tokenizer, [sample.caption for sample in samples])
-    return Material(latents, tokens, weights, [f"{sample.folder}/{sample.path.name}" for sample in samples])
+    weights[len(dataset.train) : len(dataset.train) + len(dataset.reg)] = config.training.prior_loss_weight
+    encoder = PictureEncoder(base, config.data.cache, reporter)
+    return Material(
+        latents=encoder.encode(samples, plan.frames),
+        mirrored=encoder.encode(samples, plan.frames, mirror=True) if config.data.flip_aug else [],
+        captions=[sample.caption for sample in samples],
+        weights=weights,
+        names=[f"{sample.folder}/{sample.path.name}" for sample in samples],
+        frames=plan.frames,
+    )
 
 
-def _settle(base: BaseModel, dtype: torch.dtype) -> None:
+def _settle(base: BaseModel, dtype: torch.dtype, checkpointing: bool) -> None:
     """The frozen weights as training wants them. The VAE's work is done, and on a GPU its room is needed."""
+    unet, encoders = cast(nn.Module, base.unet), [cast(nn.Module, encoder) for encoder in base.text_encoders]
     if dtype != torch.float32:  # what the base was loaded in
-        cast(nn.Module, base.unet).to(dtype)
-        cast(nn.Module, base.text_encoder).to(dtype)
-    cast(nn.Module, base.unet).to(memory_format=torch.channels_last)
+        for model in (unet, *encoders):
+            model.to(dtype)
+    unet.to(memory_format=torch.channels_last)
     cast(nn.Module, base.vae).to("cpu")
+    if checkpointing:
+        base.unet.enable_gradient_checkpointing()
+        for encoder in base.text_encoders:
+            encoder.gradient_checkpointing_enable({"use_reentrant": False})
+        for model in (unet, *encoders):
+            model.train()  # checkpoints are made in training mode alone; none of these models has dropout of its own
 
 
-def _attach(config: TrainConfig, base: BaseModel) -> tuple[Adapters, Adapters]:
-    unet, text = base.unet, base.text_encoder
-    settings = config.training
-    on_unet = attach(unet, "lora_unet", unet_targets(unet), config.lora, settings.seed) if settings.unet_lr else {}
-    on_text = attach(text, "lora_te", text_encoder_targets(text), config.lora, settings.seed) if settings.te_lr else {}
-    return on_unet, on_text
+def _groups(config: TrainConfig, base: BaseModel) -> dict[str, tuple[Adapters, float]]:
+    """Adapters on every part that has a learning rate, with that rate, by the rate's name in the log."""
+    rates, lora, seed = config.training.rates, config.lora, config.training.seed
+    groups: dict[str, tuple[Adapters, float]] = {}
+    if rates["unet"]:
+        targets = unet_targets(base.unet, with_convolutions=lora.conv_rank > 0)
+        groups["unet_lr"] = (attach(base.unet, base.modules, targets, lora, seed), rates["unet"])
+    for number, text in enumerate(base.text_encoders, 1):
+        if rate := rates[f"te{number}"]:
+            name = f"te{number}_lr" if len(base.text_encoders) > 1 else "te_lr"
+            groups[name] = (attach(text, base.modules, text_encoder_targets(text), lora, seed), rate)
+    if not groups:
+        raise ConfigurationError(f"training: no learning rate is left for a part that {base.name} has; set unet_lr")
+    return groups

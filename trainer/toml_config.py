@@ -47,7 +47,7 @@ def validate(kind: type[Configuration], values: dict[str, object], path: Path) -
 def _in_words(kind: type[BaseModel], place: Sequence[int | str], fault: str, message: str) -> str:
     key = ".".join(str(part) for part in place)
     if fault != "extra_forbidden":
-        return f"{key}: {message}" if key else message.removeprefix("Value error, ")
+        return f"{key}: " * bool(key) + message.removeprefix("Value error, ")
     known = _keys_at(kind, place[:-1])
     near = get_close_matches(str(place[-1]), known, n=1, cutoff=0.0)
     return f"unknown key `{key}`" + (f" (did you mean `{near[0]}`?)" if near else "")

@@ -7,57 +7,121 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.config import TrainConfig
+from trainer.config import LoraSection, TrainConfig
 from trainer.dataset import Dataset, Sample
+from trainer.families.family import Family
+from trainer.pictures import Size
 from trainer.plan import Plan, Step
 
 MODELSPEC_PREDICTION = {"epsilon": "epsilon", "v_prediction": "v"}
+MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 
 
-def run_metadata(config: TrainConfig, dataset: Dataset, plan: Plan, optimizer: str, prediction: str) -> dict[str, str]:
+def run_metadata(
+    config: TrainConfig, dataset: Dataset, plan: Plan, family: Family, optimizer: str, prediction: str
+) -> dict[str, str]:
     """What all files of a run share, named and written as by sd-scripts' train_network.py.
 
     Times are left out, so that the same run writes the same header.
     """
-    settings, side = config.training, config.data.resolution
-    facts: dict[str, object] = {
+    facts = {
+        **_network(config.lora),
+        **_base(config, family, prediction),
+        **_recipe(config, plan, optimizer),
+        **_data(config, dataset, plan),
+    }
+    return {key: str(value) for key, value in facts.items()}
+
+
+def _network(lora: LoraSection) -> dict[str, object]:
+    extra = {"conv_dim": str(lora.conv_rank), "conv_alpha": str(lora.conv_alpha)} if lora.conv_rank else {}
+    extra |= {key: str(rate) for key in ("rank_dropout", "module_dropout") if (rate := getattr(lora, key))}
+    return {
         "ss_network_module": "networks.lora",
-        "ss_network_dim": config.lora.rank,
-        "ss_network_alpha": config.lora.alpha,
-        "ss_v2": False,
-        "ss_base_model_version": "sd_v1" + ("_v" if prediction == "v_prediction" else ""),
+        "ss_network_dim": lora.rank,
+        "ss_network_alpha": lora.alpha,
+        "ss_network_dropout": lora.dropout or None,
+        **({"ss_network_args": json.dumps(extra)} if extra else {}),
+    }
+
+
+def _base(config: TrainConfig, family: Family, prediction: str) -> dict[str, object]:
+    velocity = prediction == "v_prediction"
+    # kohya counts SD2's two public models as two architectures, by their prediction.
+    architecture = family.architecture if velocity else family.architecture.replace("-v2-768-v", "-v2-512")
+    return {
+        "ss_v2": family.v2,
+        "ss_base_model_version": family.base_version + ("_v" if velocity and not family.own_names else ""),
         "ss_sd_model_name": Path(config.model.base).name,
+        "ss_clip_skip": config.model.clip_skip if config.model.clip_skip > 1 else None,
+        "ss_mixed_precision": MIXED_PRECISION[config.model.dtype],
+        "ss_gradient_checkpointing": config.model.gradient_checkpointing,
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": architecture,
+        "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
+        "modelspec.resolution": f"{config.data.resolution}x{config.data.resolution}",
+        "modelspec.prediction_type": MODELSPEC_PREDICTION[prediction],
+    }
+
+
+def _recipe(config: TrainConfig, plan: Plan, optimizer: str) -> dict[str, object]:
+    settings = config.training
+    options = ",".join(f"{key}={value}" for key, value in settings.optimizer_args.items())
+    return {
         "ss_learning_rate": settings.unet_lr,
         "ss_unet_lr": settings.unet_lr,
         "ss_text_encoder_lr": settings.te_lr,
         "ss_lr_scheduler": settings.lr_scheduler,
-        "ss_lr_warmup_steps": settings.lr_warmup_steps,
-        "ss_optimizer": optimizer,
+        "ss_lr_warmup_steps": settings.warmup(len(plan.steps)),
+        "ss_optimizer": optimizer + (f"({options})" if options else ""),
         "ss_num_epochs": settings.epochs,
         "ss_max_train_steps": len(plan.steps),
         "ss_num_batches_per_epoch": sum(len(step.batches) for step in plan.steps if step.epoch == 1),
         "ss_batch_size_per_device": settings.batch_size,
         "ss_total_batch_size": settings.batch_size * settings.gradient_accumulation,
         "ss_gradient_accumulation_steps": settings.gradient_accumulation,
-        "ss_num_train_images": sum(sample.repeats for sample in dataset.train),
-        "ss_num_reg_images": sum(plan.reg_uses) // settings.epochs,
+        "ss_max_grad_norm": settings.max_grad_norm,
         "ss_noise_offset": settings.noise_offset or None,
+        "ss_min_snr_gamma": settings.min_snr_gamma or None,
+        "ss_debiased_estimation": settings.debiased_estimation_loss,
+        "ss_zero_terminal_snr": settings.zero_terminal_snr,
         "ss_prior_loss_weight": settings.prior_loss_weight,
-        "ss_resolution": f"({side}, {side})",
-        "ss_enable_bucket": False,
-        "ss_cache_latents": True,
-        "ss_mixed_precision": "bf16" if config.model.dtype == "bfloat16" else "no",
         "ss_seed": settings.seed,
+    }
+
+
+def _data(config: TrainConfig, dataset: Dataset, plan: Plan) -> dict[str, object]:
+    data, side = config.data, config.data.resolution
+    low, high, _ = data.bucket_range if data.enable_bucket else (None, None, None)
+    return {
+        "ss_num_train_images": sum(sample.repeats for sample in dataset.train),
+        "ss_num_reg_images": sum(plan.reg_uses) // config.training.epochs,
+        "ss_resolution": f"({side}, {side})",
+        "ss_enable_bucket": data.enable_bucket,
+        "ss_bucket_no_upscale": data.bucket_no_upscale,
+        "ss_min_bucket_reso": low,
+        "ss_max_bucket_reso": high,
+        "ss_bucket_info": _buckets(dataset, plan),
+        "ss_cache_latents": True,
+        "ss_flip_aug": data.flip_aug,
+        "ss_shuffle_caption": data.shuffle_caption,
+        "ss_keep_tokens": data.keep_tokens,
+        "ss_caption_dropout_rate": data.caption_dropout_rate,
+        "ss_caption_dropout_every_n_epochs": data.caption_dropout_every_n_epochs,
+        "ss_caption_tag_dropout_rate": data.caption_tag_dropout_rate,
         "ss_dataset_dirs": _folders(dataset.train),
         "ss_reg_dataset_dirs": _folders(dataset.reg),
-        "ss_tag_frequency": _tag_frequency(dataset.samples),
-        "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": "stable-diffusion-v1/lora",
-        "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
-        "modelspec.resolution": f"{side}x{side}",
-        "modelspec.prediction_type": MODELSPEC_PREDICTION[prediction],
+        "ss_tag_frequency": _tag_frequency(dataset.train + dataset.reg),
     }
-    return {key: str(value) for key, value in facts.items()}
+
+
+def _buckets(dataset: Dataset, plan: Plan) -> str:
+    """How many train pictures (with their repeats) each bucket holds; A1111's metadata editor shows it."""
+    counts: Counter[Size] = Counter()
+    for sample, frame in zip(dataset.train, plan.frames, strict=False):
+        counts[frame.bucket] += sample.repeats
+    numbered = enumerate(sorted(counts.items()))
+    return json.dumps({"buckets": {at: {"resolution": size, "count": count} for at, (size, count) in numbered}})
 
 
 def epoch_metadata(step: Step, stem: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from eval.loras.checkpoint_layout import Checkpoint, Role, Slot, StoredTensor, W
 from eval.loras.safetensors_stream import Entry, write_stream
 from eval.loras.weighted_lora import SUFFIX, WeightedLora
 from eval.loras.whole_folder import whole_folder
-from trainer.base_folder import base_sha256
+from trainer.base_source import base_sha256
 from trainer.errors import LoraFileError, UserError
 from trainer.files import PARTIAL, sha256_of, whole_file, write_text
 from trainer.lora_file import Module, OpenedLora, check_values, open_lora

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eval.loras.checkpoint_layout import Checkpoint, Place, open_checkpoint, opened_places
 from miniature.paths import folder_of
-from trainer.base_folder import find_base
+from trainer.base_source import find_base
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,6 @@ def open_base(name: str) -> Generator[BaseWeights]:
     Raises CheckpointError or LoraFileError for what is none of these, BaseModelError for an id that cannot be had.
     """
     is_here = folder_of("base", name) is not None or Path(name).exists()
-    checkpoint = open_checkpoint(name if is_here else find_base(name))
+    checkpoint = open_checkpoint(name if is_here else find_base(name).path)
     with opened_places(checkpoint) as read:
         yield BaseWeights(name, checkpoint, read)

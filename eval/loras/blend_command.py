@@ -67,20 +67,7 @@ def blend_command(
     with terminal() as reporter:
         blended = write_blend(request, reporter)
     if as_json:
-        facts = {
-            "file": str(blended.path),
-            "sha256": blended.sha256,
-            "modules": blended.modules,
-            "ranks": blended.ranks,
-            "error": blended.error,
-            "blocks": {block.block: block.error for block in blended.blocks},
-        }
-        print(json.dumps(facts))
+        print(json.dumps(blended.as_json()))
         return
-    for block in blended.blocks:
-        print(f"  {block.block:<6} {block.modules:>4} modules   error {block.error:.2e}")
-    low, high = blended.ranks
-    print(
-        f"wrote {blended.path}: {blended.modules} modules, rank {low if low == high else f'{low} to {high}'}, "
-        f"error against the exact sum {blended.error:.2e}"
-    )
+    for line in blended.lines("the exact sum"):
+        print(line)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from eval.loras.model_family import SD1, family_of_lora
+from eval.loras.model_family import family_of_lora
+from trainer.families.sd1 import SD1
 from trainer.lora_file import LoraFile, LoraModule
 
 RECIPE = "lora_studio.recipe"

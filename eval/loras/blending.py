@@ -16,6 +16,7 @@ from eval.loras.dense_merge import Merge
 from eval.loras.low_rank import Product
 from eval.loras.rank_rule import RankRule
 from eval.loras.weighted_lora import WeightedLora
+from eval.loras.written_lora import BlockFit, WrittenLora
 from trainer.architecture import Architecture
 from trainer.files import sha256_of
 from trainer.kohya_names import block_of
@@ -47,27 +48,6 @@ class BlendRequest:
 
 
 @dataclass(frozen=True)
-class BlockError:
-    """How far the written blend is from the exact sum in one block, relative to the sum's norm there."""
-
-    block: str
-    modules: int
-    error: float
-
-
-@dataclass(frozen=True)
-class Blended:
-    """The written file; its error against the exact sum in all and by block; its ranks."""
-
-    path: Path
-    sha256: str
-    error: float
-    blocks: tuple[BlockError, ...]
-    ranks: tuple[int, int]
-    modules: int
-
-
-@dataclass(frozen=True)
 class Made:
     """One module as the file will hold it, and squared Frobenius norms: of the exact sum, and of what is missing."""
 
@@ -76,7 +56,7 @@ class Made:
     distance: float
 
 
-def write_blend(request: BlendRequest, reporter: Reporter) -> Blended:
+def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
     """Blend, write, re-read. Raises BlendError, LoraFileError or WeightsError; then nothing is left written.
 
     Errors are those of the factors as the file holds them; the file read back has those factors bit for bit.
@@ -102,14 +82,14 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> Blended:
         recipe = _recipe(request, max(ranks), error)
         metadata = blend_metadata(lora, [one.metadata for one in opened], request.output.stem, recipe)
         _write_checked(request, LoraFile(lora.modules, metadata))
-    return Blended(request.output, sha256_of(request.output), error, blocks, (min(ranks), max(ranks)), len(ranks))
+    return WrittenLora(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
 
 
 def _alpha(request: BlendRequest, terms: Terms) -> float | None:
     """The alpha that all modules get (see `at_alpha`); None leaves one LoRA's tensors as they are."""
     if request.rank is None:
         return None if len(request.parts) == 1 else float(max(1, terms.greatest_rank()))
-    return request.rank.value if request.rank.kind == "rank" else float(max(1, terms.greatest_rank()))
+    return request.rank.alpha
 
 
 class Terms:
@@ -194,11 +174,11 @@ def _write_checked(request: BlendRequest, lora: LoraFile[LoraModule]) -> None:
                 raise BlendError(f"{request.output}: `{name}` came back otherwise than written; is the disk failing?")
 
 
-def _errors(made: Mapping[str, Made]) -> tuple[tuple[BlockError, ...], float]:
+def _errors(made: Mapping[str, Made]) -> tuple[tuple[BlockFit, ...], float]:
     by_block: dict[str, list[Made]] = {}
     for name, one in made.items():
         by_block.setdefault(block_of(name), []).append(one)
-    blocks = tuple(BlockError(block, len(found), _relative(found)) for block, found in sorted(by_block.items()))
+    blocks = tuple(BlockFit(block, len(found), _relative(found)) for block, found in sorted(by_block.items()))
     return blocks, _relative(list(made.values()))
 
 

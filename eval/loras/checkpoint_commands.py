@@ -91,24 +91,11 @@ def extract_command(
     with terminal() as reporter:
         extracted = extract(request, reporter)
     if as_json:
-        facts = {
-            "file": str(extracted.path),
-            "sha256": extracted.sha256,
-            "modules": extracted.modules,
-            "ranks": extracted.ranks,
-            "error": extracted.error,
-            "blocks": {block.name: block.error for block in extracted.blocks},
-            "unheld": {"tensors": extracted.unheld_tensors, "share": extracted.unheld},
-        }
-        print(json.dumps(facts))
+        unheld = {"tensors": extracted.unheld_tensors, "share": extracted.unheld}
+        print(json.dumps({**extracted.as_json(), "unheld": unheld}))
         return
-    for block in extracted.blocks:
-        print(f"  {block.name:<6} {block.modules:>4} modules   error {block.error:.2e}")
-    low, high = extracted.ranks
-    print(
-        f"wrote {extracted.path}: {extracted.modules} modules, rank {low if low == high else f'{low} to {high}'}, "
-        f"error against the difference {extracted.error:.2e}"
-    )
+    for line in extracted.lines("the difference"):
+        print(line)
     if extracted.unheld_tensors:
         beyond = "norms, biases, embeddings" if conv_rank else "3x3 convolutions (see --conv-rank), norms, embeddings"
         print(

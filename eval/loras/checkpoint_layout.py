@@ -23,9 +23,12 @@ from typing import Literal
 from safetensors import safe_open
 from torch import Tensor
 
-from eval.loras.model_family import SD1, SD2, SDXL, Family
 from miniature.paths import folder_of
 from trainer.errors import UserError
+from trainer.families.family import Family
+from trainer.families.sd1 import SD1
+from trainer.families.sd2 import SD2
+from trainer.families.sdxl import SDXL
 from trainer.kohya_names import TEXT_ENCODER, TEXT_ENCODERS, UNET, UnetLayout, has_ldm_name, kohya_name, text_path
 from trainer.lora_header import opened_safetensors
 

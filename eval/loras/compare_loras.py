@@ -21,8 +21,9 @@ from eval.loras.delta_size import WIDE
 from eval.loras.low_rank import Product
 from trainer.errors import UserError
 from trainer.kohya_names import block_of
+from trainer.lora_bound_modules import BiasedModule, NormModule
 from trainer.lora_file import OpenedLora, open_lora
-from trainer.lora_modules import Additive, BiasedModule, FullModule, LohaModule, LokrModule, Module, NormModule
+from trainer.lora_modules import Additive, FullModule, LohaModule, LokrModule, Module
 
 LEADING = 8  # directions compared, at most: further ones carry little, and at high rank cover much by chance
 POWER_STEPS, OVERSAMPLED = 2, 16  # of the randomised search for a wide delta's leading directions
@@ -64,6 +65,13 @@ class BlockComparison:
     def norm_ratio(self) -> float | None:
         """|B| / |A|, or None where A does nothing."""
         return self.norm_b / self.norm_a if self.norm_a else None
+
+    @property
+    def practically_the_same(self) -> bool:
+        """Whether rendering both tells nothing: one direction, at one strength."""
+        if self.cosine is None or self.norm_ratio is None:
+            return False
+        return self.cosine > SAME_COSINE and abs(self.norm_ratio - 1) <= SAME_NORM
 
     def as_json(self) -> dict[str, object]:
         """Plain values, None where something cannot be told."""
@@ -149,7 +157,7 @@ def verdict_on(total: BlockComparison) -> str:
         idle = " and ".join(name for name, norm in (("A", total.norm_a), ("B", total.norm_b)) if norm == 0)
         return f"{idle} moves nothing: every delta is 0, so there is no direction to compare"
     if cosine > SAME_COSINE:
-        if abs(ratio - 1) <= SAME_NORM:
+        if total.practically_the_same:
             return "practically the same: rendering both tells nothing"
         return f"the same direction at {ratio:.3g} times the strength: A at weight {ratio:.3g} does what B does at 1"
     if cosine < -SAME_COSINE:

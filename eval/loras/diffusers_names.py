@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval.loras.model_family import SD2, SDXL, family_of
 from trainer.architecture import Architecture, architecture, public_architecture
+from trainer.families.known import family_of_names
+from trainer.families.sd1 import SD1
 from trainer.lora_file import open_lora
 
 
@@ -16,7 +17,7 @@ def names_for(paths: Sequence[Path], base: str | None) -> Architecture:
         from trainer.base_model import load_base
 
         model = load_base(base)
-        return architecture(model.unet, [model.text_encoder])
+        return architecture(model.family, model.unet, model.text_encoders)
     names: list[str] = []
     widths: set[int] = set()
     for path in paths:
@@ -27,5 +28,4 @@ def names_for(paths: Sequence[Path], base: str | None) -> Architecture:
                 for name, tensors in opened.spelling.modules.items()
                 if name.endswith("attn2_to_k") and "lora_down.weight" in tensors
             }
-    family = family_of(names, sorted(widths))
-    return public_architecture("sdxl" if family is SDXL else "sd2" if family is SD2 else "sd1")
+    return public_architecture((family_of_names(names, sorted(widths)) or SD1).key)

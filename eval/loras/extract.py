@@ -15,12 +15,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from eval.blend import at_alpha
 from eval.loras.blend_metadata import blend_metadata
 from eval.loras.checkpoint_layout import Checkpoint, Place, Role, Shape, opened_places
 from eval.loras.dense_delta import DenseDelta, nothing
 from eval.loras.rank_rule import RankRule
 from eval.loras.weighted_lora import SUFFIX
-from trainer.base_folder import base_sha256
+from eval.loras.written_lora import BlockFit, WrittenLora
+from trainer.base_source import base_sha256
 from trainer.errors import UserError
 from trainer.files import sha256_of
 from trainer.kohya_names import UNET, block_of
@@ -55,25 +57,10 @@ class ExtractRequest:
 
 
 @dataclass(frozen=True)
-class Block:
-    """How well the LoRA's modules of one block hold the difference: |difference - LoRA| / |difference|, Frobenius."""
+class Extracted(WrittenLora):
+    """`unheld` is the share (0..1) of the whole difference's norm that lies in `unheld_tensors` tensors outside the
+    modules that were asked for."""
 
-    name: str
-    modules: int
-    error: float
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """The written file; `error` as a block's, over all modules. `unheld` is the share (0..1) of the whole difference's
-    norm that lies in `unheld_tensors` tensors outside the modules that were asked for."""
-
-    path: Path
-    sha256: str
-    modules: int
-    ranks: tuple[int, int]
-    blocks: tuple[Block, ...]
-    error: float
     unheld: float
     unheld_tensors: int
 
@@ -110,7 +97,7 @@ def extract(request: ExtractRequest, reporter: Reporter) -> Extracted:
             "are they the same model?"
         )
     shapes = {name: request.base.places[name, "weight"].shape for name in untouched}
-    modules = {name: part.module for name, part in parts.items()} | _siblings(parts.keys(), shapes, request.dtype)
+    modules = {name: part.module for name, part in parts.items()} | _siblings(parts.keys(), shapes, request)
     error = _error(parts.values())
     written = _write(request, dict(sorted(modules.items())), error)
     return Extracted(
@@ -118,8 +105,8 @@ def extract(request: ExtractRequest, reporter: Reporter) -> Extracted:
         written,
         len(modules),
         _ranks(part.module for part in parts.values()),
-        _by_block(parts),
         error,
+        _by_block(parts),
         _share(sum(unheld), sum(part.squared for part in parts.values())),
         len(unheld),
     )
@@ -177,7 +164,8 @@ def _part(request: ExtractRequest, readers: tuple[Read, Read], name: str) -> Par
     is_wide = delta.dim() == 4 and delta.shape[2:] != (1, 1)
     rule = request.conv_rank if is_wide and request.conv_rank is not None else request.rank
     # As the file will hold it, so that the error is the file's own.
-    module = cast_lora(LoraFile({name: dense.best(rule.of(dense.values))}, {}), request.dtype).modules[name]
+    best = at_alpha(dense.best(rule.of(dense.values)), request.rank.alpha)
+    module = cast_lora(LoraFile({name: best}, {}), request.dtype).modules[name]
     return Part(module, squared, (delta - module.delta()).double().square().sum().item())
 
 
@@ -208,18 +196,18 @@ def _unheld(request: ExtractRequest, readers: tuple[Read, Read], targets: Iterab
     return found
 
 
-def _siblings(kept: Iterable[str], untouched: Mapping[str, Shape], dtype: torch.dtype) -> dict[str, LoraModule]:
+def _siblings(kept: Iterable[str], untouched: Mapping[str, Shape], request: ExtractRequest) -> dict[str, LoraModule]:
     """Zeros for the untouched q, k, v and out of attentions of which something is kept.
 
     A1111 applies SD2's and SDXL's second text encoder only where a file has all four.
     """
     attentions = {found[1] for name in kept if (found := _ATTENTION.match(name))}
     zeros = {
-        name: nothing(shape)
+        name: at_alpha(nothing(shape), request.rank.alpha)
         for name, shape in untouched.items()
         if (found := _ATTENTION.match(name)) and found[1] in attentions
     }
-    return dict(cast_lora(LoraFile(zeros, {}), dtype).modules)
+    return dict(cast_lora(LoraFile(zeros, {}), request.dtype).modules)
 
 
 def _write(request: ExtractRequest, modules: Mapping[str, LoraModule], error: float) -> str:
@@ -264,11 +252,11 @@ def _ranks(modules: Iterable[LoraModule]) -> tuple[int, int]:
     return min(ranks), max(ranks)
 
 
-def _by_block(parts: Mapping[str, Part]) -> tuple[Block, ...]:
+def _by_block(parts: Mapping[str, Part]) -> tuple[BlockFit, ...]:
     blocks: dict[str, list[Part]] = {}
     for name, part in parts.items():
         blocks.setdefault(block_of(name), []).append(part)
-    return tuple(Block(name, len(found), _error(found)) for name, found in sorted(blocks.items()))
+    return tuple(BlockFit(name, len(found), _error(found)) for name, found in sorted(blocks.items()))
 
 
 def _error(parts: Iterable[Part]) -> float:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.loras.module_reading import ModuleReading
+from trainer.families.known import FAMILIES
 from trainer.kohya_names import UNET
 
-WIDTHS = {768: "SD1", 1024: "SD2", 2048: "SDXL"}
+WIDTHS = {family.text_width: family.key.upper() for family in FAMILIES.values()}
 _LDM = ("input_blocks_", "middle_block_", "output_blocks_", "time_embed_", "label_emb_", "out_")
 _DIFFUSERS = ("down_blocks_", "mid_block_", "up_blocks_", "conv_", "time_embedding_", "add_embedding_")
 _SECOND_LAYER_OF_SD2 = 12  # SD1's text encoder has the layers 0 to 11, SD2's 0 to 22

@@ -12,18 +12,8 @@ from eval.loras.base_weights import BaseWeights
 from eval.loras.delta_size import DeltaSize, size_of
 from trainer.errors import LoraFileError
 from trainer.kohya_names import block_of
-from trainer.lora_modules import (
-    Additive,
-    BiasedModule,
-    DoraModule,
-    LohaModule,
-    LokrModule,
-    LoraModule,
-    Module,
-    NormModule,
-    OftModule,
-    TuckerModule,
-)
+from trainer.lora_bound_modules import BiasedModule, DoraModule, NormModule, OftModule
+from trainer.lora_modules import Additive, LohaModule, LokrModule, LoraModule, Module, TuckerModule
 
 # Root mean square of a weight of Stable Diffusion's UNets and text encoders: 0.02 to 0.05 by module (the miniature's
 # are 0.053 to 0.059). Stands for the base where none is given.

@@ -9,6 +9,7 @@ from torch import Tensor
 from trainer.errors import UserError
 
 AUTO_ENERGY = 0.99
+COMMON_ALPHA = 16.0  # any would do: the rest of the scale is in the factors
 
 
 class RankError(UserError):
@@ -50,6 +51,11 @@ class RankRule:
                 f"--rank {text}: give a number like 64, `auto`, energy=0.99, sv_fro=0.98 (both up to 1) or sv_ratio=20"
             )
         return cls(kind, value)
+
+    @property
+    def alpha(self) -> float:
+        """One alpha for all modules of a file compressed so, whatever their ranks (see `eval.blend.at_alpha`)."""
+        return self.value if self.kind == "rank" else COMMON_ALPHA
 
     def of(self, values: Tensor) -> int:
         """The rank for singular values in descending order; at least 1."""

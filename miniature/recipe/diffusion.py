@@ -173,3 +173,12 @@ def save_pipeline(
     # transformers loads in the type that the configuration names: float32, as diffusers loads the other parts.
     config = folder / "text_encoder" / "config.json"
     config.write_text(config.read_text().replace('"float16"', '"float32"'))
+    for part in ("unet", "vae"):
+        _forget_where(folder / part / "config.json")
+
+
+def _forget_where(path: Path) -> None:
+    """Take the machine's own path, which diffusers writes, out of a configuration: it is nobody's, and it is hashed."""
+    config = json.loads(path.read_text())
+    config.pop("_name_or_path", None)
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")

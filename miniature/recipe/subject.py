@@ -26,7 +26,7 @@ TRAINING, REFERENCES, REG = 24, 16, 48
 
 
 def draw_subject(folder: Path, identity: Identity = SUBJECT, seed: int = 7) -> None:
-    """Write `Train/`, `Reg/` in kohya's layout with captions, and `references/`. Scenes are all different.
+    """Write `Train/`, `Reg/` in kohya's layout, and `references/`, all with captions. Scenes are all different.
 
     Raises ValueError for an identity that the models were trained on.
     """
@@ -41,7 +41,7 @@ def draw_subject(folder: Path, identity: Identity = SUBJECT, seed: int = 7) -> N
         near = number < TRAINING - 2
         _write(faces if near else bodies, number, identity, scene if near else _far(scene), TRIGGER)
     for number in range(REFERENCES):
-        _write_picture(folder / "references" / f"{number:02}.png", identity, draw_scene(rng))
+        _write(folder / "references", number, identity, draw_scene(rng), TRIGGER)
     for number in range(REG):
         other = draw_identity_where(rng, held_out=False)
         _write(folder / "Reg" / f"1_{CLASS_WORD}", number, other, draw_scene(rng), CLASS_WORD)

@@ -1,0 +1,239 @@
+"""Training steps a second on the miniature: ours against a loop as diffusers' DreamBooth-LoRA example makes it.
+
+The peer is a plain loop over diffusers, peft and accelerate on the same modules, batches and optimizer, text encoder
+trained: (a) as the example does it, pictures read, encoded by the VAE and captions tokenized in every step; (b) given
+latents made beforehand. Ours has all guards on (windows looked at, candidate weights, snapshots), then none, for their
+cost. Blocks of the four take turns; each one's fastest block counts. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import diffusers
+import numpy as np
+import peft
+import torch
+from accelerate import Accelerator
+from diffusers import DDPMScheduler, StableDiffusionPipeline
+from diffusers.optimization import get_scheduler
+from peft import LoraConfig
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from miniature.paths import SUBJECT, folder_of
+from trainer.adapters import text_encoder_targets, unet_targets
+from trainer.base_model import load_base
+from trainer.buckets import frames_of
+from trainer.command_line import quieten
+from trainer.config import TrainConfig, read_config
+from trainer.course import Course
+from trainer.dataset import Dataset, Sample, read_dataset
+from trainer.execution import WINDOW
+from trainer.guarding.guarded_steps import GuardedSteps
+from trainer.learner import Batch, batch_losses
+from trainer.plan import Step, make_plan
+from trainer.progress import Silent
+from trainer.session import Session, prepare
+from trainer.state_file import take_snapshot
+
+Block = Callable[[Sequence[Step]], None]
+
+
+def our_session(config: TrainConfig, dataset: Dataset) -> Session:
+    plan = make_plan(dataset, config.training, frames_of(dataset, config.data))
+    return prepare(config, dataset, plan, load_base(config.model.base), Silent())
+
+
+def guarded(config: TrainConfig, dataset: Dataset) -> Block:
+    session = our_session(config, dataset)
+    snapshot = take_snapshot(Course(), session.updater.weights, session.updater.optimizer)
+    steps = GuardedSteps(session.updater, session.gauge, config.guards, Course(), lambda: snapshot)
+
+    def block(window: Sequence[Step]) -> None:
+        steps.make(window)
+
+    return block
+
+
+def unguarded(config: TrainConfig, dataset: Dataset) -> Block:
+    """The same session and optimizer, stepped without a look at anything."""
+    session = our_session(config, dataset)
+    updater, live = session.updater, session.updater.weights.live
+    optimizer = torch.optim.AdamW([{"params": live}])
+
+    def block(window: Sequence[Step]) -> None:
+        for step in window:
+            for group in optimizer.param_groups:
+                group["lr"] = updater.rates(step)[0]
+            optimizer.zero_grad(set_to_none=True)
+            for number, samples in enumerate(step.batches):
+                batch = Batch(step, number, samples, tuple(range(len(samples))))
+                (batch_losses(updater.learner, batch).mean() / len(step.batches)).backward()
+            optimizer.step()
+
+    return block
+
+
+@dataclass
+class Peer:
+    """diffusers' modules with peft's adapters on them, an optimizer and a schedule, all prepared by accelerate."""
+
+    accelerator: Accelerator
+    tokenizer: Any
+    text_encoder: Any
+    vae: Any
+    unet: Any
+    noise: Any
+    optimizer: Any
+    schedule: Any
+    samples: tuple[Sample, ...]
+    side: int
+
+    @classmethod
+    def of(cls, config: TrainConfig, dataset: Dataset, steps: int) -> Peer:
+        pipeline: Any = StableDiffusionPipeline.from_pretrained(folder_of("base", "miniature"), safety_checker=None)
+        unet, text, lora = pipeline.unet, pipeline.text_encoder, config.lora
+        for model in (unet, text, pipeline.vae):
+            model.requires_grad_(False)
+        for model, targets in ((unet, unet_targets(unet)), (text, text_encoder_targets(text))):
+            model.add_adapter(
+                LoraConfig(r=lora.rank, lora_alpha=lora.alpha, init_lora_weights="gaussian", target_modules=targets)
+            )
+        learned = [one for model in (unet, text) for one in model.parameters() if one.requires_grad]
+        optimizer = torch.optim.AdamW(learned, lr=config.training.unet_lr)
+        schedule = get_scheduler("cosine_with_restarts", optimizer, None, 0, steps)
+        accelerator = Accelerator(cpu=True)
+        unet, text, optimizer, schedule = accelerator.prepare(unet, text, optimizer, schedule)
+        unet.train()
+        text.train()
+        noise = DDPMScheduler.from_config(pipeline.scheduler.config)
+        return cls(
+            accelerator,
+            pipeline.tokenizer,
+            text,
+            pipeline.vae,
+            unet,
+            noise,
+            optimizer,
+            schedule,
+            dataset.samples,
+            config.data.resolution,
+        )
+
+    def pixels(self, samples: Sequence[int]) -> Tensor:
+        pictures = [ImageOps.fit(Image.open(self.samples[at].path).convert("RGB"), (self.side,) * 2) for at in samples]
+        stacked = np.stack([np.asarray(picture, dtype=np.float32) for picture in pictures])
+        return torch.from_numpy(stacked).permute(0, 3, 1, 2) / 127.5 - 1
+
+    @torch.no_grad()
+    def latents(self, samples: Sequence[int]) -> Tensor:
+        return self.vae.encode(self.pixels(samples)).latent_dist.sample() * self.vae.config.scaling_factor
+
+    def tokens(self, samples: Sequence[int]) -> Tensor:
+        captions = [self.samples[at].caption for at in samples]
+        length = self.tokenizer.model_max_length
+        encoded = self.tokenizer(
+            captions, truncation=True, padding="max_length", max_length=length, return_tensors="pt"
+        )
+        return encoded.input_ids
+
+    def learn(self, latents: Tensor, tokens: Tensor) -> float:
+        noise = torch.randn_like(latents)
+        timesteps = torch.randint(0, self.noise.config.num_train_timesteps, (len(latents),)).long()
+        noisy = self.noise.add_noise(latents, noise, timesteps)
+        words = self.text_encoder(tokens)[0]
+        predicted = self.unet(noisy, timesteps, words, return_dict=False)[0]
+        loss = mse_loss(predicted.float(), noise.float(), reduction="mean")
+        self.accelerator.backward(loss)
+        if self.accelerator.sync_gradients:
+            learned = [one for group in self.optimizer.param_groups for one in group["params"]]
+            self.accelerator.clip_grad_norm_(learned, 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        return loss.detach().item()
+
+
+def as_the_example(config: TrainConfig, dataset: Dataset, steps: int) -> Block:
+    peer = Peer.of(config, dataset, steps)
+
+    def block(window: Sequence[Step]) -> None:
+        for step in window:
+            for samples in step.batches:
+                peer.learn(peer.latents(samples), peer.tokens(samples))
+
+    return block
+
+
+def with_latents(config: TrainConfig, dataset: Dataset, steps: int) -> Block:
+    peer = Peer.of(config, dataset, steps)
+    latents = [peer.latents([at])[0] for at in range(len(dataset.samples))]
+
+    def block(window: Sequence[Step]) -> None:
+        for step in window:
+            for samples in step.batches:
+                peer.learn(torch.stack([latents[at] for at in samples]), peer.tokens(samples))
+
+    return block
+
+
+def windows(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    """Whole windows of full batches, so that every block is the same amount of work."""
+    size = len(steps[0].batches[0])
+    full = [step for step in steps if all(len(batch) == size for batch in step.batches)]
+    yield from (full[start : start + WINDOW] for start in range(0, len(full) - WINDOW + 1, WINDOW))
+
+
+def fastest(blocks: dict[str, Block], turns: Sequence[Sequence[Step]]) -> dict[str, float]:
+    """Seconds a step of each block's fastest turn; the blocks take turns, and the first turn warms up."""
+    best = dict.fromkeys(blocks, float("inf"))
+    for number, window in enumerate(turns):
+        for name, block in blocks.items():
+            began = time.perf_counter()
+            block(window)
+            spent = (time.perf_counter() - began) / len(window)
+            best[name] = min(best[name], spent) if number else best[name]
+        print(number, {name: round(spent, 4) for name, spent in best.items()}, file=sys.stderr)
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=12, help=f"turns of {WINDOW} steps each")
+    turns = parser.parse_args().turns
+    quieten()
+    config = read_config(SUBJECT / "train.toml")
+    config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 4})})
+    dataset = read_dataset(config.data.train, config.data.reg)
+    plan = make_plan(dataset, config.training, frames_of(dataset, config.data))
+    blocks = {
+        "guarded": guarded(config, dataset),
+        "unguarded": unguarded(config, dataset),
+        "example": as_the_example(config, dataset, len(plan.steps)),
+        "cached": with_latents(config, dataset, len(plan.steps)),
+    }
+    seconds = fastest(blocks, list(islice(windows(plan.steps), turns)))
+    figures = {
+        "ratio": round(seconds["example"] / seconds["guarded"], 3),
+        "ratio_cached": round(seconds["cached"] / seconds["guarded"], 3),
+        "guard_cost": round(seconds["guarded"] / seconds["unguarded"] - 1, 4),
+        "seconds_a_step": {name: round(spent, 4) for name, spent in seconds.items()},
+        "batch": config.training.batch_size,
+        "against": f"diffusers {diffusers.__version__}, peft {peft.__version__}, as train_dreambooth_lora.py",
+        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

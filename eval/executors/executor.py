@@ -1,0 +1,80 @@
+"""What renders a grid's batches, wherever that is: the interface between the coordinator and its workers.
+
+Workers are stateless. They are told everything by a `Job` and by the batches themselves, write pictures to their place,
+and say what became of them; the coordinator alone writes the store. What is resumed follows from the store's ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from eval.cells import Checkpoint, Sampling
+from eval.fitting import DeviceFacts
+from eval.plan import Batch
+from eval.spec import ModelSection, ScoreSection
+from eval.store import Reading
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to know besides its batches. `pictures` is a folder's path or a URL.
+
+    `threads`: torch's on a CPU; None leaves them as they are. Pictures are the same bits at the same threads.
+    """
+
+    model: ModelSection
+    sampling: Sampling
+    score: ScoreSection
+    pictures: str
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much there is to do, counted before anything is done. `unet_changes`: how often the UNet's weights change."""
+
+    pictures: int
+    batches: int
+    checkpoints: int
+    unet_changes: int
+    text_changes: int
+
+
+@dataclass(frozen=True)
+class FinishedBatch:
+    """A batch whose pictures are in their place.
+
+    `failures` has, for each picture, why it shows nothing, or None; `readings` what scoring models (by hash) read from
+    them by id, empty where the worker does not score; `notes` are lines for the user.
+    """
+
+    batch: Batch
+    failures: tuple[str | None, ...]
+    readings: dict[str, dict[str, Reading]]
+    notes: tuple[str, ...] = ()
+
+
+class Executor(Protocol):
+    """Renders batches on some number of workers. Usable for several runs, until it is closed."""
+
+    @property
+    def workers(self) -> int: ...
+
+    def device(self) -> DeviceFacts:
+        """What its workers render on."""
+        ...
+
+    def check(self, checkpoints: Iterable[Checkpoint]) -> None:
+        """Raise LoraFileError, if that can be told before rendering, for a file that does not fit the base model."""
+        ...
+
+    def run(self, batches: Iterable[Batch], amount: Amount) -> Generator[FinishedBatch]:
+        """Render all of `batches`, handing each over once its pictures are saved; the order is the workers'.
+
+        Raises what a worker raised, as if it had happened here.
+        """
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,62 @@
+"""A worker: renders batches, and saves (on a GPU: also scores) one while the next is being rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from tempfile import gettempdir
+
+import numpy as np
+import torch
+
+from eval.ahead import ahead
+from eval.executors.executor import FinishedBatch, Job
+from eval.fitting import DeviceFacts, device_facts
+from eval.picture_files import picture_place
+from eval.plan import Batch
+from eval.png import failure_of, parameters_text, png_of, to_bytes
+from eval.readings import Models
+from eval.renderer import Renderer
+from trainer.errors import BaseModelError
+
+
+class Worker:
+    """One device with the job's base model on it."""
+
+    def __init__(self, job: Job) -> None:
+        if job.threads is not None:
+            torch.set_num_threads(job.threads)
+        self._job = job
+        self._notes: list[str] = []
+        self._place = picture_place(job.pictures, Path(gettempdir()))
+        self._models: Models | None = None
+        self.renderer = Renderer(job.model, job.sampling, self._notes.append)
+        if self.renderer.base.sha256 != job.sampling.base:
+            raise BaseModelError(
+                f"{job.model.base}: is another model on a worker's machine than where the grid was planned; copy it"
+            )
+
+    @property
+    def device(self) -> DeviceFacts:
+        return device_facts(self.renderer.base.device)
+
+    def work(self, batches: Iterable[Batch]) -> Generator[FinishedBatch]:
+        """Each batch, in order, once its pictures are saved; the next is rendered meanwhile, in a thread."""
+        with ahead(((batch, self.renderer.render(batch)) for batch in batches), room=1) as rendered:
+            for batch, pictures in rendered:
+                yield self._finish(batch, pictures)
+
+    def _finish(self, batch: Batch, pictures: np.ndarray) -> FinishedBatch:
+        base_name = Path(self.renderer.base.name).stem
+        for planned, picture in zip(batch.pictures, pictures, strict=True):
+            parameters = parameters_text(self._job.sampling, base_name, planned.cell, planned)
+            self._place.write(planned.id, png_of(picture, parameters))
+        readings = {}
+        # Beside a GPU the CPU has nothing to do. On a CPU, where saving mostly waits for the disk but scoring
+        # computes, scoring beside rendering would only take its cores away: there it comes afterwards.
+        if self.device.kind != "cpu":
+            self._models = self._models or Models.load(self._job.score)
+            shown = zip((planned.id for planned in batch.pictures), map(to_bytes, pictures), strict=True)
+            readings = self._models.read(dict(shown))
+        notes, self._notes[:] = tuple(self._notes), []
+        return FinishedBatch(batch, tuple(failure_of(picture) for picture in pictures), readings, notes)

@@ -1,0 +1,146 @@
+"""Makes chosen pictures of a plan: renders those that are missing, has them scored, and writes the store.
+
+A grid makes all of its pictures so, a search a few at a time. This is the coordinator: it alone writes the store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from eval.arithmetic import picture_shape
+from eval.cells import CONTROL, Checkpoint
+from eval.chunks import chunks
+from eval.executors.choice import opened_executor
+from eval.executors.executor import Amount, Executor, FinishedBatch, Job
+from eval.fitting import PictureShape, batch_size
+from eval.picture_files import PicturePlaceError
+from eval.plan import Batch, Plan, PlannedPicture, batches_of
+from eval.rates import Rate, add_rate
+from eval.readings import Reader
+from eval.spec import GridSpec
+from eval.store import PictureRow, Store
+from trainer.base_source import find_base
+from trainer.progress import Reporter
+
+LOOKED_UP_AT_ONCE = 32  # batches
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes pictures of one plan into one store, on one executor. `batch` is as the specification asks for it."""
+
+    plan: Plan
+    store: Store
+    executor: Executor
+    reader: Reader
+    reporter: Reporter
+    batch: int | str
+    shape: PictureShape
+
+    def make(self, pictures: Iterable[PlannedPicture]) -> None:
+        """Render and score those of `pictures` (a plan, or a list of some of its pictures) that are not there yet.
+
+        Raises UserErrors; what was made until then stays in the store.
+        """
+        if any(not_made(chunk, self.store) for chunk in chunks(pictures, 500)):
+            self._render(pictures)
+        self.reader.read_pictures(pictures)
+
+    def _render(self, pictures: Iterable[PlannedPicture]) -> None:
+        device = self.executor.device()
+        size = batch_size(self.batch, self.shape, device)
+        amount = amount_of(missing_batches(pictures, size, self.store))
+        self.executor.check(checkpoints_in(pictures))
+        advance = self.reporter.task("rendering", amount.pictures)
+        began, done = time.perf_counter(), 0
+        try:
+            for finished in self.executor.run(missing_batches(pictures, size, self.store), amount):
+                self._record(finished)
+                advance(len(finished.batch.pictures))
+                done += len(finished.batch.pictures)
+        finally:
+            seconds = (time.perf_counter() - began) * min(self.executor.workers, amount.batches)
+            add_rate(self.store, self.plan.sampling, Rate(device.name, done, seconds))
+
+    def _record(self, finished: FinishedBatch) -> None:
+        rows = [
+            _row(planned, failure) for planned, failure in zip(finished.batch.pictures, finished.failures, strict=True)
+        ]
+        if not self.store.pictures.has(rows[0].id):
+            raise PicturePlaceError(
+                f"{self.store.place}: a worker saved pictures that are not seen there from here; name a folder that "
+                "all nodes share, or a URL, as [store] pictures"
+            )
+        self.store.add_pictures(rows, finished.readings)
+        for note in finished.notes:
+            self.reporter.say(note)
+
+
+@contextmanager
+def opened_maker(
+    spec: GridSpec, plan: Plan, store: Store, reporter: Reporter, ray: str | None = None
+) -> Generator[Maker]:
+    """A maker of a specification's pictures; its workers and models live as long as the block.
+
+    `ray`: "auto" or a cluster's address, to render there. Choose pictures by `plan.picture(cell, unit)`; what is loaded
+    is kept from one `make` to the next.
+    """
+    job = Job(spec.model, plan.sampling, spec.score, store.place)
+    shape = picture_shape(find_base(spec.model.base, spec.model.overrides), plan.sampling)
+    with opened_executor(job, ray) as executor:
+        yield Maker(plan, store, executor, Reader(spec.score, store, reporter), reporter, spec.sampler.batch, shape)
+
+
+def missing_batches(pictures: Iterable[PlannedPicture], size: int, store: Store) -> Iterator[Batch]:
+    """The plan's batches, without the pictures that are there.
+
+    A batch is recorded whole or not at all, so a part of one is there only from a grid of another shape; after a kill
+    the same remainders follow, and pictures come out to the same bits.
+    """
+    for batches in chunks(batches_of(pictures, size), LOOKED_UP_AT_ONCE):
+        missing = {one.id for one in not_made([one for batch in batches for one in batch.pictures], store)}
+        for batch in batches:
+            if left := tuple(picture for picture in batch.pictures if picture.id in missing):
+                yield Batch(left)
+
+
+def not_made(pictures: list[PlannedPicture], store: Store) -> list[PlannedPicture]:
+    """Those that the store does not have."""
+    there = store.failures(picture.id for picture in pictures)
+    return [picture for picture in pictures if picture.id not in there]
+
+
+def amount_of(batches: Iterable[Batch]) -> Amount:
+    """Counted by walking through the work."""
+    pictures = count = checkpoints = unet_changes = text_changes = 0
+    checkpoint = unet_key = ""
+    texts: set[str] = set()
+    for batch in batches:
+        count += 1
+        pictures += len(batch.pictures)
+        if batch.checkpoint != checkpoint:
+            checkpoints, checkpoint, texts = checkpoints + 1, batch.checkpoint, set()
+        if batch.unet_key != unet_key:
+            unet_changes, unet_key = unet_changes + 1, batch.unet_key
+        for key in {picture.cell.text_key for picture in batch.pictures if picture.cell} - texts:
+            text_changes += 1
+            texts.add(key)
+    return Amount(pictures, count, checkpoints, unet_changes, text_changes)
+
+
+def checkpoints_in(pictures: Iterable[PlannedPicture]) -> Iterator[Checkpoint]:
+    """Every LoRA file that is put on, once."""
+    seen: set[str] = set()
+    for picture in pictures:
+        for use in picture.cell.acting if picture.cell else ():
+            if use.checkpoint.sha256 not in seen:
+                seen.add(use.checkpoint.sha256)
+                yield use.checkpoint
+
+
+def _row(planned: PlannedPicture, failure: str | None) -> PictureRow:
+    cell = planned.cell.id if planned.cell else CONTROL
+    return PictureRow(id=planned.id, cell=cell, prompt=planned.prompt, seed=planned.seed, failure=failure)

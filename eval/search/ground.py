@@ -1,0 +1,122 @@
+"""Where a search plays: cells and units that are rendered and scored when they are asked for, never twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eval.cells import Cell
+from eval.evidence import Evidence, Unit
+from eval.plan import Plan
+from eval.ranking import Limits, limits_broken
+from eval.rates import known_rate
+from eval.references import References
+from eval.rendering import Maker
+from eval.scores import SUBJECT, score
+from eval.snapshot import Grid, Snapshot, load_evidence, snapshot_of
+from eval.spec import GridSpec
+
+BLEED_SEEDS = 4  # of each bleed prompt, for the finalists
+
+
+@dataclass(frozen=True)
+class Units:
+    """`subject` (U,) in the order that rounds draw them; `bleed` are those shown before the last cut."""
+
+    subject: list[Unit]
+    bleed: list[Unit]
+
+    @property
+    def prompts(self) -> list[str]:
+        return [unit.prompt for unit in self.subject]
+
+
+def units_for(plan: Plan, seeds: Sequence[int], count: int) -> Units:
+    """`count` subject units, a seed at a time; after the specification's own seeds come those that follow the last."""
+    prompts = [prompt.text for prompt in plan.prompts.values() if prompt.role == SUBJECT]
+    others = [prompt for prompt in plan.prompts.values() if prompt.role != SUBJECT]
+    wanted = -(-count // len(prompts))
+    drawn = [*seeds, *range(max(seeds) + 1, max(seeds) + 1 + wanted)][:wanted]
+    subject = [Unit(prompt, seed, SUBJECT) for seed in drawn for prompt in prompts][:count]
+    return Units(subject, [Unit(one.text, seed, one.role) for one in others for seed in drawn[:2]])
+
+
+class Ground:
+    """Arms are cells by number, units those of `units.subject` by number."""
+
+    def __init__(self, spec: GridSpec, arms: list[Cell], references: References, maker: Maker) -> None:
+        maker.reader.read_references(references)
+        maker.reader.read_prompts(maker.plan.prompts.values())
+        self._spec, self._references, self._maker = spec, references, maker
+        self._plan = replace(maker.plan, cells=arms)
+        self._met = np.zeros((len(arms), 0), dtype=bool)
+        self.units = Units([], [])  # set once the course is known, with `last_cut`, the arms of the last round
+        self.last_cut = 0
+
+    @property
+    def arms(self) -> list[Cell]:
+        return self._plan.cells
+
+    @property
+    def prompts(self) -> list[str]:
+        """Those that show the subject."""
+        return [prompt.text for prompt in self._plan.prompts.values() if prompt.role == SUBJECT]
+
+    @property
+    def seconds_a_picture(self) -> float | None:
+        """As this store's pictures took on this device before; None where that is not known."""
+        rate = known_rate(self._maker.store, self._plan.sampling, self._maker.executor.device().name)
+        return rate.seconds_a_picture if rate else None
+
+    def measure(self, wanted: np.ndarray) -> np.ndarray:
+        """Identity (A, U) of the wanted pictures, faceless ones at the floor (`eval.search.halving.Measure`)."""
+        rows, columns = np.flatnonzero(wanted.any(1)), np.flatnonzero(wanted.any(0))
+        self.make((self._plan.cells[row], self.units.subject[column]) for row, column in np.argwhere(wanted))
+        self._met = wanted if self._met.shape != wanted.shape else self._met | wanted
+        counted = np.full(wanted.shape, np.nan)
+        evidence = self.evidence(rows, [self.units.subject[column] for column in columns])
+        counted[np.ix_(rows, columns)] = score(evidence).counted
+        return np.where(wanted, counted, np.nan)
+
+    def broken(self, arms: np.ndarray) -> np.ndarray:
+        """How many limits each of `arms` (K,) breaks, by the units that all of them have met, before the last cut by
+        bleed prompts too. 0 where they have met none in common."""
+        common = np.flatnonzero(self._met[arms].all(0))
+        if not len(common):
+            return np.zeros(len(arms), dtype=int)
+        bleed = self.units.bleed if len(arms) <= self.last_cut else []
+        self.make((self._plan.cells[arm], unit) for arm in arms for unit in bleed)
+        evidence = self.evidence(arms, [*(self.units.subject[unit] for unit in common), *bleed])
+        return np.array([len(reasons) for reasons in limits_broken(score(evidence), Limits())])
+
+    def make(self, pictures: Iterable[tuple[Cell, Unit]]) -> None:
+        """Render and read those pictures that are missing, and the base model's own of the same units."""
+        asked = list(pictures)
+        if not asked:
+            return
+        beside = [self._plan.picture(None, unit) for unit in dict.fromkeys(unit for _, unit in asked)]
+        wanted = [self._plan.picture(cell, unit) for cell, unit in asked]
+        # What shares the UNet's weights stands together, as in a plan: weights are changed as seldom as can be.
+        wanted.sort(key=lambda one: (one.checkpoint, one.unet_key, one.cell.text_key if one.cell else ""))
+        self._maker.make(list({one.id: one for one in [*beside, *wanted]}.values()))
+
+    def evidence(self, arms: np.ndarray, units: list[Unit]) -> Evidence:
+        """What is known of `arms` (K,) on `units`."""
+        snapshot = self.snapshot(arms, units)
+        return load_evidence(Grid(self._maker.store, snapshot, [self._plan.cells[arm] for arm in arms]))
+
+    def snapshot(self, arms: np.ndarray, units: list[Unit]) -> Snapshot:
+        """The grid of `arms` (K,) on `units`."""
+        plan = replace(self._plan, cells=[self._plan.cells[arm] for arm in arms], units=units)
+        return snapshot_of(self._spec, plan, self._references, self._maker.reader.models)
+
+    def confirmed(self, arms: np.ndarray, fresh: np.ndarray) -> Snapshot:
+        """The finalists (K,) on the units that they were confirmed on, and on bleed prompts with those seeds."""
+        subject = [self.units.subject[unit] for unit in fresh]
+        seeds = list(dict.fromkeys(unit.seed for unit in subject))[:BLEED_SEEDS]
+        others = dict.fromkeys((unit.prompt, unit.role) for unit in self.units.bleed)
+        shown = [*subject, *(Unit(prompt, seed, role) for prompt, role in others for seed in seeds)]
+        self.make((self.arms[arm], unit) for arm in arms for unit in shown)
+        return self.snapshot(arms, shown)

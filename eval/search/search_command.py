@@ -1,0 +1,49 @@
+"""The command `eval search`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("search")(search)
+
+
+def search(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The grid's specification, a TOML file.")],
+    certify: Annotated[
+        bool,
+        typer.Option(
+            "--certify", help="Drop a cell only when it is surely behind: dearer, and sure against all cells."
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")
+    ] = False,
+) -> None:
+    """Find the best cell with a fraction of the grid's pictures, confirmed on fresh seeds.
+
+    The table [search] of SPEC sets the finalists, the pictures for each, and a budget. What is rendered is shared with
+    `eval grid`, and a search that was interrupted goes on where it stopped.
+    """
+    from eval.ranked_grid import open_ranked
+    from eval.search.run import run_search
+    from eval.search.search_summary import as_document, in_sentences
+    from eval.spec import read_spec
+    from eval.table import print_ranking
+    from trainer.progress import terminal
+
+    with terminal() as reporter:
+        searched = run_search(read_spec(spec), certify, reporter)
+    ranked = open_ranked(searched.store)
+    if as_json:
+        print(json.dumps(as_document(searched, ranked.rows)))
+        return
+    print_ranking(ranked.rows, ranked.evidence)
+    print("\n".join(in_sentences(searched.record)))
+    print(f"Next: python -m eval report {searched.store}")

@@ -1,0 +1,46 @@
+"""What a search found, for a person and for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from eval.search.record import RoundRecord, SearchRecord
+
+if TYPE_CHECKING:
+    from eval.ranking import RankedCell
+    from eval.search.run import Searched
+
+
+def in_sentences(record: SearchRecord) -> list[str]:
+    """How the finalists were found, what is certain about them, and what was left out."""
+    rounds = "; ".join(_round(one) for one in record.rounds)
+    share = 100 * record.pictures / record.grid_pictures
+    said = [
+        f"Chosen among {record.arms} cells with {record.pictures} pictures, {share:.0f} % of what showing every cell "
+        f"every one of these (prompt, seed) pairs would take{': ' + rounds if rounds else ''}.",
+        f"The {len(record.finalists)} finalists were then scored on {record.confirm_units} fresh pairs, and only those "
+        "scores are shown: what they were chosen by had luck in it.",
+        f"The finalist with the highest of these scores is within {record.within:.3f} of the best finalist, with 95 % "
+        "confidence.",
+    ]
+    if record.certified is not None:
+        said.append(
+            f"By the race, which drops a cell only when it is surely behind, its choice is within "
+            f"{record.certified:.3f} of the best of all {record.arms} cells, with 95 % confidence."
+        )
+    return said + [f"Left out before anything was rendered: {line}." for line in record.left_out]
+
+
+def as_document(searched: Searched, rows: Sequence[RankedCell]) -> dict[str, object]:
+    """The document of `search --json`: the finalists as `rank --json` has them, best first, and the search."""
+    return {
+        "store": str(searched.store),
+        "finalists": [row.as_json() for row in rows],
+        **searched.record.model_dump(mode="json", exclude={"finalists"}),
+    }
+
+
+def _round(one: RoundRecord) -> str:
+    pairs = f"1 of {one.units} pairs" if one.dealt else f"{one.units} pairs"
+    return f"{one.arms} cells on {pairs}, {one.kept} kept"

@@ -1,0 +1,192 @@
+"""`eval search` on the miniature, one step a picture: shares pictures with the grid, resumes, leaves out, is ranked."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import GridFolder, write_grid
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+from eval.__main__ import app
+from eval.grid import run_grid
+from eval.ranked_grid import open_ranked
+from eval.search.budget import keep_terms, kept_terms
+from eval.search.run import run_search
+from eval.search.schedule import BudgetError
+from eval.spec import BudgetSection, GridSpec, SearchSection, read_spec
+from eval.store import create_store
+from trainer.errors import ConfigurationError
+from trainer.lora_file import LoraFile, read_lora, write_lora
+from trainer.progress import Silent
+
+SEARCH = "[search]\nfirst_units = 1\nfinalists = 2\nconfirm_units = 2\n"
+
+
+@dataclass
+class Heard(Silent):
+    """A reporter that keeps what is said."""
+
+    def __post_init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
+    """A grid of twelve cells that is not rendered yet, and a search that ends with two of them."""
+    made = write_grid(tmp_path_factory.mktemp("search"), steps=1)
+    made.spec.write_text(made.spec.read_text(encoding="utf-8").replace("[0.7]", "[0.4, 0.7]") + SEARCH)
+    return made
+
+
+def copy_of(made: GridFolder, folder: Path) -> GridFolder:
+    shutil.copytree(made.folder, folder)
+    return GridFolder(folder, folder / made.spec.name, folder / "läufe" / "eval")
+
+
+def with_search(spec: GridSpec, **values: object) -> GridSpec:
+    return spec.model_copy(update={"search": SearchSection.model_validate({**spec.search.model_dump(), **values})})
+
+
+def pictures_of(store: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in store.rglob("[!.]*.png")}
+
+
+@pytest.fixture(scope="module")
+def searched(written: GridFolder, tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
+    made = copy_of(written, tmp_path_factory.mktemp("done") / "grid")
+    run_search(read_spec(made.spec), False, Silent())
+    return made
+
+
+def test_finalists_are_ranked_on_fresh_pictures_alone(searched: GridFolder) -> None:
+    outcome = run_search(read_spec(searched.spec), False, Silent())
+    ranked = open_ranked(searched.store)
+    assert {row.cell for row in ranked.rows} == set(outcome.record.finalists)
+    assert len(ranked.rows) == 2
+    assert outcome.record.arms == 12
+    confirmed = [unit.seed for unit in ranked.grid.snapshot.units if unit.role == "subject"]
+    assert len(confirmed) == outcome.record.confirm_units == 2
+    assert min(confirmed) > max(one.units for one in outcome.record.rounds)
+    assert outcome.record.pictures < outcome.record.grid_pictures
+
+
+def test_a_grid_after_a_search_shares_its_pictures(searched: GridFolder, tmp_path: Path) -> None:
+    made = copy_of(searched, tmp_path / "grid")
+    before = pictures_of(made.store)
+    outcome = run_grid(read_spec(made.spec), Silent())
+    assert outcome.existing > 0
+    assert before.items() <= pictures_of(made.store).items()
+    assert len(open_ranked(made.store).rows) == 12
+    again = run_search(read_spec(made.spec), False, Silent())
+    assert len(open_ranked(made.store).rows) == len(again.record.finalists)
+
+
+def test_a_search_that_is_broken_off_goes_on(
+    written: GridFolder, searched: GridFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = copy_of(written, tmp_path / "grid")
+    for part in ("runs of hina ö", "andere"):  # the same bytes: metadata is written in a random order
+        shutil.copytree(searched.folder / part, made.folder / part, dirs_exist_ok=True)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("eval.search.run.confirm", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_search(read_spec(made.spec), False, Silent())
+    there = pictures_of(made.store)
+    assert there
+    run_search(read_spec(made.spec), False, Silent())
+    assert there.items() <= pictures_of(made.store).items()
+    assert pictures_of(made.store).keys() == pictures_of(searched.store).keys()
+    assert [row.as_json() for row in open_ranked(made.store).rows] == [
+        row.as_json() for row in open_ranked(searched.store).rows
+    ]
+
+
+def test_broken_twice_given_and_like_checkpoints_are_left_out(written: GridFolder, tmp_path: Path) -> None:
+    made = copy_of(written, tmp_path / "grid")
+    runs = made.folder / "runs of hina ö"
+    shutil.copyfile(runs / "hina.safetensors", runs / "twin.safetensors")
+    like = read_lora(runs / "hina.safetensors")
+    write_lora(LoraFile(like.modules, {"ss_epoch": "3"}), runs / "like.safetensors")
+    tensors = load_file(runs / "hina.safetensors")
+    tensors[next(name for name in tensors if name.endswith("lora_up.weight"))].fill_(float("nan"))
+    save_file(tensors, runs / "nan.safetensors")
+    heard = Heard()
+    outcome = run_search(read_spec(made.spec), False, heard)
+    left_out = "; ".join(outcome.record.left_out)
+    assert "the same file as" in left_out
+    assert ": practically the same as like" in left_out
+    assert "nan: broken, NaN" in left_out
+    assert outcome.record.arms == 12
+    assert sum(line.startswith("left out:") for line in heard.lines) == 3
+
+
+def test_it_says_what_it_expects_before_it_renders(written: GridFolder, tmp_path: Path) -> None:
+    made, heard = copy_of(written, tmp_path / "grid"), Heard()
+    outcome = run_search(with_search(read_spec(made.spec), method="halving"), False, heard)
+    text = " ".join(heard.lines)
+    assert "12 cells: at most" in text
+    assert "will be told apart" in text
+    most = int(text.split("at most ")[1].split()[0])
+    assert outcome.record.pictures <= most
+
+
+def test_a_race_certifies_against_all_cells(written: GridFolder, tmp_path: Path) -> None:
+    made = copy_of(written, tmp_path / "grid")
+    outcome = run_search(with_search(read_spec(made.spec), certify_units=4), True, Silent())
+    assert outcome.record.certified is not None
+    assert outcome.record.certified >= 0
+    assert len(outcome.record.finalists) >= 2
+
+
+def test_a_budget_is_kept_and_too_small_a_one_refused(written: GridFolder, tmp_path: Path) -> None:
+    made = copy_of(written, tmp_path / "grid")
+    spec = read_spec(made.spec)
+    with pytest.raises(BudgetError, match="too small for 12 cells"):
+        run_search(with_search(spec, budget_pictures=5), False, Silent())
+    assert not pictures_of(made.store)
+    priced = spec.model_copy(update={"budget": BudgetSection(price_per_hour=1.0)})
+    rich = run_search(with_search(priced, budget_cost=100.0), False, Silent())
+    assert rich.record.pictures <= 360000
+    store = create_store(made.store)
+    kept = kept_terms(store, "another request")
+    assert kept is None
+    store.close()
+
+
+def test_terms_come_back_as_they_were(tmp_path: Path) -> None:
+    from eval.search.budget import Terms
+    from eval.search.schedule import Schedule
+
+    store = create_store(tmp_path)
+    keep_terms(store, "this", Terms(Schedule(glance=12), 48))
+    assert kept_terms(store, "this") == Terms(Schedule(glance=12), 48)
+    store.close()
+
+
+def test_two_budgets_or_a_price_that_is_missing_are_refused(written: GridFolder, tmp_path: Path) -> None:
+    made = copy_of(written, tmp_path / "grid")
+    text = made.spec.read_text(encoding="utf-8")
+    faults = {"budget_pictures = 9\nbudget_minutes = 1.0": "give one of", "budget_cost = 1.0": "price_per_hour"}
+    for wrong, reason in faults.items():
+        made.spec.write_text(text + wrong, encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=reason):
+            read_spec(made.spec)
+
+
+def test_the_command_prints_one_document(searched: GridFolder) -> None:
+    done = CliRunner().invoke(app, ["search", str(searched.spec), "--json"], catch_exceptions=False)
+    document = json.loads(done.stdout)
+    assert document["finalists"][0]["tied_with_best"]
+    assert {"arms", "pictures", "grid_pictures", "within", "left_out", "rounds"} <= document.keys()
+    shown = CliRunner().invoke(app, ["search", str(searched.spec)], catch_exceptions=False).stdout
+    assert "of the best finalist, with 95 % confidence" in " ".join(shown.split())

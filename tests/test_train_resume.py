@@ -1,0 +1,156 @@
+"""A run may be killed or stopped at any instant: going on gives the very same tensors as never having been stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file
+from tiny import tiny_base, tiny_data, tiny_settings
+from torch import equal
+
+from trainer.config import TrainConfig, parse_config
+from trainer.errors import ConfigurationError, StoppedError
+from trainer.progress import Silent
+from trainer.record import RunRecord, require_begun, state_path
+from trainer.run import run_training
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Killed(BaseException):
+    """What stands for a kill: nothing catches it."""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_base(tmp_path_factory.mktemp("base"))
+
+
+def _config(data: Path, base: Path, folder: str = "out") -> TrainConfig:
+    tables = tiny_settings(base)
+    tables["training"] |= {"epochs": 3, "te_lr": 5e-3}
+    tables["output"] |= {"save_state_every": 2, "folder": folder}
+    return parse_config(dict(tables), data / "run.toml")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, base: Path) -> TrainConfig:
+    config = _config(data, base, "whole")
+    run_training(config)
+    return config
+
+
+def _same_files(one: TrainConfig, other: TrainConfig) -> None:
+    names = sorted(path.name for path in one.output.folder.glob("*.safetensors"))
+    assert len(names) == 3
+    assert names == sorted(path.name for path in other.output.folder.glob("*.safetensors"))
+    for name in names:
+        ours, theirs = one.output.folder / name, other.output.folder / name
+        first, second = load_file(ours), load_file(theirs)
+        assert first.keys() == second.keys()
+        assert all(equal(first[key], second[key]) for key in first)
+        assert _hash(ours) == _hash(theirs)
+
+
+def _hash(path: Path) -> str:
+    with safe_open(path, framework="pt") as opened:
+        return opened.metadata()["sshs_model_hash"]
+
+
+def _log(config: TrainConfig) -> str:
+    return (config.output.folder / "hina-log.jsonl").read_text()
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 15])
+def test_a_kill_between_any_two_writes_loses_nothing(
+    data: Path, base: Path, whole: TrainConfig, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill leaves is what was renamed into place before it, so the renames are all instants that there are."""
+    config = _config(data, base, str(tmp_path / "out"))
+    count, replace = 0, os.replace
+
+    def counted(source: str, target: str) -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            raise Killed
+        replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", counted)
+        with pytest.raises(Killed):
+            run_training(config)
+    record = run_training(config)
+    assert record.seconds is not None
+    _same_files(whole, config)
+    assert _log(config) == _log(whole)
+    assert not state_path(config).exists()
+
+
+def test_a_real_kill_loses_nothing(data: Path, base: Path, whole: TrainConfig, tmp_path: Path) -> None:
+    config = _config(data, base, str(tmp_path / "out"))
+    (tmp_path / "run.toml").write_text(_toml(config), encoding="utf-8")
+    command = [sys.executable, "-m", "trainer", "run", str(tmp_path / "run.toml")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    _wait_for(lambda: state_path(config).is_file() and len(_lines(config)) >= 2, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run_training(config)
+    _same_files(whole, config)
+
+
+def _lines(config: TrainConfig) -> list[str]:
+    path = config.output.folder / "hina-log.jsonl"
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def _wait_for(happened: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    while not happened() and process.poll() is None:
+        time.sleep(0.01)
+
+
+def _toml(config: TrainConfig) -> str:
+    def value(one: object) -> str:
+        return f'"{one}"' if isinstance(one, str) else str(one).lower() if isinstance(one, bool) else str(one)
+
+    tables = config.model_dump(mode="json", exclude={"preset"}, exclude_none=True)
+    return "\n".join(
+        f"[{table}]\n" + "\n".join(f"{key} = {value(one)}" for key, one in values.items())
+        for table, values in tables.items()
+    )
+
+
+class _Interrupting(Silent):
+    """Presses Ctrl-C when the first epoch's line is said."""
+
+    def say(self, line: str) -> None:
+        if line.startswith("epoch 1"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(data: Path, base: Path, whole: TrainConfig, tmp_path: Path) -> None:
+    config = _config(data, base, str(tmp_path / "out"))
+    with pytest.raises(StoppedError, match="stopped after step 3 of 9; its state is saved, and the same command"):
+        run_training(config, _Interrupting())
+    require_begun(config)
+    record: RunRecord = run_training(config)
+    assert record.done == 9
+    _same_files(whole, config)
+
+
+def test_resuming_what_was_never_begun_is_an_error(data: Path, base: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nothing to resume"):
+        require_begun(_config(data, base, str(tmp_path / "never")))

@@ -1,0 +1,207 @@
+"""A session carried out: windows of steps, ends of epochs, and what is written so that nothing is lost on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from trainer.adapters import snapshot
+from trainer.course import Course, Event
+from trainer.errors import DivergedError, LoraFileError, StoppedError
+from trainer.files import sha256_of
+from trainer.guarding.guarded_steps import GuardedSteps
+from trainer.guarding.readings import Readings
+from trainer.guarding.verdict import RunSettings, judge
+from trainer.interrupt import StopRequest
+from trainer.lora_file import LoraFile, write_lora
+from trainer.plan import Step
+from trainer.progress import Reporter
+from trainer.record import RunRecord, after, checkpoint_path, log_path, state_path, write_record
+from trainer.run_log import LoggedStep, RunLog
+from trainer.session import Session
+from trainer.state_file import Snapshot, load_state, save_state
+from trainer.training_metadata import epoch_metadata
+
+# Steps between two looks at what the device has flagged. A snapshot of the sound state is taken as often.
+WINDOW = 8
+
+
+class Execution:
+    """A session being carried out. Only the first process writes."""
+
+    def __init__(self, session: Session, record: RunRecord, reporter: Reporter) -> None:
+        self._session, self._config, self._record, self._reporter = session, session.config, record, reporter
+        self._writes = session.updater.processes.is_first
+        self._readings = Readings(session)
+        self._log = RunLog(log_path(self._config))
+        self._guarded = GuardedSteps(session.updater, session.gauge, self._config.guards, Course(), self._saved)
+        self._advance = reporter.task("training", len(session.plan.steps))
+        self._began, self._spent_before = time.monotonic(), 0.0
+
+    @property
+    def course(self) -> Course:
+        return self._guarded.course
+
+    def start(self, events: tuple[Event, ...]) -> None:
+        """From the saved state if there is one of this run; else before the first step, whose state is saved."""
+        state = load_state(state_path(self._config), self._record.identity.sha256())
+        if state is None:
+            first = Course(events=events)
+            self._guarded.course = first.model_copy(update={"readings": (self._readings.read(first, 0),)})
+            self._save_state()
+        else:
+            self._guarded.go_on_from(state)
+            self._spent_before = self.course.seconds
+            self._advance(self.course.done)
+            self._reporter.say(f"going on after step {self.course.done} of {len(self._session.plan.steps)}")
+        self._session.updater.processes.wait()
+        if self._writes:
+            self._log.back_to(self.course.done)
+        self._write_record()
+
+    def to_the_end(self, stop: StopRequest) -> RunRecord:
+        """Make what is left of the plan.
+
+        Raises DivergedError when the guards give up; StoppedError, with the state saved, once a stop was asked for.
+        """
+        while window := self._next_window():
+            self._make(window)
+            if self._session.updater.processes.any(bool(stop)):
+                self._save_state()
+                self._write_record()
+                raise StoppedError(
+                    f"stopped after step {self.course.done} of {len(self._session.plan.steps)}; "
+                    "its state is saved, and the same command goes on from there"
+                )
+        record = self._write_record(finished=True)
+        if self._writes:
+            state_path(self._config).unlink(missing_ok=True)
+        return record
+
+    def _next_window(self) -> Sequence[Step]:
+        """Up to the next place where a state may be saved: those places are the same wherever a run was interrupted."""
+        steps, done = self._session.plan.steps, self.course.done
+        cuts = (WINDOW, self._config.output.save_state_every)
+        end = next(
+            (
+                at
+                for at in range(done + 1, len(steps))
+                if steps[at].epoch != steps[at - 1].epoch or any(at % cut == 0 for cut in cuts)
+            ),
+            len(steps),
+        )
+        return steps[done:end]
+
+    def _make(self, window: Sequence[Step]) -> None:
+        before = self.course
+        try:
+            made = self._guarded.make(window)
+        except DivergedError as error:
+            raise self._given_up(error) from error
+        self._tell(before, window[: len(made)], made)
+        done, steps = self.course.done, self._session.plan.steps
+        if not done:
+            return
+        at_end = done == len(steps) or steps[done].epoch != steps[done - 1].epoch
+        if at_end and self.course.readings[-1].epoch < steps[done - 1].epoch:
+            self._end_epoch(steps[done - 1])
+        elif done % self._config.output.save_state_every == 0:
+            self._save_state()
+
+    def _tell(self, before: Course, steps: Sequence[Step], made: Sequence[tuple[float, float]]) -> None:
+        """What was made goes into the log and the bar; what was found is said, and stands in the record at once."""
+        found = self.course.events[len(before.events) :]
+        for event in found:
+            self._reporter.say(_in_words(event))
+        self._advance(self.course.done - before.done)
+        if self._writes:
+            self._log.add(
+                [self._logged(step, before.rate, *one) for step, one in zip(steps, made, strict=True)],
+            )
+        if found:
+            self._write_record()
+            if self._writes:
+                self._log.back_to(self.course.done)
+
+    def _logged(self, step: Step, rate: float, loss: float, gradient: float) -> LoggedStep:
+        rates = [one * rate for one in self._session.updater.rates(step)]
+        return LoggedStep(
+            step.number, step.epoch, loss, gradient, dict(zip(self._session.rate_names, rates, strict=True))
+        )
+
+    def _end_epoch(self, last: Step) -> None:
+        """Measure, judge and save. A kill between any two of these makes the same of the same state again."""
+        path = checkpoint_path(self._config, last.epoch)
+        files = {**self.course.files, path.name: self._save_lora(path, last)} if self._writes else self.course.files
+        reading = self._readings.read(self.course, last.epoch)
+        readings = (*self.course.readings, reading)
+        verdict = judge(readings, self.course.events, self._settings())
+        self._guarded.course = self.course.model_copy(
+            update={
+                "files": files,
+                "readings": readings,
+                "verdicts": (*self.course.verdicts, verdict),
+                "epoch_losses": (),
+            }
+        )
+        self._save_state()
+        self._write_record()
+        mean = f"mean loss {reading.mean_loss:.4f}, " if reading.mean_loss is not None else ""
+        self._reporter.say(f"epoch {last.epoch} of {self._config.training.epochs}: {mean}{path.name}")
+        self._reporter.say(f"  {verdict.words}")
+
+    def _save_lora(self, path: Path, last: Step) -> str:
+        lora = LoraFile(
+            snapshot(self._session.adapters),
+            {**self._session.metadata, **epoch_metadata(last, path.stem)},
+        )
+        try:
+            write_lora(lora, path, getattr(torch, self._config.output.save_dtype))
+        except LoraFileError as error:
+            what = f"epoch {last.epoch} does not fit {self._config.output.save_dtype} and was not written: {error}"
+            event = Event(step=last.number, kind="exploding", what=what, done="stopped")
+            self._guarded.course = self.course.with_event(event)
+            raise self._given_up(DivergedError(f"{path}: {what}")) from error
+        return sha256_of(path)
+
+    def _given_up(self, error: DivergedError) -> DivergedError:
+        """The record gets the run's last verdict, and so does the error's text."""
+        verdict = judge(self.course.readings, self.course.events, self._settings())
+        self._guarded.course = self.course.model_copy(update={"verdicts": (*self.course.verdicts, verdict)})
+        self._write_record()
+        return DivergedError(f"{error}\n{verdict.words}. Files of earlier epochs are sound.")
+
+    def _settings(self) -> RunSettings:
+        config = self._config
+        scale = config.lora.alpha / config.lora.rank
+        return RunSettings(scale, config.training.unet_lr, config.training.te_lr, config.model.dtype)
+
+    def _saved(self) -> Snapshot:
+        state = load_state(state_path(self._config), self._record.identity.sha256())
+        if state is None:
+            raise DivergedError(f"{state_path(self._config)}: the run's own state is gone, so it cannot go back to it")
+        return state
+
+    def _save_state(self) -> None:
+        spent = self._spent_before + time.monotonic() - self._began
+        self._guarded.course = self.course.model_copy(update={"seconds": spent})
+        if self._writes:
+            save_state(self._guarded.good, self._record.identity.sha256(), state_path(self._config))
+
+    def _write_record(self, finished: bool = False) -> RunRecord:
+        spent = self._spent_before + time.monotonic() - self._began
+        course = self.course.model_copy(update={"seconds": spent})
+        record = after(self._record, course, self._config.output.price_per_hour)
+        if finished:
+            record = record.model_copy(update={"seconds": record.spent_seconds})
+        if self._writes:
+            write_record(record, self._config)
+        return record
+
+
+def _in_words(event: Event) -> str:
+    pictures = f" ({'; '.join(event.pictures)})" if event.pictures else ""
+    return f"step {event.step}: {event.what}{pictures}: {event.done}"

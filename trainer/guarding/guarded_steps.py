@@ -1,0 +1,216 @@
+"""Steps made in windows, each looked at before the next: a broken one is undone, explained, and dealt with.
+
+The device is waited for once a window. Until then a flag on it keeps a broken update, and all after it, from the
+weights; then the window is made again up to the broken step, exactly, because each batch has a seed of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import torch
+
+from trainer.config import GuardsSection
+from trainer.course import Course, Event
+from trainer.errors import DivergedError
+from trainer.guarding.culprits import Culprits, find_culprits
+from trainer.guarding.limits import limits_for
+from trainer.guarding.movement import MovementGauge
+from trainer.guarding.update import Limits, Updater, update
+from trainer.plan import Step
+from trainer.state_file import Snapshot, put_back, take_snapshot
+
+# Moved by twice its own weights, nothing of the base is left. Deltas of finished LoRAs are 0.003 to 0.3 of the weights.
+EXPLODED = 2.0
+# So many skipped steps without a sound one between them are no accident.
+MOST_SKIPPED = 10
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What broke, and at which step; `step` None: not one of them, but the window as a whole.
+
+    `kind` is "exploding", or "text encoder exploding" where the UNet's part is sound.
+    """
+
+    what: str
+    step: Step | None
+    kind: str = "exploding"
+
+
+class GuardedSteps:
+    """Carries out a plan's steps; `course` is the state after the last sound window.
+
+    `saved` returns the last state that was saved: what a rollback goes back to when no single picture is to blame.
+    """
+
+    def __init__(
+        self,
+        updater: Updater,
+        gauge: MovementGauge,
+        policy: GuardsSection,
+        course: Course,
+        saved: Callable[[], Snapshot],
+    ) -> None:
+        self.updater, self.gauge, self.course = updater, gauge, course
+        self._policy, self._saved = policy, saved
+        self._good = take_snapshot(course, updater.weights, updater.optimizer)
+
+    @property
+    def good(self) -> Snapshot:
+        """The state after the last sound window, of this very course."""
+        return Snapshot(self.course, self._good.weights, self._good.optimizer)
+
+    def go_on_from(self, state: Snapshot) -> None:
+        """Put a saved state in the place of everything there is."""
+        self._keep(put_back(state, self.updater.weights, self.updater.optimizer))
+
+    def make(self, window: Sequence[Step]) -> list[tuple[float, float]]:
+        """Make the steps of `window`; where one breaks, those before it, and then what the policy says.
+
+        Returns the loss and the norm of the gradient of those that were made, from the first on. Raises DivergedError
+        when the policy says stop, or has run out of what it may try.
+        """
+        limits = limits_for(self.course)
+        figures = self._updates(window, limits)
+        fault = _first_fault(window, figures, limits) or self._moved_too_far()
+        if fault is None:
+            return self._made(figures)
+        before = [step for step in window if fault.step is not None and step.number < fault.step.number]
+        self._undo()
+        made: list[tuple[float, float]] = []
+        if before:
+            figures = self._updates(before, limits)
+            if destroyed := self._moved_too_far():
+                # Sound figures of weights that were ruined already: the broken step only shows it.
+                fault, before = destroyed, []
+                self._undo()
+            else:
+                made = self._made(figures)
+        self._recover(fault, window[len(before)], limits)
+        return made
+
+    def _undo(self) -> None:
+        put_back(self._good, self.updater.weights, self.updater.optimizer)
+
+    def _updates(self, steps: Sequence[Step], limits: Limits) -> list[tuple[float, float, float]]:
+        sound = torch.ones((), dtype=torch.bool, device=self.updater.weights.live[0].device)
+        figures: list[torch.Tensor] = []
+        for step in steps:
+            figures.append(update(self.updater, step, self.course, limits, sound))
+            sound = figures[-1][2] > 0
+        return [(loss, norm, let_through) for loss, norm, let_through in torch.stack(figures).tolist()]
+
+    def _made(self, figures: Sequence[tuple[float, float, float]]) -> list[tuple[float, float]]:
+        made = [(loss, norm) for loss, norm, _ in figures]
+        self._keep(self.course.after(made))
+        return made
+
+    def _keep(self, course: Course) -> None:
+        self.course = course
+        self._good = take_snapshot(course, self.updater.weights, self.updater.optimizer)
+
+    def _moved_too_far(self) -> Fault | None:
+        movement = self.gauge.measure()
+        if movement.largest <= EXPLODED:
+            return None
+        return Fault(
+            f"the LoRA moves `{movement.loudest}` by {movement.loudest_size:.3g} times the base's weights, "
+            f"and all it trains by {movement.largest:.3g} times",
+            None,
+            "exploding" if (movement.unet or 0.0) > EXPLODED or not movement.is_finite else "text encoder exploding",
+        )
+
+    def _recover(self, fault: Fault, first: Step, limits: Limits) -> None:
+        culprits = Culprits({}, False)
+        if fault.step is not None:
+            culprits = find_culprits(self.updater, fault.step, self.course.left_out, limits)
+        event = self._event(fault, first, culprits)
+        if culprits.everything_breaks and "not finite" in fault.what:
+            raise self._stop(event.model_copy(update={"kind": "overflow"}))
+        if self._policy.on_divergence == "stop":
+            raise self._stop(event)
+        if self._policy.on_divergence == "skip":
+            self._skip(event, culprits)
+        else:
+            self._roll_back(event, culprits)
+
+    def _event(self, fault: Fault, first: Step, culprits: Culprits) -> Event:
+        names = self.updater.learner.material.names
+        pictures = tuple(f"{names[sample]}: {what}" for sample, what in culprits.faults.items())
+        kind = "pictures" if pictures else fault.kind
+        number = fault.step.number if fault.step else first.number
+        return Event(step=number, kind=kind, what=fault.what, pictures=pictures)
+
+    def _roll_back(self, event: Event, culprits: Culprits) -> None:
+        if self.course.rollbacks >= self._policy.max_rollbacks:
+            raise self._stop(event)
+        events = self.course.events
+        if not culprits.faults:
+            found = _findings(self.course)
+            self.go_on_from(self._saved())
+            # What was found on the way holds, however far the run goes back.
+            self.course = self.course.model_copy(update=found)
+        rate = self.course.rate / 2
+        done = f"back to the state after step {self.course.done}, learning rates at {rate:g} of what was asked for"
+        if culprits.faults:
+            done += ", those pictures left out"
+        self._found(
+            event.model_copy(update={"done": done}),
+            events=events,
+            rate=rate,
+            rollbacks=self.course.rollbacks + 1,
+            left_out=tuple(sorted({*self.course.left_out, *culprits.faults})),
+        )
+
+    def _skip(self, event: Event, culprits: Culprits) -> None:
+        if self.course.skipped_in_a_row >= MOST_SKIPPED:
+            raise self._stop(event)
+        self._found(
+            event.model_copy(
+                update={"done": "left this step out" + (" and those pictures" if culprits.faults else "")}
+            ),
+            events=self.course.events,
+            done=self.course.done + 1,
+            skipped_in_a_row=self.course.skipped_in_a_row + 1,
+            left_out=tuple(sorted({*self.course.left_out, *culprits.faults})),
+        )
+
+    def _found(self, event: Event, events: tuple[Event, ...], **changed: object) -> None:
+        self._keep(self.course.model_copy(update={**changed, "events": (*events, event)}))
+
+    def _stop(self, event: Event) -> DivergedError:
+        self.course = self.course.with_event(event.model_copy(update={"done": "stopped"}))
+        pictures = f"; {'; '.join(event.pictures)}" if event.pictures else ""
+        return DivergedError(f"step {event.step}: {event.what}{pictures}; nothing of it reached the weights or a file")
+
+
+def _findings(course: Course) -> dict[str, object]:
+    return {
+        "rate": course.rate,
+        "rollbacks": course.rollbacks,
+        "left_out": course.left_out,
+        "events": course.events,
+        "seconds": course.seconds,
+    }
+
+
+def _first_fault(window: Sequence[Step], figures: Sequence[tuple[float, float, float]], limits: Limits) -> Fault | None:
+    for step, (loss, norm, let_through) in zip(window, figures, strict=True):
+        if not let_through:
+            return Fault(_in_words(loss, norm, limits), step)
+    return None
+
+
+def _in_words(loss: float, norm: float, limits: Limits) -> str:
+    if not isfinite(loss):
+        return "the loss is not finite"
+    if not isfinite(norm):
+        return "the gradient is not finite"
+    if loss > limits.loss:
+        return f"the loss is {loss:.3g}, far above what is usual here (limit {limits.loss:.3g})"
+    if norm > limits.gradient:
+        return f"the gradient's norm is {norm:.3g}, far above what is usual here (limit {limits.gradient:.3g})"
+    return "the weights after the update are not finite"

@@ -1,0 +1,65 @@
+"""How far the adapters have moved the base's weights: |delta| / |W| in Frobenius norms, by part of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf, isfinite
+
+import torch
+from torch import Tensor, nn
+
+from trainer.adapters import Adapters, Factors
+
+
+@dataclass(frozen=True)
+class Movement:
+    """|delta| / |W| over all trained modules of a part, None where it is not trained, and the loudest module's own."""
+
+    unet: float | None
+    text_encoder: float | None
+    loudest: str
+    loudest_size: float
+
+    @property
+    def largest(self) -> float:
+        """Of the two parts; infinite where one is not finite."""
+        return max(self._sizes) if self.is_finite else inf
+
+    @property
+    def is_finite(self) -> bool:
+        return all(map(isfinite, self._sizes))
+
+    @property
+    def _sizes(self) -> list[float]:
+        return [size for size in (self.unet, self.text_encoder) if size is not None]
+
+
+class MovementGauge:
+    """Measures the adapters against the base's weights, whose norms are taken once."""
+
+    def __init__(self, adapters: Adapters, modules: Mapping[str, nn.Module]) -> None:
+        self._names = sorted(adapters)
+        self._factors = [adapters[name] for name in self._names]
+        weights = [modules[name].get_parameter("weight") for name in self._names]
+        self._base = torch.stack([weight.detach().float().square().sum() for weight in weights]).tolist()
+
+    @torch.no_grad()
+    def measure(self) -> Movement:
+        """Waits for the device once."""
+        squares = torch.stack([delta_squares(factors) for factors in self._factors]).tolist()
+        each = [(moved / base) ** 0.5 if base else 0.0 for moved, base in zip(squares, self._base, strict=True)]
+        at = max(range(len(each)), key=lambda one: each[one])
+        return Movement(self._pooled("lora_unet", squares), self._pooled("lora_te", squares), self._names[at], each[at])
+
+    def _pooled(self, prefix: str, squares: list[float]) -> float | None:
+        chosen = [at for at, name in enumerate(self._names) if name.startswith(prefix)]
+        base = sum(self._base[at] for at in chosen)
+        return (sum(squares[at] for at in chosen) / base) ** 0.5 if base else None
+
+
+def delta_squares(factors: Factors) -> Tensor:
+    """The squared Frobenius norm of scale * up @ down: tr(U'U D D'), which never builds the full matrix."""
+    up, down = factors.up.float().flatten(1), factors.down.float().flatten(1)
+    # Rounding may leave a small negative number where the trace is 0.
+    return ((up.T @ up) * (down @ down.T)).sum().clamp(min=0) * factors.scale**2

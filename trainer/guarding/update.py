@@ -1,0 +1,85 @@
+"""One update of the adapters: gradients, candidate weights, and the flag that lets them through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from math import inf
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from trainer.course import Course
+from trainer.guarding.weights import GuardedWeights
+from trainer.learner import Batch, Learner, batch_losses
+from trainer.plan import Step
+from trainer.processes import Processes
+
+# float16 loses gradients below 6e-8, and those of a mean over a batch's latents are near it. A power of two is exact.
+LOSS_SCALES = {torch.float16: 1024.0}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The loss and the norm of the gradient beyond which a step explodes."""
+
+    loss: float = inf
+    gradient: float = inf
+
+
+@dataclass(frozen=True)
+class Updater:
+    """What an update works with: `rates` gives each of the optimizer's groups its learning rate at a step.
+
+    `max_grad_norm` is what gradients are clipped to; 0 leaves them as they are.
+    """
+
+    learner: Learner
+    weights: GuardedWeights
+    optimizer: torch.optim.Optimizer
+    rates: Callable[[Step], Sequence[float]]
+    max_grad_norm: float
+    processes: Processes
+
+
+def update(updater: Updater, step: Step, course: Course, limits: Limits, sound: Tensor) -> Tensor:
+    """Make one update, unless it is broken; returns (3,) loss, norm of the gradient, and whether it was let through.
+
+    `course` says what rollbacks left of the learning rates, and which samples are left out. `sound` (a flag, 0-dim, on
+    the device) says whether all updates before were: after a broken one none is made. Nothing here waits for the
+    device. The loss is the mean over the step's batches.
+    """
+    for group, rate in zip(updater.optimizer.param_groups, updater.rates(step), strict=True):
+        group["lr"] = rate * course.rate
+    loss = accumulate_gradients(updater, step, course.left_out)
+    gradients = updater.weights.gradients()
+    norm = get_total_norm(gradients)
+    if updater.max_grad_norm > 0:
+        clip_grads_with_norm_(updater.weights.candidates, updater.max_grad_norm, norm)
+    # Comparisons with NaN are false, so what is not finite does not pass either.
+    allowed = sound & (loss <= limits.loss) & (norm <= limits.gradient) & loss.isfinite() & norm.isfinite()
+    updater.optimizer.step()
+    return torch.stack([loss, norm, updater.weights.accept(allowed).float()])
+
+
+def accumulate_gradients(updater: Updater, step: Step, left_out: Collection[int]) -> Tensor:
+    """Leave the step's gradients, over all processes, on the live weights; returns the mean loss (0-dim)."""
+    weights = updater.weights
+    weights.clear_gradients()
+    scale = LOSS_SCALES.get(updater.learner.dtype, 1.0)
+    total = torch.zeros((), device=weights.live[0].device)
+    for number, samples in updater.processes.share(step.batches):
+        kept = tuple(place for place, sample in enumerate(samples) if sample not in left_out)
+        if kept:
+            # An epoch's last group may be short of batches; its mean is over those it has.
+            loss = batch_losses(updater.learner, Batch(step, number, samples, kept)).mean() / len(step.batches)
+            (loss * scale).backward()
+            total += loss.detach()
+    for parameter in weights.live if scale != 1 else ():
+        parameter.grad = None if parameter.grad is None else parameter.grad / scale
+    if updater.processes.count > 1:
+        for parameter in weights.live:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        updater.processes.add_up([total, *weights.gradients()])
+    return total

@@ -1,0 +1,76 @@
+"""Latents on the disk, one file a picture, under a name that says all they depend on, so that none is ever stale."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from trainer.files import sha256_of, sweep_partial, whole_file
+from trainer.pictures import Frame
+
+# Raise it when the same picture comes to other latents: a new way to scale, crop or encode.
+VERSION = 1
+KEY = "latents"
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture as it is encoded."""
+
+    path: Path
+    frame: Frame
+    mirror: bool = False
+
+
+def content_sha256(vae: AutoencoderKL) -> str:
+    """One hash over a VAE's weights and its configuration, whatever file they came from."""
+    digest = hashlib.sha256(repr(sorted(dict(vae.config).items(), key=str)).encode())
+    for name, tensor in vae.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+class LatentCache:
+    """A folder of latents, named by the bytes of the picture, the VAE, the cut and whether it is mirrored."""
+
+    def __init__(self, folder: Path, vae_sha256: str) -> None:
+        self._folder, self._vae = folder, vae_sha256
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep_partial(folder)
+
+    def read(self, views: Mapping[int, View]) -> dict[int, Tensor]:
+        """Those of `views` that are there and whole."""
+        found: dict[int, Tensor] = {}
+        for at, view in views.items():
+            path = self._path(view)
+            if path and path.is_file():
+                try:
+                    found[at] = load_file(path)[KEY]
+                except (SafetensorError, KeyError, OSError):
+                    path.unlink(missing_ok=True)  # damaged on the disk: it is encoded again
+        return found
+
+    def write(self, latents: Mapping[View, Tensor]) -> None:
+        for view, latent in latents.items():
+            if path := self._path(view):
+                with whole_file(path) as beside:
+                    save_file({KEY: latent.contiguous()}, beside)
+
+    def _path(self, view: View) -> Path | None:
+        """None for a picture that cannot be read, which the encoding will say."""
+        try:
+            picture = sha256_of(view.path)
+        except OSError:
+            return None
+        cut = (view.frame.original, view.frame.resized, view.frame.bucket, view.mirror)
+        name = hashlib.sha256(f"{VERSION} {self._vae} {picture} {cut}".encode()).hexdigest()
+        return self._folder / f"{name}.safetensors"

@@ -1,0 +1,100 @@
+"""All runs below a folder, oldest first: what went in, what came out, and what differs from the run before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from trainer.errors import ConfigurationError, MissingFileError
+from trainer.record import RunRecord, differences, read_record
+
+SCORES = "-scores.json"
+Status = Literal["finished", "unfinished", "diverged"]
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """A run. `score` is the best that was measured of its files, `changes` what differs from the run before it.
+
+    `cause` are changes of settings, data, base and versions; `effect` of verdict, losses and score.
+    """
+
+    record: RunRecord
+    path: Path
+    score: BestScore | None
+    cause: tuple[str, ...]
+    effect: tuple[str, ...]
+
+    @property
+    def status(self) -> Status:
+        if self.record.seconds is not None:
+            return "finished"
+        return "diverged" if any(event.done == "stopped" for event in self.record.events) else "unfinished"
+
+
+@dataclass(frozen=True)
+class BestScore:
+    """Read from `NAME-scores.json` beside the record: a JSON object with `best` (higher is better) and `file`."""
+
+    best: float
+    file: str
+
+
+def read_ledger(folder: Path) -> list[LedgerEntry]:
+    """Every run whose record lies in `folder` or below it.
+
+    Raises MissingFileError for a folder that is not there; ConfigurationError for a damaged record or score file.
+    """
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder}: no such folder; give the one that holds the runs' output folders")
+    found = [(read_record(path), path) for path in folder.rglob("*-run.json")]
+    found.sort(key=lambda one: (one[0].started, str(one[1])))
+    entries: list[LedgerEntry] = []
+    for record, path in found:
+        score = _score(path.with_name(f"{record.name}{SCORES}"))
+        before = entries[-1] if entries else None
+        cause = _cause(before.record, record) if before else ()
+        effect = _effect(before, record, score) if before else ()
+        entries.append(LedgerEntry(record, path, score, cause, effect))
+    return entries
+
+
+def _score(path: Path) -> BestScore | None:
+    if not path.is_file():
+        return None
+    try:
+        values = cast("dict[str, object]", json.loads(path.read_text(encoding="utf-8")))
+        return BestScore(float(str(values["best"])), str(values["file"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path}: not scores (a JSON object with `best` and `file`); remove it") from error
+
+
+def _cause(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
+    versions = [
+        f"{name}: {old.versions.get(name)} -> {version}"
+        for name, version in new.versions.items()
+        if old.versions.get(name) != version
+    ]
+    return (*differences(old.identity, new.identity), *versions)
+
+
+def _effect(before: LedgerEntry, new: RunRecord, score: BestScore | None) -> tuple[str, ...]:
+    old = before.record
+    pairs: Sequence[tuple[str, object, object]] = (
+        ("verdict", _verdict(old), _verdict(new)),
+        ("held-out loss", _held_out(old), _held_out(new)),
+        ("score", before.score and before.score.best, score and score.best),
+    )
+    return tuple(f"{name}: {was} -> {now}" for name, was, now in pairs if was != now)
+
+
+def _verdict(record: RunRecord) -> str | None:
+    return record.verdict.name if record.verdict else None
+
+
+def _held_out(record: RunRecord) -> float | None:
+    losses = [reading.held_out_loss for reading in record.readings if reading.held_out_loss is not None]
+    return round(losses[-1], 4) if losses else None

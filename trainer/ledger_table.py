@@ -1,0 +1,56 @@
+"""The ledger as a user reads it: a table with a run a row, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from rich.console import Console
+from rich.table import Table
+
+from trainer.ledger import LedgerEntry
+
+
+def _spent(entry: LedgerEntry) -> str:
+    time = f"{entry.record.spent_seconds / 60:.1f} min"
+    return time if entry.record.cost is None else f"{time}, {entry.record.cost:.2f}"
+
+
+COLUMNS: dict[str, Callable[[LedgerEntry], str]] = {
+    "run": lambda entry: entry.record.name,
+    "begun": lambda entry: entry.record.started[:16],
+    "status": lambda entry: f"{entry.status}, {entry.record.done} of {entry.record.steps} steps",
+    "verdict": lambda entry: entry.record.verdict.name if entry.record.verdict else "-",
+    "best score": lambda entry: f"{entry.score.best:.3g} ({entry.score.file})" if entry.score else "-",
+    "time, cost": _spent,
+}
+
+
+def print_ledger(ledger: Sequence[LedgerEntry]) -> None:
+    """A run a row, oldest first; below, for each what was changed against the run before, and what came of it."""
+    table, console = Table(*COLUMNS), Console()
+    for entry in ledger:
+        table.add_row(*(cell(entry) for cell in COLUMNS.values()))
+    console.print(table)
+    for before, entry in pairwise(ledger):
+        console.print(f"{before.record.name} -> {entry.record.name}", style="bold", highlight=False)
+        for title, changes in (("changed", entry.cause), ("outcome", entry.effect)):
+            console.print(f"  {title}: {'; '.join(changes) or 'nothing'}", highlight=False, soft_wrap=True)
+
+
+def ledger_json(ledger: Sequence[LedgerEntry]) -> str:
+    """A list of objects: each run's record, with `path`, `status`, `score`, `cause` and `effect`."""
+    return json.dumps(
+        [
+            {
+                **entry.record.model_dump(mode="json"),
+                "path": str(entry.path),
+                "status": entry.status,
+                "score": {"best": entry.score.best, "file": entry.score.file} if entry.score else None,
+                "cause": entry.cause,
+                "effect": entry.effect,
+            }
+            for entry in ledger
+        ]
+    )

@@ -1,0 +1,71 @@
+"""What the steps of a run draw from: latents and captions, made ready once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.base_model import BaseModel
+from trainer.conditioning import Conditioning, encode_tokens, tokenize
+from trainer.pictures import Frame
+
+
+@dataclass(frozen=True)
+class Material:
+    """N samples, on the CPU: latents (C, h, w), perhaps their mirror images', captions, loss weights (N,) and names."""
+
+    latents: Sequence[Tensor]
+    mirrored: Sequence[Tensor]
+    captions: Sequence[str]
+    weights: Tensor
+    names: Sequence[str]
+    frames: Sequence[Frame]
+
+    def latents_of(self, samples: Sequence[int], mirror: Sequence[bool] = ()) -> Tensor:
+        """(B, C, h, w): the latents of samples of one size, of those told by `mirror` the mirror image's."""
+        flags = mirror or (False,) * len(samples)
+        return torch.stack(
+            [(self.mirrored if flag else self.latents)[at] for at, flag in zip(samples, flags, strict=True)]
+        )
+
+
+class CaptionReader:
+    """Captions -> what the UNet is told. A caption that comes twice in a batch is encoded once.
+
+    Tokens are kept by caption; where no text encoder is trained (`frozen`), so are their answers.
+    """
+
+    def __init__(self, base: BaseModel, clip_skip: int, frozen: bool) -> None:
+        self._base, self._clip_skip, self._frozen = base, clip_skip, frozen
+        self._tokens: dict[str, list[Tensor]] = {}
+        self._answers: dict[str, Conditioning] = {}
+
+    def read(self, captions: Sequence[str]) -> Conditioning:
+        """The conditioning of captions, in their order. Gradients reach the text encoders where they are trained."""
+        distinct = list(dict.fromkeys(captions))
+        if self._frozen:
+            answer = Conditioning.stack([self._answer(caption) for caption in distinct])
+        else:
+            answer = self._encoded(distinct)
+        if len(distinct) == len(captions):
+            return answer
+        places = torch.tensor([distinct.index(caption) for caption in captions], device=answer.text.device)
+        return Conditioning(answer.text[places], None if answer.pooled is None else answer.pooled[places])
+
+    def _answer(self, caption: str) -> Conditioning:
+        if caption not in self._answers:
+            with torch.no_grad():
+                self._answers[caption] = self._encoded([caption])
+        return self._answers[caption]
+
+    def _encoded(self, captions: Sequence[str]) -> Conditioning:
+        tokens = zip(*(self._tokens_of(caption) for caption in captions), strict=True)
+        return encode_tokens(self._base, [torch.cat(ids) for ids in tokens], self._clip_skip)
+
+    def _tokens_of(self, caption: str) -> list[Tensor]:
+        if caption not in self._tokens:
+            self._tokens[caption] = [tokenize(tokenizer, [caption]) for tokenizer in self._base.tokenizers]
+        return self._tokens[caption]

@@ -1,0 +1,88 @@
+"""The processes that share a run, as `accelerate launch` starts them: one a GPU, or several on a CPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # so that a finished run is recognised without loading torch
+    from torch import Tensor
+
+
+def process_count() -> int:
+    """How many processes share this run, as their launcher says in the environment."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes and speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process's `rank` among `count`. Each learns from its share of a step's batches; gradients are summed.
+
+    Every process makes the same decisions from the same figures; the first alone writes files.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, batches: Sequence[tuple[int, ...]]) -> list[tuple[int, tuple[int, ...]]]:
+        """This process's batches of a step, with their places in it."""
+        return list(enumerate(batches))[self.rank :: self.count]
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor, in place, by its sum over the processes."""
+        if self.count == 1:
+            return
+        import torch
+
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        torch.distributed.all_reduce(flat)
+        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(part.view(tensor.shape))
+
+    def any(self, flag: bool) -> bool:
+        """Whether `flag` is set in any process."""
+        if self.count == 1:
+            return flag
+        import torch
+        from accelerate import PartialState
+
+        flags = torch.tensor([float(flag)], device=PartialState().device)
+        self.add_up([flags])
+        return bool(flags.item())
+
+    def leave(self) -> None:
+        """The others are not waited for any more."""
+        if self.count > 1:
+            import torch
+
+            torch.distributed.destroy_process_group()
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.count > 1:
+            import torch
+
+            torch.distributed.barrier()
+
+
+def join_processes(device: str) -> tuple[Processes, str]:
+    """Join the run's other processes; returns them and this one's device ("auto", "cpu" or "cuda" was asked for)."""
+    import torch
+
+    if process_count() == 1:
+        return Processes(), ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    from accelerate import PartialState
+
+    state = PartialState(cpu=device == "cpu")
+    return Processes(state.process_index, state.num_processes), str(state.device)
