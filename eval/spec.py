@@ -114,6 +114,9 @@ class ScoreSection(Section):
 class SearchSection(Section):
     """How `eval search` chooses. `surface` reads neighbouring epochs and weights, `halving` only each cell by itself.
 
+    `refine_trials`: so many cells of weights between and beside the grid's are tried around the best finalist, each on
+    `refine_units` pictures; the best two join the finalists before these are confirmed.
+
     A budget is in pictures, in minutes of rendering, or in money at the price of `[budget]`.
     """
 
@@ -123,6 +126,8 @@ class SearchSection(Section):
     finalists: int = Field(default=4, ge=2)
     confirm_units: int = Field(default=64, ge=2)
     certify_units: int = Field(default=48, ge=4)
+    refine_trials: int = Field(default=0, ge=0)
+    refine_units: int = Field(default=8, ge=1)
     budget_pictures: int | None = Field(default=None, ge=1)
     budget_minutes: float | None = Field(default=None, gt=0)
     budget_cost: float | None = Field(default=None, gt=0)

@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 
 from eval.__main__ import app
 from eval.grid import run_grid
+from eval.plan import make_plan
 from eval.ranked_grid import open_ranked
 from eval.search.budget import keep_terms, kept_terms
 from eval.search.run import run_search
 from eval.search.schedule import BudgetError
+from eval.search.search_summary import in_sentences
 from eval.spec import BudgetSection, GridSpec, SearchSection, read_spec
 from eval.store import create_store
 from trainer.errors import ConfigurationError
@@ -190,3 +192,21 @@ def test_the_command_prints_one_document(searched: GridFolder) -> None:
     assert {"arms", "pictures", "grid_pictures", "within", "left_out", "rounds"} <= document.keys()
     shown = CliRunner().invoke(app, ["search", str(searched.spec)], catch_exceptions=False).stdout
     assert "of the best finalist, with 95 % confidence" in " ".join(shown.split())
+
+
+def test_weights_between_the_grids_join_the_finalists_and_are_made_once(written: GridFolder, tmp_path: Path) -> None:
+    made, heard = copy_of(written, tmp_path / "grid"), Heard()
+    spec = with_search(read_spec(made.spec), method="halving", refine_trials=3, refine_units=1)
+    record = run_search(spec, False, heard).record
+    assert (record.arms, record.refined) == (12, 3)
+    assert 1 <= record.joined <= 2
+    rows = open_ranked(made.store).rows
+    assert len(rows) == len(record.finalists) == 2 + record.joined
+    of_the_grid = {cell.id for cell in make_plan(spec).cells}
+    assert sum(row.cell not in of_the_grid for row in rows) == record.joined
+    assert all(row.pictures >= record.confirm_units for row in rows)
+    assert "weights between and beside the grid's" in " ".join(in_sentences(record))
+    assert any("3 cells x 1 pairs" in line for line in heard.lines)
+    there = pictures_of(made.store)
+    assert run_search(spec, False, Silent()).record == record
+    assert pictures_of(made.store) == there

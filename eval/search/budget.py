@@ -34,6 +34,8 @@ def terms_for(spec: GridSpec, plan: Plan, ground: Ground, certify: bool) -> Term
     if search.method == "surface" and not certify:
         schedule = replace(schedule, glance=GLANCE)
     allowed = _allowed(spec, plan, ground)
+    if allowed is not None:
+        allowed -= search.refine_trials * search.refine_units
     if not certify:
         return Terms(schedule if allowed is None else within_budget(arms, schedule, allowed), None)
     if allowed is None:
@@ -41,8 +43,9 @@ def terms_for(spec: GridSpec, plan: Plan, ground: Ground, certify: bool) -> Term
     units = min(search.certify_units, (allowed - search.finalists * confirm_units) // arms)
     if units < search.first_units:
         raise BudgetError(
-            f"a budget of {allowed} pictures is too small to certify {arms} cells: {search.first_units} pictures of "
-            f"each and {confirm_units} of each finalist are the least; raise it, or search without --certify"
+            f"a budget that leaves {allowed} pictures for cells is too small to certify {arms} of them: "
+            f"{search.first_units} pictures of each and {confirm_units} of each finalist are the least; raise it, or "
+            "search without --certify"
         )
     return Terms(schedule, units)
 

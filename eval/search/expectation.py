@@ -46,6 +46,12 @@ def race_in_words(course: Course, units: int, seconds_a_picture: float | None) -
     )
 
 
+def refinement_in_words(trials: int, units: int, seconds_a_picture: float | None) -> str:
+    """The most that trying weights between the grid's may cost."""
+    time = f", about {duration(trials * units * seconds_a_picture)}" if seconds_a_picture else ""
+    return f"Weights between the grid's: {trials} cells x {units} pairs around the best finalist{time}."
+
+
 def last_cut(course: Course) -> int:
     """How many arms are shown bleed prompts before the last cut."""
     return course.rounds[-1].arms if course.rounds else 0

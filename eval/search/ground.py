@@ -91,6 +91,12 @@ class Ground:
         evidence = self.evidence(arms, [*(self.units.subject[unit] for unit in common), *bleed])
         return np.array([len(reasons) for reasons in limits_broken(score(evidence), Limits())])
 
+    def add(self, cell: Cell) -> int:
+        """One more arm, by number."""
+        self._plan = replace(self._plan, cells=[*self._plan.cells, cell])
+        self._met = np.vstack([self._met, np.zeros((1, self._met.shape[1]), dtype=bool)])
+        return len(self._plan.cells) - 1
+
     def make(self, pictures: Iterable[tuple[Cell, Unit]]) -> None:
         """Render and read those pictures that are missing, and the base model's own of the same units."""
         asked = list(pictures)

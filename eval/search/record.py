@@ -18,7 +18,8 @@ class SearchRecord(Section):
     """`pictures` counts those of cells, `grid_pictures` what every cell on as many units as a finalist would take.
 
     `within`: with 95 % confidence the first finalist is that close to the best of them, `certified` to the best of all
-    cells (None: not asked for). `left_out`: checkpoints that were not tried, with the reason.
+    cells (None: not asked for). `left_out`: checkpoints that were not tried, with the reason. `refined` cells of
+    weights between the grid's were tried, and the best `joined` of them are among the finalists, last.
     """
 
     arms: int
@@ -30,3 +31,5 @@ class SearchRecord(Section):
     within: float
     certified: float | None = None
     left_out: list[str]
+    refined: int = 0
+    joined: int = 0

@@ -16,12 +16,13 @@ from eval.references import References, find_references
 from eval.rendering import opened_maker
 from eval.search.arms import arms_of
 from eval.search.budget import Terms, keep_terms, kept_terms, terms_for
-from eval.search.expectation import course_in_words, last_cut, race_in_words
+from eval.search.expectation import course_in_words, last_cut, race_in_words, refinement_in_words
 from eval.search.ground import Ground, units_for
 from eval.search.halving import Confirmed, Estimate, Halved, confirm, halve, mean_so_far
 from eval.search.places import places_of
 from eval.search.race import looks_at, race
 from eval.search.record import RoundRecord, SearchRecord
+from eval.search.refine import Refined, refine
 from eval.search.schedule import Course, course_of
 from eval.search.surface import Surface
 from eval.snapshot import KEY, Snapshot
@@ -97,9 +98,13 @@ def _play_on(ground: Ground, search: _Search) -> Snapshot:
     ground.units = units_for(search.plan, search.spec.prompts.seed_list, int(fresh[-1]) + 1)
     ground.last_cut = last_cut(course)
     halved, certified = _raced(search, ground, course, terms) if terms.race_units else _halved(search, ground, course)
-    confirmed = confirm(ground.measure, halved, fresh, ground.units.prompts)
-    record = _record(ground, halved, confirmed, fresh)
-    record = record.model_copy(update={"certified": certified})
+    asked = search.spec.search
+    refined = Refined(halved, 0, 0)
+    if asked.refine_trials:
+        search.reporter.say(refinement_in_words(asked.refine_trials, asked.refine_units, ground.seconds_a_picture))
+        refined = refine(ground, halved, asked.refine_units, asked.refine_trials, search.reporter)
+    confirmed = confirm(ground.measure, refined.halved, fresh, ground.units.prompts)
+    record = _record(ground, course, refined, confirmed, fresh).model_copy(update={"certified": certified})
     return ground.confirmed(confirmed.arms, fresh).model_copy(update={"search": record})
 
 
@@ -120,9 +125,10 @@ def _raced(search: _Search, ground: Ground, course: Course, terms: Terms) -> tup
     return Halved(raced.ahead[:count], raced.stages, raced.scores), raced.within
 
 
-def _record(ground: Ground, halved: Halved, confirmed: Confirmed, fresh: np.ndarray) -> SearchRecord:
+def _record(ground: Ground, course: Course, refined: Refined, confirmed: Confirmed, fresh: np.ndarray) -> SearchRecord:
+    halved = refined.halved
     return SearchRecord(
-        arms=len(ground.arms),
+        arms=course.arms,
         rounds=[
             RoundRecord(arms=len(one.arms), units=one.units, kept=len(one.kept), dealt=one.dealt)
             for one in halved.stages
@@ -130,8 +136,10 @@ def _record(ground: Ground, halved: Halved, confirmed: Confirmed, fresh: np.ndar
         finalists=[ground.arms[arm].id for arm in confirmed.arms],
         confirm_units=len(fresh),
         pictures=halved.pictures + confirmed.scores.size,
-        grid_pictures=len(ground.arms) * int(fresh[-1] + 1),
+        grid_pictures=course.arms * int(fresh[-1] + 1),
         within=confirmed.bound.within,
         certified=None,
         left_out=[],
+        refined=refined.trials,
+        joined=refined.joined,
     )

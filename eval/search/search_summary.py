@@ -19,6 +19,7 @@ def in_sentences(record: SearchRecord) -> list[str]:
     said = [
         f"Chosen among {record.arms} cells with {record.pictures} pictures, {share:.0f} % of what showing every cell "
         f"every one of these (prompt, seed) pairs would take{': ' + rounds if rounds else ''}.",
+        *_refinement(record),
         f"The {len(record.finalists)} finalists were then scored on {record.confirm_units} fresh pairs, and only those "
         "scores are shown: what they were chosen by had luck in it.",
         f"The finalist with the highest of these scores is within {record.within:.3f} of the best finalist, with 95 % "
@@ -44,3 +45,12 @@ def as_document(searched: Searched, rows: Sequence[RankedCell]) -> dict[str, obj
 def _round(one: RoundRecord) -> str:
     pairs = f"1 of {one.units} pairs" if one.dealt else f"{one.units} pairs"
     return f"{one.arms} cells on {pairs}, {one.kept} kept"
+
+
+def _refinement(record: SearchRecord) -> list[str]:
+    if not record.refined:
+        return []
+    return [
+        f"{record.refined} cells of weights between and beside the grid's were tried around the best finalist, and the "
+        f"best {record.joined} joined the finalists."
+    ]

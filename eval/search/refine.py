@@ -1,0 +1,191 @@
+"""Between the grid's points: weights that no list names, tried around the best finalist by Optuna.
+
+What comes of it is only a proposal: it is confirmed on fresh units beside the other finalists, as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eval.cells import Cell, Use
+from eval.search.ground import Ground
+from eval.search.halving import Halved
+from eval.weights import Weights
+from trainer.kohya_names import part_of
+from trainer.lora_file import read_lora
+from trainer.progress import Reporter
+
+DIGITS = 2  # of a weight
+PROPOSALS = 2  # that join the finalists
+SEED = 0  # a search that goes on proposes the same weights again, and their pictures are there
+LONE_STEP = 0.2  # what counts as the grid's step where it has one weight only
+
+# A weight for each axis to the mean identity there, and how many limits it breaks.
+Point = tuple[float, ...]
+Evaluate = Callable[[Point], tuple[float, int]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A weight that may be anything from `low` to `high`: `part` ("unet", "te1", "te2") of the cell's LoRA `lora`."""
+
+    lora: int
+    part: str
+    low: float
+    high: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.lora} {self.part}"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What was seen at a point. `broken` counts limits."""
+
+    point: Point
+    value: float
+    broken: int
+
+
+@dataclass(frozen=True)
+class Refined:
+    """A search whose finalists `joined` more have joined, of `trials` points that were tried."""
+
+    halved: Halved
+    trials: int
+    joined: int
+
+
+def explore(evaluate: Evaluate, axes: Sequence[Axis], known: Sequence[Tried], trials: int) -> list[Tried]:
+    """`trials` points, each where a Gaussian process of all that was seen so far (`known` first) expects most.
+
+    Points that break more limits than the least of `known` count as out of bounds (constrained expected improvement:
+    Gardner et al. 2014, "Bayesian Optimization with Inequality Constraints"; Optuna's GPSampler).
+    """
+    import optuna  # takes a second, and is needed here alone
+    from optuna.distributions import FloatDistribution
+    from optuna.trial import FrozenTrial, create_trial
+
+    optuna.logging.set_verbosity(logging.ERROR)
+    ranges = {axis.name: FloatDistribution(axis.low, axis.high) for axis in axes}
+    allowed = min((one.broken for one in known), default=0)
+
+    def too_many_broken(trial: FrozenTrial) -> tuple[float]:
+        return (float(trial.user_attrs["broken"] - allowed),)
+
+    sampler = optuna.samplers.GPSampler(seed=SEED, n_startup_trials=0, constraints_func=too_many_broken)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for one in known:
+        params, broken = dict(zip(ranges, one.point, strict=True)), {"broken": one.broken}
+        excess = {"constraints": (float(one.broken - allowed),)}
+        study.add_trial(
+            create_trial(
+                params=params, distributions=dict(ranges), value=one.value, user_attrs=broken, system_attrs=excess
+            )
+        )
+    found: list[Tried] = []
+    for _ in range(trials):
+        trial = study.ask(dict(ranges))
+        point = tuple(round(trial.params[axis.name], DIGITS) for axis in axes)
+        value, broken = evaluate(point)
+        trial.set_user_attr("broken", broken)
+        study.tell(trial, value)
+        found.append(Tried(point, value, broken))
+    return found
+
+
+def axes_of(start: Cell, cells: Sequence[Cell]) -> list[Axis]:
+    """The weights of `start` that may move: half a step of the grid's beyond those of its kin among `cells`, and not
+    below 0 unless they are. A second text encoder's has an axis only where a LoRA has a part for it.
+    """
+    kin = [cell for cell in cells if _files(cell) == _files(start)]
+    found: list[Axis] = []
+    for lora, use in enumerate(start.uses):
+        parts = _parts_of(use)
+        for part in ("unet", "te1", "te2"):
+            if part in parts:
+                low, high = _range_of([cell.uses[lora].weights.on(part) for cell in kin])
+                found.append(Axis(lora, part, low, high))
+    return found
+
+
+def moved(start: Cell, axes: Sequence[Axis], point: Point) -> Cell:
+    """The cell at `point`. Where text encoder 2 has no axis of its own, it follows the first."""
+    uses: list[Use] = []
+    for lora, use in enumerate(start.uses):
+        there = {axis.part: value for axis, value in zip(axes, point, strict=True) if axis.lora == lora}
+        te1 = there.get("te1", use.weights.te1)
+        te2 = there.get("te2", te1 if "te1" in there else use.weights.te2)
+        uses.append(replace(use, weights=Weights(there.get("unet", use.weights.unet), te1, te2)))
+    return replace(start, use=uses[0], also=tuple(uses[1:]))
+
+
+def refine(ground: Ground, halved: Halved, units: int, trials: int, reporter: Reporter) -> Refined:
+    """Try `trials` cells around the first finalist, each on the first `units` units that it has met; the best join."""
+    ground_before = len(ground.arms)
+    start = int(halved.finalists[0])
+    shown = np.flatnonzero(np.isfinite(halved.scores[start]))[:units]
+    tries = _Tries(ground, ground.arms[start], halved.scores, shown)
+    if not tries.axes or not len(shown):
+        return Refined(halved, 0, 0)
+    known = [tries.seen(point) for point in tries.arms]
+    advance = reporter.task("trying weights between the grid's", trials)
+
+    def evaluate(point: Point) -> tuple[float, int]:
+        tried = tries.seen(point)
+        advance(1)
+        return tried.value, tried.broken
+
+    tried = explore(evaluate, tries.axes, known, trials)
+    ranked = sorted(dict.fromkeys(tried), key=lambda one: (one.broken, -one.value))
+    joining = [arm for one in ranked if (arm := tries.arms[one.point]) >= ground_before][:PROPOSALS]
+    finalists = np.array([*halved.finalists, *joining], dtype=int)
+    return Refined(Halved(finalists, halved.stages, tries.scores), trials, len(joining))
+
+
+class _Tries:
+    """The cells around `start`, those that the rounds have met on all of `shown` first. `arms` by point."""
+
+    def __init__(self, ground: Ground, start: Cell, scores: np.ndarray, shown: np.ndarray) -> None:
+        self._ground, self._start, self._shown = ground, start, shown
+        self.scores = scores
+        self.axes = axes_of(start, ground.arms)
+        self.arms: dict[Point, int] = {}
+        for arm in np.flatnonzero(np.isfinite(scores[:, shown]).all(1)):
+            cell = ground.arms[int(arm)]
+            if _files(cell) == _files(start):
+                point = tuple(cell.uses[axis.lora].weights.on(axis.part) for axis in self.axes)
+                if moved(start, self.axes, point) == cell:
+                    self.arms[point] = int(arm)
+
+    def seen(self, point: Point) -> Tried:
+        """What is seen at a point, rendered where nothing was."""
+        if point not in self.arms:
+            self.arms[point] = self._ground.add(moved(self._start, self.axes, point))
+            wanted = np.zeros((len(self.scores) + 1, self.scores.shape[1]), dtype=bool)
+            wanted[-1, self._shown] = True
+            kept = np.vstack([self.scores, np.full(self.scores.shape[1], np.nan)])
+            self.scores = np.where(wanted, self._ground.measure(wanted), kept)
+        arm = self.arms[point]
+        broken = self._ground.broken(np.array([arm]))
+        return Tried(point, float(self.scores[arm, self._shown].mean()), int(broken[0]))
+
+
+def _range_of(weights: Sequence[float]) -> tuple[float, float]:
+    there = sorted(set(weights))
+    step = (there[-1] - there[0]) / (len(there) - 1) if len(there) > 1 else LONE_STEP
+    low = there[0] - step / 2
+    return round(max(0.0, low) if there[0] >= 0 else low, 2), round(there[-1] + step / 2, 2)
+
+
+def _parts_of(use: Use) -> set[str]:
+    return {part_of(name) for name in read_lora(use.checkpoint.path).modules}
+
+
+def _files(cell: Cell) -> tuple[str, ...]:
+    return tuple(use.checkpoint.sha256 for use in cell.uses)
