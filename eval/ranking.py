@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eval.cautions import cautions, seen_in
 from eval.evidence import CellFacts, Evidence
-from eval.scores import BLEED, Scores, score
+from eval.front import pareto_front
+from eval.limits import Limits, limits_broken
+from eval.scores import Scores, score
 from eval.statistics import (
     Claim,
+    chances_of_best,
     claim,
     differences_to,
     holds_zero,
@@ -20,7 +24,6 @@ from eval.statistics import (
     within_sd,
 )
 
-WEAK_CEILING = 8
 CLAIMED_DIFFERENCES = (0.02, 0.05)
 # Cosines of float32 embeddings say nothing beyond this digit; rounding keeps the order free of the rows' positions.
 ORDER_DIGITS = 6
@@ -28,22 +31,12 @@ JSON_DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a cell may cost. Each is a share of something measured in the same grid; None switches it off.
-
-    `face_rate`: of the base model's own; broken when the whole Wilson interval is below. `prompt`: of the prompt
-    contrast, that may be lost. `bleed`, `copy`: of the way from the floor to the ceiling, that may be gone.
-    """
-
-    face_rate: float | None = 0.9
-    prompt: float | None = 0.5
-    bleed: float | None = 0.25
-    copy: float | None = 0.15
-
-
-@dataclass(frozen=True)
 class RankedCell:
-    """One row of the ranking. A figure that was not measured is None, and `flags` says why."""
+    """One row of the ranking. A figure that was not measured is None, and `flags` says why.
+
+    `probability_best`: in what share of other draws of seeds it would be first (`chances_of_best`). `pareto_front`: no
+    other row beats it in everything.
+    """
 
     cell: str
     checkpoint: str
@@ -67,6 +60,8 @@ class RankedCell:
     failed: int
     broken: tuple[str, ...]
     tied_with_best: bool
+    probability_best: float | None
+    pareto_front: bool
     flags: tuple[str, ...]
 
     @property
@@ -93,6 +88,8 @@ class RankedCell:
             "pictures": self.pictures,
             "tied_with_best": self.tied_with_best,
             "flags": list(self.flags),
+            "probability_best": _rounded(self.probability_best),
+            "pareto_front": self.pareto_front,
         }
 
 
@@ -108,29 +105,29 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
     order = _order(evidence, scores.identity, broken)
     best = order[0]
     resampled = resampling(scores.prompts)
-    around = intervals(scores.counted, resampled)
-    tied = holds_zero(differences_to(best, scores.counted, resampled))
-    tied &= np.array([len(reasons) <= len(broken[best]) for reasons in broken])
-    cautions = _cautions(evidence, scores, limits)
+    faults = np.array([len(reasons) for reasons in broken])
+    judged = _Judged(
+        intervals(scores.counted, resampled),
+        broken,
+        holds_zero(differences_to(best, scores.counted, resampled)) & (faults <= faults[best]),
+        chances_of_best(scores.counted, faults == faults[best], resampled),
+        pareto_front(scores),
+    )
+    common = cautions(evidence, scores, limits)
     changes = _other_winners(evidence, scores, broken, best)
     twins = {at for at in order if evidence.cells[at].id == evidence.cells[best].id}
-    return [
-        _row(
-            evidence,
-            scores,
-            at,
-            interval=around[at],
-            broken=broken[at],
-            tied=bool(tied[at]),
-            shared=[*(changes if at in twins else ()), *cautions],
-        )
-        for at in order
-    ]
+    return [_row(evidence, scores, judged, at, [*(changes if at in twins else ()), *common]) for at in order]
 
 
-def limits_broken(scores: Scores, limits: Limits) -> list[list[str]]:
-    """What each cell breaks, in words with figures."""
-    return [_broken(scores, limits, at) for at in range(len(scores.raw))]
+@dataclass(frozen=True)
+class _Judged:
+    """What is known of the cells beside each other: identity's interval (C, 2), and a value each (C,)."""
+
+    interval: np.ndarray
+    broken: Sequence[Sequence[str]]
+    tied: np.ndarray
+    chance: np.ndarray
+    front: np.ndarray
 
 
 def claims(evidence: Evidence, ranked: Sequence[RankedCell]) -> list[Claim]:
@@ -152,16 +149,7 @@ def _order(evidence: Evidence, identity: np.ndarray, broken: Sequence[Sequence[s
     return sorted(range(len(evidence.cells)), key=key)
 
 
-def _row(
-    evidence: Evidence,
-    scores: Scores,
-    at: int,
-    *,
-    interval: np.ndarray,
-    broken: list[str],
-    tied: bool,
-    shared: Sequence[str],
-) -> RankedCell:
+def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: Sequence[str]) -> RankedCell:
     facts = evidence.cells[at]
     low, high = scores.face_rate_interval(at)
     return RankedCell(
@@ -173,8 +161,8 @@ def _row(
         te2=facts.weights.te2,
         also=facts.also,
         identity=float(scores.identity[at]),
-        identity_low=_known(interval[0]),
-        identity_high=_known(interval[1]),
+        identity_low=_known(judged.interval[at, 0]),
+        identity_high=_known(judged.interval[at, 1]),
         identity_normalised=_known(scores.identity_normalised[at]),
         prompt=_known(scores.prompt[at]),
         face_rate=float(scores.face_rate[at]),
@@ -185,104 +173,37 @@ def _row(
         spread=_known(scores.spread[at]),
         pictures=len(evidence.units),
         failed=int(evidence.failed[at].sum()),
-        broken=tuple(broken),
-        tied_with_best=tied,
-        flags=(*broken, *_seen_in(evidence, scores, at), *shared),
+        broken=tuple(judged.broken[at]),
+        tied_with_best=bool(judged.tied[at]),
+        probability_best=_known(judged.chance[at]),
+        pareto_front=bool(judged.front[at]),
+        flags=(*judged.broken[at], *seen_in(evidence, scores, at), *shared),
     )
 
 
-def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
-    """The limits that a cell breaks, in words with figures."""
-    found: list[str] = []
-    low, high = scores.face_rate_interval(at)
-    if limits.face_rate is not None and high < (least := limits.face_rate * scores.face_rate_control):
-        found.append(
-            f"face rate {scores.face_rate[at]:.2f} (95 % {low:.2f} to {high:.2f}) is below the limit {least:.2f}"
-        )
-    if limits.prompt is not None and scores.prompt[at] < (least := -limits.prompt * scores.prompt_contrast):
-        found.append(
-            f"prompt {scores.prompt[at]:+.3f} is below the limit {least:+.3f}: it no longer does what is asked"
-        )
-    if limits.bleed is not None and scores.bleed[at] > (most := limits.bleed * scores.span):
-        found.append(f"bleed {scores.bleed[at]:+.3f} is above the limit {most:+.3f}: other people take on the face")
-    if limits.copy is not None and scores.copy[at] > (most := limits.copy * scores.span):
-        found.append(f"copy {scores.copy[at]:+.3f} is above the limit {most:+.3f}: it repeats the training pictures")
-    return found
-
-
-def _seen_in(evidence: Evidence, scores: Scores, at: int) -> list[str]:
-    """What is odd about one cell's pictures."""
-    faceless = int((~scores.faces_seen[at]).sum())
-    several = int((evidence.face_counts[at] > 1).sum())
-    failed = int(evidence.failed[at].sum())
-    found = {
-        f"no face in {_pictures(faceless)} of the subject: counted at the floor": faceless,
-        f"several faces in {_pictures(several)}: the largest was scored": several,
-        f"{failed} failed {'picture' if failed == 1 else 'pictures'} (black, flat, not finite or not made)": failed,
-    }
-    return [text for text, count in found.items() if count]
-
-
-def _cautions(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
-    """What weakens every row alike, and what was not measured, with the reason."""
-    references = len(evidence.references)
-    one_seed = len(set(scores.prompts)) == len(scores.prompts)
-    no_span, no_contrast = math.isnan(scores.span), not scores.prompt_contrast > 0
-    unknown: list[tuple[bool, str]] = [
-        (len(scores.prompts) < 2, "intervals not measured: one (prompt, seed) only"),
-        (references < 2, "identity_normalised not measured: a ceiling needs two held-out references"),
-        (
-            2 <= references < WEAK_CEILING,
-            f"the ceiling is weak: {references} held-out references, {WEAK_CEILING} or more make it firm",
-        ),
-        (
-            references >= 2 and no_span,
-            "identity_normalised not measured: the base model is as alike as the references are to each other",
-        ),
-        (
-            scores.face_rate_control == 0,
-            "floor not measured: no face in any of the base model's own pictures, counted at 0",
-        ),
-        (bool(np.isnan(scores.prompt).all()), "prompt not measured: no CLIP embeddings"),
-        (not len(evidence.where(BLEED)), "bleed not measured: no prompt without the trigger"),
-        (
-            bool(len(evidence.where(BLEED)) and np.isnan(scores.bleed).all()),
-            "bleed not measured: no face in the base model's pictures of others",
-        ),
-        (not len(evidence.training), "copy not measured: no training faces were given"),
-        (one_seed, "spread not measured: one seed a prompt"),
-        (
-            no_contrast and limits.prompt is not None,
-            "prompt limit not applied: the base model's pictures do not tell the prompts apart",
-        ),
-        (
-            no_span and (limits.bleed is not None or limits.copy is not None),
-            "bleed and copy limits not applied: no floor-to-ceiling scale",
-        ),
-    ]
-    return [text for holds, text in unknown if holds]
-
-
 def _other_winners(evidence: Evidence, scores: Scores, broken: Sequence[Sequence[str]], best: int) -> list[str]:
-    """Which cell would be first if faceless pictures were dropped, or counted 0, where it is another."""
+    """Which cell would be first if pictures that count at the floor counted otherwise, where it is another."""
     missing = ~scores.faces_seen
-    seen = np.where(missing, 0.0, scores.raw)
+    seen = np.where(missing, 0.0, scores.counted)
     with_face = np.where(missing.all(1), np.nan, scores.faces_seen.sum(1))
-    policies: dict[str, np.ndarray] = {"were left out": seen.sum(1) / with_face, "counted 0": seen.mean(1)}
+    faces = "faceless pictures: if they"
+    policies: dict[str, np.ndarray] = {
+        f"{faces} were left out": seen.sum(1) / with_face,
+        f"{faces} counted 0": seen.mean(1),
+        "faces less like the subject than the base model's: if they counted as they are": np.where(
+            missing, scores.counted, scores.raw
+        ).mean(1),
+    }
     found: list[str] = []
     for policy, identity in policies.items():
         first = evidence.cells[_order(evidence, identity, broken)[0]]
         if first.id != evidence.cells[best].id:
-            found.append(f"the winner hangs on faceless pictures: if they {policy}, {_named(first)} would be first")
+            found.append(f"the winner hangs on {policy}, {_named(first)} would be first")
     return found
 
 
 def _named(facts: CellFacts) -> str:
     return f"{facts.checkpoint} at {facts.weights}" + (f" with {facts.also}" if facts.also else "")
-
-
-def _pictures(count: int) -> str:
-    return f"{count} picture" if count == 1 else f"{count} pictures"
 
 
 def _known(value: float) -> float | None:

@@ -29,17 +29,19 @@ class UnscorableError(UserError):
 class Scores:
     """Every figure of every cell, and the scales they are judged on.
 
-    `faces_seen` (C, S) bool; `raw` (C, S) cosine to the centroid, NaN without a face; `counted` (C, S) the same with
-    faceless pictures at the floor; the others are (C,). `floor`, `ceiling`, `prompt_contrast`, `face_rate_control` are
-    the grid's own.
+    `prompts` (S,), `bleed_prompts` (B,): the units' own. `raw` (C, S): cosine to the centroid, NaN without a face;
+    `counted` (C, S): the same, never below the unit's floor. `prompt_changes` (C, S), `bleed_changes` (C, B) and
+    `copy_margins` (C, S): a value each picture, NaN where there is none. `floor`, `ceiling`, `prompt_contrast`,
+    `face_rate_control` are the grid's own.
     """
 
     prompts: list[str]
+    bleed_prompts: list[str]
     raw: np.ndarray
     counted: np.ndarray
-    prompt: np.ndarray
-    bleed: np.ndarray
-    copy: np.ndarray
+    prompt_changes: np.ndarray
+    bleed_changes: np.ndarray
+    copy_margins: np.ndarray
     spread: np.ndarray
     floor: float
     ceiling: float
@@ -53,6 +55,23 @@ class Scores:
     @cached_property
     def identity(self) -> np.ndarray:
         return self.counted.mean(1)
+
+    @cached_property
+    def prompt(self) -> np.ndarray:
+        return rows_mean(self.prompt_changes)
+
+    @cached_property
+    def bleed(self) -> np.ndarray:
+        return rows_mean(self.bleed_changes)
+
+    @cached_property
+    def copy(self) -> np.ndarray:
+        return rows_mean(self.copy_margins)
+
+    @cached_property
+    def below_floor(self) -> np.ndarray:
+        """Faces (C, S) that are less like the subject than the base model's own picture of that unit."""
+        return self.faces_seen & (self.raw < self.counted)
 
     @cached_property
     def span(self) -> float:
@@ -87,11 +106,12 @@ def score(evidence: Evidence) -> Scores:
     control = control_identities(evidence)[subject]
     return Scores(
         prompts=[evidence.units[at].prompt for at in subject],
+        bleed_prompts=[evidence.units[at].prompt for at in evidence.where(BLEED)],
         raw=raw,
         counted=at_the_floor(raw, floors(control)),
-        prompt=prompt_differences(evidence),
-        bleed=bleed(evidence),
-        copy=copying(evidence),
+        prompt_changes=prompt_changes(evidence),
+        bleed_changes=bleed_changes(evidence),
+        copy_margins=copy_margins(evidence),
         spread=spread(evidence),
         floor=_mean_of_finite(control),
         ceiling=ceiling(evidence.references),
@@ -132,7 +152,7 @@ def control_identities(evidence: Evidence) -> np.ndarray:
 
 
 def floors(control: np.ndarray) -> np.ndarray:
-    """The value (U,) a faceless picture counts at: the base model's own on that unit.
+    """The least (U,) that a picture counts: the base model's own on that unit.
 
     Where the base model's picture has no face either, the mean of the others; where none has, 0 (strangers' cosine).
     """
@@ -141,12 +161,16 @@ def floors(control: np.ndarray) -> np.ndarray:
 
 
 def at_the_floor(raw: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """`raw` (C, U) with each missing value at its own unit's `floor` (U,): it shows no more than the base model did."""
-    return np.where(np.isfinite(raw), raw, floor)
+    """`raw` (C, U), a missing value or one below its own unit's `floor` (U,) counting as that floor.
+
+    Both show no more of the subject than the base model did. Only a rule that counts a missing face no higher than any
+    face can promise that losing faces never raises a cell.
+    """
+    return np.fmax(raw, floor)
 
 
-def prompt_differences(evidence: Evidence) -> np.ndarray:
-    """Mean over subject units (C,) of cosine(picture, prompt) minus the base model's on the same prompt and seed.
+def prompt_changes(evidence: Evidence) -> np.ndarray:
+    """Cosine(picture, prompt) of each subject picture (C, S) minus the base model's on the same prompt and seed.
 
     A failed picture shows nothing of its prompt, so its cosine is 0. NaN where CLIP saw nothing.
     """
@@ -154,7 +178,7 @@ def prompt_differences(evidence: Evidence) -> np.ndarray:
     cosines = np.einsum("cue,ue->cu", evidence.pictures[:, at], evidence.prompts[at]).astype(np.float64)
     cosines = np.where(evidence.failed[:, at], 0.0, cosines)
     control = np.einsum("ue,ue->u", evidence.pictures_control[at], evidence.prompts[at]).astype(np.float64)
-    return _rows_mean(cosines - control)
+    return cosines - control
 
 
 def prompt_contrast(evidence: Evidence) -> float:
@@ -173,17 +197,17 @@ def prompt_contrast(evidence: Evidence) -> float:
     return float(cosines[own & seen].mean() - cosines[~own & seen].mean())
 
 
-def bleed(evidence: Evidence) -> np.ndarray:
-    """How much more (C,) people who are not the subject look like it: cosine with the LoRA minus without, same seeds.
+def bleed_changes(evidence: Evidence) -> np.ndarray:
+    """How much more (C, B) people who are not the subject look like it: cosine with the LoRA minus without, same seeds.
 
-    A faceless picture counts as no change (the floor rule again). NaN without bleed prompts or faces in them.
+    A faceless picture counts as no change. NaN without bleed prompts or faces in the base model's pictures of them.
     """
     at = evidence.where(BLEED)
     control = control_identities(evidence)[at]
     if not np.isfinite(control).any():
-        return np.full(len(evidence.cells), np.nan)
-    floor = floors(control)
-    return (at_the_floor(identities(evidence)[:, at], floor) - floor).mean(1)
+        return np.full((len(evidence.cells), len(at)), np.nan)
+    changes = identities(evidence)[:, at] - floors(control)
+    return np.where(np.isfinite(changes), changes, 0.0)
 
 
 def expected_nearest(cosines: np.ndarray, count: int) -> np.ndarray:
@@ -196,20 +220,20 @@ def expected_nearest(cosines: np.ndarray, count: int) -> np.ndarray:
     return np.sort(cosines, axis=-1) @ weights
 
 
-def copying(evidence: Evidence) -> np.ndarray:
-    """Nearest training face minus nearest held-out face (C,), mean over faces seen, both out of equally many.
+def copy_margins(evidence: Evidence) -> np.ndarray:
+    """Nearest training face minus nearest held-out face of each subject picture (C, S), both out of equally many.
 
-    Above 0 the pictures repeat the training set rather than show the person. One copied picture weighs less the more
-    training pictures there are for each held-out one. NaN without training faces.
+    Above 0 a picture repeats the training set rather than shows the person. One copied picture weighs less the more
+    training pictures there are for each held-out one. NaN without a face, or without training faces.
     """
     at = evidence.where(SUBJECT)
     count = min(len(evidence.training), len(evidence.references))
     if count == 0:
-        return np.full(len(evidence.cells), np.nan)
+        return np.full((len(evidence.cells), len(at)), np.nan)
     faces = np.where(evidence.failed[:, at, None], np.nan, evidence.faces[:, at])
     trained = expected_nearest(faces @ evidence.training.T, count)
     held_out = expected_nearest(faces @ evidence.references.T, count)
-    return _rows_mean(trained - held_out)
+    return trained - held_out
 
 
 def spread(evidence: Evidence) -> np.ndarray:
@@ -217,7 +241,7 @@ def spread(evidence: Evidence) -> np.ndarray:
     at = evidence.where(SUBJECT)
     pictures = np.where(evidence.failed[:, at, None], np.nan, evidence.pictures[:, at])
     names = [evidence.units[unit].prompt for unit in at]
-    return _rows_mean(np.stack([_distances(pictures[:, _of(names, name)]) for name in dict.fromkeys(names)], axis=1))
+    return rows_mean(np.stack([_distances(pictures[:, _of(names, name)]) for name in dict.fromkeys(names)], axis=1))
 
 
 def _of(names: Sequence[str], name: str) -> list[int]:
@@ -233,7 +257,7 @@ def _distances(pictures: np.ndarray) -> np.ndarray:
     return 1 - ((total**2).sum(-1) - count) / pairs
 
 
-def _rows_mean(values: np.ndarray) -> np.ndarray:
+def rows_mean(values: np.ndarray) -> np.ndarray:
     """Mean (C,) of the finite values of each row (C, N); NaN where a row has none."""
     finite = np.isfinite(values)
     count = finite.sum(1)
@@ -241,4 +265,4 @@ def _rows_mean(values: np.ndarray) -> np.ndarray:
 
 
 def _mean_of_finite(values: np.ndarray) -> float:
-    return float(_rows_mean(values[None])[0])
+    return float(rows_mean(values[None])[0])

@@ -19,10 +19,23 @@ SAME = 1e-6
 
 @dataclass(frozen=True)
 class Resampling:
-    """Bootstrap weights (B, U), each row a mean over U units; `reach` is how many of its SDs an interval spans."""
+    """Bootstrap weights (B, U), each row a mean over U units; `freedom`: units minus strata."""
 
     weights: np.ndarray
-    reach: float
+    freedom: int
+
+    @property
+    def reach(self) -> float:
+        """How many of the bootstrap's SDs a 95 % interval spans to either side; NaN without freedom."""
+        return self.reach_of(1)
+
+    def reach_of(self, comparisons: int) -> float:
+        """The same for intervals of which so many hold at once (Bonferroni)."""
+        return float(stdtrit(self.freedom, 1 - 0.025 / max(1, comparisons))) if self.freedom > 0 else math.nan
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """The means (C, B) of `values` (C, U) on every other draw of seeds."""
+        return values @ self.weights.T
 
 
 @dataclass(frozen=True)
@@ -77,20 +90,37 @@ def resampling(prompts: Sequence[str], resamples: int = RESAMPLES, seed: int = S
         n = len(group)
         if n > 1:
             weights[:, group] = rng.multinomial(n - 1, np.full(n, 1 / n), size=resamples) * (n / (n - 1) / units)
-    freedom = units - len(groups)
-    return Resampling(weights, float(stdtrit(freedom, 0.975)) if freedom > 0 else math.nan)
+    return Resampling(weights, units - len(groups))
 
 
-def intervals(values: np.ndarray, resampled: Resampling) -> np.ndarray:
-    """95 % intervals (C, 2) of the means of `values` (C, U). NaN when there is one unit, which tells nothing."""
-    half = resampled.reach * (values @ resampled.weights.T).std(1)
+def intervals(values: np.ndarray, resampled: Resampling, comparisons: int = 1) -> np.ndarray:
+    """95 % intervals (C, 2) of the means of `values` (C, U). NaN when there is one unit, which tells nothing.
+
+    `comparisons`: how many of them are to hold at once.
+    """
+    half = resampled.reach_of(comparisons) * resampled.means(values).std(1)
     mean = values.mean(1)
     return np.stack([mean - half, mean + half], axis=1)
 
 
-def differences_to(best: int, values: np.ndarray, resampled: Resampling) -> np.ndarray:
+def differences_to(best: int, values: np.ndarray, resampled: Resampling, comparisons: int = 1) -> np.ndarray:
     """95 % intervals (C, 2) of each row's mean minus row `best`'s, over the same units (paired)."""
-    return intervals(values - values[best], resampled)
+    return intervals(values - values[best], resampled, comparisons)
+
+
+def chances_of_best(values: np.ndarray, eligible: np.ndarray, resampled: Resampling) -> np.ndarray:
+    """In what share (C,) of other draws of seeds each `eligible` (C,) row of `values` (C, U) has the highest mean.
+
+    The draws are shared, so rows stay paired; they are spread as wide as the intervals are, which with few units is
+    wider than the bootstrap's own. Rows of equal means (twins) share a draw. NaN when there is one unit.
+    """
+    if math.isnan(resampled.reach):
+        return np.full(len(values), np.nan)
+    means = values.mean(1, keepdims=True)
+    drawn = means + (resampled.means(values) - means) * (resampled.reach / Z_95)
+    drawn[~eligible] = -np.inf
+    first = drawn >= drawn.max(0) - SAME
+    return (first / first.sum(0)).mean(1)
 
 
 def holds_zero(interval: np.ndarray) -> np.ndarray:

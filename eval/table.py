@@ -61,8 +61,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("also", "other LoRAs blended in", lambda row: row.also, "left"),
     Column(
         "identity",
-        "likeness: cosine of the largest face with the centre of the held-out references; a faceless picture counts "
-        "as the base model's own picture of that prompt and seed",
+        "likeness: cosine of the largest face with the centre of the held-out references; a picture without a face, or "
+        "with one less alike, counts as the base model's own picture of that prompt and seed",
         lambda row: f"{row.identity:.3f}",
     ),
     Column("95 %", "where identity would lie with other seeds (bootstrap over seeds within prompts)", _interval),
@@ -95,6 +95,19 @@ COLUMNS: tuple[Column, ...] = (
         "how different the seeds of one prompt look (CLIP distance); 0 is the same picture every time",
         lambda row: _figure(row.spread, ".3f"),
         worth=1,
+    ),
+    Column(
+        "best",
+        "in what share of other draws of seeds this row would be first; two names of one file share it",
+        lambda row: _percent(row.probability_best),
+        worth=6,
+    ),
+    Column(
+        "front",
+        "yes: no other row beats it in likeness, prompt, bleed and copy together (Pareto front)",
+        lambda row: "yes" if row.pareto_front else "",
+        "left",
+        worth=2,
     ),
     Column("", "tied: not to be told from the first row; limit: breaks one", _verdict, "left"),
 )

@@ -85,6 +85,8 @@ RANKING: tuple[FrameColumn, ...] = (
     FrameColumn("bleed", lambda row: row.bleed, "%+.3f"),
     FrameColumn("copy", lambda row: row.copy, "%+.3f"),
     FrameColumn("spread", lambda row: row.spread, "%.3f"),
+    FrameColumn("best", lambda row: _hundredfold(row.probability_best), "%.0f %%"),
+    FrameColumn("front", lambda row: "yes" if row.pareto_front else ""),
 )
 
 

@@ -59,7 +59,7 @@ def scores_of(size: Size, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
 
 
 def write_record(path: Path, size: Size, seed: int, unfinished: bool = False) -> np.ndarray:
-    """Write a record and return its scores (A, P, S). `unfinished`: the last checkpoint lacks half of its pictures."""
+    """Write a record and return its scores (A, P, S) as they count: at the floor at least. `unfinished`: the last checkpoint lacks half of its pictures."""
     rng = np.random.default_rng(seed)
     _, scores = scores_of(size, rng)
     rows = [
@@ -74,4 +74,4 @@ def write_record(path: Path, size: Size, seed: int, unfinished: bool = False) ->
     frame = pd.DataFrame(rows).assign(faces=1, failed=False, prompt_cosine=FLAT)
     facts = {"lora_studio": json.dumps({"command": "simulated", "floor": FLOOR, "ceiling": 0.95})}
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(facts), path)
-    return scores
+    return np.maximum(scores, FLOOR)

@@ -9,8 +9,8 @@ import numpy as np
 
 from eval.cells import Cell
 from eval.evidence import Evidence, Unit
+from eval.limits import Limits, limits_broken
 from eval.plan import Plan
-from eval.ranking import Limits, limits_broken
 from eval.rates import known_rate
 from eval.references import References
 from eval.rendering import Maker
