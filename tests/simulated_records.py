@@ -59,7 +59,10 @@ def scores_of(size: Size, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
 
 
 def write_record(path: Path, size: Size, seed: int, unfinished: bool = False) -> np.ndarray:
-    """Write a record and return its scores (A, P, S) as they count: at the floor at least. `unfinished`: the last checkpoint lacks half of its pictures."""
+    """Write a record and return its scores (A, P, S) as they count, at the floor at least.
+
+    `unfinished`: the last checkpoint lacks half of its pictures.
+    """
     rng = np.random.default_rng(seed)
     _, scores = scores_of(size, rng)
     rows = [
