@@ -29,14 +29,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from eval.cells import Cell
 from eval.grid import run_grid
-from eval.guidance import read_prompts
 from eval.plan import Plan, batches_of, make_plan
-from eval.render import render
 from eval.renderer import Renderer
 from eval.spec import GridSpec, read_spec
 from eval.store import create_store
 from miniature.paths import folder_of
 from trainer.cpu_layers import linear
+from trainer.drawing.guidance import read_prompts
+from trainer.drawing.render import render
 from trainer.lora_file import LoraFile, LoraModule, read_lora, write_lora
 from trainer.progress import Silent
 

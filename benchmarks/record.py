@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from eval.evidence import Evidence
 from eval.grid import run_grid
 from eval.plan import find_checkpoints
-from eval.scores import ceiling, control_identities, identities
+from eval.scores import control_identities, identities
 from eval.snapshot import load_evidence, load_grid
 from eval.spec import read_spec
 from eval.store import open_store
@@ -29,6 +29,7 @@ from miniature.recipe.subject import SUBJECT, draw_subject
 from miniature.recipe.world import Identity
 from trainer.config import parse_config
 from trainer.files import whole_file
+from trainer.likeness import ceiling
 from trainer.progress import terminal
 from trainer.run import run_training
 

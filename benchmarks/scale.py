@@ -25,11 +25,11 @@ from eval.cells import Cell, Checkpoint, Sampling, Use
 from eval.evidence import Unit
 from eval.picture_files import PictureFolder
 from eval.plan import Plan, batches_of
-from eval.png import png_of
 from eval.prompts import Prompt
 from eval.rendering import amount_of, missing_batches
 from eval.store import PictureRow, Reading, create_store
 from eval.weights import Weights
+from trainer.drawing.png import png_of
 from trainer.files import sha256_of
 
 SAMPLING = Sampling("base", "float16", "euler_a", 30, 9.0, 512, 512, 1, "")

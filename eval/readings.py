@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from eval.clip_model import ClipModel, load_clip
-from eval.faces import FaceModel, load_faces
 from eval.plan import PlannedPicture
-from eval.png import read_picture
 from eval.prompts import Prompt
 from eval.references import References
 from eval.spec import ScoreSection
 from eval.store import Reading, Readings, Store
+from trainer.drawing.png import read_picture
 from trainer.errors import ConfigurationError
+from trainer.faces import FaceModel, load_faces
 from trainer.progress import Reporter
 
 CHUNK = 64

@@ -11,16 +11,16 @@ from eval.blend import blend
 from eval.cell_lora import lora_of
 from eval.cells import Cell, Checkpoint, Sampling
 from eval.fitting import Fitting
-from eval.guidance import Guidance, PromptReader
 from eval.guided_unet import GuidedUnet
 from eval.patching import PatchedModel, check_fits
 from eval.plan import Batch, PlannedPicture
-from eval.render import render
-from eval.sampling import make_scheduler
 from eval.spec import ModelSection
 from eval.weights import Weights
 from trainer.base_model import load_base
 from trainer.base_source import find_base
+from trainer.drawing.guidance import Guidance, PromptReader
+from trainer.drawing.render import render
+from trainer.drawing.sampling import make_scheduler
 from trainer.heap import keep_freed_memory
 from trainer.lora_file import LoraModule, part_of, read_lora
 

@@ -16,6 +16,7 @@ import numpy as np
 from eval.evidence import Evidence
 from eval.statistics import wilson
 from trainer.errors import UserError
+from trainer.likeness import at_the_floor, ceiling, centroid, floors
 
 SUBJECT = "subject"
 BLEED = "bleed"
@@ -120,26 +121,6 @@ def score(evidence: Evidence) -> Scores:
     )
 
 
-def unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., D) scaled to length 1; zero vectors become NaN."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(length > 0, length, np.nan)
-
-
-def centroid(references: np.ndarray) -> np.ndarray:
-    """The subject as one unit vector (D,): the direction of the mean of unit embeddings (R, D)."""
-    return unit_length(np.asarray(references, dtype=np.float64).mean(0))
-
-
-def ceiling(references: np.ndarray) -> float:
-    """Mean cosine of each reference (R, D) to the centroid of the others: as alike as the real pictures are."""
-    if len(references) < 2:
-        return np.nan
-    vectors = np.asarray(references, dtype=np.float64)
-    others = unit_length(vectors.sum(0) - vectors)
-    return float((vectors * others).sum(-1).mean())
-
-
 def identities(evidence: Evidence) -> np.ndarray:
     """Cosine (C, U) of the largest face with the centroid of the references; NaN without a face or a picture."""
     cosines = (evidence.faces @ centroid(evidence.references).astype(evidence.faces.dtype)).astype(np.float64)
@@ -149,24 +130,6 @@ def identities(evidence: Evidence) -> np.ndarray:
 def control_identities(evidence: Evidence) -> np.ndarray:
     """Cosine (U,) of the base model's own pictures (class word instead of trigger) with the centroid."""
     return np.asarray(evidence.faces_control, dtype=np.float64) @ centroid(evidence.references)
-
-
-def floors(control: np.ndarray) -> np.ndarray:
-    """The least (U,) that a picture counts: the base model's own on that unit.
-
-    Where the base model's picture has no face either, the mean of the others; where none has, 0 (strangers' cosine).
-    """
-    mean = _mean_of_finite(control)
-    return np.where(np.isfinite(control), control, 0.0 if np.isnan(mean) else mean)
-
-
-def at_the_floor(raw: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """`raw` (C, U), a missing value or one below its own unit's `floor` (U,) counting as that floor.
-
-    Both show no more of the subject than the base model did. Only a rule that counts a missing face no higher than any
-    face can promise that losing faces never raises a cell.
-    """
-    return np.fmax(raw, floor)
 
 
 def prompt_changes(evidence: Evidence) -> np.ndarray:

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from eval.samplers import sampler_name
 from trainer.base_source import Overrides
+from trainer.drawing.samplers import sampler_name
 from trainer.toml_config import Section, read_toml, validate
 
 DTYPES = Literal["float32", "float16", "bfloat16"]

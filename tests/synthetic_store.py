@@ -12,13 +12,14 @@ import torch
 from synthetic_evidence import FACE_SIZE, faces_at
 
 from eval.cells import Cell, Checkpoint, Sampling, Use
+from eval.parameters import parameters_text
 from eval.plan import PlannedPicture
-from eval.png import failure_of, parameters_text, png_of
 from eval.snapshot import KEY, CellRecord, Grid, Snapshot, UnitRecord, UseRecord
 from eval.store import PictureRow, Reading, Store, create_store
 from eval.weights import Weights
 from miniature.recipe.draw import PIXELS, draw_person
 from miniature.recipe.world import CLASS_WORD, NAMED, TRIGGER, Identity, draw_identity, draw_scene
+from trainer.drawing.png import failure_of, png_of
 from trainer.files import sha256_of
 from trainer.lora_file import LoraFile, LoraModule, write_lora
 

@@ -17,11 +17,11 @@ from tiny_families import tiny_family, tiny_folder, tiny_pipeline
 
 from eval.arithmetic import picture_shape
 from eval.cells import Sampling
-from eval.guidance import read_prompts
 from eval.guided_unet import GuidedUnet
-from eval.render import decode, render
 from trainer.base_model import BaseModel, load_base
 from trainer.base_source import BaseSource, Overrides, find_base
+from trainer.drawing.guidance import read_prompts
+from trainer.drawing.render import decode, render
 from trainer.errors import BaseModelError
 from trainer.families.known import FAMILIES
 from trainer.single_file import read_single_file

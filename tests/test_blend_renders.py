@@ -12,14 +12,14 @@ from loras import is_target
 
 from eval.blend import blend
 from eval.cells import Sampling
-from eval.guidance import read_prompts
 from eval.guided_unet import GuidedUnet
 from eval.loras.blending import BlendRequest, write_blend
 from eval.loras.weighted_lora import WeightedLora
 from eval.patching import PatchedModel
-from eval.render import render
 from eval.weights import Weights
 from trainer.base_model import BaseModel, load_base
+from trainer.drawing.guidance import read_prompts
+from trainer.drawing.render import render
 from trainer.lora_file import LoraFile, Module, read_lora, write_modules
 from trainer.lora_modules import Additive
 from trainer.progress import Silent

@@ -9,11 +9,11 @@ import pytest
 from insightface.app import FaceAnalysis
 from PIL import Image
 
-from eval.faces import UNKNOWN_LICENCE, FaceModel, FacePackError, detector_size, licence_of, load_faces
 from miniature.paths import FOLDERS
 from miniature.recipe.draw import draw_other, draw_person
 from miniature.recipe.world import draw_identity_where, draw_scene
 from trainer.errors import UserError
+from trainer.faces import UNKNOWN_LICENCE, FaceModel, FacePackError, detector_size, licence_of, load_faces
 
 PACK = FOLDERS["faces"]
 

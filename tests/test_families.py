@@ -13,12 +13,12 @@ from loras import random_kohya_file
 from tiny_families import tiny_folder, tiny_pipeline
 
 from eval.cells import Sampling
-from eval.guidance import read_prompts
 from eval.guided_unet import GuidedUnet
 from eval.patching import PatchedModel, check_fits
-from eval.render import render
 from trainer.base_model import BaseModel, load_base
 from trainer.conditioning import Conditioning, encode_prompt
+from trainer.drawing.guidance import read_prompts
+from trainer.drawing.render import render
 from trainer.errors import LoraFileError
 from trainer.lora_file import read_lora
 

@@ -21,12 +21,12 @@ from eval.contact_sheet import write_sheet
 from eval.export import ExportError, choose_cell, export_cell
 from eval.grid import run_grid
 from eval.plan import make_plan
-from eval.png import read_picture
 from eval.ranked_grid import RankedGrid, open_ranked, report_data
 from eval.ranking import RankedCell
 from eval.report import write_report
 from eval.spec import read_spec
 from miniature.paths import FOLDERS
+from trainer.drawing.png import read_picture
 from trainer.lora_file import read_lora
 from trainer.lora_header import read_metadata
 from trainer.progress import Silent

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tiny_families import tiny_folder
 from transformers import CLIPTokenizer
 
-from eval.guidance import read_prompts
 from miniature.paths import FOLDERS
 from trainer.base_model import BaseModel, load_base
 from trainer.conditioning import emphasised, encode_prompt
+from trainer.drawing.guidance import read_prompts
 from trainer.prompt_chunks import BACKTRACK, chunks_of, split_at_commas
 from trainer.prompt_weights import Passage, parse_weights, plain_text
 

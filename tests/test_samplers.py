@@ -24,12 +24,12 @@ from tiny import tiny_base
 from torch import Tensor
 
 from eval.cells import Sampling
-from eval.guidance import read_prompts
 from eval.guided_unet import GuidedUnet
-from eval.render import decode, render
-from eval.samplers import SAMPLERS, sampler_name
-from eval.sampling import Denoiser, SamplerError, make_scheduler, sample
 from trainer.base_model import BaseModel, load_base
+from trainer.drawing.guidance import read_prompts
+from trainer.drawing.render import decode, render
+from trainer.drawing.samplers import SAMPLERS, sampler_name
+from trainer.drawing.sampling import Denoiser, SamplerError, make_scheduler, sample
 
 SAMPLING = Sampling("tiny", "float32", "euler_a", 4, 9.0, 32, 32, 1, "")
 STOCHASTIC = [name for name in SAMPLERS if "sde" in name or name.startswith(("euler_a", "dpm2_a"))]

@@ -12,15 +12,13 @@ from synthetic_evidence import FLOOR, faces_at, make_evidence, reordered, withou
 from eval.evidence import Evidence
 from eval.scores import (
     UnscorableError,
-    ceiling,
-    centroid,
     control_identities,
     expected_nearest,
-    floors,
     identities,
     score,
     spread,
 )
+from trainer.likeness import ceiling, centroid, floors
 
 
 def masks(evidence: Evidence, where: list[tuple[int, int]]) -> np.ndarray:

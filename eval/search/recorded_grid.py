@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from eval.cells import CONTROL
-from eval.scores import at_the_floor, floors
 from trainer.errors import MissingFileError, UserError
+from trainer.likeness import at_the_floor, floors
 
 ARM = ["checkpoint", "epoch", "unet", "te"]
 UNIT = ["prompt", "seed"]

@@ -10,7 +10,7 @@ import diffusers
 import torch
 from torch import Tensor
 
-from eval.samplers import SAMPLERS
+from trainer.drawing.samplers import SAMPLERS
 from trainer.errors import UserError
 
 # (noisy latents (N, 4, h, w), timestep) -> predicted noise (or v), guidance included

@@ -1,0 +1,52 @@
+"""How alike faces are: one person as a direction, and what a picture without a face counts. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import stdtrit
+
+
+def unit_length(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., D) scaled to length 1; zero vectors become NaN."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(length > 0, length, np.nan)
+
+
+def centroid(references: np.ndarray) -> np.ndarray:
+    """The subject as one unit vector (D,): the direction of the mean of unit embeddings (R, D)."""
+    return unit_length(np.asarray(references, dtype=np.float64).mean(0))
+
+
+def ceiling(references: np.ndarray) -> float:
+    """Mean cosine of each reference (R, D) to the centroid of the others: as alike as the real pictures are."""
+    if len(references) < 2:
+        return np.nan
+    vectors = np.asarray(references, dtype=np.float64)
+    others = unit_length(vectors.sum(0) - vectors)
+    return float((vectors * others).sum(-1).mean())
+
+
+def floors(control: np.ndarray) -> np.ndarray:
+    """The least (U,) that a picture counts: the base model's own on that unit.
+
+    Where the base model's picture has no face either, the mean of the others; where none has, 0 (strangers' cosine).
+    """
+    seen = np.isfinite(control)
+    return np.where(seen, control, control[seen].mean() if seen.any() else 0.0)
+
+
+def at_the_floor(raw: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """`raw` (C, U), a missing value or one below its own unit's `floor` (U,) counting as that floor.
+
+    Both show no more of the subject than the base model did. Only a rule that counts a missing face no higher than any
+    face can promise that losing faces never raises a cell.
+    """
+    return np.fmax(raw, floor)
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float] | None:
+    """The mean of `values` (N,) on other pictures like these, 95 % (Student's t); None of one value."""
+    if len(values) < 2:
+        return None
+    half = float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5)
+    return float(values.mean()) - half, float(values.mean()) + half
