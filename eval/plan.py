@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise, product
@@ -132,7 +133,9 @@ def find_checkpoints(patterns: list[str]) -> list[Checkpoint]:
         if not found:
             raise MissingFileError(f"{pattern}: no LoRA file matches; check the path in [lora] checkpoints")
         paths.update(dict.fromkeys(Path(path) for path in found))
-    return sorted((_checkpoint(path) for path in paths), key=lambda one: (one.epoch or 0, one.name))
+    with ThreadPoolExecutor() as readers:  # hashing lets go of Python's lock, and of ten thousand files it is hours
+        checkpoints = list(readers.map(_checkpoint, paths))
+    return sorted(checkpoints, key=lambda one: (one.epoch or 0, one.name))
 
 
 def _checkpoint(path: Path) -> Checkpoint:
