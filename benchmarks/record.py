@@ -2,7 +2,9 @@
 
 Draws and trains the subject (8 epochs), renders 8 checkpoints x 4 UNet x 4 text-encoder weights x 6 prompts x 12 seeds
 and the base model's own, and writes what the scoring models read of every picture to `recorded/SUBJECT.parquet`.
-Hours on two CPU cores. The file is rewritten after each checkpoint; run it again and it goes on where it stopped.
+Euler a at A1111's default of 20 steps, in bfloat16 (two thirds of the protocol's 30 steps, a quarter less time each):
+40 minutes of a CPU core a subject and quiet machine. Record on one machine at one go: a run repeats to the bit only with the
+same code. The file is rewritten after each checkpoint; run it again and it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from trainer.run import run_training
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parent / "runs" / "recorded"
-UNET, TE, SEEDS, EPOCHS = [0.6, 0.8, 1.0, 1.2], [0.0, 0.4, 0.8, 1.2], 12, 8
+UNET, TE, SEEDS, EPOCHS, STEPS = [0.6, 0.8, 1.0, 1.2], [0.0, 0.4, 0.8, 1.2], 12, 8, 20
 PROMPTS = [
     "photo of a ohwx person, smiling, looking at viewer, red hoodie, blue background",
     "photo of a ohwx person, serious, wearing glasses, green t-shirt, white background",
@@ -86,10 +88,13 @@ def rendered(name: str, checkpoint: Path) -> Evidence:
 [model]
 base = "miniature"
 device = "cpu"
+dtype = "bfloat16"
 [lora]
 checkpoints = ["{checkpoint}"]
 unet = {UNET}
 te = {TE}
+[sampler]
+steps = {STEPS}
 [prompts]
 texts = {json.dumps(PROMPTS)}
 seeds = {SEEDS}
@@ -145,6 +150,7 @@ def facts(name: str, evidence: Evidence) -> dict[str, object]:
         "trigger": "ohwx person",
         "prompts": PROMPTS,
         "seeds": SEEDS,
+        "sampler": f"Euler a, {STEPS} steps, CFG 9, bfloat16",
     }
 
 
