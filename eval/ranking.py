@@ -23,6 +23,7 @@ from eval.statistics import (
     resampling,
     within_sd,
 )
+from eval.trends import Trend, trends
 
 CLAIMED_DIFFERENCES = (0.02, 0.05)
 # Cosines of float32 embeddings say nothing beyond this digit; rounding keeps the order free of the rows' positions.
@@ -35,7 +36,7 @@ class RankedCell:
     """One row of the ranking. A figure that was not measured is None, and `flags` says why.
 
     `probability_best`: in what share of other draws of seeds it would be first (`chances_of_best`). `pareto_front`: no
-    other row beats it in everything.
+    other row beats it in everything. `trends`: what the grid shows over epochs and weights that concerns this row.
     """
 
     cell: str
@@ -63,6 +64,7 @@ class RankedCell:
     probability_best: float | None
     pareto_front: bool
     flags: tuple[str, ...]
+    trends: tuple[str, ...]
 
     @property
     def te(self) -> float | None:
@@ -90,6 +92,7 @@ class RankedCell:
             "flags": list(self.flags),
             "probability_best": _rounded(self.probability_best),
             "pareto_front": self.pareto_front,
+            "trends": list(self.trends),
         }
 
 
@@ -112,6 +115,7 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
         holds_zero(differences_to(best, scores.counted, resampled)) & (faults <= faults[best]),
         chances_of_best(scores.counted, faults == faults[best], resampled),
         pareto_front(scores),
+        trends(evidence, scores, limits),
     )
     common = cautions(evidence, scores, limits)
     changes = _other_winners(evidence, scores, broken, best)
@@ -128,6 +132,7 @@ class _Judged:
     tied: np.ndarray
     chance: np.ndarray
     front: np.ndarray
+    trends: Sequence[Trend]
 
 
 def claims(evidence: Evidence, ranked: Sequence[RankedCell]) -> list[Claim]:
@@ -178,6 +183,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         probability_best=_known(judged.chance[at]),
         pareto_front=bool(judged.front[at]),
         flags=(*judged.broken[at], *seen_in(evidence, scores, at), *shared),
+        trends=tuple(one.text for one in judged.trends if at in one.cells),
     )
 
 

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from eval.evidence import Evidence
 from eval.ranking import RankedCell
-from eval.scores import BLEED
+from eval.scores import BLEED, score
+from eval.verdict import name_of, verdict
 
 NOT_MEASURED = "-"
 PIPE_WIDTH = 200
@@ -123,6 +124,11 @@ def shared_flags(ranked: Sequence[RankedCell]) -> list[str]:
     return [flag for flag in ranked[0].flags if all(flag in row.flags for row in ranked)]
 
 
+def trends_of(ranked: Sequence[RankedCell]) -> list[str]:
+    """What the whole grid shows over epochs and weights, each sentence once."""
+    return list(dict.fromkeys(text for row in ranked for text in row.trends))
+
+
 def provenance(evidence: Evidence, cells: int) -> str:
     """One line: which models saw how many pictures, against how many references, and what the intervals are."""
     subject = len(evidence.units) - len(evidence.where(BLEED))
@@ -134,7 +140,7 @@ def provenance(evidence: Evidence, cells: int) -> str:
 
 
 def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, most: int = 20) -> Group:
-    """The first `most` rows in at most `width` characters, and below them where the numbers come from."""
+    """The first `most` rows in at most `width` characters; below, what the grid shows and where numbers come from."""
     shown = _fitting(columns_for(ranked), ranked[:most], width)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in shown:
@@ -143,7 +149,8 @@ def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, 
         style = "dim" if row.broken else "bold" if row is ranked[0] else ""
         table.add_row(*(Text(column.show(row)) for column in shown), style=style)
     common = shared_flags(ranked)
-    lines = [Text(f"! {flag}", style="yellow") for flag in common]
+    lines = [Text(f"~ {text}", style="cyan") for text in trends_of(ranked)]
+    lines += [Text(f"! {flag}", style="yellow") for flag in common]
     lines += [Text(f"! first row: {flag}", style="yellow") for flag in ranked[0].flags if flag not in common]
     if len(ranked) > most:
         lines.insert(0, Text(f"... and {len(ranked) - most} more", style="dim"))
@@ -151,9 +158,13 @@ def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, 
 
 
 def print_ranking(ranked: Sequence[RankedCell], evidence: Evidence) -> None:
-    """Print the table on stdout, with every column where that is a file or a pipe."""
+    """Print the verdict and the table on stdout, with every column where that is a file or a pipe."""
     console = Console()
     console = console if console.is_terminal else Console(width=PIPE_WIDTH)
+    console.print(Text(f"Take {name_of(ranked[0])}.", style="bold"))
+    for sentence in verdict(ranked, evidence, score(evidence)):
+        console.print(Text(sentence))
+    console.print()
     console.print(ranking_table(ranked, evidence, console.width))
 
 

@@ -7,7 +7,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from eval.ranked_grid import report_data
 from eval.scores import SUBJECT
-from eval.table import provenance, shared_flags
+from eval.table import provenance, shared_flags, trends_of
 from eval.verdict import name_of, verdict
 from studio.catalogue import OpenedStore
 from studio.charts import epoch_curve, weights_map
@@ -54,6 +54,8 @@ def _show_verdict(opened: OpenedStore) -> None:
     _show_samples(opened)
     for sentence in others:
         st.markdown(plain(sentence))
+    for sentence in trends_of(opened.rows):
+        st.info(plain(sentence), icon=":material/trending_up:")
     for flag in best.flags:
         st.warning(plain(flag), icon=":material/info:")
     st.page_link("export_page.py", label="Export it as one file", icon=":material/download:")

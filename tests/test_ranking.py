@@ -39,6 +39,7 @@ KEYS = [
     "flags",
     "probability_best",
     "pareto_front",
+    "trends",
 ]
 
 
