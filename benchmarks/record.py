@@ -3,8 +3,8 @@
 Draws and trains the subject (8 epochs), renders 8 checkpoints x 4 UNet x 4 text-encoder weights x 6 prompts x 12 seeds
 and the base model's own, and writes what the scoring models read of every picture to `recorded/SUBJECT.parquet`.
 Euler a at A1111's default of 20 steps, in bfloat16 (two thirds of the protocol's 30 steps, a quarter less time each):
-40 minutes of a CPU core a subject and quiet machine. Record on one machine at one go: a run repeats to the bit only with the
-same code. The file is rewritten after each checkpoint; run it again and it goes on where it stopped.
+40 minutes of a CPU core a subject. The file is rewritten after each checkpoint; run it again and it goes on where it
+stopped. Do so on one machine with one version: only there does a training run repeat to the bit.
 """
 
 from __future__ import annotations
