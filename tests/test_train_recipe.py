@@ -126,6 +126,19 @@ def test_checkpoints_change_memory_and_not_gradients(tmp_path: Path, base: Path)
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
 
 
+def test_what_makes_a_cpu_faster_changes_no_gradient(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Products by oneDNN, and 1x1 adapters as products over channels: PEFT's own layers on torch's learn the same."""
+    lean = _gradients(_warm(_session(tiny_data(tmp_path / "a"), base, lora={"alpha": 3.0})))
+    monkeypatch.setattr("trainer.session.use_onednn", lambda model: None)
+    monkeypatch.setattr("trainer.adapters.lean", lambda config, dropouts: config)
+    plain = _gradients(_warm(_session(tiny_data(tmp_path / "b"), base, lora={"alpha": 3.0})))
+    assert max(one.abs().max() for one in plain) > 1e-3
+    for one, other in zip(lean, plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_captions_that_come_twice_and_frozen_encoders_change_nothing_but_time(tmp_path: Path, base: Path) -> None:
     learner = _session(tiny_data(tmp_path), base).updater.learner
     captions = ["a person", "another", "a person"]

@@ -59,17 +59,8 @@ class LeanLinear(PeftLinear):
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         result = self.base_layer(x)
-        dropouts = self.dropouts if torch.is_grad_enabled() else NO_DROPOUT
-        if self.disable_adapters or dropouts.leaves_out_module():
-            return result
-        down, up = (self.get_parameter(f"lora_{factor}.{ADAPTER}.weight") for factor in "AB")
-        scale = self.scaling[ADAPTER]
-        middle = dropouts.middle(functional.linear(x, down), -1)
-        middle = middle if scale == 1 else middle * scale
-        if result.dtype != up.dtype:  # under autocast the products choose their type
-            return result + functional.linear(middle, up)
-        flat = torch.addmm(result.flatten(0, -2), middle.flatten(0, -2), up.t())
-        return flat.view(result.shape)
+        dropouts = _acting(self, self.dropouts)
+        return result if dropouts is None else _added(self, dropouts, x, result)
 
 
 class LeanConv2d(PeftConv2d):
@@ -79,12 +70,33 @@ class LeanConv2d(PeftConv2d):
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         result = self.base_layer(x)
-        dropouts = self.dropouts if torch.is_grad_enabled() else NO_DROPOUT
-        if self.disable_adapters or dropouts.leaves_out_module():
+        dropouts = _acting(self, self.dropouts)
+        if dropouts is None:
             return result
         down, up = (self.get_submodule(f"lora_{factor}.{ADAPTER}") for factor in "AB")
+        if x.shape[2:] == result.shape[2:] and down.get_parameter("weight").shape[2:] == (1, 1):
+            # A product over channels. On a CPU torch computes such a convolution several times slower.
+            return _added(self, dropouts, x.movedim(1, -1), result.movedim(1, -1)).movedim(-1, 1)
         middle, scale = dropouts.middle(down(x), 1), self.scaling[ADAPTER]
         return result + up(middle if scale == 1 else middle * scale)
+
+
+def _acting(layer: PeftLinear | PeftConv2d, dropouts: Dropouts) -> Dropouts | None:
+    """The dropouts of this call, or None where the base answers alone."""
+    chosen = dropouts if torch.is_grad_enabled() else NO_DROPOUT
+    return None if layer.disable_adapters or chosen.leaves_out_module() else chosen
+
+
+def _added(layer: PeftLinear | PeftConv2d, dropouts: Dropouts, x: Tensor, result: Tensor) -> Tensor:
+    """result (..., out) + scale * up(down(x)) for x (..., in)."""
+    down, up = (layer.get_parameter(f"lora_{factor}.{ADAPTER}.weight").flatten(1) for factor in "AB")
+    scale = layer.scaling[ADAPTER]
+    middle = dropouts.middle(functional.linear(x, down), -1)
+    middle = middle if scale == 1 else middle * scale
+    if result.dtype != up.dtype:  # under autocast the products choose their type
+        return result + functional.linear(middle, up)
+    flat = torch.addmm(result.flatten(0, -2), middle.flatten(0, -2), up.t())
+    return flat.view(result.shape)
 
 
 def lean(config: LoraConfig, dropouts: Dropouts) -> LoraConfig:

@@ -12,6 +12,7 @@ from torch import nn
 from trainer.adapters import Adapters, attach, parameters_of, text_encoder_targets, unet_targets
 from trainer.base_model import BaseModel
 from trainer.config import TrainConfig
+from trainer.cpu_layers import use_onednn
 from trainer.dataset import Dataset
 from trainer.errors import ConfigurationError
 from trainer.guarding.movement import MovementGauge
@@ -124,6 +125,8 @@ def _settle(base: BaseModel, dtype: torch.dtype, checkpointing: bool) -> None:
             model.to(dtype)
     unet.to(memory_format=torch.channels_last)
     cast(nn.Module, base.vae).to("cpu")
+    for model in (unet, *encoders):
+        use_onednn(model)
     if checkpointing:
         base.unet.enable_gradient_checkpointing()
         for encoder in base.text_encoders:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from eval.loras.low_rank import Product
 from trainer.lora_modules import Additive, FullModule, LohaModule, LokrModule
+from trainer.low_rank_norm import squared_norm
 
 WIDE = 256
 
@@ -69,8 +70,8 @@ def _of_product(product: Product) -> DeltaSize:
         return _of_matrix(product.up @ product.down)
     up, down = product.grams()
     both = up @ down
-    squares, fourths = (up * down).sum(), (both * both.T).sum()
-    return DeltaSize(outputs, columns, max(0.0, float(squares)), max(0.0, float(fourths)))
+    fourths = (both * both.T).sum()
+    return DeltaSize(outputs, columns, float(squared_norm(up, down)), max(0.0, float(fourths)))
 
 
 def _of_matrix(delta: Tensor) -> DeltaSize:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from trainer.lora_file import LoraModule
+from trainer.low_rank_norm import grams, squared_norm
 
 NOISE = 1e-14  # of the largest eigenvalue: what float64 leaves of a squared singular value
 ILL_CONDITIONED = 1e-6  # smallest to largest of a Cholesky factor's diagonal
@@ -80,13 +81,11 @@ class Product:
 
     def grams(self) -> tuple[Tensor, Tensor]:
         """U'U and D D', (R, R), float64."""
-        up, down = self.up.double(), self.down.double()
-        return up.T @ up, down @ down.T
+        return grams(self.up.double(), self.down.double())
 
     def squared_norm(self) -> float:
         """The squared Frobenius norm of the delta."""
-        up, down = self.grams()
-        return float((up * down).sum().clamp_min(0))
+        return float(squared_norm(*self.grams()))
 
     def inner(self, other: Product) -> float:
         """The Frobenius inner product with another delta of the same shape."""

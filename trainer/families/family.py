@@ -35,6 +35,14 @@ KL_F8: Config = {
     "norm_num_groups": 32,
     "scaling_factor": 0.18215,
 }
+# OpenAI's CLIP ViT-L/14 (Radford et al. 2021, arXiv:2103.00020): SD1's text encoder and SDXL's first.
+CLIP_L: Config = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "hidden_act": "quick_gelu",
+}
 
 # Original height and width, the crop's top and left, target height and width: what a UNet may be told of a picture.
 Sizes = tuple[int, int, int, int, int, int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.families.family import Family, TextPart
+from trainer.families.family import CLIP_L, Family, TextPart
 
 SD1 = Family(
     key="sd1",
@@ -23,13 +23,7 @@ SD1 = Family(
             tokenizer="tokenizer",
             kohya="lora_te",
             original=("cond_stage_model.transformer.", "transformers"),
-            public={
-                "hidden_size": 768,
-                "intermediate_size": 3072,
-                "num_hidden_layers": 12,
-                "num_attention_heads": 12,
-                "hidden_act": "quick_gelu",
-            },
+            public=CLIP_L,
         ),
     ),
     prediction="epsilon",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trainer.families.family import KL_F8, Family, Sizes, TextPart
+from trainer.families.family import CLIP_L, KL_F8, Family, Sizes, TextPart
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,13 +48,7 @@ SDXL = Family(
             tokenizer="tokenizer",
             kohya="lora_te1",
             original=("conditioner.embedders.0.transformer.", "transformers"),
-            public={
-                "hidden_size": 768,
-                "intermediate_size": 3072,
-                "num_hidden_layers": 12,
-                "num_attention_heads": 12,
-                "hidden_act": "quick_gelu",
-            },
+            public=CLIP_L,
             layer=2,
             normed=False,
         ),

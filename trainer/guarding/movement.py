@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.adapters import Adapters, Factors
+from trainer.low_rank_norm import grams, squared_norm
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,6 @@ class MovementGauge:
 
 
 def delta_squares(factors: Factors) -> Tensor:
-    """The squared Frobenius norm of scale * up @ down: tr(U'U D D'), which never builds the full matrix."""
+    """The squared Frobenius norm of scale * up @ down."""
     up, down = factors.up.float().flatten(1), factors.down.float().flatten(1)
-    # Rounding may leave a small negative number where the trace is 0.
-    return ((up.T @ up) * (down @ down.T)).sum().clamp(min=0) * factors.scale**2
+    return squared_norm(*grams(up, down)) * factors.scale**2
