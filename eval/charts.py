@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from trainer.drawing.axis import ticks
+
 WIDTH, HEIGHT = 1080.0, 340.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 116.0, 14.0, 44.0
 CELL_WIDTH, CELL_HEIGHT = 78.0, 46.0
@@ -41,14 +43,6 @@ class HeatCell:
     value: float
     mark: str
     title: str
-
-
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers within [low, high], 1, 2 or 5 times a power of ten apart."""
-    rough = max(high - low, 1e-9) / about
-    scale = 10 ** math.floor(math.log10(rough))
-    step = scale * next(times for times in (1, 2, 5, 10) if times * scale >= rough * 0.999)
-    return [round(at * step, 10) for at in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def line_chart(labels: Sequence[str], series: Sequence[Series], levels: Mapping[str, float], axis: str) -> Markup:

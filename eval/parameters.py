@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from eval.cells import Cell, Sampling
 from eval.plan import PlannedPicture
+from trainer.drawing.png import parameters_of
 from trainer.drawing.samplers import SAMPLERS
 
 
@@ -25,8 +26,4 @@ def parameters_text(sampling: Sampling, base_name: str, cell: Cell | None, pictu
     if uses:
         hashes = ", ".join(f"{use.checkpoint.name}: {use.checkpoint.sha256[:12]}" for use in uses)
         facts["Lora hashes"] = f'"{hashes}"'
-    lines = [picture.prompt + tags]
-    if sampling.negative:
-        lines.append(f"Negative prompt: {sampling.negative}")
-    lines.append(", ".join(f"{key}: {value}" for key, value in facts.items()))
-    return "\n".join(lines)
+    return parameters_of(picture.prompt + tags, sampling.negative, facts)

@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from trainer.drawing.samplers import sampler_name
 from trainer.errors import ConfigurationError
 from trainer.presets import PRESETS, with_preset
 from trainer.toml_config import Section, read_toml, validate
@@ -164,6 +165,38 @@ class GuardsSection(Section):
     max_rollbacks: int = Field(default=3, ge=0)
 
 
+class SamplesSection(Section):
+    """Pictures drawn while training, one a prompt: the first with `seed`, the next with `seed` + 1, and so on.
+
+    `faces` is the face pack that measures their identity, `references` a folder of pictures of the subject that are
+    not trained on; without it, what is held out. Sides default to `data.resolution`.
+    """
+
+    prompts: list[Annotated[str, Field(min_length=1)]] = Field(default=[], max_length=24)
+    negative: str = ""
+    every_n_epochs: int = Field(default=1, ge=1)
+    seed: int = Field(default=1, ge=0)
+    sampler: Annotated[str, AfterValidator(sampler_name)] = "euler_a"
+    steps: int = Field(default=30, ge=1)
+    cfg: float = Field(default=9.0, ge=1, allow_inf_nan=False)
+    width: int | None = Field(default=None, ge=32, multiple_of=8)
+    height: int | None = Field(default=None, ge=32, multiple_of=8)
+    faces: str | None = None
+    references: Path | None = None
+
+    def due(self, epoch: int, last: int) -> bool:
+        """Whether pictures are drawn after this epoch; the base model's are epoch 0's."""
+        return bool(self.prompts) and (epoch % self.every_n_epochs == 0 or epoch == last)
+
+    @model_validator(mode="after")
+    def _measured_on_something(self) -> SamplesSection:
+        if self.faces and not self.prompts:
+            raise ValueError("`faces` measures sample pictures; give `prompts`, or leave `faces` out")
+        if self.references and not self.faces:
+            raise ValueError('`references` are for measuring identity; give the face pack, `faces = "buffalo_l"`')
+        return self
+
+
 class OutputSection(Section):
     """`name` begins every file's name: `name-000001.safetensors`, ..., the last epoch is `name.safetensors`.
 
@@ -187,6 +220,7 @@ class TrainConfig(Section):
     lora: LoraSection
     training: TrainingSection
     guards: GuardsSection = GuardsSection()
+    samples: SamplesSection = SamplesSection()
     output: OutputSection
 
 
@@ -223,8 +257,10 @@ def _anchored(config: TrainConfig, folder: Path) -> TrainConfig:
         "held_out": anchor(data.held_out) if data.held_out else None,
         "cache": anchor(data.cache) if data.cache else None,
     }
+    references = config.samples.references
     return config.model_copy(
         update={
+            "samples": config.samples.model_copy(update={"references": references and anchor(references)}),
             "model": config.model.model_copy(update={"base": named}),
             "data": data.model_copy(update=folders),
             "output": config.output.model_copy(update={"folder": anchor(config.output.folder)}),

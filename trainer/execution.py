@@ -21,6 +21,7 @@ from trainer.plan import Step
 from trainer.progress import Reporter
 from trainer.record import RunRecord, after, checkpoint_path, log_path, state_path, write_record
 from trainer.run_log import LoggedStep, RunLog
+from trainer.samples.sampling import SamplePictures
 from trainer.session import Session
 from trainer.state_file import Snapshot, load_state, save_state
 from trainer.training_metadata import epoch_metadata
@@ -37,6 +38,8 @@ class Execution:
         self._writes = session.updater.processes.is_first
         self._readings = Readings(session)
         self._log = RunLog(log_path(self._config))
+        wanted = self._writes and self._config.samples.prompts
+        self._samples = SamplePictures(session, record.identity.sha256(), reporter) if wanted else None
         self._guarded = GuardedSteps(session.updater, session.gauge, self._config.guards, Course(), self._saved)
         self._advance = reporter.task("training", len(session.plan.steps))
         self._began, self._spent_before = time.monotonic(), 0.0
@@ -60,6 +63,8 @@ class Execution:
         self._session.updater.processes.wait()
         if self._writes:
             self._log.back_to(self.course.done)
+        if self._samples:
+            self._samples.catch_up(self.course)
         self._write_record()
 
     def to_the_end(self, stop: StopRequest) -> RunRecord:
@@ -152,6 +157,9 @@ class Execution:
         mean = f"mean loss {reading.mean_loss:.4f}, " if reading.mean_loss is not None else ""
         self._reporter.say(f"epoch {last.epoch} of {self._config.training.epochs}: {mean}{path.name}")
         self._reporter.say(f"  {verdict.words}")
+        if self._samples:
+            self._samples.after_epoch(last.epoch)
+            self._write_record()
 
     def _save_lora(self, path: Path, last: Step) -> str:
         lora = LoraFile(
@@ -195,6 +203,8 @@ class Execution:
         spent = self._spent_before + time.monotonic() - self._began
         course = self.course.model_copy(update={"seconds": spent})
         record = after(self._record, course, self._config.output.price_per_hour)
+        if self._samples:
+            record = record.with_samples(self._samples.curve)
         if finished:
             record = record.model_copy(update={"seconds": record.spent_seconds})
         if self._writes:

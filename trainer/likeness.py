@@ -45,8 +45,8 @@ def at_the_floor(raw: np.ndarray, floor: np.ndarray) -> np.ndarray:
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float] | None:
-    """The mean of `values` (N,) on other pictures like these, 95 % (Student's t); None of one value."""
+    """The mean of cosines (N,) on other pictures like these, 95 % (Student's t); None of one value."""
     if len(values) < 2:
         return None
     half = float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5)
-    return float(values.mean()) - half, float(values.mean()) + half
+    return max(-1.0, float(values.mean()) - half), min(1.0, float(values.mean()) + half)

@@ -16,6 +16,7 @@ from trainer.course import Course, Event, Reading, Verdict
 from trainer.errors import ConfigurationError
 from trainer.files import sha256_of, write_text
 from trainer.processes import process_count
+from trainer.samples.curve import Curve
 from trainer.toml_config import Section
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "bitsandbytes", "safetensors")
@@ -26,6 +27,7 @@ BESIDE = {
     "preset": True,
     "model": {"base", "device"},
     "data": {"train", "reg", "held_out", "cache"},
+    "samples": True,
     "output": {"folder", "name", "save_state_every", "price_per_hour"},
 }
 
@@ -47,6 +49,7 @@ class RunRecord(Section):
 
     `spent_seconds` and `cost` (at `output.price_per_hour`) are of all sittings so far. `readings` are an epoch each,
     from before the first step on; `verdicts` are an epoch each, the last is the run's; `events` are steps not made.
+    `samples` are None where none were asked for.
     """
 
     name: str
@@ -68,6 +71,12 @@ class RunRecord(Section):
     readings: tuple[Reading, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     events: tuple[Event, ...] = ()
+    samples: Curve | None = None
+
+    def with_samples(self, curve: Curve) -> RunRecord:
+        """The record with what sample pictures showed; a note says which there are none of, and why."""
+        failures = [one.note for one in curve.drawn if one.failed]
+        return self.model_copy(update={"samples": curve, "notes": [*self.notes, *failures]})
 
     @property
     def verdict(self) -> Verdict | None:
@@ -121,6 +130,10 @@ def record_path(config: TrainConfig) -> Path:
 
 def log_path(config: TrainConfig) -> Path:
     return config.output.folder / f"{config.output.name}-log.jsonl"
+
+
+def samples_folder(config: TrainConfig) -> Path:
+    return config.output.folder / f"{config.output.name}-samples"
 
 
 def state_path(config: TrainConfig) -> Path:

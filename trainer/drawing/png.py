@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -37,3 +38,9 @@ def read_picture(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 of a picture file, upright as its EXIF says."""
     with Image.open(path) as opened:
         return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+
+
+def parameters_of(prompt: str, negative: str, facts: Mapping[str, object]) -> str:
+    """A1111's text: the prompt, the negative prompt, then `key: value` pairs on one line."""
+    told = [f"Negative prompt: {negative}"] if negative else []
+    return "\n".join([prompt, *told, ", ".join(f"{key}: {value}" for key, value in facts.items())])
