@@ -40,6 +40,7 @@ def grid(
 ) -> None:
     """Render and score checkpoint x UNet weight x text-encoder weight. Pictures that exist are never made again."""
     from eval.grid import run_grid
+    from eval.run_scores import write_scores_of
     from eval.spec import read_spec
     from trainer.progress import terminal
 
@@ -51,6 +52,7 @@ def grid(
         return
     with terminal() as reporter:
         outcome = run_grid(read_spec(spec), reporter, ray)
+    write_scores_of(outcome.store)
     facts = {
         "store": str(outcome.store),
         "cells": outcome.cells,
@@ -71,9 +73,11 @@ def grid(
 def rank(store: StoreFolder, as_json: Json = False) -> None:
     """Rank the cells of a grid, best first, with intervals and ties."""
     from eval.ranked_grid import open_ranked
+    from eval.run_scores import write_run_scores
     from eval.table import print_ranking
 
     ranked = open_ranked(store)
+    write_run_scores(ranked)
     if as_json:
         print(json.dumps([row.as_json() for row in ranked.rows]))
     else:

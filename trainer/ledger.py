@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -37,10 +37,15 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class BestScore:
-    """Read from `NAME-scores.json` beside the record: a JSON object with `best` (higher is better) and `file`."""
+    """Read from `NAME-scores.json` beside the record: a JSON object with `best` (higher is better) and `file`.
+
+    `face_sha256` names what measured it (scores of different ones are not comparable), `measured` says it in words.
+    """
 
     best: float
     file: str
+    face_sha256: str = ""
+    measured: str = ""
 
 
 def read_ledger(folder: Path) -> list[LedgerEntry]:
@@ -67,9 +72,18 @@ def _score(path: Path) -> BestScore | None:
         return None
     try:
         values = cast("dict[str, object]", json.loads(path.read_text(encoding="utf-8")))
-        return BestScore(float(str(values["best"])), str(values["file"]))
+        face = str(values.get("face_sha256", ""))
+        return BestScore(float(str(values["best"])), str(values["file"]), face, _measured(values))
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path}: not scores (a JSON object with `best` and `file`); remove it") from error
+
+
+def _measured(values: Mapping[str, object]) -> str:
+    """The interval, how many pictures and which face model, as far as they are told."""
+    interval = f"{values['low']} to {values['high']}" if values.get("low") is not None else ""
+    pictures = f"{values['pictures']} pictures" if "pictures" in values else ""
+    faces = f"face pack {values['face_model']}" if "face_model" in values else ""
+    return ", ".join(part for part in (interval, pictures, faces) if part)
 
 
 def _cause(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
@@ -88,7 +102,9 @@ def _effect(before: LedgerEntry, new: RunRecord, score: BestScore | None) -> tup
         ("held-out loss", _held_out(old), _held_out(new)),
         ("score", before.score and before.score.best, score and score.best),
     )
-    return tuple(f"{name}: {was} -> {now}" for name, was, now in pairs if was != now)
+    other = before.score and score and before.score.face_sha256 != score.face_sha256
+    caution = ("the scores are of different face packs, so they do not compare",) if other else ()
+    return (*(f"{name}: {was} -> {now}" for name, was, now in pairs if was != now), *caution)
 
 
 def _verdict(record: RunRecord) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 
 from rich.console import Console
@@ -17,12 +18,19 @@ def _spent(entry: LedgerEntry) -> str:
     return time if entry.record.cost is None else f"{time}, {entry.record.cost:.2f}"
 
 
+def _score(entry: LedgerEntry) -> str:
+    if entry.score is None:
+        return "-"
+    measured = f"; {entry.score.measured}" if entry.score.measured else ""
+    return f"{entry.score.best:.3g} ({entry.score.file}{measured})"
+
+
 COLUMNS: dict[str, Callable[[LedgerEntry], str]] = {
     "run": lambda entry: entry.record.name,
     "begun": lambda entry: entry.record.started[:16],
     "status": lambda entry: f"{entry.status}, {entry.record.done} of {entry.record.steps} steps",
     "verdict": lambda entry: entry.record.verdict.name if entry.record.verdict else "-",
-    "best score": lambda entry: f"{entry.score.best:.3g} ({entry.score.file})" if entry.score else "-",
+    "best score": _score,
     "time, cost": _spent,
 }
 
@@ -47,7 +55,7 @@ def ledger_json(ledger: Sequence[LedgerEntry]) -> str:
                 **entry.record.model_dump(mode="json"),
                 "path": str(entry.path),
                 "status": entry.status,
-                "score": {"best": entry.score.best, "file": entry.score.file} if entry.score else None,
+                "score": asdict(entry.score) if entry.score else None,
                 "cause": entry.cause,
                 "effect": entry.effect,
             }

@@ -32,6 +32,7 @@ def search(
     `eval grid`, and a search that was interrupted goes on where it stopped.
     """
     from eval.ranked_grid import open_ranked
+    from eval.run_scores import write_run_scores
     from eval.search.run import run_search
     from eval.search.search_summary import as_document, in_sentences
     from eval.spec import read_spec
@@ -41,6 +42,7 @@ def search(
     with terminal() as reporter:
         searched = run_search(read_spec(spec), certify, reporter)
     ranked = open_ranked(searched.store)
+    write_run_scores(ranked)
     if as_json:
         print(json.dumps(as_document(searched, ranked.rows)))
         return

@@ -1,0 +1,98 @@
+"""What a grid found of a run's files stands beside the run's record, and the ledger reads it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from synthetic_store import Size, write_store
+from typer.testing import CliRunner
+
+from eval.__main__ import app
+from eval.ranked_grid import RankedGrid, open_ranked
+from eval.run_scores import write_run_scores
+from trainer.files import sha256_of
+from trainer.ledger import read_ledger
+from trainer.ledger_table import print_ledger
+from trainer.record import RunIdentity, RunRecord
+
+
+@pytest.fixture
+def ranked(tmp_path: Path) -> RankedGrid:
+    return open_ranked(write_store(tmp_path, Size(epochs=(2, 4), unet=(1.0,), te=(1.0,), seeds=2)))
+
+
+def _record(folder: Path, name: str, files: dict[str, str]) -> None:
+    record = RunRecord(
+        name=name,
+        folder=str(folder),
+        identity=RunIdentity(settings={}, data_sha256="d", base_sha256="b"),
+        config={},
+        optimizer="AdamW",
+        device="cpu",
+        steps=2,
+        epochs=2,
+        notes=[],
+        versions={},
+        files=files,
+        seconds=1.0,
+    )
+    (folder / f"{name}-run.json").write_text(record.model_dump_json())
+
+
+def test_the_runs_best_row_without_other_loras(
+    ranked: RankedGrid, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "lora"
+    _record(folder, "tessa", {path.name: sha256_of(path) for path in folder.glob("tessa*.safetensors")})
+    _record(folder, "other", {"tessa-000002.safetensors": "a file of that name, of other contents"})
+    (folder / "foreign-run.json").write_text("{}")
+    assert [path.name for path in write_run_scores(ranked)] == ["tessa-scores.json"]
+    told = json.loads((folder / "tessa-scores.json").read_text())
+    best = next(row for row in ranked.rows if not row.also)
+    assert (told["best"], told["file"]) == (round(best.identity, 4), f"{best.checkpoint}.safetensors")
+    assert (told["pictures"], told["face_model"], told["weights"]) == (best.pictures, "drawn faces", best.weights)
+    (folder / "foreign-run.json").unlink()
+    ledger = read_ledger(folder)
+    scores = {entry.record.name: entry.score for entry in ledger}
+    assert scores["other"] is None
+    assert scores["tessa"] is not None
+    assert scores["tessa"].best == told["best"]
+    assert scores["tessa"].measured == (
+        f"{told['low']} to {told['high']}, {best.pictures} pictures, face pack drawn faces"
+    )
+    print_ledger(ledger)
+    assert "drawn" in capsys.readouterr().out
+
+
+def test_scores_of_different_face_packs_are_not_compared(ranked: RankedGrid, tmp_path: Path) -> None:
+    folder = tmp_path / "lora"
+    files = {path.name: sha256_of(path) for path in folder.glob("tessa*.safetensors")}
+    for name in ("a", "b"):
+        _record(folder, name, files)
+    write_run_scores(ranked)
+    assert read_ledger(folder)[1].effect == ()
+    told = json.loads((folder / "b-scores.json").read_text())
+    (folder / "b-scores.json").write_text(json.dumps({**told, "face_sha256": "another"}))
+    assert "do not compare" in read_ledger(folder)[1].effect[-1]
+
+
+def test_eval_rank_writes_them(ranked: RankedGrid, tmp_path: Path) -> None:
+    folder = tmp_path / "lora"
+    _record(folder, "tessa", {path.name: sha256_of(path) for path in folder.glob("tessa*.safetensors")})
+    assert CliRunner().invoke(app, ["rank", str(ranked.grid.store.folder), "--json"]).exit_code == 0
+    assert (folder / "tessa-scores.json").is_file()
+
+
+def test_a_folder_that_cannot_be_written_is_left(
+    ranked: RankedGrid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "lora"
+    _record(folder, "tessa", {path.name: sha256_of(path) for path in folder.glob("tessa*.safetensors")})
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("eval.run_scores.write_text", refused)
+    assert write_run_scores(ranked) == []
