@@ -11,6 +11,7 @@ import torch
 from trainer.adapters import snapshot
 from trainer.course import Course, Event
 from trainer.errors import DivergedError, LoraFileError, StoppedError
+from trainer.event_log import EventLog, NoEvents, TensorBoard
 from trainer.files import sha256_of
 from trainer.guarding.guarded_steps import GuardedSteps
 from trainer.guarding.readings import Readings
@@ -38,6 +39,7 @@ class Execution:
         self._writes = session.updater.processes.is_first
         self._readings = Readings(session)
         self._log = RunLog(log_path(self._config))
+        self._events = _event_log(session) if self._writes else NoEvents()
         wanted = self._writes and self._config.samples.prompts
         self._samples = SamplePictures(session, record.identity.sha256(), reporter) if wanted else None
         self._guarded = GuardedSteps(session.updater, session.gauge, self._config.guards, Course(), self._saved)
@@ -52,8 +54,10 @@ class Execution:
         """From the saved state if there is one of this run; else before the first step, whose state is saved."""
         state = load_state(state_path(self._config), self._record.identity.sha256())
         if state is None:
+            self._events.go_on_from(None, ())
             first = Course(events=events)
             self._guarded.course = first.model_copy(update={"readings": (self._readings.read(first, 0),)})
+            self._events.epoch(self.course.readings[0])
             self._save_state()
         else:
             self._guarded.go_on_from(state)
@@ -63,8 +67,10 @@ class Execution:
         self._session.updater.processes.wait()
         if self._writes:
             self._log.back_to(self.course.done)
+            if state is not None:
+                self._events.go_on_from(self.course.done, self._log.steps())
         if self._samples:
-            self._samples.catch_up(self.course)
+            self._events.samples(self._samples.catch_up(self.course), self.course.done)
         self._write_record()
 
     def to_the_end(self, stop: StopRequest) -> RunRecord:
@@ -123,13 +129,14 @@ class Execution:
             self._reporter.say(_in_words(event))
         self._advance(self.course.done - before.done)
         if self._writes:
-            self._log.add(
-                [self._logged(step, before.rate, *one) for step, one in zip(steps, made, strict=True)],
-            )
+            logged = [self._logged(step, before.rate, *one) for step, one in zip(steps, made, strict=True)]
+            self._log.add(logged)
+            self._events.steps(logged)
         if found:
             self._write_record()
             if self._writes:
                 self._log.back_to(self.course.done)
+                self._events.go_on_from(self.course.done, self._log.steps())
 
     def _logged(self, step: Step, rate: float, loss: float, gradient: float) -> LoggedStep:
         rates = [one * rate for one in self._session.updater.rates(step)]
@@ -142,6 +149,7 @@ class Execution:
         path = checkpoint_path(self._config, last.epoch)
         files = {**self.course.files, path.name: self._save_lora(path, last)} if self._writes else self.course.files
         reading = self._readings.read(self.course, last.epoch)
+        self._events.epoch(reading)
         readings = (*self.course.readings, reading)
         verdict = judge(readings, self.course.events, self._settings())
         self._guarded.course = self.course.model_copy(
@@ -158,7 +166,7 @@ class Execution:
         self._reporter.say(f"epoch {last.epoch} of {self._config.training.epochs}: {mean}{path.name}")
         self._reporter.say(f"  {verdict.words}")
         if self._samples:
-            self._samples.after_epoch(last.epoch)
+            self._events.samples(self._samples.after_epoch(last.epoch), self.course.done)
             self._write_record()
 
     def _save_lora(self, path: Path, last: Step) -> str:
@@ -210,6 +218,14 @@ class Execution:
         if self._writes:
             write_record(record, self._config)
         return record
+
+
+def _event_log(session: Session) -> EventLog:
+    output = session.config.output
+    if not output.tensorboard:
+        return NoEvents()
+    steps = sum(step.epoch == 1 for step in session.plan.steps)
+    return TensorBoard(output.folder / f"{output.name}-tensorboard", steps)
 
 
 def _in_words(event: Event) -> str:

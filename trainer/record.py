@@ -28,7 +28,7 @@ BESIDE = {
     "model": {"base", "device"},
     "data": {"train", "reg", "held_out", "cache"},
     "samples": True,
-    "output": {"folder", "name", "save_state_every", "price_per_hour"},
+    "output": {"folder", "name", "save_state_every", "price_per_hour", "tensorboard"},
 }
 
 

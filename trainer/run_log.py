@@ -20,6 +20,12 @@ class LoggedStep:
     gradient: float
     rates: dict[str, float]
 
+    @classmethod
+    def parse(cls, line: str) -> LoggedStep:
+        figures = json.loads(line)
+        own = {name: figures.pop(name) for name in ("step", "epoch", "loss", "gradient")}
+        return cls(**own, rates=figures)
+
     def line(self) -> str:
         figures = {"step": self.step, "epoch": self.epoch, "loss": self.loss, "gradient": self.gradient}
         return json.dumps({**figures, **self.rates}) + "\n"
@@ -37,6 +43,11 @@ class RunLog:
             lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
             write_text(self._path, "".join(kept))
+
+    def steps(self) -> list[LoggedStep]:
+        """The steps that stand, in order."""
+        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []
+        return [LoggedStep.parse(line) for line in lines]
 
     def add(self, steps: Sequence[LoggedStep]) -> None:
         with self._path.open("a", encoding="utf-8") as log:

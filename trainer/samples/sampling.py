@@ -52,21 +52,27 @@ class SamplePictures:
         self.curve = read_curve(self._path("curve.json"), request) or Curve(request=request, scale=scale)
         self._base: np.ndarray | None = None
 
-    def catch_up(self, course: Course) -> None:
-        """The base model's pictures, and those of an epoch that a kill let end without any."""
+    def catch_up(self, course: Course) -> list[Drawn]:
+        """Draw the base model, and an epoch that a kill let end without pictures.
+
+        Returns those of them that are of the weights as they are: the base model's only before the first step.
+        """
         if not self.curve.has(BASE):
             base = self._session.updater.learner.base
             with adapters_off([cast(nn.Module, model) for model in (base.unet, *base.text_encoders)]):
-                self._draw(BASE)
-        if course.readings and course.readings[-1].step == course.done:
-            self.after_epoch(course.readings[-1].epoch)
+                drawn = self._draw(BASE)
+            if not course.done:
+                return drawn
+        ended = course.readings[-1]
+        return self.after_epoch(ended.epoch) if course.done and ended.step == course.done else []
 
-    def after_epoch(self, epoch: int) -> None:
-        """Draw an epoch that has just ended, if it is due; the adapters are what it came to."""
+    def after_epoch(self, epoch: int) -> list[Drawn]:
+        """Draw an epoch that has just ended, if it is due, and return it; the adapters are what it came to."""
         if self._asked.due(epoch, self._last) and not self.curve.has(epoch):
-            self._draw(epoch)
+            return self._draw(epoch)
+        return []
 
-    def _draw(self, epoch: int) -> None:
+    def _draw(self, epoch: int) -> list[Drawn]:
         try:
             paths = self._pictures(epoch)
             names, identity = tuple(path.name for path in paths), self._identity(epoch, paths)
@@ -76,12 +82,14 @@ class SamplePictures:
             write_sheet(self.curve.drawn, self._asked.prompts, self._folder, self._path("sheet.png"))
             write_chart(self.curve, self._path("identity.png"))
             self._reporter.say(f"  {self._in_words(drawn)}")
+            return [drawn]
         # Memory, disk, face pack, anything: hours of training are worth more than a look at them.
         except Exception as error:
             reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
             failed = Drawn(epoch=epoch, failed=reason)
             self.curve = self.curve.with_drawn(failed)
             self._reporter.say(f"note: {failed.note}")
+            return []
 
     def _pictures(self, epoch: int) -> list[Path]:
         """The epoch's files; those that are there already, of this very run, are not drawn again."""
