@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny import tiny_base, tiny_data, tiny_settings
 
 from trainer.base_model import load_base
 from trainer.buckets import frames_of
 from trainer.config import TrainConfig, parse_config
 from trainer.dataset import Dataset, read_dataset
-from trainer.errors import ConfigurationError, DatasetError, DivergedError
+from trainer.errors import BaseModelError, ConfigurationError, DatasetError, DivergedError
 from trainer.files import sha256_of
 from trainer.lora_file import read_lora
 from trainer.optimizers import CHOICES, trial
@@ -228,3 +229,24 @@ def test_a_picture_that_the_vae_cannot_encode_is_named(tmp_path: Path, base: Pat
     next(model.vae.parameters()).data.fill_(float("nan"))
     with pytest.raises(DatasetError, match=r"00\.png: the VAE's answer"):
         prepare(config, replace(dataset, reg=()), _plan(config, dataset), model, Silent())
+
+
+def test_another_vae_and_prediction_take_the_place_of_the_bases(tmp_path: Path, base: Path) -> None:
+    data = tiny_data(tmp_path)
+    shutil.copytree(base / "vae", data / "other vae")
+    (weights,) = (data / "other vae").glob("*.safetensors")
+    save_file({name: 1.5 * tensor for name, tensor in load_file(weights).items()}, weights)
+    told: dict[str, object] = {"vae": "other vae", "prediction": "v_prediction"}
+    plain = run_training(_config(data, base, output={"folder": "plain"}))
+    config = _config(data, base, model=told)
+    assert config.model.vae == str(data / "other vae")
+    record = run_training(config)
+    assert record.identity.settings == plain.identity.settings
+    assert record.identity.base_sha256 != plain.identity.base_sha256
+    header = _metadata(config.output.folder / "hina.safetensors")
+    assert header["modelspec.prediction_type"] == "v"
+    assert record.files["hina.safetensors"] != plain.files["hina.safetensors"]
+    with pytest.raises(ConfigurationError, match="another base model"):
+        run_training(_config(data, base))
+    with pytest.raises(BaseModelError, match="no such VAE"):
+        run_training(_config(data, base, model={"vae": "none"}, output={"folder": "none"}))

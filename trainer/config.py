@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from trainer.base_source import Overrides
 from trainer.drawing.samplers import sampler_name
 from trainer.errors import ConfigurationError
 from trainer.presets import PRESETS, with_preset
@@ -18,14 +19,23 @@ DEFAULT_PRESET = "portrait"
 
 
 class ModelSection(Section):
-    """`dtype` is what the frozen base is held and computed in; adapters and optimizer states stay float32."""
+    """`dtype` is what the frozen base is held and computed in; adapters and optimizer states stay float32.
+
+    `vae` is taken instead of the base's own, `prediction` where a single file does not say it (SD2).
+    """
 
     base: str = Field(min_length=1)
+    vae: str | None = None
+    prediction: Literal["epsilon", "v_prediction"] | None = None
     dtype: Literal["float32", "bfloat16", "float16"]
     device: Literal["auto", "cpu", "cuda"] = "auto"
     # kohya counts from 1: the last layer. SDXL's encoders are always read one layer before their last.
     clip_skip: int = Field(default=1, ge=1, le=12)
     gradient_checkpointing: bool = False
+
+    @property
+    def overrides(self) -> Overrides:
+        return Overrides(self.vae, self.prediction)
 
 
 class DataSection(Section):
@@ -100,6 +110,7 @@ class TrainingSection(Section):
 
     `te_lr` is for all text encoders, `te1_lr` and `te2_lr` for one; `te_stop_at`: the share of the steps after which
     they are left as they are. `lr_warmup_steps` below 1 is a share of the steps. `max_grad_norm` 0 clips nothing.
+    With an `ema_decay`, files hold the exponential mean of the weights.
     """
 
     epochs: int = Field(ge=1)
@@ -125,6 +136,7 @@ class TrainingSection(Section):
     max_grad_norm: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     optimizer: Literal["AdamW8bit", "AdamW", "Lion", "Lion8bit", "Adafactor", "DAdaptAdam", "Prodigy"]
     optimizer_args: dict[str, bool | int | float | str | list[float]] = Field(default_factory=dict)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
     seed: int = Field(default=0, ge=0)
 
     @property
@@ -249,9 +261,10 @@ def _anchored(config: TrainConfig, folder: Path) -> TrainConfig:
     def anchor(path: Path) -> Path:
         return Path(os.path.normpath(folder / path.expanduser()))
 
-    base, data = config.model.base, config.data
+    model, data = config.model, config.data
     # A base that is no path beside the file is a name: the miniature's, or a hub id.
-    named = str(anchor(Path(base))) if anchor(Path(base)).exists() else base
+    named = str(anchor(Path(model.base))) if anchor(Path(model.base)).exists() else model.base
+    vae = None if model.vae is None else str(anchor(Path(model.vae)))
     folders = {
         "train": anchor(data.train),
         "reg": anchor(data.reg) if data.reg else None,
@@ -262,7 +275,7 @@ def _anchored(config: TrainConfig, folder: Path) -> TrainConfig:
     return config.model_copy(
         update={
             "samples": config.samples.model_copy(update={"references": references and anchor(references)}),
-            "model": config.model.model_copy(update={"base": named}),
+            "model": model.model_copy(update={"base": named, "vae": vae}),
             "data": data.model_copy(update=folders),
             "output": config.output.model_copy(update={"folder": anchor(config.output.folder)}),
         }

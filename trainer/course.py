@@ -71,12 +71,15 @@ class Verdict(Section):
 class Course(Section):
     """`done` steps of the plan are made. `rate` is what rollbacks left of the learning rates. `left_out` are samples.
 
+    `loss_scale` is what losses are multiplied by where the base is float16, sound for the last `scaled_for` steps.
     `losses` and `gradients` are those of the last HISTORY sound steps; `files` are the checkpoints, name -> sha256;
     `verdicts` are an epoch each.
     """
 
     done: int = 0
     rate: float = 1.0
+    loss_scale: float = 65536.0
+    scaled_for: int = 0
     rollbacks: int = 0
     skipped_in_a_row: int = 0
     left_out: tuple[int, ...] = ()

@@ -70,7 +70,8 @@ class Execution:
             if state is not None:
                 self._events.go_on_from(self.course.done, self._log.steps())
         if self._samples:
-            self._events.samples(self._samples.catch_up(self.course), self.course.done)
+            with self._session.updater.weights.averaged():
+                self._events.samples(self._samples.catch_up(self.course), self.course.done)
         self._write_record()
 
     def to_the_end(self, stop: StopRequest) -> RunRecord:
@@ -147,8 +148,9 @@ class Execution:
     def _end_epoch(self, last: Step) -> None:
         """Measure, judge and save. A kill between any two of these makes the same of the same state again."""
         path = checkpoint_path(self._config, last.epoch)
-        files = {**self.course.files, path.name: self._save_lora(path, last)} if self._writes else self.course.files
-        reading = self._readings.read(self.course, last.epoch)
+        with self._session.updater.weights.averaged():
+            files = {**self.course.files, path.name: self._save_lora(path, last)} if self._writes else self.course.files
+            reading = self._readings.read(self.course, last.epoch)
         self._events.epoch(reading)
         readings = (*self.course.readings, reading)
         verdict = judge(readings, self.course.events, self._settings())
@@ -166,7 +168,8 @@ class Execution:
         self._reporter.say(f"epoch {last.epoch} of {self._config.training.epochs}: {mean}{path.name}")
         self._reporter.say(f"  {verdict.words}")
         if self._samples:
-            self._events.samples(self._samples.after_epoch(last.epoch), self.course.done)
+            with self._session.updater.weights.averaged():
+                self._events.samples(self._samples.after_epoch(last.epoch), self.course.done)
             self._write_record()
 
     def _save_lora(self, path: Path, last: Step) -> str:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer.files import sha256_of, sweep_partial, whole_file
 from trainer.pictures import Frame
@@ -30,10 +29,10 @@ class View:
     mirror: bool = False
 
 
-def content_sha256(vae: AutoencoderKL) -> str:
-    """One hash over a VAE's weights and its configuration, whatever file they came from."""
-    digest = hashlib.sha256(repr(sorted(dict(vae.config).items(), key=str)).encode())
-    for name, tensor in vae.state_dict().items():
+def content_sha256(model: nn.Module, config: Mapping[str, object]) -> str:
+    """One hash over a model's weights and its configuration, whatever file they came from."""
+    digest = hashlib.sha256(repr(sorted(config.items(), key=str)).encode())
+    for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -28,7 +28,7 @@ class PictureEncoder:
 
     def __init__(self, base: BaseModel, cache: Path | None, reporter: Reporter) -> None:
         self._vae, self._reporter = base.vae, reporter
-        self._cache = LatentCache(cache, content_sha256(base.vae)) if cache else None
+        self._cache = LatentCache(cache, content_sha256(base.vae, dict(base.vae.config))) if cache else None
 
     @torch.no_grad()
     def encode(self, samples: Sequence[Sample], frames: Sequence[Frame], mirror: bool = False) -> list[Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from trainer.base_model import BaseModel
 from trainer.conditioning import Conditioning, encode_tokens, tokenize
 from trainer.pictures import Frame
+from trainer.text_cache import TextCache
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,12 @@ class Material:
 class CaptionReader:
     """Captions -> what the UNet is told. A caption that comes twice in a batch is encoded once.
 
-    Tokens are kept by caption; where no text encoder is trained (`frozen`), so are their answers.
+    Tokens are kept by caption; where no text encoder is trained and captions stay what they are (`frozen`), so are
+    their answers, and in a folder `cache` between runs.
     """
 
-    def __init__(self, base: BaseModel, clip_skip: int, frozen: bool) -> None:
+    def __init__(self, base: BaseModel, clip_skip: int, frozen: bool, cache: Path | None = None) -> None:
+        self._cache = TextCache(cache, base, clip_skip) if frozen and cache else None
         self._base, self._clip_skip, self._frozen = base, clip_skip, frozen
         self._tokens: dict[str, list[Tensor]] = {}
         self._answers: dict[str, Conditioning] = {}
@@ -57,9 +61,16 @@ class CaptionReader:
 
     def _answer(self, caption: str) -> Conditioning:
         if caption not in self._answers:
-            with torch.no_grad():
-                self._answers[caption] = self._encoded([caption])
+            self._answers[caption] = self._cached(caption)
         return self._answers[caption]
+
+    @torch.no_grad()
+    def _cached(self, caption: str) -> Conditioning:
+        known = self._cache and self._cache.read(self._tokens_of(caption))
+        answer = known or self._encoded([caption])
+        if self._cache and not known:
+            self._cache.write(self._tokens_of(caption), answer)
+        return answer
 
     def _encoded(self, captions: Sequence[str]) -> Conditioning:
         tokens = zip(*(self._tokens_of(caption) for caption in captions), strict=True)

@@ -25,7 +25,7 @@ LIBRARIES = ("torch", "diffusers", "transformers", "peft", "bitsandbytes", "safe
 # Keys that say where a run lies, or what is done beside the training: they do not shape its tensors.
 BESIDE = {
     "preset": True,
-    "model": {"base", "device"},
+    "model": {"base", "vae", "prediction", "device"},  # the base's hash covers what it is loaded from
     "data": {"train", "reg", "held_out", "cache"},
     "samples": True,
     "output": {"folder", "name", "save_state_every", "price_per_hour", "tensorboard"},

@@ -22,7 +22,7 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
     reporter = reporter if reporter is not None and is_first_process() else Silent()
     dataset = with_held_out(read_dataset(config.data.train, config.data.reg), config.data, config.training.seed)
     plan = make_plan(dataset, config.training, frames_of(dataset, config.data), process_count())
-    identity = identity_of(config, dataset.sha256(), find_base(config.model.base).sha256)
+    identity = identity_of(config, dataset.sha256(), find_base(config.model.base, config.model.overrides).sha256)
     if done := earlier_run(config, identity):
         reporter.say(f"already trained: {checkpoint_path(config, config.training.epochs)}")
         return done

@@ -66,7 +66,8 @@ def prepare(
     dtype: torch.dtype = getattr(torch, config.model.dtype)
     _settle(base, dtype, config.model.gradient_checkpointing)
     groups = _groups(config, base)
-    weights = GuardedWeights([one for adapters, _ in groups.values() for one in parameters_of(adapters)])
+    parameters = [one for adapters, _ in groups.values() for one in parameters_of(adapters)]
+    weights = GuardedWeights(parameters, settings.ema_decay)
     twins = [Group(weights.twins_of(parameters_of(adapters)), rate) for adapters, rate in groups.values()]
     built = build_optimizer(settings.optimizer, twins, settings.optimizer_args)
     course = course_of(settings, len(plan.steps))
@@ -76,7 +77,8 @@ def prepare(
         return [rate * factor for _, rate in groups.values()]
 
     learner = _learner(config, plan, base, schedule, material)
-    updater = Updater(learner, weights, built.optimizer, rates_at, settings.max_grad_norm, processes)
+    scales_loss = dtype == torch.float16
+    updater = Updater(learner, weights, built.optimizer, rates_at, settings.max_grad_norm, processes, scales_loss)
     adapters = {name: one for part, _ in groups.values() for name, one in part.items()}
     metadata = run_metadata(config, dataset, plan, base.family, built.kind, schedule.prediction)
     gauge = MovementGauge(adapters, base.modules)
@@ -90,7 +92,7 @@ def _learner(config: TrainConfig, plan: Plan, base: BaseModel, schedule: NoiseSc
         base=base,
         schedule=schedule,
         material=material,
-        reader=CaptionReader(base, config.model.clip_skip, frozen=not text_learns),
+        reader=_reader(config, base, frozen=not text_learns and not config.data.captions_vary),
         data=config.data,
         weighting=Weighting(
             settings.min_snr_gamma, settings.debiased_estimation_loss, settings.scale_v_pred_loss_like_noise_pred
@@ -100,6 +102,11 @@ def _learner(config: TrainConfig, plan: Plan, base: BaseModel, schedule: NoiseSc
         seed=settings.seed,
         text_steps=int(settings.te_stop_at * len(plan.steps)),
     )
+
+
+def _reader(config: TrainConfig, base: BaseModel, *, frozen: bool) -> CaptionReader:
+    """Captions that vary are as many as there are steps, so their answers are not kept."""
+    return CaptionReader(base, config.model.clip_skip, frozen, config.data.cache)
 
 
 def _material(config: TrainConfig, dataset: Dataset, plan: Plan, base: BaseModel, reporter: Reporter) -> Material:

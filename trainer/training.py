@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from trainer.base_model import load_base
+from trainer.base_source import find_base
 from trainer.config import TrainConfig
 from trainer.course import Event
 from trainer.dataset import Dataset
@@ -54,7 +55,7 @@ def make_session(
 
     Raises UnusablePicturesError for those where `on_divergence` is "stop", or where nothing to train on is left.
     """
-    base = load_base(config.model.base, device=device)
+    base = load_base(find_base(config.model.base, config.model.overrides), device=device)
     try:
         return prepare(config, dataset, plan, base, reporter, processes), ()
     except UnusablePicturesError as error:

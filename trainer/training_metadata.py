@@ -87,6 +87,7 @@ def _recipe(config: TrainConfig, plan: Plan, optimizer: str) -> dict[str, object
         "ss_zero_terminal_snr": settings.zero_terminal_snr,
         "ss_prior_loss_weight": settings.prior_loss_weight,
         "ss_seed": settings.seed,
+        **({"lora_studio.ema_decay": settings.ema_decay} if settings.ema_decay else {}),
     }
 
 

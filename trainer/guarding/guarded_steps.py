@@ -26,6 +26,10 @@ from trainer.state_file import Snapshot, put_back, take_snapshot
 EXPLODED = 2.0
 # So many skipped steps without a sound one between them are no accident.
 MOST_SKIPPED = 10
+# The scale of float16's loss begins at 65,536, doubles after so many sound steps and halves where a gradient overflows,
+# as torch's GradScaler has it; but the steps that overflowed are made again, and not left out.
+SCALE_HOLDS = 2000
+OVERFLOWN = "the gradient is not finite"
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,7 @@ class GuardedSteps:
         when the policy says stop, or has run out of what it may try.
         """
         limits = limits_for(self.course)
-        figures = self._updates(window, limits)
-        fault = _first_fault(window, figures, limits) or self._moved_too_far()
+        figures, fault = self._tried(window, limits)
         if fault is None:
             return self._made(figures)
         before = [step for step in window if fault.step is not None and step.number < fault.step.number]
@@ -92,6 +95,20 @@ class GuardedSteps:
         self._recover(fault, window[len(before)], limits)
         return made
 
+    def _tried(self, window: Sequence[Step], limits: Limits) -> tuple[list[tuple[float, float, float]], Fault | None]:
+        """Make a window, at half the loss's scale as long as a gradient overflows: what does so at 1 is a fault."""
+        asked = self.course
+        while True:
+            figures = self._updates(window, limits)
+            fault = _first_fault(window, figures, limits) or self._moved_too_far()
+            if fault is None or not self.updater.scales_loss or fault.what != OVERFLOWN:
+                return figures, fault
+            if self.course.loss_scale <= 1:
+                self.course = asked  # it was not the scale's
+                return figures, fault
+            self._undo()
+            self.course = self.course.model_copy(update={"loss_scale": self.course.loss_scale / 2, "scaled_for": 0})
+
     def _undo(self) -> None:
         put_back(self._good, self.updater.weights, self.updater.optimizer)
 
@@ -105,7 +122,8 @@ class GuardedSteps:
 
     def _made(self, figures: Sequence[tuple[float, float, float]]) -> list[tuple[float, float]]:
         made = [(loss, norm) for loss, norm, _ in figures]
-        self._keep(self.course.after(made))
+        course = self.course.after(made)
+        self._keep(_scaled_on(course, len(made)) if self.updater.scales_loss else course)
         return made
 
     def _keep(self, course: Course) -> None:
@@ -187,6 +205,13 @@ class GuardedSteps:
         return DivergedError(f"step {event.step}: {event.what}{pictures}; nothing of it reached the weights or a file")
 
 
+def _scaled_on(course: Course, steps: int) -> Course:
+    """The loss's scale after so many more sound steps: twice as large after SCALE_HOLDS of them."""
+    held = course.scaled_for + steps
+    grown = {"loss_scale": course.loss_scale * 2, "scaled_for": 0}
+    return course.model_copy(update=grown if held >= SCALE_HOLDS else {"scaled_for": held})
+
+
 def _findings(course: Course) -> dict[str, object]:
     return {
         "rate": course.rate,
@@ -208,7 +233,7 @@ def _in_words(loss: float, norm: float, limits: Limits) -> str:
     if not isfinite(loss):
         return "the loss is not finite"
     if not isfinite(norm):
-        return "the gradient is not finite"
+        return OVERFLOWN
     if loss > limits.loss:
         return f"the loss is {loss:.3g}, far above what is usual here (limit {limits.loss:.3g})"
     if norm > limits.gradient:

@@ -16,9 +16,6 @@ from trainer.learner import Batch, Learner, batch_losses
 from trainer.plan import Step
 from trainer.processes import Processes
 
-# float16 loses gradients below 6e-8, and those of a mean over a batch's latents are near it. A power of two is exact.
-LOSS_SCALES = {torch.float16: 1024.0}
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -32,7 +29,8 @@ class Limits:
 class Updater:
     """What an update works with: `rates` gives each of the optimizer's groups its learning rate at a step.
 
-    `max_grad_norm` is what gradients are clipped to; 0 leaves them as they are.
+    `max_grad_norm` is what gradients are clipped to; 0 leaves them as they are. `scales_loss`: gradients are made of
+    the loss times the course's `loss_scale`, because float16 loses those below 6e-8, and then divided by it.
     """
 
     learner: Learner
@@ -41,6 +39,7 @@ class Updater:
     rates: Callable[[Step], Sequence[float]]
     max_grad_norm: float
     processes: Processes
+    scales_loss: bool = False
 
 
 def update(updater: Updater, step: Step, course: Course, limits: Limits, sound: Tensor) -> Tensor:
@@ -52,7 +51,8 @@ def update(updater: Updater, step: Step, course: Course, limits: Limits, sound: 
     """
     for group, rate in zip(updater.optimizer.param_groups, updater.rates(step), strict=True):
         group["lr"] = rate * course.rate
-    loss = accumulate_gradients(updater, step, course.left_out)
+    scale = course.loss_scale if updater.scales_loss else 1.0
+    loss = accumulate_gradients(updater, step, course.left_out, scale)
     gradients = updater.weights.gradients()
     norm = get_total_norm(gradients)
     if updater.max_grad_norm > 0:
@@ -60,14 +60,18 @@ def update(updater: Updater, step: Step, course: Course, limits: Limits, sound: 
     # Comparisons with NaN are false, so what is not finite does not pass either.
     allowed = sound & (loss <= limits.loss) & (norm <= limits.gradient) & loss.isfinite() & norm.isfinite()
     updater.optimizer.step()
-    return torch.stack([loss, norm, updater.weights.accept(allowed).float()])
+    accepted = updater.weights.accept(allowed)
+    updater.weights.average(accepted, step.number)
+    return torch.stack([loss, norm, accepted.float()])
 
 
-def accumulate_gradients(updater: Updater, step: Step, left_out: Collection[int]) -> Tensor:
-    """Leave the step's gradients, over all processes, on the live weights; returns the mean loss (0-dim)."""
+def accumulate_gradients(updater: Updater, step: Step, left_out: Collection[int], scale: float = 1.0) -> Tensor:
+    """Leave the step's gradients, over all processes, on the live weights; returns the mean loss (0-dim).
+
+    They are made of `scale` times the loss and divided by it again, which a power of two leaves exact.
+    """
     weights = updater.weights
     weights.clear_gradients()
-    scale = LOSS_SCALES.get(updater.learner.dtype, 1.0)
     total = torch.zeros((), device=weights.live[0].device)
     for number, samples in updater.processes.share(step.batches):
         kept = tuple(place for place, sample in enumerate(samples) if sample not in left_out)

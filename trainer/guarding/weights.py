@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +17,15 @@ class GuardedWeights:
 
     The optimizer owns `candidates`, twins of the model's `live` parameters, and updates them from the same gradients.
     `accept` then copies them over where a flag on the device allows it, so that a check costs two passes over the
-    adapters' weights and never waits for the device.
+    adapters' weights and never waits for the device. With a `mean_decay` above 0, an exponential mean of the live
+    weights is kept as well.
     """
 
-    def __init__(self, live: Sequence[nn.Parameter]) -> None:
+    def __init__(self, live: Sequence[nn.Parameter], mean_decay: float = 0.0) -> None:
         self.live = list(live)
         self._live, views = _flattened(self.live)
         self._candidates = self._live.clone()
+        self._decay, self._mean = mean_decay, self._live.clone() if mean_decay else None
         self.candidates = [nn.Parameter(self._candidates[where].view(one.shape)) for where, one in views]
         for where, parameter in views:
             parameter.data = self._live[where].view(parameter.shape)
@@ -49,15 +52,43 @@ class GuardedWeights:
         torch.where(allowed, self._candidates, self._live, out=self._live)
         return allowed
 
+    @torch.no_grad()
+    def average(self, allowed: Tensor, updates: int) -> None:
+        """Move the mean towards the live weights after so many updates, where the last was `allowed` (a flag, 0-dim).
+
+        mean = decay * mean + (1 - decay) * live, with decay no more than (1 + n) / (10 + n) after n updates: else the
+        start, where adapters do nothing, would weigh on the mean of a short run (diffusers' `EMAModel` in warm-up,
+        TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+        """
+        if self._mean is not None:
+            decay = min(self._decay, (1 + updates) / (10 + updates))
+            self._mean.lerp_(self._live, allowed.to(self._mean.dtype) * (1 - decay))
+
+    @contextmanager
+    def averaged(self) -> Generator[None]:
+        """The mean in the place of the live weights, where one is kept, as long as the block lasts."""
+        if self._mean is None:
+            yield
+            return
+        trained = self._live.clone()
+        self._live.copy_(self._mean)
+        try:
+            yield
+        finally:
+            self._live.copy_(trained)
+
     def copy(self) -> Tensor:
-        """The live weights as one vector."""
-        return self._live.clone()
+        """All that is kept of the weights, as one vector: the live ones, then their mean."""
+        return self._live.clone() if self._mean is None else torch.cat([self._live, self._mean])
 
     @torch.no_grad()
     def restore(self, weights: Tensor) -> None:
-        """Put a `copy` back, as live weights and as candidates."""
-        self._live.copy_(weights)
-        self._candidates.copy_(weights)
+        """Put a `copy` back, as live weights, as candidates and as their mean."""
+        live, mean = weights[: len(self._live)], weights[len(self._live) :]
+        self._live.copy_(live)
+        self._candidates.copy_(live)
+        if self._mean is not None:
+            self._mean.copy_(mean)
 
 
 def _flattened(parameters: Sequence[nn.Parameter]) -> tuple[Tensor, list[tuple[slice, nn.Parameter]]]:
