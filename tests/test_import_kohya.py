@@ -153,15 +153,16 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "gui.json").write_text(json.dumps({**GUI, "vae": "other.safetensors"}))
+    (tmp_path / "gui.json").write_text(json.dumps({**GUI, "vae": "v.safetensors", "network_weights": "other.safetensors"}))
     for words in (["-o", str(tmp_path / "ours.toml")], ["--json"], []):
         monkeypatch.setattr(sys, "argv", ["trainer", "import-kohya", str(tmp_path / "gui.json"), *words])
         with pytest.raises(SystemExit) as stopped:
             main()
         assert not stopped.value.code
         printed = capsys.readouterr()
-        assert "not carried over: vae: a base model is trained with its own VAE" in printed.err
+        assert "not carried over: network_weights: training does not start from another LoRA" in printed.err
         if words == ["--json"]:
             assert json.loads(printed.out)["settings"]["lora"]["rank"] == 128
+            assert json.loads(printed.out)["settings"]["model"]["vae"] == "v.safetensors"
         elif not words:
             assert tomllib.loads(printed.out) == tomllib.loads((tmp_path / "ours.toml").read_text())

@@ -20,6 +20,7 @@ def _flag(value: object) -> bool:
 Row = tuple[str, Callable[[object], object]]
 ROWS: dict[str, Row] = {
     "pretrained_model_name_or_path": ("model.base", str),
+    "vae": ("model.vae", str),
     "clip_skip": ("model.clip_skip", _whole),
     "gradient_checkpointing": ("model.gradient_checkpointing", _flag),
     "train_data_dir": ("data.train", str),
@@ -173,7 +174,6 @@ REASONS = {
     "max_train_steps": "the run's length is in epochs here: set training.epochs",
     "dataset_config": "its folders and settings are to be written into [data] by hand",
     "in_json": "metadata files are not read; captions stand beside the pictures",
-    "vae": "a base model is trained with its own VAE",
     "network_weights": "training does not start from another LoRA",
     "max_token_length": "captions are read up to 75 tokens",
     "save_every_n_steps": "a file is written every epoch; steps only save the state (output.save_state_every)",
