@@ -153,7 +153,8 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "gui.json").write_text(json.dumps({**GUI, "vae": "v.safetensors", "network_weights": "other.safetensors"}))
+    settings = {**GUI, "vae": "v.safetensors", "network_weights": "other.safetensors"}
+    (tmp_path / "gui.json").write_text(json.dumps(settings))
     for words in (["-o", str(tmp_path / "ours.toml")], ["--json"], []):
         monkeypatch.setattr(sys, "argv", ["trainer", "import-kohya", str(tmp_path / "gui.json"), *words])
         with pytest.raises(SystemExit) as stopped:
