@@ -24,7 +24,6 @@ from typing import Any
 import diffusers
 import torch
 from diffusers import UNet2DConditionModel
-from grid import Peer, checkpoints
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -33,6 +32,7 @@ from eval.cell_lora import lora_of
 from eval.cells import Cell, Checkpoint, Use
 from eval.patching import PatchedModel
 from eval.weights import Weights
+from grid import Peer, checkpoints
 from trainer.base_model import BaseModel, kohya_modules, load_base
 from trainer.families.known import FAMILIES
 from trainer.files import sha256_of
