@@ -1,8 +1,8 @@
 """Planted runs on the miniature: 30 with a fault, 30 healthy variations. Is each run's verdict right?
 
 A faulty run is right when the verdict (or the refusal) names the fault; a healthy one when it says "healthy".
-Afterwards every LoRA file is read again, and every culprit picture must be in the run's words. Finished runs are kept
-in a JSON lines file, so a stopped benchmark goes on. The last line is one JSON object.
+Afterwards every LoRA file is read again, every culprit picture must be in the run's words, and no other picture.
+Finished runs are kept in a JSON lines file, so a stopped benchmark goes on. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
 from random import Random
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -196,8 +197,8 @@ def _config(run: Planted, seed: int) -> TrainConfig:
     return parse_config({"preset": "miniature", **merged}, run.folder / "run.toml")
 
 
-def outcome(run: Planted, seed: int) -> tuple[str, str]:
-    """Train, and return the verdict's name and everything that the user is told."""
+def outcome(run: Planted, seed: int) -> tuple[str, str, list[str]]:
+    """Train, and return the verdict's name, everything that the user is told, and the pictures that were accused."""
     config = _config(run, seed)
     record = config.output.folder / "run-run.json"
     try:
@@ -207,10 +208,19 @@ def outcome(run: Planted, seed: int) -> tuple[str, str]:
         session, events = make_session(config, dataset, plan, "cpu", Silent(), Processes())
         run.poison(session)
         verdict = carry_out(session, identity_of(config, dataset.sha256(), "base"), events, Silent()).verdict
-        return (verdict.name, verdict.words) if verdict else ("none", "")
+        found, words = (verdict.name, verdict.words) if verdict else ("none", "")
     except UserError as error:
         verdicts = json.loads(record.read_text())["verdicts"] if record.is_file() else []
-        return (verdicts[-1]["name"] if verdicts else "refused"), str(error)
+        found, words = (verdicts[-1]["name"] if verdicts else "refused"), str(error)
+    events = json.loads(record.read_text())["events"] if record.is_file() else []
+    return found, words, _accused(run, "\n".join([words, *(picture for one in events for picture in one["pictures"])]))
+
+
+def _accused(run: Planted, told: str) -> list[str]:
+    """The run's pictures and captions that `told` names, of whatever folder."""
+    files = [path for path in run.folder.glob("*/*/*") if path.suffix in (".png", ".txt")]
+    files += (run.folder / "held out").iterdir()
+    return sorted({path.name for path in files if path.name in told})
 
 
 def _broken(folder: Path) -> int:
@@ -218,11 +228,11 @@ def _broken(folder: Path) -> int:
     return sum(not all(tensor.isfinite().all() for tensor in file.values()) for file in files)
 
 
-def measure(kind: str, seed: int) -> dict[str, object]:
+def measure(kind: str, seed: int) -> dict[str, Any]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         run = plant(kind, seed, Path(name))
-        verdict, words = outcome(run, seed)
+        verdict, words, accused = outcome(run, seed)
         return {
             "kind": kind,
             "seed": seed,
@@ -232,11 +242,12 @@ def measure(kind: str, seed: int) -> dict[str, object]:
             "broken_files": _broken(run.folder),
             "culprit": run.culprit,
             "named": run.culprit in words if run.culprit else None,
+            "wrongly_named": [name for name in accused if name != run.culprit],
             "seconds": round(time.monotonic() - began, 1),
         }
 
 
-def summary(rows: Sequence[dict[str, object]]) -> dict[str, object]:
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, object]:
     culprits = [row["named"] for row in rows if row["culprit"]]
     right, runs = Counter(str(row["kind"]) for row in rows if row["right"]), Counter(str(row["kind"]) for row in rows)
     return {
@@ -245,6 +256,7 @@ def summary(rows: Sequence[dict[str, object]]) -> dict[str, object]:
         "false_alarms": sum(row["kind"] == "healthy" and not row["right"] for row in rows),
         "broken_files": sum(int(str(row["broken_files"])) for row in rows),
         "culprits_named": f"{sum(map(bool, culprits))} of {len(culprits)}",
+        "wrongly_named": sum(len(row["wrongly_named"]) for row in rows),
         "by_kind": {kind: f"{right[kind]} of {count}" for kind, count in runs.items()},
         "against": AGAINST,
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",

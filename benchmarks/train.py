@@ -3,7 +3,9 @@
 The peer is a plain loop over diffusers, peft and accelerate on the same modules, batches and optimizer, text encoder
 trained: (a) as the example does it, pictures read, encoded by the VAE and captions tokenized in every step; (b) given
 latents made beforehand. Ours has all guards on (windows looked at, candidate weights, snapshots), then none, for their
-cost. Blocks of the four take turns; each one's fastest block counts. The last line is one JSON object.
+cost. The four take turns of a window of steps, ours twice in every turn, in the order guarded, unguarded, the peers,
+unguarded, guarded, so that a drift of the machine meets both alike. Each figure is the median of the turns' own ratios,
+and `guard_cost_quartiles` says how far those of the guards' cost lie apart. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import fmean, median, quantiles
 from typing import Any
 
 import diffusers
@@ -29,6 +32,7 @@ from peft import LoraConfig
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import mse_loss
+from torch.nn.utils import clip_grad_norm_
 
 from miniature.paths import SUBJECT, folder_of
 from trainer.adapters import text_encoder_targets, unet_targets
@@ -66,7 +70,7 @@ def guarded(config: TrainConfig, dataset: Dataset) -> Block:
 
 
 def unguarded(config: TrainConfig, dataset: Dataset) -> Block:
-    """The same session and optimizer, stepped without a look at anything."""
+    """The same session, optimizer and clipping, stepped without a look at anything."""
     session = our_session(config, dataset)
     updater, live = session.updater, session.updater.weights.live
     optimizer = torch.optim.AdamW([{"params": live}])
@@ -79,6 +83,8 @@ def unguarded(config: TrainConfig, dataset: Dataset) -> Block:
             for number, samples in enumerate(step.batches):
                 batch = Batch(step, number, samples, tuple(range(len(samples))))
                 (batch_losses(updater.learner, batch).mean() / len(step.batches)).backward()
+            if updater.max_grad_norm > 0:
+                clip_grad_norm_(live, updater.max_grad_norm)
             optimizer.step()
 
     return block
@@ -194,17 +200,25 @@ def windows(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
     yield from (full[start : start + WINDOW] for start in range(0, len(full) - WINDOW + 1, WINDOW))
 
 
-def fastest(blocks: dict[str, Block], turns: Sequence[Sequence[Step]]) -> dict[str, float]:
-    """Seconds a step of each block's fastest turn; the blocks take turns, and the first turn warms up."""
-    best = dict.fromkeys(blocks, float("inf"))
-    for number, window in enumerate(turns):
-        for name, block in blocks.items():
+ORDER = ("guarded", "unguarded", "example", "cached", "unguarded", "guarded")
+
+
+def seconds_of(blocks: dict[str, Block], turns: Sequence[Sequence[Step]]) -> list[dict[str, float]]:
+    """Seconds a step of each block, a turn each; a turn before the first warms up."""
+    found: list[dict[str, float]] = []
+    for number, window in enumerate([turns[0], *turns]):
+        spent: dict[str, list[float]] = {name: [] for name in blocks}
+        for name in ORDER:
             began = time.perf_counter()
-            block(window)
-            spent = (time.perf_counter() - began) / len(window)
-            best[name] = min(best[name], spent) if number else best[name]
-        print(number, {name: round(spent, 4) for name, spent in best.items()}, file=sys.stderr)
-    return best
+            blocks[name](window)
+            spent[name].append((time.perf_counter() - began) / len(window))
+        found.append({name: fmean(each) for name, each in spent.items()})
+        print(number, {name: round(one, 4) for name, one in found[-1].items()}, file=sys.stderr)
+    return found[1:]
+
+
+def ratios(turns: Sequence[dict[str, float]], of: str, to: str) -> list[float]:
+    return [turn[of] / turn[to] for turn in turns]
 
 
 def main() -> None:
@@ -222,12 +236,15 @@ def main() -> None:
         "example": as_the_example(config, dataset, len(plan.steps)),
         "cached": with_latents(config, dataset, len(plan.steps)),
     }
-    seconds = fastest(blocks, list(islice(windows(plan.steps), turns)))
+    found = seconds_of(blocks, list(islice(windows(plan.steps), turns)))
+    cost = [one - 1 for one in ratios(found, "guarded", "unguarded")]
     figures = {
-        "ratio": round(seconds["example"] / seconds["guarded"], 3),
-        "ratio_cached": round(seconds["cached"] / seconds["guarded"], 3),
-        "guard_cost": round(seconds["guarded"] / seconds["unguarded"] - 1, 4),
-        "seconds_a_step": {name: round(spent, 4) for name, spent in seconds.items()},
+        "ratio": round(median(ratios(found, "example", "guarded")), 3),
+        "ratio_cached": round(median(ratios(found, "cached", "guarded")), 3),
+        "guard_cost": round(median(cost), 4),
+        "guard_cost_quartiles": [round(one, 4) for one in quantiles(cost, n=4)[::2]],
+        "seconds_a_step": {name: round(median(turn[name] for turn in found), 4) for name in blocks},
+        "turns": len(found),
         "batch": config.training.batch_size,
         "against": f"diffusers {diffusers.__version__}, peft {peft.__version__}, as train_dreambooth_lora.py",
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",

@@ -52,6 +52,7 @@ def _base(config: TrainConfig, family: Family, prediction: str) -> dict[str, obj
     return {
         "ss_v2": family.v2,
         "ss_base_model_version": family.base_version + ("_v" if velocity and not family.own_names else ""),
+        "ss_v_parameterization": velocity,
         "ss_sd_model_name": Path(config.model.base).name,
         "ss_clip_skip": config.model.clip_skip if config.model.clip_skip > 1 else None,
         "ss_mixed_precision": MIXED_PRECISION[config.model.dtype],
