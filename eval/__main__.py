@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -78,6 +78,52 @@ def rank(store: StoreFolder, as_json: Json = False) -> None:
 
     ranked = open_ranked(store)
     write_run_scores(ranked)
+    if as_json:
+        print(json.dumps([row.as_json() for row in ranked.rows]))
+    else:
+        print_ranking(ranked.rows, ranked.evidence)
+
+
+@app.command()
+def score(
+    store: StoreFolder,
+    held_out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Held-out pictures of the subject, in place of those before.")
+    ] = None,
+    training: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The pictures that were trained on, to see copying.")
+    ] = None,
+    subject: Annotated[
+        Literal["face", "image"] | None,
+        typer.Option(metavar="face|image", help="`image`: likeness by CLIP, for a pet, an object, a drawing."),
+    ] = None,
+    faces: Annotated[
+        str | None, typer.Option(metavar="PACK", help="A face pack's folder, or insightface's name of one.")
+    ] = None,
+    clip: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="A CLIP: local-dir:FOLDER, hf-hub:NAME or ARCHITECTURE/TAG.")
+    ] = None,
+    second_faces: Annotated[
+        str | None, typer.Option(metavar="PACK", help="An independent face pack for a second opinion, or `none`.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although a held-out picture is in the training set.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Score the pictures of a store anew, against other references or by other models, and rank them.
+
+    Nothing is rendered, and a model is loaded only for pictures that it has not seen.
+    """
+    from eval.ranked_grid import open_ranked
+    from eval.rescore import Wanted, rescore
+    from eval.table import print_ranking
+    from trainer.progress import terminal
+
+    wanted = Wanted(held_out, training, subject, faces, clip, second_faces, force)
+    with terminal() as reporter:
+        rescore(store, wanted, reporter)
+    ranked = open_ranked(store)
     if as_json:
         print(json.dumps([row.as_json() for row in ranked.rows]))
     else:

@@ -16,11 +16,12 @@ WEAK_CEILING = 8
 def seen_in(evidence: Evidence, scores: Scores, at: int) -> list[str]:
     """What is odd about one cell's pictures."""
     faceless = int((~scores.faces_seen[at]).sum())
+    of_faces = evidence.subject == "face"
     several = int((evidence.face_counts[at] > 1).sum())
     failed = int(evidence.failed[at].sum())
     below = int(scores.below_floor[at].sum())
     found = {
-        f"no face in {_pictures(faceless)} of the subject: counted at the floor": faceless,
+        f"no face in {_pictures(faceless)} of the subject: counted at the floor": faceless * of_faces,
         f"less like the subject than the base model in {_pictures(below)}: counted at the floor": below,
         f"several faces in {_pictures(several)}: the largest was scored": several,
         f"{failed} failed {'picture' if failed == 1 else 'pictures'} (black, flat, not finite or not made)": failed,
@@ -33,7 +34,14 @@ def cautions(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
     references = len(evidence.references)
     one_seed = len(set(scores.prompts)) == len(scores.prompts)
     no_span, no_contrast = math.isnan(scores.span), not scores.prompt_contrast > 0
+    by_image = evidence.subject == "image"
+    face = "picture that shows anything" if by_image else "face"
     unknown: list[tuple[bool, str]] = [
+        (
+            by_image,
+            f"likeness by CLIP {evidence.clip_model}, of whole pictures: background and pose count, too; "
+            "the face rate does not apply",
+        ),
         (len(scores.prompts) < 2, "intervals not measured: one (prompt, seed) only"),
         (references < 2, "identity_normalised not measured: a ceiling needs two held-out references"),
         (
@@ -46,15 +54,18 @@ def cautions(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
         ),
         (
             scores.face_rate_control == 0,
-            "floor not measured: no face in any of the base model's own pictures, counted at 0",
+            f"floor not measured: no {face} in any of the base model's own pictures, counted at 0",
         ),
         (bool(np.isnan(scores.prompt).all()), "prompt not measured: no CLIP embeddings"),
         (not len(evidence.where(BLEED)), "bleed not measured: no prompt without the trigger"),
         (
             bool(len(evidence.where(BLEED)) and np.isnan(scores.bleed).all()),
-            "bleed not measured: no face in the base model's pictures of others",
+            f"bleed not measured: no {face} among the base model's pictures of others",
         ),
-        (not len(evidence.training), "copy not measured: no training faces were given"),
+        (
+            not len(evidence.training),
+            f"copy not measured: no training {'pictures' if by_image else 'faces'} were given",
+        ),
         (one_seed, "spread not measured: one seed a prompt"),
         (
             no_contrast and limits.prompt is not None,

@@ -42,6 +42,9 @@ class Evidence:
     prompts (U, E): CLIP's unit embedding of the unit's prompt with the class word in the trigger's place;
     references (R, D): held-out pictures of the subject; training (T, D): those it was trained on (may be empty).
     `face_model`, `clip_model`: name and hash, for what is shown to a user.
+
+    `subject` "image": likeness is CLIP's, and `faces`, `faces_control`, `references`, `training` are CLIP's embeddings
+    of whole pictures. `second`: the same grid as a second, independent face model sees it.
     """
 
     cells: list[CellFacts]
@@ -58,6 +61,8 @@ class Evidence:
     training: np.ndarray
     face_model: str
     clip_model: str
+    subject: str = "face"
+    second: Evidence | None = None
 
     def where(self, role: str) -> np.ndarray:
         """Indices of the units of `role`."""

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from eval.cells import digest
 from eval.chunks import chunks
+from eval.judges import judged_by
 from eval.plan import Plan, make_plan
 from eval.references import References, find_references
 from eval.spec import GridSpec
 from eval.store import Store, create_store
-from miniature.paths import folder_of
-from trainer.files import sha256_of
 from trainer.progress import Reporter
 
 FINISHED = "finished"
@@ -63,7 +62,7 @@ def _finish(
         maker.make(plan)
         maker.reader.read_references(references)
         maker.reader.read_prompts(plan.prompts.values())
-    write_snapshot(spec, plan, references, maker.reader.models, store)
+    write_snapshot(spec, plan, references, maker.reader.judges, store)
 
 
 def _made(plan: Plan, store: Store) -> Counter[bool]:
@@ -84,12 +83,5 @@ def request_digest(spec: GridSpec, plan: Plan, references: References) -> str:
         [asdict(unit) for unit in plan.units],
         [spec.prompts.trigger, spec.prompts.class_word],
         [list(references.held_out), list(references.training)],
-        [_contents("faces", spec.score.faces), _contents("clip", spec.score.clip)],
+        *judged_by(spec.score),
     )
-
-
-def _contents(part: str, name: str) -> list[str]:
-    """A scoring model's name and, where it is a folder, the hashes of its files."""
-    folder = folder_of(part, name) or Path(name)
-    files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
-    return [name, *(f"{path.name}={sha256_of(path)}" for path in files)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from eval.evidence import Evidence
 from eval.scores import Scores
 
 
@@ -19,6 +20,11 @@ class Limits:
     prompt: float | None = 0.5
     bleed: float | None = 0.25
     copy: float | None = 0.15
+
+
+def applicable(limits: Limits, evidence: Evidence) -> Limits:
+    """The limits without the face rate's, where the subject has no face."""
+    return limits if evidence.subject == "face" else replace(limits, face_rate=None)
 
 
 def limits_broken(scores: Scores, limits: Limits) -> list[list[str]]:

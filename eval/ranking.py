@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from eval.cautions import cautions, seen_in
 from eval.evidence import CellFacts, Evidence
 from eval.front import pareto_front
-from eval.limits import Limits, limits_broken
+from eval.limits import Limits, applicable, limits_broken
 from eval.scores import Scores, score
+from eval.second_opinion import Opinion, second_opinion
 from eval.statistics import (
     Claim,
     chances_of_best,
@@ -37,6 +38,7 @@ class RankedCell:
 
     `probability_best`: in what share of other draws of seeds it would be first (`chances_of_best`). `pareto_front`: no
     other row beats it in everything. `trends`: what the grid shows over epochs and weights that concerns this row.
+    `second`: what a second face model says. `scored_by`: names and hashes of the models.
     """
 
     cell: str
@@ -51,9 +53,9 @@ class RankedCell:
     identity_high: float | None
     identity_normalised: float | None
     prompt: float | None
-    face_rate: float
-    face_rate_low: float
-    face_rate_high: float
+    face_rate: float | None
+    face_rate_low: float | None
+    face_rate_high: float | None
     bleed: float | None
     copy: float | None
     spread: float | None
@@ -65,6 +67,8 @@ class RankedCell:
     pareto_front: bool
     flags: tuple[str, ...]
     trends: tuple[str, ...]
+    second: Opinion | None
+    scored_by: Mapping[str, str]
 
     @property
     def te(self) -> float | None:
@@ -75,6 +79,11 @@ class RankedCell:
     def weights(self) -> str:
         te = f"te={self.te1:g}" if self.te is not None else f"te1={self.te1:g},te2={self.te2:g}"
         return f"unet={self.unet:g},{te}"
+
+    @property
+    def clip_likeness(self) -> str:
+        """The CLIP by which likeness was measured, "" where it was a face model."""
+        return self.scored_by["clip"] if self.face_rate is None else ""
 
     def as_json(self) -> dict[str, object]:
         """The row of `rank --json`: its keys are a contract."""
@@ -93,6 +102,8 @@ class RankedCell:
             "probability_best": _rounded(self.probability_best),
             "pareto_front": self.pareto_front,
             "trends": list(self.trends),
+            "second": self.second.as_json() if self.second else None,
+            "scored_by": dict(self.scored_by),
         }
 
 
@@ -103,7 +114,7 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
     95 % interval of the paired difference to it holds 0.
     """
     scores = score(evidence)
-    limits = limits or Limits()
+    limits = applicable(limits or Limits(), evidence)
     broken = limits_broken(scores, limits)
     order = _order(evidence, scores.identity, broken)
     best = order[0]
@@ -117,10 +128,14 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
         pareto_front(scores),
         trends(evidence, scores, limits),
     )
+    names = [_named(cell) for cell in evidence.cells]
+    second = second_opinion(evidence, scores, best, faults == faults[best], names)
     common = cautions(evidence, scores, limits)
-    changes = _other_winners(evidence, scores, broken, best)
+    changes = [*_other_winners(evidence, scores, broken, best), *(second.about_best if second else [])]
     twins = {at for at in order if evidence.cells[at].id == evidence.cells[best].id}
-    return [_row(evidence, scores, judged, at, [*(changes if at in twins else ()), *common]) for at in order]
+    own = second.flags if second else [[] for _ in order]
+    rows = [_row(evidence, scores, judged, at, [*own[at], *(changes if at in twins else ()), *common]) for at in order]
+    return [replace(row, second=second.of[at]) for row, at in zip(rows, order, strict=True)] if second else rows
 
 
 @dataclass(frozen=True)
@@ -157,6 +172,7 @@ def _order(evidence: Evidence, identity: np.ndarray, broken: Sequence[Sequence[s
 def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: Sequence[str]) -> RankedCell:
     facts = evidence.cells[at]
     low, high = scores.face_rate_interval(at)
+    of_faces = evidence.subject == "face"
     return RankedCell(
         cell=facts.id,
         checkpoint=facts.checkpoint,
@@ -170,9 +186,9 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         identity_high=_known(judged.interval[at, 1]),
         identity_normalised=_known(scores.identity_normalised[at]),
         prompt=_known(scores.prompt[at]),
-        face_rate=float(scores.face_rate[at]),
-        face_rate_low=low,
-        face_rate_high=high,
+        face_rate=float(scores.face_rate[at]) if of_faces else None,
+        face_rate_low=low if of_faces else None,
+        face_rate_high=high if of_faces else None,
         bleed=_known(scores.bleed[at]),
         copy=_known(scores.copy[at]),
         spread=_known(scores.spread[at]),
@@ -184,6 +200,8 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         pareto_front=bool(judged.front[at]),
         flags=(*judged.broken[at], *seen_in(evidence, scores, at), *shared),
         trends=tuple(one.text for one in judged.trends if at in one.cells),
+        second=None,
+        scored_by={"likeness": evidence.face_model, "clip": evidence.clip_model},
     )
 
 

@@ -1,105 +1,79 @@
-"""Has each picture, reference and prompt of a grid read by the face model and by CLIP, once, and keeps the readings."""
+"""Has each picture, reference and prompt of a grid read by the judging models, once, and keeps the readings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from eval.clip_model import ClipModel, load_clip
+from eval.judges import Judge, Judges
 from eval.plan import PlannedPicture
 from eval.prompts import Prompt
 from eval.references import References
 from eval.spec import ScoreSection
-from eval.store import Reading, Readings, Store
+from eval.store import Store
 from trainer.drawing.png import read_picture
-from trainer.errors import ConfigurationError
-from trainer.faces import FaceModel, load_faces
+from trainer.errors import ConfigurationError, MissingFileError
 from trainer.progress import Reporter
 
 CHUNK = 64
-
-
-@dataclass(frozen=True)
-class Models:
-    """The models that read a grid: pictures are compared only within one face model and one CLIP."""
-
-    faces: FaceModel
-    clip: ClipModel
-
-    @classmethod
-    def load(cls, score: ScoreSection) -> Models:
-        return cls(load_faces(score.faces), load_clip(score.clip))
-
-    def read(self, pictures: Mapping[str, np.ndarray]) -> Readings:
-        """What both see in pictures (H, W, 3) RGB uint8, by id."""
-        shown = list(pictures.values())
-        return {
-            self.faces.sha256: dict(zip(pictures, self.read_faces(shown), strict=True)),
-            self.clip.sha256: dict(zip(pictures, self.read_clip(shown), strict=True)),
-        }
-
-    def read_faces(self, pictures: list[np.ndarray]) -> list[Reading]:
-        seen = [self.faces.read(picture) for picture in pictures]
-        return [Reading(one.embedding, one.count) for one in seen]
-
-    def read_clip(self, pictures: list[np.ndarray]) -> list[Reading]:
-        return [Reading(vector) for vector in self.clip.embed_pictures(pictures)]
+TITLES = {"faces": "finding faces", "clip": "scoring prompts"}
 
 
 class Reader:
-    """Fills a store with the readings that are not there yet. Models are loaded when first needed, and kept."""
+    """Fills a store with the readings that are not there yet. A model is loaded only where something is unread."""
 
     def __init__(self, score: ScoreSection, store: Store, reporter: Reporter) -> None:
-        self._score, self._store, self._reporter = score, store, reporter
-
-    @cached_property
-    def models(self) -> Models:
-        return Models.load(self._score)
+        self.judges = Judges.of(score, store)
+        self._store, self._reporter = store, reporter
 
     def read_pictures(self, pictures: Iterable[PlannedPicture]) -> None:
-        """Have both models see every picture that they have not."""
-        for model, read, title in (
-            (self.models.faces.sha256, self.models.read_faces, "finding faces"),
-            (self.models.clip.sha256, self.models.read_clip, "scoring prompts"),
-        ):
-            missing = list(self._store.unread(model, (picture.id for picture in pictures)))
-            self._read(model, missing, self._store.picture_path, read, title)
+        """Have every model see every picture that it has not."""
+        self.read_ids(picture.id for picture in pictures)
+
+    def read_ids(self, pictures: Iterable[str]) -> None:
+        """The same for pictures by their ids."""
+        ids = list(pictures)
+        for judge in self.judges.all:
+            self._read(judge, ids, self._store.picture_path)
 
     def read_references(self, references: References) -> None:
-        """Raises ConfigurationError where no held-out reference shows a face."""
-        faces = self.models.faces
+        """Raises ConfigurationError where a model sees the subject in no held-out reference."""
         known = references.held_out | references.training
-        missing = list(self._store.unread(faces.sha256, known))
-        self._read(faces.sha256, missing, known.__getitem__, self.models.read_faces, "finding faces")
-        found = self._store.readings_of(faces.sha256, references.held_out)
-        if all(reading.vector is None for reading in found.values()):
-            folder = next(iter(references.held_out.values())).parent
-            raise ConfigurationError(f"{folder}: the face model {faces.name} finds no face in any reference picture")
+        for judge in self.judges.of_likeness:
+            self._read(judge, list(known), known.__getitem__)
+            found = self._store.readings_of(judge.facts.sha256, references.held_out)
+            if all(reading.vector is None for reading in found.values()):
+                folder = next(iter(references.held_out.values())).parent
+                raise ConfigurationError(
+                    f"{folder}: the face model {judge.facts.name} finds no face in any reference picture; a subject "
+                    'without a human face is scored with [score] subject = "image"'
+                )
 
     def read_prompts(self, prompts: Iterable[Prompt]) -> None:
         """The texts that pictures are compared with: those of the class, in words alone."""
-        clip = self.models.clip
-        texts = list(self._store.unread(clip.sha256, sorted({prompt.said for prompt in prompts})))
-        vectors = clip.embed_texts(texts)
-        self._store.add_readings(clip.sha256, {text: Reading(v) for text, v in zip(texts, vectors, strict=True)})
+        self.read_texts(prompt.said for prompt in prompts)
 
-    def _read(
-        self,
-        model: str,
-        subjects: list[str],
-        place: Callable[[str], Path],
-        read: Callable[[list[np.ndarray]], list[Reading]],
-        title: str,
-    ) -> None:
-        if not subjects:
+    def read_texts(self, texts: Iterable[str]) -> None:
+        clip = self.judges.clip
+        missing = list(self._store.unread(clip.facts.sha256, sorted(set(texts))))
+        if missing:
+            self._store.add_readings(clip.facts.sha256, clip.read_texts(missing))
+
+    def _read(self, judge: Judge, subjects: list[str], place: Callable[[str], Path]) -> None:
+        missing = list(self._store.unread(judge.facts.sha256, subjects))
+        if not missing:
             return
-        advance = self._reporter.task(title, len(subjects))
-        for at in range(0, len(subjects), CHUNK):
-            chunk = subjects[at : at + CHUNK]
-            found = read([read_picture(place(subject)) for subject in chunk])
-            self._store.add_readings(model, dict(zip(chunk, found, strict=True)))
+        advance = self._reporter.task(TITLES[judge.kind], len(missing))
+        for at in range(0, len(missing), CHUNK):
+            chunk = missing[at : at + CHUNK]
+            found = judge.reader.read([_opened(place(subject)) for subject in chunk])
+            self._store.add_readings(judge.facts.sha256, dict(zip(chunk, found, strict=True)))
             advance(len(chunk))
+
+
+def _opened(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise MissingFileError(f"{path}: is gone, and it has to be read; put it back, or name other references")
+    return read_picture(path)

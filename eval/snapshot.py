@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.evidence import CellFacts, Evidence, Unit
+from eval.judges import Judges
 from eval.plan import Plan
 from eval.references import References
 from eval.search.record import SearchRecord
@@ -19,9 +20,6 @@ from eval.store import Reading, Store, StoreError
 from eval.weights import Weights
 from trainer.prompt_weights import plain_text
 from trainer.toml_config import Section
-
-if TYPE_CHECKING:  # the models take seconds to import, and reading a snapshot back needs none
-    from eval.readings import Models
 
 KEY = "grid"
 
@@ -51,7 +49,11 @@ class CellRecord(Section):
 
 
 class Snapshot(Section):
-    """Everything of a grid but pictures and readings. `licences`: what each scoring model may be used for."""
+    """Everything of a grid but pictures and readings. `licences`: what each scoring model may be used for.
+
+    `subject`: "face", or "image" where likeness is CLIP's; then `face_model` is CLIP's name. `places`: where each
+    reference and training picture lay when it was read. `second_model` is "" where none was asked.
+    """
 
     base_name: str
     sampling: dict[str, str | int | float]
@@ -66,6 +68,10 @@ class Snapshot(Section):
     clip_model: str
     clip_sha256: str
     licences: dict[str, str]
+    subject: str = "face"
+    second_model: str = ""
+    second_sha256: str = ""
+    places: dict[str, str] = Field(default_factory=dict)
     search: SearchRecord | None = None
 
 
@@ -96,12 +102,12 @@ class Grid:
         raise StoreError(f"{self.store.folder}: has no cell {cell_id}; `python -m eval rank` lists the cells")
 
 
-def write_snapshot(spec: GridSpec, plan: Plan, references: References, models: Models, store: Store) -> None:
+def write_snapshot(spec: GridSpec, plan: Plan, references: References, judges: Judges, store: Store) -> None:
     """Record the grid, once everything it needs is in the store."""
-    store.set_fact(KEY, snapshot_of(spec, plan, references, models).model_dump(mode="json"))
+    store.set_fact(KEY, snapshot_of(spec, plan, references, judges).model_dump(mode="json"))
 
 
-def snapshot_of(spec: GridSpec, plan: Plan, references: References, models: Models) -> Snapshot:
+def snapshot_of(spec: GridSpec, plan: Plan, references: References, judges: Judges) -> Snapshot:
     """The grid of the plan's cells and units, as a store keeps it."""
     units = [
         UnitRecord(
@@ -116,14 +122,27 @@ def snapshot_of(spec: GridSpec, plan: Plan, references: References, models: Mode
         class_word=spec.prompts.class_word,
         units=units,
         cells=[CellRecord(uses=[_use_record(use) for use in cell.uses], dtype=cell.dtype) for cell in plan.cells],
-        references=list(references.held_out),
-        training=list(references.training),
-        face_model=models.faces.name,
-        face_sha256=models.faces.sha256,
-        clip_model=models.clip.name,
-        clip_sha256=models.clip.sha256,
-        licences={models.faces.name: models.faces.licence},
+        **judgement_of(references, judges),
     )
+
+
+def judgement_of(references: References, judges: Judges) -> dict[str, Any]:
+    """The part of a snapshot that says by whom and against what pictures are judged."""
+    likeness, clip, second = judges.likeness.facts, judges.clip.facts, judges.second and judges.second.facts
+    known = references.held_out | references.training
+    return {
+        "subject": judges.subject,
+        "references": list(references.held_out),
+        "training": list(references.training),
+        "places": {sha256: str(path) for sha256, path in known.items()},
+        "face_model": likeness.name,
+        "face_sha256": likeness.sha256,
+        "clip_model": clip.name,
+        "clip_sha256": clip.sha256,
+        "second_model": second.name if second else "",
+        "second_sha256": second.sha256 if second else "",
+        "licences": {one.facts.name: one.facts.licence for one in judges.of_likeness if one.facts.licence},
+    }
 
 
 def load_grid(store: Store) -> Grid:
@@ -143,26 +162,45 @@ def load_grid(store: Store) -> Grid:
 def load_evidence(grid: Grid) -> Evidence:
     """The grid's readings as arrays (see Evidence)."""
     snapshot, store = grid.snapshot, grid.store
-    faces, clip = store.readings(snapshot.face_sha256), store.readings(snapshot.clip_sha256)
+    clip = store.readings(snapshot.clip_sha256)
     ids = np.array([[grid.picture_id(cell, unit) for unit in snapshot.units] for cell in grid.cells])
-    control = np.array([[grid.picture_id(None, unit) for unit in snapshot.units]])
-    failures = store.failures(ids.ravel().tolist())
-    return Evidence(
+    control = np.array([grid.picture_id(None, unit) for unit in snapshot.units])
+    failures = store.failures([*ids.ravel().tolist(), *control.tolist()])
+    evidence = Evidence(
         cells=[_facts_of(cell) for cell in grid.cells],
         units=[Unit(unit.prompt, unit.seed, unit.role) for unit in snapshot.units],
-        faces=_vectors(faces, ids),
-        face_counts=_counts(faces, ids),
         pictures=_vectors(clip, ids),
-        failed=np.vectorize(lambda one: failures.get(one, "missing") is not None)(ids),
-        faces_control=_vectors(faces, control)[0],
-        face_counts_control=_counts(faces, control)[0],
-        pictures_control=_vectors(clip, control)[0],
+        failed=_failed(failures, ids),
+        pictures_control=_vectors(clip, control),
         prompts=_vectors(clip, np.array([plain_text(unit.class_prompt) for unit in snapshot.units])),
-        references=_found(faces, snapshot.references),
-        training=_found(faces, snapshot.training),
-        face_model=f"{snapshot.face_model} ({snapshot.face_sha256[:12]})",
         clip_model=f"{snapshot.clip_model} ({snapshot.clip_sha256[:12]})",
+        subject=snapshot.subject,
+        **_seen_by(grid, snapshot.face_model, snapshot.face_sha256, ids, control, _failed(failures, control)),
     )
+    if not snapshot.second_model:
+        return evidence
+    seen = _seen_by(grid, snapshot.second_model, snapshot.second_sha256, ids, control, _failed(failures, control))
+    return replace(evidence, second=replace(evidence, **seen))
+
+
+def _seen_by(
+    grid: Grid, name: str, sha256: str, ids: np.ndarray, control: np.ndarray, failed_control: np.ndarray
+) -> dict[str, Any]:
+    """What one model of likeness read from pictures, references and training pictures, as fields of Evidence."""
+    readings = grid.store.readings(sha256)
+    return {
+        "faces": _vectors(readings, ids),
+        "face_counts": _counts(readings, ids),
+        "faces_control": np.where(failed_control[:, None], np.nan, _vectors(readings, control)),
+        "face_counts_control": _counts(readings, control),
+        "references": _found(readings, grid.snapshot.references),
+        "training": _found(readings, grid.snapshot.training),
+        "face_model": f"{name} ({sha256[:12]})",
+    }
+
+
+def _failed(failures: dict[str, str | None], ids: np.ndarray) -> np.ndarray:
+    return np.vectorize(lambda one: failures.get(one, "missing") is not None)(ids)
 
 
 def _facts_of(cell: Cell) -> CellFacts:

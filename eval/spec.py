@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from miniature.paths import NAME
 from trainer.base_source import Overrides
 from trainer.drawing.samplers import sampler_name
 from trainer.toml_config import Section, read_toml, validate
@@ -102,13 +103,31 @@ class PromptsSection(Section):
 
 
 class ReferencesSection(Section):
+    """`allow_trained`: score although a held-out picture is in the training set, or nearly so."""
+
     held_out: str
     training: str | None = None
+    allow_trained: bool = False
 
 
 class ScoreSection(Section):
+    """`subject` "image" (a pet, an object, a drawn character): likeness is CLIP's, and no face model is loaded.
+
+    `second_faces`: an independent face model that is asked for its opinion.
+    """
+
+    subject: Literal["face", "image"] = "face"
     faces: str = "miniature"
+    second_faces: str | None = None
     clip: str = "miniature"
+
+    @model_validator(mode="after")
+    def _faces_of_faces(self) -> ScoreSection:
+        if self.subject == "image" and self.second_faces is not None:
+            raise ValueError("second_faces reads faces, and a subject of kind `image` has none; leave it out")
+        if self.second_faces == self.faces:
+            raise ValueError("second_faces is the same pack as faces; name an independent one")
+        return self
 
 
 class SearchSection(Section):
@@ -193,7 +212,7 @@ def read_spec(path: Path) -> GridSpec:
         return os.path.normpath(folder / Path(name).expanduser())
 
     def anchored_if_there(name: str) -> str:
-        return anchored(name) if (folder / name).exists() else name
+        return anchored(name) if name != NAME and (folder / name).exists() else name
 
     def anchored_place(name: str) -> str:
         return name if "://" in name else anchored(name)
@@ -207,7 +226,7 @@ def read_spec(path: Path) -> GridSpec:
         "checkpoints": [anchored(pattern) for pattern in spec.lora.checkpoints],
         "also": [[also(one) for one in e] if isinstance(e, list) else also(e) for e in spec.lora.also],
     }
-    references = {"held_out": anchored(spec.references.held_out)}
+    references: dict[str, str] = {"held_out": anchored(spec.references.held_out)}
     if spec.references.training is not None:
         references["training"] = anchored(spec.references.training)
     return spec.model_copy(
@@ -218,7 +237,12 @@ def read_spec(path: Path) -> GridSpec:
             "lora": spec.lora.model_copy(update=lora),
             "prompts": spec.prompts.model_copy(update={"file": spec.prompts.file and anchored(spec.prompts.file)}),
             "references": spec.references.model_copy(update=references),
-            "score": spec.score.model_copy(update={"faces": anchored_if_there(spec.score.faces)}),
+            "score": spec.score.model_copy(
+                update={
+                    "faces": anchored_if_there(spec.score.faces),
+                    "second_faces": spec.score.second_faces and anchored_if_there(spec.score.second_faces),
+                }
+            ),
             "store": StoreSection(path=anchored(spec.store.path), pictures=place and anchored_place(place)),
         }
     )

@@ -110,6 +110,12 @@ COLUMNS: tuple[Column, ...] = (
         "left",
         worth=2,
     ),
+    Column(
+        "second",
+        "likeness on the scale of the second face model: 0 % is the base model, 100 % the subject's real pictures",
+        lambda row: _percent(row.second.identity_normalised) if row.second else "",
+        worth=5,
+    ),
     Column("", "tied: not to be told from the first row; limit: breaks one", _verdict, "left"),
 )
 
@@ -132,10 +138,15 @@ def trends_of(ranked: Sequence[RankedCell]) -> list[str]:
 def provenance(evidence: Evidence, cells: int) -> str:
     """One line: which models saw how many pictures, against how many references, and what the intervals are."""
     subject = len(evidence.units) - len(evidence.where(BLEED))
+    likeness = f"Faces: {evidence.face_model}. CLIP: {evidence.clip_model}."
+    if evidence.subject == "image":
+        likeness = f"Likeness and prompt by CLIP: {evidence.clip_model}."
+    if evidence.second:
+        likeness += f" Second faces: {evidence.second.face_model}."
     return (
         f"{cells} cells x {len(evidence.units)} pictures ({subject} of the subject, {len(evidence.where(BLEED))} of "
-        f"others) against {len(evidence.references)} held-out references. Faces: {evidence.face_model}. "
-        f"CLIP: {evidence.clip_model}. Intervals: 95 %, paired bootstrap, seeds within prompts."
+        f"others) against {len(evidence.references)} held-out references. {likeness} "
+        f"Intervals: 95 %, paired bootstrap, seeds within prompts."
     )
 
 

@@ -57,6 +57,8 @@ class Axis:
 def trends(evidence: Evidence, scores: Scores, limits: Limits) -> list[Trend]:
     """All that can be said, the most useful first."""
     figures = figures_of(scores, limits)
+    if evidence.subject == "image":
+        del figures[FACES]
     # A file under two names is one cell: it is counted once, and concerned twice.
     ids = [cell.id for cell in evidence.cells]
     once = np.array([ids.index(one) == at for at, one in enumerate(ids)])
@@ -70,7 +72,7 @@ def trends(evidence: Evidence, scores: Scores, limits: Limits) -> list[Trend]:
     said += [one for found in overdone.values() for one in found]
     if epochs := _epoch_axis(evidence, once):
         said += _peak(figures[IDENTITY], epochs, looks)
-        unsaid = [figures[name] for name in (BLEED, COPY, PROMPT, FACES) if not overdone.get(name)]
+        unsaid = [figures[name] for name in (BLEED, COPY, PROMPT, FACES) if name in figures and not overdone.get(name)]
         said += [one for figure in unsaid for one in _direction(figure, epochs, looks)]
     whole = {at: [twin for twin, one in enumerate(ids) if one == ids[at]] for at in range(len(ids))}
     return [Trend(one.text, frozenset(twin for at in one.cells for twin in whole[at])) for one in said]

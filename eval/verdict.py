@@ -62,7 +62,8 @@ def _likeness(best: RankedCell, scores: Scores) -> str:
     interval = ""
     if best.identity_low is not None and best.identity_high is not None:
         interval = f" (95 % {best.identity_low:.3f} to {best.identity_high:.3f})"
-    text = f"Its likeness is {best.identity:.3f}{interval}"
+    by = f" by CLIP {scored_by}" if (scored_by := best.clip_likeness) else ""
+    text = f"Its likeness{by} is {best.identity:.3f}{interval}"
     if best.identity_normalised is None:
         return f"{text}; the base model without it reaches {scores.floor:.3f}."
     return (

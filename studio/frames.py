@@ -86,6 +86,7 @@ RANKING: tuple[FrameColumn, ...] = (
     FrameColumn("copy", lambda row: row.copy, "%+.3f"),
     FrameColumn("spread", lambda row: row.spread, "%.3f"),
     FrameColumn("best", lambda row: _hundredfold(row.probability_best), "%.0f %%"),
+    FrameColumn("second", lambda row: _hundredfold(row.second.identity_normalised) if row.second else None, "%.0f %%"),
     FrameColumn("front", lambda row: "yes" if row.pareto_front else ""),
 )
 
@@ -108,7 +109,7 @@ def figures_of(row: RankedCell) -> dict[str, str]:
     figures = {
         "Identity": f"{row.identity:.3f}",
         "Of ceiling": None if row.identity_normalised is None else f"{row.identity_normalised:.0%}",
-        "Faces": f"{row.face_rate:.0%}",
+        "Faces": None if row.face_rate is None else f"{row.face_rate:.0%}",
         "Prompt": None if row.prompt is None else f"{row.prompt:+.3f}",
         "Bleed": None if row.bleed is None else f"{row.bleed:+.3f}",
         "Copy": None if row.copy is None else f"{row.copy:+.3f}",

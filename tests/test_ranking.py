@@ -40,6 +40,8 @@ KEYS = [
     "probability_best",
     "pareto_front",
     "trends",
+    "second",
+    "scored_by",
 ]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,10 @@ class FaceModel:
             return FaceReading(0, None, 0.0)
         largest = max(faces, key=lambda face: _area(face.bbox))
         return FaceReading(len(faces), _unit(largest.embedding), float(largest.det_score))
+
+    def read_all(self, pictures: Sequence[np.ndarray]) -> list[FaceReading]:
+        """`read` of each picture."""
+        return [self.read(picture) for picture in pictures]
 
     def _prepare(self, size: int) -> None:
         # insightface keeps one session a size by itself; preparing only names the size to use.

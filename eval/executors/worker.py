@@ -14,8 +14,8 @@ from eval.executors.executor import FinishedBatch, Job
 from eval.fitting import DeviceFacts, device_facts
 from eval.parameters import parameters_text
 from eval.picture_files import picture_place
+from eval.picture_readers import Models
 from eval.plan import Batch
-from eval.readings import Models
 from eval.renderer import Renderer
 from trainer.drawing.png import failure_of, png_of, to_bytes
 from trainer.errors import BaseModelError

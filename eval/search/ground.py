@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.cells import Cell
 from eval.evidence import Evidence, Unit
-from eval.limits import Limits, limits_broken
+from eval.limits import Limits, applicable, limits_broken
 from eval.plan import Plan
 from eval.rates import known_rate
 from eval.references import References
@@ -89,7 +89,7 @@ class Ground:
         bleed = self.units.bleed if len(arms) <= self.last_cut else []
         self.make((self._plan.cells[arm], unit) for arm in arms for unit in bleed)
         evidence = self.evidence(arms, [*(self.units.subject[unit] for unit in common), *bleed])
-        return np.array([len(reasons) for reasons in limits_broken(score(evidence), Limits())])
+        return np.array([len(reasons) for reasons in limits_broken(score(evidence), applicable(Limits(), evidence))])
 
     def add(self, cell: Cell) -> int:
         """One more arm, by number."""
@@ -116,7 +116,7 @@ class Ground:
     def snapshot(self, arms: np.ndarray, units: list[Unit]) -> Snapshot:
         """The grid of `arms` (K,) on `units`."""
         plan = replace(self._plan, cells=[self._plan.cells[arm] for arm in arms], units=units)
-        return snapshot_of(self._spec, plan, self._references, self._maker.reader.models)
+        return snapshot_of(self._spec, plan, self._references, self._maker.reader.judges)
 
     def confirmed(self, arms: np.ndarray, fresh: np.ndarray) -> Snapshot:
         """The finalists (K,) on the units that they were confirmed on, and on bleed prompts with those seeds."""

@@ -33,3 +33,4 @@ class SearchRecord(Section):
     left_out: list[str]
     refined: int = 0
     joined: int = 0
+    rescored: bool = False

@@ -30,6 +30,8 @@ def in_sentences(record: SearchRecord) -> list[str]:
             f"By the race, which drops a cell only when it is surely behind, its choice is within "
             f"{record.certified:.3f} of the best of all {record.arms} cells, with 95 % confidence."
         )
+    if record.rescored:
+        said.append("The finalists were chosen by other references or models than those that score them here.")
     return said + [f"Left out before anything was rendered: {line}." for line in record.left_out]
 
 

@@ -1,0 +1,102 @@
+"""The models that judge pictures: which they are, told without loading them where a store knows them already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
+
+from eval.cells import digest
+from eval.spec import ScoreSection
+from eval.store import Reading, Store
+from miniature.paths import folder_of
+from trainer.files import sha256_of
+from trainer.toml_config import Section
+
+if TYPE_CHECKING:  # the models take seconds to import, and telling what was read needs none
+    from eval.picture_readers import ClipReader, FaceReader
+
+Kind = Literal["faces", "clip"]
+
+
+class JudgeFacts(Section):
+    """A scoring model: its name as asked for, the hash of its weights, what it may be used for ("": unknown)."""
+
+    name: str
+    sha256: str
+    licence: str
+
+
+class Judge:
+    """A scoring model that is loaded when something has to be read. `facts` are the store's where it knows them."""
+
+    def __init__(self, kind: Kind, name: str, store: Store) -> None:
+        self.kind: Kind = kind
+        self._name, self._store = name, store
+
+    @cached_property
+    def facts(self) -> JudgeFacts:
+        key = f"judge {digest(self.kind, contents(self.kind, self._name))}"
+        try:
+            return JudgeFacts.model_validate(self._store.fact(key) or {})
+        except ValidationError:  # not known yet
+            facts = self.reader.facts
+            self._store.set_fact(key, facts.model_dump())
+            return facts
+
+    @cached_property
+    def reader(self) -> FaceReader | ClipReader:
+        """The loaded model. Raises FacePackError or ClipError."""
+        from eval.picture_readers import clip_reader, face_reader
+
+        return face_reader(self._name) if self.kind == "faces" else clip_reader(self._name)
+
+    def read_texts(self, texts: list[str]) -> dict[str, Reading]:
+        """What CLIP reads from texts; a face model reads none."""
+        from eval.picture_readers import ClipReader
+
+        reader = self.reader
+        assert isinstance(reader, ClipReader)
+        return dict(zip(texts, reader.read_texts(texts), strict=True))
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Who judges a grid: `likeness` (a face model, or CLIP where the subject has no face), `clip`, a second opinion."""
+
+    subject: str
+    likeness: Judge
+    clip: Judge
+    second: Judge | None
+
+    @classmethod
+    def of(cls, score: ScoreSection, store: Store) -> Judges:
+        clip = Judge("clip", score.clip, store)
+        likeness = clip if score.subject == "image" else Judge("faces", score.faces, store)
+        second = Judge("faces", score.second_faces, store) if score.second_faces else None
+        return cls(score.subject, likeness, clip, second)
+
+    @property
+    def of_likeness(self) -> list[Judge]:
+        """Those that references are shown to."""
+        return [self.likeness, *([self.second] if self.second else [])]
+
+    @property
+    def all(self) -> list[Judge]:
+        return list(dict.fromkeys([*self.of_likeness, self.clip]))
+
+
+def contents(kind: Kind, name: str) -> list[str]:
+    """A scoring model's name and, where it is a folder, the hashes of its files."""
+    folder = folder_of(kind, name) or Path(name.removeprefix("local-dir:"))
+    files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
+    return [name, *(f"{path.name}={sha256_of(path)}" for path in files)]
+
+
+def judged_by(score: ScoreSection) -> list[list[str]]:
+    """What the judgement of a specification hangs on, from the contents of files alone."""
+    faces = [contents("faces", name) for name in (score.faces, score.second_faces) if name]
+    return [[score.subject], *([] if score.subject == "image" else faces), contents("clip", score.clip)]

@@ -1,0 +1,115 @@
+"""Scores a store's pictures anew, against other references or by other models. Renders nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from eval.grid import FINISHED
+from eval.readings import Reader
+from eval.references import References, check_held_out, pictures_below
+from eval.scores import score
+from eval.search.paired import bound
+from eval.snapshot import KEY, Grid, Snapshot, judgement_of, load_evidence, load_grid
+from eval.spec import ScoreSection
+from eval.store import Store, open_store
+from miniature.paths import NAME
+from trainer.errors import ConfigurationError
+from trainer.progress import Reporter
+from trainer.prompt_weights import plain_text
+
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to change; None keeps what the store was scored by. `second_faces` "none": no second model any more.
+
+    `allow_trained`: go on although a held-out picture was trained on.
+    """
+
+    held_out: Path | None = None
+    training: Path | None = None
+    subject: Literal["face", "image"] | None = None
+    faces: str | None = None
+    clip: str | None = None
+    second_faces: str | None = None
+    allow_trained: bool = False
+
+
+def rescore(folder: Path, wanted: Wanted, reporter: Reporter) -> None:
+    """Read what is unread of the last grid's pictures, and let it be ranked by it. Models are loaded only for that.
+
+    Raises StoreError, ConfigurationError (references that cannot be used), FacePackError or ClipError.
+    """
+    store = open_store(folder)
+    try:
+        grid = load_grid(store)
+        references = _references(grid.snapshot, wanted)
+        if not wanted.allow_trained and (wanted.held_out or wanted.training):
+            check_held_out(references)
+        reader = Reader(_section(grid.snapshot, wanted), store, reporter)
+        units = grid.snapshot.units
+        pictures = [grid.picture_id(cell, unit) for cell in (None, *grid.cells) for unit in units]
+        made = store.failures(pictures)
+        reader.read_ids(dict.fromkeys(one for one in pictures if one in made))
+        reader.read_references(references)
+        reader.read_texts(plain_text(unit.class_prompt) for unit in units)
+        judged = grid.snapshot.model_copy(update=judgement_of(references, reader.judges))
+        judged = _confirmed_again(Grid(store, judged, grid.cells))
+        store.set_fact(KEY, judged.model_dump(mode="json"))
+        _forget_finished(store)
+    finally:
+        store.close()
+
+
+def _references(snapshot: Snapshot, wanted: Wanted) -> References:
+    held_out = pictures_below(wanted.held_out) if wanted.held_out else _known(snapshot, snapshot.references)
+    if not held_out:
+        raise ConfigurationError(f"{wanted.held_out}: zero reference pictures; put at least one of the subject there")
+    training = pictures_below(wanted.training) if wanted.training else _known(snapshot, snapshot.training)
+    return References(held_out, training)
+
+
+def _known(snapshot: Snapshot, hashes: list[str]) -> dict[str, Path]:
+    """Where the pictures lay that the store was scored against; they are looked at only by a model that has not yet."""
+    return {sha256: Path(snapshot.places.get(sha256, sha256)) for sha256 in hashes}
+
+
+def _section(snapshot: Snapshot, wanted: Wanted) -> ScoreSection:
+    """Whom to ask. A model keeps its place unless another one is named."""
+    subject = wanted.subject or ("face" if wanted.faces else snapshot.subject)
+    faces = snapshot.face_model if snapshot.subject == "face" else "miniature"
+    second = wanted.second_faces or (snapshot.second_model if subject == "face" else NONE) or NONE
+    return ScoreSection.model_validate(
+        {
+            "subject": subject,
+            "faces": _placed(wanted.faces or faces),
+            "clip": _placed(wanted.clip or snapshot.clip_model),
+            "second_faces": None if second == NONE else _placed(second),
+        }
+    )
+
+
+def _placed(name: str) -> str:
+    """A folder's whole path, so that it is found from anywhere later on."""
+    place = Path(name).expanduser()
+    return str(place.resolve()) if name != NAME and place.is_dir() else name
+
+
+def _confirmed_again(grid: Grid) -> Snapshot:
+    """A search's statement holds for the scores that were confirmed: with others it is made anew, for the finalists."""
+    snapshot = grid.snapshot
+    if snapshot.search is None:
+        return snapshot
+    scores = score(load_evidence(grid))
+    within = bound(scores.counted, scores.prompts, len(grid.cells) - 1).within
+    return snapshot.model_copy(
+        update={"search": snapshot.search.model_copy(update={"within": within, "certified": None, "rescored": True})}
+    )
+
+
+def _forget_finished(store: Store) -> None:
+    """Let `eval grid` and `eval search` judge by their specification again, when they are next asked."""
+    store.set_fact(FINISHED, {"request": "scored anew"})
