@@ -137,7 +137,8 @@ def test_chances_of_being_best_add_up_and_twins_share_them(seed: int, cells: int
     rows = rank(renamed(reordered(evidence, [*range(cells), twin]), cells, "copy-of-it"))
     own = next(row for row in alone if row.cell == f"cell{twin:03d}")
     one, two = (row for row in rows if row.cell == own.cell)
-    assert one.probability_best == two.probability_best == pytest.approx((own.probability_best or 0) / 2)
+    # Not exactly half: in a draw where another cell is as high to six digits, three rows share in place of two.
+    assert one.probability_best == two.probability_best == pytest.approx((own.probability_best or 0) / 2, abs=3e-3)
 
 
 def test_a_row_that_breaks_a_limit_cannot_be_best_and_a_clear_winner_surely_is() -> None:
