@@ -52,7 +52,7 @@ class Way:
 
 WAYS = (
     Way("halving", Schedule(confirm_units=CONFIRM), lambda _grid: mean_so_far),
-    Way("surface", Schedule(confirm_units=CONFIRM, glance=GLANCE), lambda grid: Surface(grid.coordinates)),
+    Way("surface", Schedule(confirm_units=CONFIRM, glance=GLANCE), lambda grid: Surface(grid.coordinates, grid.files)),
 )
 
 
@@ -98,7 +98,7 @@ def _on_a_surface(rng: np.random.Generator) -> dict[str, float]:
 def _read_surface(measure: Measure, prompts: list[str]) -> tuple[int, int]:
     """The choice of a search that reads the surface, and its pictures."""
     course = course_of(ARMS, Schedule(glance=GLANCE))
-    halved = halve(measure, course, prompts, Surface(_places()))
+    halved = halve(measure, course, prompts, Surface(_places(), _places()[:, 0].tolist()))
     first = course.confirm_from(PROMPTS)
     confirmed = confirm(measure, halved, np.arange(first, first + course.confirm_units), prompts)
     return confirmed.choice, halved.pictures + confirmed.scores.size

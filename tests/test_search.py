@@ -68,7 +68,7 @@ def test_no_picture_is_asked_for_twice_and_finalists_meet_fresh_units() -> None:
         return np.where(wanted, scores, np.nan)
 
     course = course_of(40, Schedule(confirm_units=12, glance=12))
-    halved = halve(measure, course, prompts_of(100), Surface(rng.normal(size=(40, 3))))
+    halved = halve(measure, course, prompts_of(100), Surface(rng.normal(size=(40, 3)), range(40)))
     assert asked.max() == 1
     assert (asked.sum(1) >= 1).all()
     before = asked.copy()
@@ -132,7 +132,7 @@ def test_search_costs_an_eighth_and_loses_next_to_nothing(grid: RecordedGrid) ->
 def test_reading_the_surface_costs_half_of_that(grid: RecordedGrid) -> None:
     rng = np.random.default_rng(6)
     course = course_for(grid, Schedule(glance=GLANCE))
-    done = [replay(shuffled(grid, rng), course, Surface(grid.coordinates)) for _ in range(40)]
+    done = [replay(shuffled(grid, rng), course, Surface(grid.coordinates, grid.files)) for _ in range(40)]
     assert np.mean([one.pictures for one in done]) <= 0.07 * grid.pictures
     assert np.mean([one.loss for one in done]) <= 0.01
 
@@ -145,14 +145,14 @@ def test_the_surface_is_read_from_neighbours() -> None:
     unit = rng.permutation(np.arange(96) % 12)
     scores = np.full((96, 12), np.nan)
     scores[np.arange(96), unit] = truth + rng.normal(size=12)[unit] + rng.normal(scale=0.1, size=96)
-    estimate = Surface(place)(scores, np.arange(96))
+    estimate = Surface(place, place[:, 0].tolist())(scores, np.arange(96))
     assert np.corrcoef(estimate, truth)[0, 1] > 0.9
     assert np.corrcoef(np.nansum(scores, axis=1), truth)[0, 1] < 0.5
 
 
 def test_arms_that_do_not_differ_have_a_flat_surface() -> None:
     place = np.random.default_rng(0).normal(size=(20, 3))
-    assert np.ptp(Surface(place)(np.full((20, 6), 0.3), np.arange(20))) == pytest.approx(0.0)
+    assert np.ptp(Surface(place, range(20))(np.full((20, 6), 0.3), np.arange(20))) == pytest.approx(0.0)
 
 
 def test_permuted_labels_are_not_told_apart(grid: RecordedGrid) -> None:

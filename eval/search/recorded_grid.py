@@ -46,6 +46,11 @@ class RecordedGrid:
     facts: dict[str, object]
 
     @property
+    def files(self) -> list[float]:
+        """Each arm's checkpoint, by its epoch."""
+        return self.coordinates[:, 0].tolist()
+
+    @property
     def pictures(self) -> int:
         return self.scores.size
 

@@ -111,7 +111,8 @@ def _play_on(ground: Ground, search: _Search) -> Snapshot:
 def _halved(search: _Search, ground: Ground, course: Course) -> tuple[Halved, None]:
     search.reporter.say(course_in_words(course, len(ground.prompts), len(ground.units.bleed), ground.seconds_a_picture))
     reads_surface = search.spec.search.method == "surface"
-    estimate: Estimate = Surface(places_of(ground.arms)) if reads_surface else mean_so_far
+    files = [tuple(use.checkpoint.sha256 for use in cell.uses) for cell in ground.arms]
+    estimate: Estimate = Surface(places_of(ground.arms), files) if reads_surface else mean_so_far
     return halve(ground.measure, course, ground.units.prompts, estimate, ground.broken), None
 
 

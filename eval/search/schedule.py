@@ -34,7 +34,7 @@ class Schedule:
     finalists: int = 4
     confirm_units: int = 64
     glance: int = 0
-    glance_keep: int = 6
+    glance_keep: int = 2
 
 
 @dataclass(frozen=True)

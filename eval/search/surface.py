@@ -1,14 +1,15 @@
 """What neighbouring epochs and weights say of an arm: a Gaussian process over the arms' coordinates.
 
-score[arm, unit] = level[unit] + hill(arm) + roughness(arm) + shared(arm, unit) + own(arm, unit): the hill is smooth
-over the coordinates, and so is what one unit does to neighbouring arms, which err together. Levels are projected out.
+score[arm, unit] = level[unit] + hill(arm) + file(arm) + roughness(arm) + shared(arm, unit) + own(arm, unit): the hill
+is smooth over the coordinates, and so is what one unit does to neighbouring arms, which err together. One file may be
+better or worse as a whole than its neighbours, smoothly over its weights. Levels are projected out.
 
 (Rasmussen & Williams 2006, "Gaussian Processes for Machine Learning", ch. 2 and 5.4.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -18,16 +19,20 @@ GLANCE = 12  # units dealt out among the arms at first: two seeds of six prompts
 # Reaches as shares of a coordinate's range, and sizes as shares of the residual's variance: a coarse grid is enough,
 # for an estimate hardly changes between neighbours in it.
 REACHES = (0.4, 0.8)
-HILLS, ROUGHNESS = (0.1, 0.5, 2.0), 0.05
+HILLS, FILE, ROUGHNESS = (0.1, 0.5, 2.0), 0.5, 0.1
 SHARED = 0.75
 NOISELESS = 1e-8  # arms that do not differ at all leave nothing to divide by
 
 
 @dataclass(frozen=True)
 class Surface:
-    """An estimate for `eval.search.halving`: the posterior mean of hill and roughness. `coordinates` (A, D)."""
+    """An estimate for `eval.search.halving`: the posterior mean of hill, file and roughness.
+
+    `coordinates` (A, D); `files` (A,) says whose arm it is: those of one checkpoint have the same label.
+    """
 
     coordinates: np.ndarray
+    files: Sequence[Hashable]
 
     def __call__(self, scores: np.ndarray, arms: np.ndarray) -> np.ndarray:
         """Scores (A, U), NaN where an arm has not met a unit -> estimates (K,) of `arms`, on a common scale."""
@@ -42,7 +47,7 @@ class Surface:
         """The log marginal likelihood of a way to see it, and the posterior mean (A,) under it."""
         alike = _kernel(self.coordinates, reach)
         variance = _residual_variance(groups, scores)
-        prior = variance * (hill * alike + ROUGHNESS * np.eye(len(alike)))
+        prior = variance * (hill * alike + FILE * alike * _same(self.files) + ROUGHNESS * np.eye(len(alike)))
         precision, weighted = np.zeros_like(alike), np.zeros(len(alike))
         likelihood = 0.0
         for arms, units in groups:
@@ -64,6 +69,13 @@ def _kernel(coordinates: np.ndarray, reach: float) -> np.ndarray:
     width = np.ptp(coordinates, axis=0)
     place = coordinates[:, width > 0] / width[width > 0]
     return np.exp(-0.5 * (((place[:, None] - place) / reach) ** 2).sum(-1))
+
+
+def _same(files: Sequence[Hashable]) -> np.ndarray:
+    """Which arms are of one file (A, A), 1 or 0."""
+    kinds = {file: number for number, file in enumerate(dict.fromkeys(files))}
+    numbers = np.array([kinds[file] for file in files])
+    return (numbers[:, None] == numbers).astype(float)
 
 
 def _groups(scores: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
