@@ -45,6 +45,17 @@ class HeatCell:
     title: str
 
 
+@dataclass(frozen=True)
+class Dot:
+    """One cell of a scatter: `rank` 0 is the first; `style` is the CSS class, `title` what hovering says."""
+
+    x: float
+    y: float
+    rank: int
+    style: str
+    title: str
+
+
 def line_chart(labels: Sequence[str], series: Sequence[Series], levels: Mapping[str, float], axis: str) -> Markup:
     """Lines with 95 % bars over named columns, and dashed `levels` across, named at their right end."""
     low, high = _range(series, levels.values())
@@ -83,6 +94,31 @@ def heat_map(
         parts.append(_field(left + CELL_WIDTH * column, top + CELL_HEIGHT * row, share, cell))
     width, height = left + CELL_WIDTH * len(columns) + 2, top + CELL_HEIGHT * len(rows) + 2
     return _svg(width, height, "heat", f"identity for {len(cells)} combinations of weights", parts)
+
+
+def scatter(dots: Sequence[Dot], across: str, up: str) -> Markup:
+    """Dots by two figures, `across` and `up` being their names; each dot's `style` is its CSS class."""
+    left, right = _ends([dot.x for dot in dots])
+    low, high = _ends([dot.y for dot in dots])
+
+    def x(value: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (value - left) / (right - left)
+
+    def y(value: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
+
+    parts = [_tick(value, y(value)) for value in ticks(low, high)]
+    parts += [_text(x(value), HEIGHT - 22, f"{value:g}", "label") for value in ticks(left, right)]
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, across, "label"))
+    # What stands out is drawn last, so that nothing hides it.
+    for dot in sorted(dots, key=lambda one: one.rank, reverse=True):
+        parts.append(f'<g class="dot {escape(dot.style)}">{_dot(x(dot.x), y(dot.y), dot.title)}</g>')
+    return _svg(WIDTH, HEIGHT, "chart", f"{up} against {across} of {len(dots)} cells", parts)
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    room = max((max(values) - min(values)) * 0.06, 0.005)
+    return min(values) - room, max(values) + room
 
 
 def _range(series: Sequence[Series], levels: Iterable[float]) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from eval.report import ReportData
 from eval.search.search_summary import in_sentences
 from eval.snapshot import Grid, load_evidence, load_grid
 from eval.store import open_store
+from trainer.drawing.samplers import SAMPLERS
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
     sampling = grid.sampling
     facts = {
         "Base model": f"{snapshot.base_name} ({sampling.base[:12]})",
-        "Sampler": f"Euler a, {sampling.steps} steps, CFG {sampling.cfg:g}, {sampling.width}x{sampling.height}",
+        "Sampler": f"{SAMPLERS[sampling.sampler].a1111}, {sampling.steps} steps, CFG {sampling.cfg:g}, "
+        f"{sampling.width}x{sampling.height}",
         "Trigger": f"{snapshot.trigger} (class: {snapshot.class_word})",
         "Exported as": grid.cells[0].dtype,
         **({"Chosen by": " ".join(in_sentences(snapshot.search))} if snapshot.search else {}),

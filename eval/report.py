@@ -14,11 +14,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from eval.charts import HeatCell, Point, Series, heat_map, line_chart
+from eval.charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
 from eval.evidence import Evidence
 from eval.ranking import RankedCell
 from eval.scores import BLEED, SUBJECT, Scores, control_identities, identities, score
-from eval.table import columns_for, provenance, shared_flags
+from eval.table import columns_for, provenance, shared_flags, trends_of
 from eval.verdict import name_of, verdict
 from trainer.files import write_text
 
@@ -115,6 +115,8 @@ def write_report(data: ReportData, path: Path) -> None:
         curve=curve[0] if curve else None,
         curve_key=[(one.name, one.style) for one in curve[1]] if curve else [],
         heat_maps=_heat_maps(data.ranked),
+        trends=trends_of(data.ranked),
+        trade_off=_trade_off(data.ranked),
         sheet=_contact_sheet(data.ranked, pictures),
         bleed_sheet=pictures.sheet([data.ranked[0], None], ["first", "base model"], BLEED, SHEET_BLEED_UNITS),
         strip=_epoch_strip(data.ranked, pictures),
@@ -202,6 +204,27 @@ def _heat_maps(ranked: Sequence[RankedCell]) -> list[tuple[str, Markup]]:
         title = f"{best.checkpoint} with {also}" if also else best.checkpoint
         maps.append((title, heat_map(names, [f"{unet:g}" for unet in columns], cells, scale)))
     return maps
+
+
+def _trade_off(ranked: Sequence[RankedCell]) -> tuple[str, Markup] | None:
+    """Likeness against what it costs, the Pareto front marked: bleed where it was measured, else the prompt."""
+    figures: dict[str, Callable[[RankedCell], float | None]] = {
+        "bleed (further left is better)": lambda row: row.bleed,
+        "prompt (further right is better)": lambda row: row.prompt,
+    }
+    for name, figure in figures.items():
+        dots = [
+            Dot(value, row.identity, at, _dot_style(row, at), f"{name_of(row)}: {row.identity:.3f}, {value:+.3f}")
+            for at, row in enumerate(ranked)
+            if (value := figure(row)) is not None
+        ]
+        if len(dots) > 2:
+            return name, scatter(dots, name, "likeness")
+    return None
+
+
+def _dot_style(row: RankedCell, at: int) -> str:
+    return "best" if at == 0 else "broken" if row.broken else "front" if row.pareto_front else "behind"
 
 
 def _epoch_strip(ranked: Sequence[RankedCell], pictures: Pictures) -> list[tuple[str, Shown]]:

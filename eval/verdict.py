@@ -46,7 +46,7 @@ def name_of(row: RankedCell) -> str:
 def verdict(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> list[str]:
     """Sentences for a person who will not read the table; the first says how alike the best row is."""
     best = ranked[0]
-    said = [_likeness(best, scores), _certainty(ranked), *_passed_over(ranked), *_given_up(ranked)]
+    said = [_likeness(best, scores), _certainty(ranked), *_chance(best), *_passed_over(ranked), *_given_up(ranked)]
     if best.broken:
         said.insert(0, f"No row keeps every limit; this one breaks the fewest: {'; '.join(best.broken)}.")
     needed = claims(evidence, ranked)
@@ -85,6 +85,15 @@ def _certainty(ranked: Sequence[RankedCell]) -> str:
     same = f" ({len(twins)} of them the same tensors under another name)" if twins else ""
     rows = "1 other row" if len(tied) == 1 else f"{len(tied)} other rows"
     return f"It is tied with {rows}{same}: {names}{more}. On these pictures, any of them is as good a choice."
+
+
+def _chance(best: RankedCell) -> list[str]:
+    """How often the first row would be first again."""
+    if best.probability_best is None:
+        return []
+    share = best.probability_best
+    words = "a sure choice" if share >= 0.95 else "a likely one" if share >= 0.5 else "one of several"
+    return [f"With other seeds of these prompts it would be first in {100 * share:.0f} % of draws: {words}."]
 
 
 def _passed_over(ranked: Sequence[RankedCell]) -> list[str]:

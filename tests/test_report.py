@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from PIL import Image
 from synthetic_evidence import make_evidence, reordered, without_faces
 
@@ -17,6 +18,7 @@ from eval.evidence import Evidence
 from eval.ranking import rank
 from eval.report import ReportData, write_report
 from eval.scores import score
+from eval.table import trends_of
 from eval.verdict import verdict
 from eval.weights import Weights
 
@@ -94,7 +96,23 @@ def test_report_says_what_the_ranking_says(tmp_path: Path, pictures: Callable[[s
     assert "epoch 3" in text
     assert "Euler a, 30 steps" in text
     assert evidence.face_model in text
+    assert f"it would be first in {100 * (rows[0].probability_best or 0):.0f} % of draws" in text
+    for sentence in trends_of(rows):
+        assert str(escape(sentence)) in text
     assert "not made" in text, "the last row's pictures are not there, and the page says so"
+
+
+def test_every_row_is_a_dot_and_the_front_is_marked(
+    tmp_path: Path, pictures: Callable[[str | None, int], Path]
+) -> None:
+    evidence = grid_of()
+    rows = rank(evidence)
+    text = report_of(evidence, pictures, tmp_path / "report.html")
+    styles = re.findall(r'<g class="dot (\w+)">', text)
+    assert len(styles) == len(rows)
+    assert styles[-1] == "best", "the first row is drawn last, over all others"
+    assert styles.count("broken") == sum(bool(row.broken) for row in rows[1:])
+    assert styles.count("front") == sum(row.pareto_front and not row.broken for row in rows[1:])
 
 
 def test_report_escapes_what_users_wrote(tmp_path: Path, pictures: Callable[[str | None, int], Path]) -> None:
