@@ -61,14 +61,14 @@ def test_the_best_arm_by_far_wins_with_few_pictures() -> None:
 
 def test_no_picture_is_asked_for_twice_and_finalists_meet_fresh_units() -> None:
     rng = np.random.default_rng(1)
-    scores, asked = rng.normal(size=(40, 100)), np.zeros((40, 100), dtype=int)
+    scores, asked = rng.normal(size=(48, 100)), np.zeros((48, 100), dtype=int)
 
     def measure(wanted: np.ndarray) -> np.ndarray:
         asked[wanted] += 1
         return np.where(wanted, scores, np.nan)
 
-    course = course_of(40, Schedule(confirm_units=12, glance=12))
-    halved = halve(measure, course, prompts_of(100), Surface(rng.normal(size=(40, 3)), range(40)))
+    course = course_of(48, Schedule(confirm_units=12, glance=12))
+    halved = halve(measure, course, prompts_of(100), Surface(rng.normal(size=(48, 3)), range(48)))
     assert asked.max() == 1
     assert (asked.sum(1) >= 1).all()
     before = asked.copy()
@@ -153,6 +153,13 @@ def test_the_surface_is_read_from_neighbours() -> None:
 def test_arms_that_do_not_differ_have_a_flat_surface() -> None:
     place = np.random.default_rng(0).normal(size=(20, 3))
     assert np.ptp(Surface(place, range(20))(np.full((20, 6), 0.3), np.arange(20))) == pytest.approx(0.0)
+
+
+def test_arms_that_met_no_unit_in_common_say_nothing_of_one_another() -> None:
+    scores = np.full((12, 12), np.nan)
+    scores[np.arange(12), np.arange(12)] = np.linspace(0, 1, 12)
+    place = np.random.default_rng(0).normal(size=(12, 3))
+    assert Surface(place, range(12))(scores, np.arange(12)) == pytest.approx(np.zeros(12))
 
 
 def test_permuted_labels_are_not_told_apart(grid: RecordedGrid) -> None:

@@ -32,6 +32,12 @@ def test_a_glance_shows_every_arm_once() -> None:
     assert course.rounds[-1].kept == 4
 
 
+def test_few_arms_have_no_glance() -> None:
+    """Where hardly two arms met one unit, nothing tells an arm's merit from its unit's."""
+    assert not any(one.dealt for arms in (5, 12, 47) for one in course_of(arms, Schedule(glance=12)).rounds)
+    assert course_of(48, Schedule(glance=12)).rounds[0].dealt
+
+
 @given(st.integers(1, 2000), st.integers(1, 6), st.integers(2, 5), st.integers(1, 6), st.sampled_from([0, 12]))
 def test_rounds_follow_one_another(arms: int, first: int, keep: int, finalists: int, glance: int) -> None:
     course = course_of(arms, Schedule(first, keep, finalists, 10, glance))

@@ -13,6 +13,7 @@ from itertools import product
 from trainer.errors import UserError
 
 LEAST_CONFIRMED = 8
+SHARING = 4  # arms that meet each unit of a glance: with fewer, what is the arm's and what the unit's is not told apart
 
 
 class BudgetError(UserError):
@@ -26,7 +27,7 @@ class Schedule:
     Each finalist is then scored on `confirm_units` fresh units. (Karnin, Koren & Somekh 2013, "Almost optimal
     exploration in multi-armed bandits", with a third in place of a half.) With a `glance`, every arm meets a single
     unit before that, one of so many, dealt out among the arms, and one arm in `glance_keep` goes on to the rounds:
-    what neighbours saw on other units then speaks for an arm (`eval.search.surface`).
+    what neighbours saw on other units then speaks for an arm (`eval.search.surface`). Few arms do without.
     """
 
     first_units: int = 4
@@ -77,7 +78,7 @@ def course_of(arms: int, schedule: Schedule) -> Course:
     finalists = min(schedule.finalists, arms)
     rounds: list[Round] = []
     left = arms
-    if schedule.glance and arms > schedule.glance_keep * finalists:
+    if schedule.glance and arms >= max(SHARING * schedule.glance, schedule.glance_keep * finalists + 1):
         left = math.ceil(arms / schedule.glance_keep)
         rounds.append(Round(arms, schedule.glance, left, arms, dealt=True))
     count = max(1, round(math.log(left / finalists, schedule.keep))) if left > finalists else 0

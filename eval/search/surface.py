@@ -96,7 +96,8 @@ def _residual_variance(groups: Sequence[tuple[np.ndarray, np.ndarray]], scores: 
         left = left - left.mean(1, keepdims=True) if len(units) > 1 else left
         squares += float((left**2).sum())
         freedom += (len(arms) - 1) * max(1, len(units) - 1)
-    return max(squares / freedom, NOISELESS)
+    # Arms that have met no unit in common say nothing of one another.
+    return max(squares / freedom, NOISELESS) if freedom else NOISELESS
 
 
 def _without_level(noise: np.ndarray) -> np.ndarray:
