@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from tiny import tiny_base, tiny_data, tiny_settings
 
+from kills import killed_at_rename
 from trainer.adapters import snapshot
 from trainer.base_model import load_base
 from trainer.buckets import frames_of
@@ -24,10 +24,6 @@ from trainer.run import run_training
 from trainer.session import prepare
 
 STEPS = 5
-
-
-class Killed(BaseException):
-    """What stands for a kill: nothing catches it."""
 
 
 @pytest.fixture(scope="module")
@@ -107,19 +103,8 @@ def test_a_killed_run_goes_on_with_the_same_mean(
 ) -> None:
     whole, killed = (_config(data, base, tmp_path / name, 0.9) for name in ("whole", "killed"))
     run_training(whole)
-    count, replace = 0, os.replace
-
-    def killing(source: str, target: str) -> None:
-        nonlocal count
-        count += 1
-        if count == at:
-            raise Killed
-        replace(source, target)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", killing)
-        with pytest.raises(Killed):
-            run_training(killed)
+    with killed_at_rename(monkeypatch, at):
+        run_training(killed)
     run_training(killed)
     for ours, theirs in zip(_files(killed), _files(whole), strict=True):
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import tiny_base, tiny_data, tiny_settings
 
+from kills import killed_at_rename
 from trainer.config import TrainConfig, parse_config
 from trainer.record import RunRecord
 from trainer.run import run_training
-
-
-class Killed(BaseException):
-    """What stands for a kill: nothing catches it."""
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +74,7 @@ def test_every_figure_under_the_tags_of_sd_scripts(base: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("at", [2, 4, 6, 8])
 def test_a_resumed_run_repeats_no_step(base: Path, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    config, count, replace = _config(tiny_data(tmp_path), base, "out"), 0, os.replace
-
-    def killing(source: str, target: str) -> None:
-        nonlocal count
-        count += 1
-        if count == at:
-            raise Killed
-        replace(source, target)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", killing)
-        with pytest.raises(Killed):
-            run_training(config)
+    config = _config(tiny_data(tmp_path), base, "out")
+    with killed_at_rename(monkeypatch, at):
+        run_training(config)
     _assert_same(config, run_training(config))

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from tiny import tiny_base, tiny_data, tiny_settings
 from torch import equal
 
+from kills import killed_at_rename
 from trainer.config import TrainConfig, parse_config
 from trainer.errors import ConfigurationError, StoppedError
 from trainer.progress import Silent
@@ -23,10 +24,6 @@ from trainer.record import RunRecord, require_begun, state_path
 from trainer.run import run_training
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-class Killed(BaseException):
-    """What stands for a kill: nothing catches it."""
 
 
 @pytest.fixture(scope="module")
@@ -78,21 +75,9 @@ def _log(config: TrainConfig) -> str:
 def test_a_kill_between_any_two_writes_loses_nothing(
     data: Path, base: Path, whole: TrainConfig, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a kill leaves is what was renamed into place before it, so the renames are all instants that there are."""
     config = _config(data, base, str(tmp_path / "out"))
-    count, replace = 0, os.replace
-
-    def counted(source: str, target: str) -> None:
-        nonlocal count
-        count += 1
-        if count == at:
-            raise Killed
-        replace(source, target)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", counted)
-        with pytest.raises(Killed):
-            run_training(config)
+    with killed_at_rename(monkeypatch, at):
+        run_training(config)
     record = run_training(config)
     assert record.seconds is not None
     _same_files(whole, config)
