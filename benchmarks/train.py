@@ -2,22 +2,29 @@
 
 The peer is a plain loop over diffusers, peft and accelerate on the same modules, batches and optimizer, text encoder
 trained: (a) as the example does it, pictures read, encoded by the VAE and captions tokenized in every step; (b) given
-latents made beforehand. Ours has all guards on (windows looked at, candidate weights, snapshots), then none, for their
-cost. The four take turns of a window of steps, ours twice in every turn, in the order guarded, unguarded, the peers,
-unguarded, guarded, so that a drift of the machine meets both alike. Each figure is the median of the turns' own ratios,
-and `guard_cost_quartiles` says how far those of the guards' cost lie apart. The last line is one JSON object.
+latents made beforehand. The peers run in a process of their own, which ours sleeps beside, so that nothing which we
+set for a whole process (memory that stays, threads) reaches them. Ours has all guards on (windows looked at, candidate
+weights, snapshots), then none, for their cost. The four take turns of a window of steps, ours twice in every turn, in
+the order guarded, unguarded, the peers, unguarded, guarded, so that a drift of the machine meets both alike. Each
+figure is the median of the turns' own ratios, and `guard_cost_quartiles` says how far those of the guards' cost lie
+apart. OpenMP's threads spin or sleep while they wait as OMP_WAIT_POLICY says, for all alike; the policy is part of the
+figures. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from multiprocessing.connection import Connection
 from statistics import fmean, median, quantiles
 from typing import Any
 
@@ -37,6 +44,7 @@ from torch.nn.utils import clip_grad_norm_
 from miniature.paths import SUBJECT, folder_of
 from trainer.adapters import text_encoder_targets, unet_targets
 from trainer.base_model import load_base
+from trainer.batch_parts import add_gradients
 from trainer.buckets import frames_of
 from trainer.command_line import quieten
 from trainer.config import TrainConfig, read_config
@@ -44,8 +52,8 @@ from trainer.course import Course
 from trainer.dataset import Dataset, Sample, read_dataset
 from trainer.execution import WINDOW
 from trainer.guarding.guarded_steps import GuardedSteps
-from trainer.learner import Batch, batch_losses
-from trainer.plan import Step, make_plan
+from trainer.learner import Batch
+from trainer.plan import Plan, Step, make_plan
 from trainer.progress import Silent
 from trainer.session import Session, prepare
 from trainer.state_file import take_snapshot
@@ -82,7 +90,7 @@ def unguarded(config: TrainConfig, dataset: Dataset) -> Block:
             optimizer.zero_grad(set_to_none=True)
             for number, samples in enumerate(step.batches):
                 batch = Batch(step, number, samples, tuple(range(len(samples))))
-                (batch_losses(updater.learner, batch).mean() / len(step.batches)).backward()
+                add_gradients(updater.learner, batch, live, 1 / len(step.batches))
             if updater.max_grad_norm > 0:
                 clip_grad_norm_(live, updater.max_grad_norm)
             optimizer.step()
@@ -203,18 +211,61 @@ def windows(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
 ORDER = ("guarded", "unguarded", "example", "cached", "unguarded", "guarded")
 
 
-def seconds_of(blocks: dict[str, Block], turns: Sequence[Sequence[Step]]) -> list[dict[str, float]]:
+def timed(block: Block, window: Sequence[Step]) -> float:
+    """Seconds a step."""
+    began = time.perf_counter()
+    block(window)
+    return (time.perf_counter() - began) / len(window)
+
+
+def serve_peers(connection: Connection, config: TrainConfig, threads: int) -> None:
+    """The peers' process: told a peer and a turn, answers with seconds a step."""
+    torch.set_num_threads(threads)
+    _, dataset, plan = work_of(config)
+    turns, steps = list(windows(plan.steps)), len(plan.steps)
+    blocks = {"example": as_the_example(config, dataset, steps), "cached": with_latents(config, dataset, steps)}
+    connection.send("ready")
+    while (asked := connection.recv()) is not None:
+        name, turn = asked
+        connection.send(timed(blocks[name], turns[turn]))
+
+
+@contextmanager
+def peers(config: TrainConfig) -> Iterator[dict[str, Callable[[int], float]]]:
+    """A function of a turn for each peer; both live in one process of their own."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve_peers, args=(theirs, config, torch.get_num_threads()), daemon=True)
+    process.start()
+    theirs.close()
+    ours.recv()
+
+    def asked(name: str, turn: int) -> float:
+        ours.send((name, turn))
+        return ours.recv()
+
+    try:
+        yield {name: partial(asked, name) for name in ("example", "cached")}
+    finally:
+        ours.send(None)
+        process.join()
+
+
+def seconds_of(blocks: dict[str, Callable[[int], float]], turns: int) -> list[dict[str, float]]:
     """Seconds a step of each block, a turn each; a turn before the first warms up."""
     found: list[dict[str, float]] = []
-    for number, window in enumerate([turns[0], *turns]):
+    for turn in [0, *range(turns)]:
         spent: dict[str, list[float]] = {name: [] for name in blocks}
         for name in ORDER:
-            began = time.perf_counter()
-            blocks[name](window)
-            spent[name].append((time.perf_counter() - began) / len(window))
+            spent[name].append(blocks[name](turn))
         found.append({name: fmean(each) for name, each in spent.items()})
-        print(number, {name: round(one, 4) for name, one in found[-1].items()}, file=sys.stderr)
+        print(turn, {name: round(one, 4) for name, one in found[-1].items()}, file=sys.stderr)
     return found[1:]
+
+
+def work_of(config: TrainConfig) -> tuple[TrainConfig, Dataset, Plan]:
+    dataset = read_dataset(config.data.train, config.data.reg)
+    return config, dataset, make_plan(dataset, config.training, frames_of(dataset, config.data))
 
 
 def ratios(turns: Sequence[dict[str, float]], of: str, to: str) -> list[float]:
@@ -228,23 +279,21 @@ def main() -> None:
     quieten()
     config = read_config(SUBJECT / "train.toml")
     config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 4})})
-    dataset = read_dataset(config.data.train, config.data.reg)
-    plan = make_plan(dataset, config.training, frames_of(dataset, config.data))
-    blocks = {
-        "guarded": guarded(config, dataset),
-        "unguarded": unguarded(config, dataset),
-        "example": as_the_example(config, dataset, len(plan.steps)),
-        "cached": with_latents(config, dataset, len(plan.steps)),
-    }
-    found = seconds_of(blocks, list(islice(windows(plan.steps), turns)))
+    _, dataset, plan = work_of(config)
+    each = list(windows(plan.steps))
+    ours = {"guarded": guarded(config, dataset), "unguarded": unguarded(config, dataset)}
+    with peers(config) as theirs:
+        blocks = {name: lambda turn, block=block: timed(block, each[turn]) for name, block in ours.items()}
+        found = seconds_of({**blocks, **theirs}, min(turns, len(each)))
     cost = [one - 1 for one in ratios(found, "guarded", "unguarded")]
     figures = {
         "ratio": round(median(ratios(found, "example", "guarded")), 3),
         "ratio_cached": round(median(ratios(found, "cached", "guarded")), 3),
         "guard_cost": round(median(cost), 4),
         "guard_cost_quartiles": [round(one, 4) for one in quantiles(cost, n=4)[::2]],
-        "seconds_a_step": {name: round(median(turn[name] for turn in found), 4) for name in blocks},
+        "seconds_a_step": {name: round(median(turn[name] for turn in found), 4) for name in found[0]},
         "turns": len(found),
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "not set"),
         "batch": config.training.batch_size,
         "against": f"diffusers {diffusers.__version__}, peft {peft.__version__}, as train_dreambooth_lora.py",
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",

@@ -40,11 +40,11 @@ def test_a_weight_that_is_trained_gets_its_gradient() -> None:
     assert torch.equal(layer.weight.grad, torch.full((3, 4), 2.0))
 
 
-@pytest.mark.skipif(not cpu_layers._available(), reason="this torch has no oneDNN")
+@pytest.mark.skipif(not cpu_layers.has_onednn(), reason="this torch has no oneDNN")
 def test_frozen_float32_goes_through_onednn_and_half_precision_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[torch.dtype] = []
-    pointwise = cpu_layers._pointwise
-    monkeypatch.setattr(cpu_layers, "_pointwise", lambda *given: calls.append(given[0].dtype) or pointwise(*given))
+    pointwise = cpu_layers.pointwise
+    monkeypatch.setattr(cpu_layers, "pointwise", lambda *given: calls.append(given[0].dtype) or pointwise(*given))
     layer = nn.Linear(4, 3).requires_grad_(False)
     use_onednn(layer)
     layer(torch.ones(2, 4))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import tiny_base, tiny_data
@@ -32,6 +33,7 @@ alpha = 1.0
 [training]
 epochs = 2
 batch_size = 2
+te_stop_at = {stop}
 [output]
 folder = "two"
 name = "hina"
@@ -39,10 +41,12 @@ save_dtype = "float32"
 """
 
 
-def test_two_processes_equal_one_with_accumulation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [1.0, 0.4])
+def test_two_processes_equal_one_with_accumulation(tmp_path: Path, stop: float) -> None:
+    """Also where the text encoders stop: on gradients of zero their momentum would carry them on."""
     base = tiny_base(tmp_path / "base")
     config = tiny_data(tmp_path) / "run.toml"
-    config.write_text(TOML.format(base=base), encoding="utf-8")
+    config.write_text(TOML.format(base=base, stop=stop), encoding="utf-8")
     launch = [sys.executable, "-m", "accelerate.commands.launch", *LAUNCH.split(), "-m", "trainer"]
     done = subprocess.run(
         [*launch, "run", str(config), "--json"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -54,7 +58,7 @@ def test_two_processes_equal_one_with_accumulation(tmp_path: Path) -> None:
         "model": {"base": str(base), "device": "cpu"},
         "data": {"train": "Train", "reg": "Reg", "resolution": 32},
         "lora": {"rank": 2, "alpha": 1.0},
-        "training": {"epochs": 2, "batch_size": 2, "gradient_accumulation": 2},
+        "training": {"epochs": 2, "batch_size": 2, "gradient_accumulation": 2, "te_stop_at": stop},
         "output": {"folder": "one", "name": "hina", "save_dtype": "float32"},
     }
     run_training(parse_config(one, config))

@@ -101,7 +101,7 @@ def _read(encoder: TextEncoder, part: TextPart, ids: Tensor, clip_skip: int) -> 
     layer = part.layer or clip_skip
     if layer > (layers := encoder.config.num_hidden_layers):
         raise ConfigurationError(f"clip_skip = {layer}: the text encoder has {layers} layers; use 1 or 2")
-    answer: Any = encoder(ids.to(encoder.device), output_hidden_states=layer > 1 or not part.normed)
+    answer: Any = encoder(ids.to(encoder.device, non_blocking=True), output_hidden_states=layer > 1 or not part.normed)
     pooled = getattr(answer, "text_embeds", None)
     if layer == 1 and part.normed:
         return answer.last_hidden_state, pooled

@@ -8,7 +8,9 @@ in the same type; sums are taken in another order. Group norms and attention in 
 
 from __future__ import annotations
 
+import platform
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,11 +30,31 @@ def linear(given: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Gradients reach the input; a weight that is trained is left to torch.
     """
     fits = given.device.type == "cpu" and given.dtype == weight.dtype == torch.float32
-    if not fits or weight.requires_grad or not _available() or torch.is_autocast_enabled("cpu"):
+    if not fits or weight.requires_grad or not has_onednn() or torch.is_autocast_enabled("cpu"):
         return nn.functional.linear(given, weight, bias)
     if torch.is_grad_enabled() and given.requires_grad:
         return _FrozenLinear.apply(given, weight, bias)  # pyright: ignore[reportReturnType]
-    return _pointwise(given, weight, bias)
+    return pointwise(given, weight, bias)
+
+
+@cache
+def has_onednn() -> bool:
+    """Whether this torch carries oneDNN's plain product."""
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+@cache
+def is_intels() -> bool:
+    """Whether the processor is one that MKL has its fastest kernels for."""
+    try:
+        return "GenuineIntel" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # no Linux
+        return "GenuineIntel" in platform.processor()
+
+
+def pointwise(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """given (..., in) @ weight (out, in) transposed + bias, by oneDNN, without a gradient."""
+    return torch.ops.mkldnn._linear_pointwise(given, weight, bias, "none", [], "")
 
 
 def norms_in_float32(model: nn.Module) -> None:
@@ -63,17 +85,8 @@ def _group_norm(layer: nn.GroupNorm, given: Tensor) -> Tensor:
     return nn.functional.group_norm(given.to(wide), layer.num_groups, weight, bias, layer.eps).to(given.dtype)
 
 
-@cache
-def _available() -> bool:
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-
-
 def _forward(layer: nn.Linear, given: Tensor) -> Tensor:
     return linear(given, layer.weight, layer.bias)
-
-
-def _pointwise(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(given, weight, bias, "none", [], "")
 
 
 class _FrozenLinear(torch.autograd.Function):
@@ -82,9 +95,9 @@ class _FrozenLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(weight)
-        return _pointwise(given, weight, bias)
+        return pointwise(given, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (weight,) = ctx.saved_tensors
-        return _pointwise(gradients[0].contiguous(), weight.t().contiguous(), None), None, None
+        return pointwise(gradients[0].contiguous(), weight.t().contiguous(), None), None, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 import torch
@@ -21,7 +22,7 @@ from trainer.plan import Step
 class Learner:
     """A base model with adapters on it, and what they learn from. `dtype` is what the frozen weights are held in.
 
-    `text_steps`: after so many steps the text encoders stay as they are.
+    `text_steps`: after so many steps the text encoders stay as they are. `draws_inside`: adapters have dropout.
     """
 
     base: BaseModel
@@ -34,6 +35,7 @@ class Learner:
     noise_offset: float
     seed: int
     text_steps: int
+    draws_inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,24 @@ class Question:
     timesteps: Tensor
     captions: Sequence[str]
 
+    def cut(self, parts: int) -> list[Question]:
+        """The same in so many parts, or in as many as there are samples, of sizes that differ by one at most."""
+        count = len(self.samples)
+        edges = [count * part // parts for part in range(parts + 1)] if parts < count else list(range(count + 1))
+        return [
+            Question(self.samples[a:b], self.latents[a:b], self.noise[a:b], self.timesteps[a:b], self.captions[a:b])
+            for a, b in pairwise(edges)
+        ]
+
 
 def batch_seed(learner: Learner, batch: Batch) -> int:
     """A seed of the batch's own: whatever came before, in whichever process, it draws the same."""
     return Random(f"{learner.seed}/noise/{batch.step.number}/{batch.number}").getrandbits(63)
 
 
-def batch_losses(learner: Learner, batch: Batch) -> Tensor:
-    """(K,) weighted losses of the samples that are kept, each at a timestep and a noise of its own."""
+def question_of(learner: Learner, batch: Batch) -> Question:
+    """What the UNet is asked of the samples that are kept: each at a timestep and a noise of its own."""
     seed, kept = batch_seed(learner, batch), list(batch.kept)
-    torch.manual_seed(seed)  # for what draws inside the model, such as dropout
     generator = torch.Generator().manual_seed(seed)
     rng = Random(seed)
     mirror = [learner.data.flip_aug and rng.random() < 0.5 for _ in batch.samples]
@@ -78,8 +88,18 @@ def batch_losses(learner: Learner, batch: Batch) -> Tensor:
     noise = draw_noise(tuple(latents.shape), learner.noise_offset, generator)
     timesteps = torch.randint(len(learner.schedule.kept), (len(batch.samples),), generator=generator)
     samples, captions = [batch.samples[at] for at in kept], [captions[at] for at in kept]
-    question = Question(samples, latents[kept], noise[kept], timesteps[kept], captions)
-    return _losses(learner, question, text_learns=batch.step.number <= learner.text_steps)
+    return Question(samples, latents[kept], noise[kept], timesteps[kept], captions)
+
+
+def batch_losses(learner: Learner, batch: Batch) -> Tensor:
+    """(K,) weighted losses of the samples that are kept."""
+    torch.manual_seed(batch_seed(learner, batch))  # for what draws inside the model, such as dropout
+    return losses_of(learner, question_of(learner, batch), text_learns=text_learns(learner, batch.step))
+
+
+def text_learns(learner: Learner, step: Step) -> bool:
+    """Whether the text encoders are still trained at that step."""
+    return step.number <= learner.text_steps
 
 
 def losses_at(learner: Learner, samples: Sequence[int], noise: Tensor, timesteps: Tensor) -> Tensor:
@@ -87,10 +107,11 @@ def losses_at(learner: Learner, samples: Sequence[int], noise: Tensor, timesteps
     material = learner.material
     captions = [material.captions[at] for at in samples]
     question = Question(samples, material.latents_of(samples), noise, timesteps, captions)
-    return _losses(learner, question, text_learns=True)
+    return losses_of(learner, question, text_learns=True)
 
 
-def _losses(learner: Learner, asked: Question, text_learns: bool) -> Tensor:
+def losses_of(learner: Learner, asked: Question, *, text_learns: bool) -> Tensor:
+    """(B,) weighted losses of the question's samples. Nothing here waits for the device."""
     device, family = learner.base.device, learner.base.family
     noisy = noised(learner.schedule, asked.latents, asked.noise, asked.timesteps)
     target = target_of(learner.schedule, asked.latents, asked.noise, asked.timesteps)
@@ -98,8 +119,8 @@ def _losses(learner: Learner, asked: Question, text_learns: bool) -> Tensor:
         with torch.set_grad_enabled(text_learns and torch.is_grad_enabled()):
             words = learner.reader.read(asked.captions)
         added = family.added(words.pooled, [learner.material.frames[at].time_ids() for at in asked.samples])
-        noisy = noisy.to(device, learner.dtype, memory_format=torch.channels_last)
-        predicted = learner.base.unet(noisy, asked.timesteps.to(device), words.text, **added).sample
+        noisy = noisy.to(device, learner.dtype, non_blocking=True, memory_format=torch.channels_last)
+        predicted = learner.base.unet(noisy, asked.timesteps.to(device, non_blocking=True), words.text, **added).sample
     weights = learner.material.weights[list(asked.samples)]
     weights = weights * snr_weights(learner.schedule, asked.timesteps, learner.weighting)
-    return sample_losses(predicted, target.to(device), weights.to(device))
+    return sample_losses(predicted, target.to(device, non_blocking=True), weights.to(device, non_blocking=True))

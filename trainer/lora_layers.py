@@ -1,13 +1,14 @@
 """PEFT's LoRA layers with kohya's dropouts, and with fewer passes over the activations.
 
-PEFT multiplies and adds a whole output for every adapter. Here the scale goes onto the r-wide middle and the sum is
-part of the second product, which is most of what an adapter costs beside a small base model.
+PEFT multiplies and adds a whole output for every adapter. Here base and adapter are one product where that is exact
+enough and faster (`adapted_product`); elsewhere the scale goes onto the r-wide middle, and the sum is part of the
+second product.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from peft import LoraConfig
@@ -15,6 +16,9 @@ from peft.tuners.lora import Conv2d as PeftConv2d
 from peft.tuners.lora import Linear as PeftLinear
 from torch import Tensor, nn
 from torch.nn import functional
+
+from trainer.adapted_product import adapted_product, merges
+from trainer.cpu_layers import linear
 
 if TYPE_CHECKING:
     from trainer.config import LoraSection
@@ -45,6 +49,10 @@ class Dropouts:
             middle = middle * kept / (1 - self.ranks)
         return middle
 
+    @property
+    def touch_the_middle(self) -> bool:
+        return self.values > 0 or self.ranks > 0
+
     def leaves_out_module(self) -> bool:
         return self.module > 0 and bool(torch.rand(1) < self.module)
 
@@ -58,9 +66,8 @@ class LeanLinear(PeftLinear):
     dropouts = NO_DROPOUT
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        result = self.base_layer(x)
         dropouts = _acting(self, self.dropouts)
-        return result if dropouts is None else _added(self, dropouts, x, result)
+        return self.base_layer(x) if dropouts is None else _adapted(self, dropouts, x)
 
 
 class LeanConv2d(PeftConv2d):
@@ -69,16 +76,21 @@ class LeanConv2d(PeftConv2d):
     dropouts = NO_DROPOUT
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        result = self.base_layer(x)
         dropouts = _acting(self, self.dropouts)
         if dropouts is None:
-            return result
+            return self.base_layer(x)
+        if _is_product(self.base_layer):
+            # On a CPU torch computes such a convolution several times slower than a product over channels.
+            return _adapted(self, dropouts, x.movedim(1, -1)).movedim(-1, 1)
         down, up = (self.get_submodule(f"lora_{factor}.{ADAPTER}") for factor in "AB")
-        if x.shape[2:] == result.shape[2:] and down.get_parameter("weight").shape[2:] == (1, 1):
-            # A product over channels. On a CPU torch computes such a convolution several times slower.
-            return _added(self, dropouts, x.movedim(1, -1), result.movedim(1, -1)).movedim(-1, 1)
         middle, scale = dropouts.middle(down(x), 1), self.scaling[ADAPTER]
-        return result + up(middle if scale == 1 else middle * scale)
+        return self.base_layer(x) + up(middle if scale == 1 else middle * scale)
+
+
+def _is_product(layer: nn.Module) -> bool:
+    """A 1x1 convolution that takes every place by itself."""
+    plain = isinstance(layer, nn.Conv2d) and layer.kernel_size == layer.stride == (1, 1) and layer.groups == 1
+    return plain and layer.padding == (0, 0)
 
 
 def _acting(layer: PeftLinear | PeftConv2d, dropouts: Dropouts) -> Dropouts | None:
@@ -87,10 +99,14 @@ def _acting(layer: PeftLinear | PeftConv2d, dropouts: Dropouts) -> Dropouts | No
     return None if layer.disable_adapters or chosen.leaves_out_module() else chosen
 
 
-def _added(layer: PeftLinear | PeftConv2d, dropouts: Dropouts, x: Tensor, result: Tensor) -> Tensor:
-    """result (..., out) + scale * up(down(x)) for x (..., in)."""
-    down, up = (layer.get_parameter(f"lora_{factor}.{ADAPTER}.weight").flatten(1) for factor in "AB")
-    scale = layer.scaling[ADAPTER]
+def _adapted(layer: PeftLinear | PeftConv2d, dropouts: Dropouts, x: Tensor) -> Tensor:
+    """base(x) + scale * up(down(x)) of a Linear, or of a 1x1 convolution over channels, for x (..., in)."""
+    base, scale = layer.base_layer, layer.scaling[ADAPTER]
+    down, up = (factors[ADAPTER].weight.flatten(1) for factors in (layer.lora_A, layer.lora_B))
+    weight, bias = base.weight.flatten(1), cast("Tensor | None", base.bias)
+    if not dropouts.touch_the_middle and merges(x, weight, down):
+        return adapted_product(x, weight, bias, down, up, scale)
+    result = linear(x, weight, bias)
     middle = dropouts.middle(functional.linear(x, down), -1)
     middle = middle if scale == 1 else middle * scale
     if result.dtype != up.dtype:  # under autocast the products choose their type

@@ -56,8 +56,17 @@ class CaptionReader:
             answer = self._encoded(distinct)
         if len(distinct) == len(captions):
             return answer
-        places = torch.tensor([distinct.index(caption) for caption in captions], device=answer.text.device)
+        places = torch.tensor([distinct.index(caption) for caption in captions])
+        places = places.to(answer.text.device, non_blocking=True)  # made there, it would be waited for
         return Conditioning(answer.text[places], None if answer.pooled is None else answer.pooled[places])
+
+    def make_ready(self, captions: Sequence[str]) -> None:
+        """Do now what several threads that `read` parts of `captions` could not do at once."""
+        for caption in dict.fromkeys(captions):
+            if self._frozen:
+                self._answer(caption)
+            else:
+                self._tokens_of(caption)
 
     def _answer(self, caption: str) -> Conditioning:
         if caption not in self._answers:

@@ -95,8 +95,14 @@ def _adafactor(groups: Groups, options: Options) -> torch.optim.Optimizer:
     return _of("transformers.optimization", "Adafactor")(rates, chosen)
 
 
+def _adamw(groups: Groups, options: Options) -> torch.optim.Optimizer:
+    """All of a group's parameters in one call, rather than a dozen calls for each."""
+    chosen = options if {"foreach", "fused"} & options.keys() else {"fused": True, **options}
+    return torch.optim.AdamW(groups, **chosen)
+
+
 CHOICES: dict[str, Choice] = {
-    "AdamW": Choice(_of("torch.optim", "AdamW")),
+    "AdamW": Choice(_adamw),
     "AdamW8bit": Choice(_of("bitsandbytes.optim.adamw", "AdamW8bit"), instead="AdamW"),
     "Lion": Choice(_of("lion_pytorch", "Lion")),
     "Lion8bit": Choice(_of("bitsandbytes.optim.lion", "Lion8bit"), instead="Lion"),

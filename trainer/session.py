@@ -18,6 +18,7 @@ from trainer.errors import ConfigurationError
 from trainer.guarding.movement import MovementGauge
 from trainer.guarding.update import Updater
 from trainer.guarding.weights import GuardedWeights
+from trainer.heap import keep_freed_memory
 from trainer.latents import PictureEncoder
 from trainer.learner import Learner
 from trainer.losses import NoiseSchedule, Weighting, noise_schedule
@@ -61,6 +62,7 @@ def prepare(
     Raises UnusablePicturesError for pictures that cannot be used, BaseModelError for a base that cannot be trained.
     """
     settings = config.training
+    keep_freed_memory()
     schedule = noise_schedule(base.scheduler_config, settings.zero_terminal_snr)
     material = _material(config, dataset, plan, base, reporter)
     dtype: torch.dtype = getattr(torch, config.model.dtype)
@@ -101,6 +103,7 @@ def _learner(config: TrainConfig, plan: Plan, base: BaseModel, schedule: NoiseSc
         noise_offset=settings.noise_offset,
         seed=settings.seed,
         text_steps=int(settings.te_stop_at * len(plan.steps)),
+        draws_inside=any((config.lora.dropout, config.lora.rank_dropout, config.lora.module_dropout)),
     )
 
 

@@ -19,7 +19,10 @@ def text_and_sizes(pooled: Tensor | None, sizes: Sequence[Sizes]) -> dict[str, A
     """Pooled text (N, P) and six numbers a picture: original size, corner of the crop, target size (height first)."""
     if pooled is None:
         raise ValueError("SDXL's UNet needs the pooled text")
-    time_ids = pooled.float().new_tensor(sizes).expand(len(pooled), -1)
+    import torch
+
+    # Made on the CPU and sent: made on a GPU it would be waited for.
+    time_ids = torch.tensor(sizes, dtype=torch.float32).to(pooled.device, non_blocking=True).expand(len(pooled), -1)
     return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": time_ids}}
 
 

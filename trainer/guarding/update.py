@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from trainer.batch_parts import add_gradients
 from trainer.course import Course
 from trainer.guarding.weights import GuardedWeights
-from trainer.learner import Batch, Learner, batch_losses
+from trainer.learner import Batch, Learner, text_learns
 from trainer.plan import Step
 from trainer.processes import Processes
 
@@ -30,7 +31,8 @@ class Updater:
     """What an update works with: `rates` gives each of the optimizer's groups its learning rate at a step.
 
     `max_grad_norm` is what gradients are clipped to; 0 leaves them as they are. `scales_loss`: gradients are made of
-    the loss times the course's `loss_scale`, because float16 loses those below 6e-8, and then divided by it.
+    the loss times the course's `loss_scale`, because float16 loses those below 6e-8, and then divided by it. `learned`
+    is what was found out of which live weights learn, by whether the text encoders do.
     """
 
     learner: Learner
@@ -40,6 +42,7 @@ class Updater:
     max_grad_norm: float
     processes: Processes
     scales_loss: bool = False
+    learned: dict[bool, list[bool]] = field(default_factory=dict)
 
 
 def update(updater: Updater, step: Step, course: Course, limits: Limits, sound: Tensor) -> Tensor:
@@ -54,12 +57,16 @@ def update(updater: Updater, step: Step, course: Course, limits: Limits, sound: 
     scale = course.loss_scale if updater.scales_loss else 1.0
     loss = accumulate_gradients(updater, step, course.left_out, scale)
     gradients = updater.weights.gradients()
-    norm = get_total_norm(gradients)
+    norm = get_total_norm(gradients).to(
+        loss.device
+    )  # of no gradients, where all pictures are left out, it is the CPU's
     if updater.max_grad_norm > 0:
         clip_grads_with_norm_(updater.weights.candidates, updater.max_grad_norm, norm)
     # Comparisons with NaN are false, so what is not finite does not pass either.
     allowed = sound & (loss <= limits.loss) & (norm <= limits.gradient) & loss.isfinite() & norm.isfinite()
     updater.optimizer.step()
+    if course.rate != 1 and any(group.get("relative_step") for group in updater.optimizer.param_groups):
+        updater.weights.shorten(course.rate)  # Adafactor's own steps, which no learning rate reaches
     accepted = updater.weights.accept(allowed)
     updater.weights.average(accepted, step.number)
     return torch.stack([loss, norm, accepted.float()])
@@ -77,13 +84,27 @@ def accumulate_gradients(updater: Updater, step: Step, left_out: Collection[int]
         kept = tuple(place for place, sample in enumerate(samples) if sample not in left_out)
         if kept:
             # An epoch's last group may be short of batches; its mean is over those it has.
-            loss = batch_losses(updater.learner, Batch(step, number, samples, kept)).mean() / len(step.batches)
-            (loss * scale).backward()
-            total += loss.detach()
+            batch, share = Batch(step, number, samples, kept), 1 / len(step.batches)
+            total += share * add_gradients(updater.learner, batch, weights.live, scale * share)
     for parameter in weights.live if scale != 1 else ():
         parameter.grad = None if parameter.grad is None else parameter.grad / scale
     if updater.processes.count > 1:
-        for parameter in weights.live:
+        learned = _learned_somewhere(updater, step)
+        for parameter in learned:
             parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-        updater.processes.add_up([total, *weights.gradients()])
+        updater.processes.add_up([total, *(parameter.grad for parameter in learned if parameter.grad is not None)])
     return total
+
+
+def _learned_somewhere(updater: Updater, step: Step) -> list[nn.Parameter]:
+    """Live weights of which some process has a gradient. The others get none: on one of zeros momentum would go on.
+
+    Which they are hangs on whether the text encoders learn, and is asked once for either answer, since asking waits for
+    the device; a process without a batch of its own knows nothing. With module dropout it is asked at every step.
+    """
+    live, phase = updater.weights.live, text_learns(updater.learner, step)
+    if phase not in updater.learned or updater.learner.draws_inside:
+        flags = torch.tensor([float(parameter.grad is not None) for parameter in live]).to(live[0].device)
+        updater.processes.add_up([flags])
+        updater.learned[phase] = [bool(flag) for flag in flags.tolist()]
+    return [parameter for parameter, known in zip(live, updater.learned[phase], strict=True) if known]

@@ -46,6 +46,11 @@ class GuardedWeights:
         return [parameter.grad for parameter in self.live if parameter.grad is not None]
 
     @torch.no_grad()
+    def shorten(self, share: float) -> None:
+        """Have the candidates go only this share of their way from the live weights."""
+        torch.lerp(self._live, self._candidates, share, out=self._candidates)
+
+    @torch.no_grad()
     def accept(self, allowed: Tensor) -> Tensor:
         """Make the candidates live where they are finite and `allowed` (a flag, 0-dim); returns whether they were."""
         allowed = allowed & self._candidates.sum().isfinite()
