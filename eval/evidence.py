@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eval.subject_words import WORDS, SubjectWords
 from eval.weights import Weights
 
 
@@ -63,6 +64,11 @@ class Evidence:
     clip_model: str
     subject: str = "face"
     second: Evidence | None = None
+
+    @property
+    def words(self) -> SubjectWords:
+        """What the subject's kind is called."""
+        return WORDS[self.subject]
 
     def where(self, role: str) -> np.ndarray:
         """Indices of the units of `role`."""

@@ -210,11 +210,12 @@ def _other_winners(evidence: Evidence, scores: Scores, broken: Sequence[Sequence
     missing = ~scores.faces_seen
     seen = np.where(missing, 0.0, scores.counted)
     with_face = np.where(missing.all(1), np.nan, scores.faces_seen.sum(1))
-    faces = "faceless pictures: if they"
+    words = evidence.words
+    lost = f"{words.lost}: if they"
     policies: dict[str, np.ndarray] = {
-        f"{faces} were left out": seen.sum(1) / with_face,
-        f"{faces} counted 0": seen.mean(1),
-        "faces less like the subject than the base model's: if they counted as they are": np.where(
+        f"{lost} were left out": seen.sum(1) / with_face,
+        f"{lost} counted 0": seen.mean(1),
+        f"{words.several_seen} less like the subject than the base model's: if they counted as they are": np.where(
             missing, scores.counted, scores.raw
         ).mean(1),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,26 @@ def test_scores_of_different_face_packs_are_not_compared(ranked: RankedGrid, tmp
     told = json.loads((folder / "b-scores.json").read_text())
     (folder / "b-scores.json").write_text(json.dumps({**told, "face_sha256": "another"}))
     assert "do not compare" in read_ledger(folder)[1].effect[-1]
+
+
+def test_of_a_subject_without_a_face_the_ledger_names_clip(ranked: RankedGrid, tmp_path: Path) -> None:
+    folder = tmp_path / "lora"
+    files = {path.name: sha256_of(path) for path in folder.glob("tessa*.safetensors")}
+    for name in ("a", "b"):
+        _record(folder, name, files)
+    write_run_scores(ranked)
+    snapshot = ranked.grid.snapshot.model_copy(update={"subject": "image", "face_model": "drawn scenes"})
+    by_clip = replace(ranked, grid=replace(ranked.grid, snapshot=snapshot))
+    (folder / "a-run.json").rename(folder / "a-run.kept")
+    write_run_scores(by_clip)
+    (folder / "a-run.kept").rename(folder / "a-run.json")
+    first, second = read_ledger(folder)
+    assert first.score is not None
+    assert second.score is not None
+    assert first.score.measured.endswith("face pack drawn faces")
+    assert second.score.measured.endswith("CLIP drawn scenes")
+    assert "face" not in (folder / "b-scores.json").read_text()
+    assert "do not compare" in second.effect[-1]
 
 
 def test_eval_rank_writes_them(ranked: RankedGrid, tmp_path: Path) -> None:
