@@ -38,7 +38,7 @@ class RankedCell:
 
     `probability_best`: in what share of other draws of seeds it would be first (`chances_of_best`). `pareto_front`: no
     other row beats it in everything. `trends`: what the grid shows over epochs and weights that concerns this row.
-    `second`: what a second face model says. `scored_by`: names and hashes of the models.
+    `second`: what a second face model says. `scored_by`: names and hashes of the models, `licences` theirs by name.
     """
 
     cell: str
@@ -69,6 +69,7 @@ class RankedCell:
     trends: tuple[str, ...]
     second: Opinion | None
     scored_by: Mapping[str, str]
+    licences: Mapping[str, str]
 
     @property
     def te(self) -> float | None:
@@ -104,6 +105,7 @@ class RankedCell:
             "trends": list(self.trends),
             "second": self.second.as_json() if self.second else None,
             "scored_by": dict(self.scored_by),
+            "licences": dict(self.licences),
         }
 
 
@@ -202,6 +204,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         trends=tuple(one.text for one in judged.trends if at in one.cells),
         second=None,
         scored_by={"likeness": evidence.face_model, "clip": evidence.clip_model},
+        licences=evidence.licences,
     )
 
 

@@ -155,6 +155,11 @@ def provenance(evidence: Evidence, cells: int) -> str:
     )
 
 
+def licences(evidence: Evidence) -> str:
+    """One line: what the scoring models may be used for, as far as it is known; "" where nothing is."""
+    return " ".join(f"Licence of {name}: {licence}." for name, licence in evidence.licences.items())
+
+
 def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, most: int = 20) -> Group:
     """The first `most` rows in at most `width` characters; below, what the grid shows and where numbers come from."""
     shown = _fitting(columns_for(ranked), ranked[:most], width)
@@ -170,7 +175,8 @@ def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, 
     lines += [Text(f"! first row: {flag}", style="yellow") for flag in ranked[0].flags if flag not in common]
     if len(ranked) > most:
         lines.insert(0, Text(f"... and {len(ranked) - most} more", style="dim"))
-    return Group(table, *lines, Text(provenance(evidence, len(ranked)), style="dim"))
+    told = [provenance(evidence, len(ranked)), licences(evidence)]
+    return Group(table, *lines, *(Text(line, style="dim") for line in told if line))
 
 
 def print_ranking(ranked: Sequence[RankedCell], evidence: Evidence) -> None:

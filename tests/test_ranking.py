@@ -42,6 +42,7 @@ KEYS = [
     "trends",
     "second",
     "scored_by",
+    "licences",
 ]
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from eval.__main__ import app
 from eval.ranked_grid import RankedGrid, open_ranked
 from eval.run_scores import write_run_scores
+from eval.snapshot import KEY
 from trainer.files import sha256_of
 from trainer.ledger import read_ledger
 from trainer.ledger_table import print_ledger
@@ -104,6 +105,17 @@ def test_eval_rank_writes_them(ranked: RankedGrid, tmp_path: Path) -> None:
     _record(folder, "tessa", {path.name: sha256_of(path) for path in folder.glob("tessa*.safetensors")})
     assert CliRunner().invoke(app, ["rank", str(ranked.grid.store.folder), "--json"]).exit_code == 0
     assert (folder / "tessa-scores.json").is_file()
+
+
+def test_eval_rank_names_the_licence_of_each_scoring_model(ranked: RankedGrid) -> None:
+    store = ranked.grid.store
+    licences = {"drawn faces": "Apache-2.0", "other {faces}": "non-commercial research only"}
+    store.set_fact(KEY, ranked.grid.snapshot.model_copy(update={"licences": licences}).model_dump(mode="json"))
+    table = CliRunner().invoke(app, ["rank", str(store.folder)]).output
+    said = "Licence of drawn faces: Apache-2.0. Licence of other {faces}: non-commercial research only."
+    assert said in table.splitlines()
+    rows = json.loads(CliRunner().invoke(app, ["rank", str(store.folder), "--json"]).stdout)
+    assert [row["licences"] for row in rows] == [licences] * len(rows)
 
 
 def test_a_folder_that_cannot_be_written_is_left(
