@@ -126,7 +126,7 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
         intervals(scores.counted, resampled),
         broken,
         holds_zero(differences_to(best, scores.counted, resampled)) & (faults <= faults[best]),
-        chances_of_best(scores.counted, faults == faults[best], resampled),
+        chances_of_best(scores.counted, faults == faults[best], scores.prompts),
         pareto_front(scores),
         trends(evidence, scores, limits),
     )
