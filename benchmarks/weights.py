@@ -9,6 +9,7 @@ The last line is one JSON object.
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import platform
@@ -170,6 +171,7 @@ def against_fusing(cells: list[Cell]) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     torch.manual_seed(0)
     figures: dict[str, Any] = {}
     for name, shape in SHAPES.items():

@@ -38,7 +38,7 @@ def grid(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Render and score checkpoint x UNet weight x text-encoder weight. Pictures that exist are never made again."""
+    """Render and score checkpoint x UNet weight x text-encoder weight. What exists is not made again."""
     from eval.grid import run_grid
     from eval.run_scores import write_scores_of
     from eval.spec import read_spec

@@ -35,7 +35,7 @@ def cautions(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
     one_seed = len(set(scores.prompts)) == len(scores.prompts)
     no_span, no_contrast = math.isnan(scores.span), not scores.prompt_contrast > 0
     by_image = evidence.subject == "image"
-    face = "picture that shows anything" if by_image else "face"
+    words = evidence.words
     unknown: list[tuple[bool, str]] = [
         (
             by_image,
@@ -54,17 +54,17 @@ def cautions(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
         ),
         (
             scores.face_rate_control == 0,
-            f"floor not measured: no {face} in any of the base model's own pictures, counted at 0",
+            f"floor not measured: no {words.seen} in any of the base model's own pictures, counted at 0",
         ),
         (bool(np.isnan(scores.prompt).all()), "prompt not measured: no CLIP embeddings"),
         (not len(evidence.where(BLEED)), "bleed not measured: no prompt without the trigger"),
         (
             bool(len(evidence.where(BLEED)) and np.isnan(scores.bleed).all()),
-            f"bleed not measured: no {face} among the base model's pictures of others",
+            f"bleed not measured: no {words.seen} among the base model's pictures of others",
         ),
         (
             not len(evidence.training),
-            f"copy not measured: no training {'pictures' if by_image else 'faces'} were given",
+            f"copy not measured: no training {words.several_seen} were given",
         ),
         (one_seed, "spread not measured: one seed a prompt"),
         (

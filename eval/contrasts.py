@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from eval.statistics import Resampling, holds_zero, intervals, resampling
+from eval.subject_words import FACE, SubjectWords
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,14 @@ class Estimate:
 class Figure:
     """A figure of every picture: `values` (C, U), NaN where a picture has none, and the prompts (U,) of its units.
 
-    `limit`: the value from which on it is too much (NaN: none is known).
+    `limit`: the value from which on it is too much (NaN: none is known). `words`: what the kind of subject is called.
     """
 
     name: str
     values: np.ndarray
     prompts: list[str]
     limit: float = np.nan
+    words: SubjectWords = FACE
 
     @cached_property
     def known(self) -> np.ndarray:

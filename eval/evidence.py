@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from eval.subject_words import WORDS, SubjectWords
 from eval.weights import Weights
 
 
@@ -41,7 +43,8 @@ class Evidence:
     pictures (C, U, E): CLIP's unit embedding of the picture; failed (C, U): black, flat or not finite, or not made;
     prompts (U, E): CLIP's unit embedding of the unit's prompt with the class word in the trigger's place;
     references (R, D): held-out pictures of the subject; training (T, D): those it was trained on (may be empty).
-    `face_model`, `clip_model`: name and hash, for what is shown to a user.
+    `face_model`, `clip_model`: name and hash, for what is shown to a user; `licences`: what the scoring models of that
+    name may be used for, where it is known.
 
     `subject` "image": likeness is CLIP's, and `faces`, `faces_control`, `references`, `training` are CLIP's embeddings
     of whole pictures. `second`: the same grid as a second, independent face model sees it.
@@ -63,6 +66,12 @@ class Evidence:
     clip_model: str
     subject: str = "face"
     second: Evidence | None = None
+    licences: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def words(self) -> SubjectWords:
+        """What the subject's kind is called."""
+        return WORDS[self.subject]
 
     def where(self, role: str) -> np.ndarray:
         """Indices of the units of `role`."""

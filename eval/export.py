@@ -125,5 +125,5 @@ def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, obj
         "cell": cell.id,
         "grid": grid.snapshot.sampling,
         "scores": row.as_json(),
-        "scored_by": {"faces": grid.snapshot.face_sha256, "clip": grid.snapshot.clip_sha256},
+        "scored_by": {"likeness": grid.snapshot.face_sha256, "clip": grid.snapshot.clip_sha256},
     }

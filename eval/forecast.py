@@ -98,7 +98,7 @@ def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:
     facts = device_facts(device)
     base = find_base(spec.model.base, spec.model.overrides)
     size = batch_size(spec.sampler.batch, picture_shape(base, plan.sampling), facts)
-    amount = amount_of(missing_batches(plan, size, store) if store else batches_of(plan, size))
+    amount = amount_of(missing_batches(plan, size, store, store.lost()) if store else batches_of(plan, size))
     seconds, source = _rate(base, plan.sampling, store, device, facts)
     pictures = plan.picture_count
     return Forecast(

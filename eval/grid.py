@@ -12,7 +12,7 @@ from pathlib import Path
 from eval.cells import digest
 from eval.chunks import chunks
 from eval.judges import judged_by
-from eval.plan import Plan, make_plan
+from eval.plan import Plan, any_lost, make_plan
 from eval.references import References, find_references
 from eval.spec import GridSpec
 from eval.store import Store, create_store
@@ -33,36 +33,39 @@ class GridOutcome:
 
 
 def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> GridOutcome:
-    """Render and score the whole grid, never making a picture twice. Raises UserErrors before anything is rendered.
+    """Render and score the whole grid; no picture whose file is there is made twice, but with a batch that lost one.
 
+    Raises UserErrors before anything is rendered.
     `ray`: "auto" or a cluster's address, to render on Ray's workers.
     """
     references = find_references(spec.references)
     plan = make_plan(spec)
     store = create_store(Path(spec.store.path), spec.store.pictures)
     try:
-        existing = _made(plan, store)
         request: dict[str, object] = {"request": request_digest(spec, plan, references)}
-        if store.fact(FINISHED) != request:
-            _finish(spec, plan, references, store, reporter, ray)
+        rendered = 0
+        if store.fact(FINISHED) != request or any_lost(plan, store.lost()):
+            rendered = _finish(spec, plan, references, store, reporter, ray)
             store.set_fact(FINISHED, request)
         made = _made(plan, store)
-        return GridOutcome(store.folder, len(plan.cells), made.total() - existing.total(), existing.total(), made[True])
+        return GridOutcome(store.folder, len(plan.cells), rendered, made.total() - rendered, made[True])
     finally:
         store.close()
 
 
 def _finish(
     spec: GridSpec, plan: Plan, references: References, store: Store, reporter: Reporter, ray: str | None
-) -> None:
+) -> int:
+    """Make and judge what is missing; how many pictures were rendered."""
     from eval.rendering import opened_maker
     from eval.snapshot import write_snapshot
 
     with opened_maker(spec, plan, store, reporter, ray) as maker:
-        maker.make(plan)
+        rendered = maker.make(plan)
         maker.reader.read_references(references)
         maker.reader.read_prompts(plan.prompts.values())
     write_snapshot(spec, plan, references, maker.reader.judges, store)
+    return rendered
 
 
 def _made(plan: Plan, store: Store) -> Counter[bool]:

@@ -45,7 +45,8 @@ def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
             f"prompt {scores.prompt[at]:+.3f} is below the limit {least:+.3f}: it no longer does what is asked"
         )
     if limits.bleed is not None and scores.bleed[at] > (most := limits.bleed * scores.span):
-        found.append(f"bleed {scores.bleed[at]:+.3f} is above the limit {most:+.3f}: other people take on the face")
+        taken_on = scores.words.said("{others} take on {looks}")
+        found.append(f"bleed {scores.bleed[at]:+.3f} is above the limit {most:+.3f}: {taken_on}")
     if limits.copy is not None and scores.copy[at] > (most := limits.copy * scores.span):
         found.append(f"copy {scores.copy[at]:+.3f} is above the limit {most:+.3f}: it repeats the training pictures")
     return found

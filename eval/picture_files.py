@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,23 @@ class PictureFolder:
     def path(self, picture_id: str) -> Path:
         return self.folder / _name_of(picture_id)
 
+    def gone(self, picture_ids: Iterable[str]) -> Iterator[str]:
+        """Those of `picture_ids`, which come sorted, that have no file: a listing a shelf, not a question a picture.
+
+        Raises PicturePlaceError where the folder itself is not there, as a share that is not mounted.
+        """
+        if not self.folder.is_dir():
+            raise _not_there(str(self.folder))
+        for shelf, ids in groupby(picture_ids, key=_shelf_of):
+            try:
+                names = set(os.listdir(self.folder / shelf))
+            except FileNotFoundError:
+                names = set[str]()
+            yield from (one for one in ids if f"{one}.png" not in names)
+
+    def forget_copies(self, picture_ids: Iterable[str]) -> None:
+        """There are none: a folder's files are the pictures themselves."""
+
 
 @dataclass(frozen=True)
 class RemotePictures:
@@ -58,6 +78,23 @@ class RemotePictures:
                 self.cache.write(picture_id, files.cat_file(f"{root}/{_name_of(picture_id)}"))
         return path
 
+    def gone(self, picture_ids: Iterable[str]) -> Iterator[str]:
+        """Those of `picture_ids` that are not at the URL, by one listing of it. Raises PicturePlaceError."""
+        files, root = _opened(self.url)
+        # What was listed before is remembered by some file systems, and what workers write meanwhile is not seen then.
+        files.invalidate_cache()
+        try:
+            names = {str(found).rpartition("/")[2] for found in files.find(root)}
+        except FileNotFoundError as error:
+            raise _not_there(self.url) from error
+        files.invalidate_cache()
+        yield from (one for one in picture_ids if f"{one}.png" not in names)
+
+    def forget_copies(self, picture_ids: Iterable[str]) -> None:
+        """Fetch these anew when they are next asked for."""
+        for one in picture_ids:
+            self.cache.path(one).unlink(missing_ok=True)
+
 
 PicturePlace = PictureFolder | RemotePictures
 
@@ -83,5 +120,15 @@ def _opened(url: str) -> tuple[Any, str]:
     return files, root.rstrip("/")
 
 
+def _not_there(place: str) -> PicturePlaceError:
+    return PicturePlaceError(
+        f"{place}: is not there, and the store's pictures lie in it; mount it, or make it to have them rendered again"
+    )
+
+
+def _shelf_of(picture_id: str) -> str:
+    return picture_id[:2]
+
+
 def _name_of(picture_id: str) -> str:
-    return f"{picture_id[:2]}/{picture_id}.png"
+    return f"{_shelf_of(picture_id)}/{picture_id}.png"

@@ -7,7 +7,7 @@ asked for, so a plan of a million takes the memory of its cells.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -112,6 +112,11 @@ def batches_of(pictures: Iterable[PlannedPicture], size: int) -> Iterator[Batch]
         count = -(-len(listed) // size)
         ends = [len(listed) * number // count for number in range(count + 1)]
         yield from (Batch(listed[start:end]) for start, end in pairwise(ends))
+
+
+def any_lost(pictures: Iterable[PlannedPicture], lost: Collection[str]) -> bool:
+    """Whether the file of one of them is gone."""
+    return bool(lost) and any(picture.id in lost for picture in pictures)
 
 
 def make_plan(spec: GridSpec) -> Plan:

@@ -38,7 +38,7 @@ class RankedCell:
 
     `probability_best`: in what share of other draws of seeds it would be first (`chances_of_best`). `pareto_front`: no
     other row beats it in everything. `trends`: what the grid shows over epochs and weights that concerns this row.
-    `second`: what a second face model says. `scored_by`: names and hashes of the models.
+    `second`: what a second face model says. `scored_by`: names and hashes of the models, `licences` theirs by name.
     """
 
     cell: str
@@ -69,6 +69,7 @@ class RankedCell:
     trends: tuple[str, ...]
     second: Opinion | None
     scored_by: Mapping[str, str]
+    licences: Mapping[str, str]
 
     @property
     def te(self) -> float | None:
@@ -104,6 +105,7 @@ class RankedCell:
             "trends": list(self.trends),
             "second": self.second.as_json() if self.second else None,
             "scored_by": dict(self.scored_by),
+            "licences": dict(self.licences),
         }
 
 
@@ -124,7 +126,7 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
         intervals(scores.counted, resampled),
         broken,
         holds_zero(differences_to(best, scores.counted, resampled)) & (faults <= faults[best]),
-        chances_of_best(scores.counted, faults == faults[best], resampled),
+        chances_of_best(scores.counted, faults == faults[best], scores.prompts),
         pareto_front(scores),
         trends(evidence, scores, limits),
     )
@@ -202,6 +204,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         trends=tuple(one.text for one in judged.trends if at in one.cells),
         second=None,
         scored_by={"likeness": evidence.face_model, "clip": evidence.clip_model},
+        licences=evidence.licences,
     )
 
 
@@ -210,11 +213,12 @@ def _other_winners(evidence: Evidence, scores: Scores, broken: Sequence[Sequence
     missing = ~scores.faces_seen
     seen = np.where(missing, 0.0, scores.counted)
     with_face = np.where(missing.all(1), np.nan, scores.faces_seen.sum(1))
-    faces = "faceless pictures: if they"
+    words = evidence.words
+    lost = f"{words.lost}: if they"
     policies: dict[str, np.ndarray] = {
-        f"{faces} were left out": seen.sum(1) / with_face,
-        f"{faces} counted 0": seen.mean(1),
-        "faces less like the subject than the base model's: if they counted as they are": np.where(
+        f"{lost} were left out": seen.sum(1) / with_face,
+        f"{lost} counted 0": seen.mean(1),
+        f"{words.several_seen} less like the subject than the base model's: if they counted as they are": np.where(
             missing, scores.counted, scores.raw
         ).mean(1),
     }

@@ -6,7 +6,7 @@ A grid makes all of its pictures so, a search a few at a time. This is the coord
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from eval.executors.choice import opened_executor
 from eval.executors.executor import Amount, Executor, FinishedBatch, Job
 from eval.fitting import PictureShape, batch_size
 from eval.picture_files import PicturePlaceError
-from eval.plan import Batch, Plan, PlannedPicture, batches_of
+from eval.plan import Batch, Plan, PlannedPicture, any_lost, batches_of
 from eval.rates import Rate, add_rate
 from eval.readings import Reader
 from eval.spec import GridSpec
@@ -30,7 +30,10 @@ LOOKED_UP_AT_ONCE = 32  # batches
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes pictures of one plan into one store, on one executor. `batch` is as the specification asks for it."""
+    """Makes pictures of one plan into one store, on one executor. `batch` is as the specification asks for it.
+
+    `lost`: pictures of the store whose files are gone; those that are made again leave it.
+    """
 
     plan: Plan
     store: Store
@@ -39,19 +42,22 @@ class Maker:
     reporter: Reporter
     batch: int | str
     shape: PictureShape
+    lost: set[str]
 
-    def make(self, pictures: Iterable[PlannedPicture]) -> None:
-        """Render and score those of `pictures` (a plan, or a list of some of its pictures) that are not there yet.
+    def make(self, pictures: Iterable[PlannedPicture]) -> int:
+        """Render and score those of `pictures` (a plan, or a list of some of its pictures) that are not there.
 
-        Raises UserErrors; what was made until then stays in the store.
+        Returns how many were rendered. Raises UserErrors; what was made until then stays in the store.
         """
-        if any(not_made(chunk, self.store) for chunk in chunks(pictures, 500)):
-            self._render(pictures)
+        wanted = any(not_made(chunk, self.store) for chunk in chunks(pictures, 500))
+        rendered = self._render(pictures) if wanted or any_lost(pictures, self.lost) else 0
         self.reader.read_pictures(pictures)
+        return rendered
 
-    def _render(self, pictures: Iterable[PlannedPicture]) -> None:
+    def _render(self, pictures: Iterable[PlannedPicture]) -> int:
         device = self.executor.device()
         size = batch_size(self.batch, self.shape, device)
+        self._forget_lost(pictures, size)
         amount = amount_of(missing_batches(pictures, size, self.store))
         self.executor.check(checkpoints_in(pictures))
         advance = self.reporter.task("rendering", amount.pictures)
@@ -64,6 +70,16 @@ class Maker:
         finally:
             seconds = (time.perf_counter() - began) * min(self.executor.workers, amount.batches)
             add_rate(self.store, self.plan.sampling, Rate(device.name, done, seconds))
+        return done
+
+    def _forget_lost(self, pictures: Iterable[PlannedPicture], size: int) -> None:
+        """Forget each batch that has lost a file, before anything is rendered: a kill then leaves it whole to make."""
+        if any_lost(pictures, self.lost):
+            for batch in missing_batches(pictures, size, self.store, self.lost):
+                if any_lost(batch.pictures, self.lost):
+                    ids = [picture.id for picture in batch.pictures]
+                    self.store.forget(ids)
+                    self.lost.difference_update(ids)
 
     def _record(self, finished: FinishedBatch) -> None:
         rows = [
@@ -90,20 +106,26 @@ def opened_maker(
     """
     job = Job(spec.model, plan.sampling, spec.score, store.place)
     shape = picture_shape(find_base(spec.model.base, spec.model.overrides), plan.sampling)
+    reader, lost = Reader(spec.score, store, reporter), store.lost()
     with opened_executor(job, ray) as executor:
-        yield Maker(plan, store, executor, Reader(spec.score, store, reporter), reporter, spec.sampler.batch, shape)
+        yield Maker(plan, store, executor, reader, reporter, spec.sampler.batch, shape, lost)
 
 
-def missing_batches(pictures: Iterable[PlannedPicture], size: int, store: Store) -> Iterator[Batch]:
-    """The plan's batches, without the pictures that are there.
+def missing_batches(
+    pictures: Iterable[PlannedPicture], size: int, store: Store, lost: Collection[str] = ()
+) -> Iterator[Batch]:
+    """The plan's batches, without the pictures that are there; one that has `lost` a file is whole.
 
     A batch is recorded whole or not at all, so a part of one is there only from a grid of another shape; after a kill
-    the same remainders follow, and pictures come out to the same bits.
+    the same remainders follow, and pictures come out to the same bits. So they do where files were deleted, because a
+    picture's last bits hang on what is rendered beside it.
     """
     for batches in chunks(batches_of(pictures, size), LOOKED_UP_AT_ONCE):
         missing = {one.id for one in not_made([one for batch in batches for one in batch.pictures], store)}
         for batch in batches:
-            if left := tuple(picture for picture in batch.pictures if picture.id in missing):
+            if any_lost(batch.pictures, lost):
+                yield batch
+            elif left := tuple(picture for picture in batch.pictures if picture.id in missing):
                 yield Batch(left)
 
 

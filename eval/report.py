@@ -90,7 +90,7 @@ class Pictures:
         if row and self.data.evidence.failed[self.row_of(row), unit]:
             return "failed"
         value = self.identity[self.row_of(row), unit] if row else self.control[unit]
-        return "no face" if np.isnan(value) else f"{value:.2f}"
+        return self.data.evidence.words.lost_mark if np.isnan(value) else f"{value:.2f}"
 
     def row_of(self, row: RankedCell) -> int:
         return next(at for at, cell in enumerate(self.data.evidence.cells) if cell.id == row.cell)
@@ -105,6 +105,7 @@ def write_report(data: ReportData, path: Path) -> None:
     page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     text = page.get_template("report.html.jinja").render(
         title=data.title,
+        words=data.evidence.words,
         best=data.ranked[0],
         verdict=verdict(data.ranked, data.evidence, scores),
         columns=[column for column in columns_for(data.ranked) if column.heading],
@@ -241,7 +242,7 @@ def _epoch_strip(ranked: Sequence[RankedCell], pictures: Pictures) -> list[tuple
 
 
 def _failures(data: ReportData, pictures: Pictures) -> tuple[int, list[Shown]]:
-    """How many pictures failed or show no face where one was asked for, and the first few of them."""
+    """How many pictures failed or show nothing of the kind where it was asked for, and the first few of them."""
     subject = data.evidence.where(SUBJECT)
     rows = list({row.cell: row for row in data.ranked}.values())
     found = [

@@ -9,6 +9,7 @@ from pathlib import Path
 from eval.ranked_grid import RankedGrid, open_ranked
 from eval.ranking import RankedCell
 from eval.scores import UnscorableError
+from eval.snapshot import Snapshot
 from trainer.errors import ConfigurationError
 from trainer.files import write_text
 from trainer.ledger import SCORES
@@ -18,7 +19,7 @@ DIGITS = 4
 
 
 def write_scores_of(store: Path) -> list[Path]:
-    """As `write_run_scores`, for a store; nothing where it cannot be ranked (no face in its references)."""
+    """As `write_run_scores`, for a store; nothing where it cannot be ranked (nothing seen in its references)."""
     try:
         return write_run_scores(open_ranked(store))
     except UnscorableError:
@@ -69,10 +70,15 @@ def _told(ranked: RankedGrid, row: RankedCell) -> dict[str, object]:
         "weights": row.weights,
         "also": row.also,
         "pictures": row.pictures,
-        "face_model": snapshot.face_model,
-        "face_sha256": snapshot.face_sha256,
+        **_judge_of_likeness(snapshot),
         "references": len(snapshot.references),
         "store": str(ranked.grid.store.folder),
         "cell": row.cell,
         "flags": list(row.flags),
     }
+
+
+def _judge_of_likeness(snapshot: Snapshot) -> dict[str, str]:
+    if snapshot.subject == "image":
+        return {"clip_model": snapshot.clip_model, "clip_sha256": snapshot.clip_sha256}
+    return {"face_model": snapshot.face_model, "face_sha256": snapshot.face_sha256}

@@ -15,6 +15,7 @@ import numpy as np
 
 from eval.evidence import Evidence
 from eval.statistics import wilson
+from eval.subject_words import FACE, SubjectWords
 from trainer.errors import UserError
 from trainer.likeness import at_the_floor, ceiling, centroid, floors
 
@@ -33,7 +34,7 @@ class Scores:
     `prompts` (S,), `bleed_prompts` (B,): the units' own. `raw` (C, S): cosine to the centroid, NaN without a face;
     `counted` (C, S): the same, never below the unit's floor. `prompt_changes` (C, S), `bleed_changes` (C, B) and
     `copy_margins` (C, S): a value each picture, NaN where there is none. `floor`, `ceiling`, `prompt_contrast`,
-    `face_rate_control` are the grid's own.
+    `face_rate_control` are the grid's own; `words` what its kind of subject is called.
     """
 
     prompts: list[str]
@@ -48,6 +49,7 @@ class Scores:
     ceiling: float
     prompt_contrast: float
     face_rate_control: float
+    words: SubjectWords = FACE
 
     @cached_property
     def faces_seen(self) -> np.ndarray:
@@ -98,7 +100,7 @@ def score(evidence: Evidence) -> Scores:
     subject = evidence.where(SUBJECT)
     if not len(evidence.references):
         raise UnscorableError(
-            "no face in the held-out references: identity is measured against them; "
+            f"no {evidence.words.seen} in the held-out references: identity is measured against them; "
             "put pictures of the subject that were not trained on there"
         )
     if not len(subject) or not evidence.cells:
@@ -118,6 +120,7 @@ def score(evidence: Evidence) -> Scores:
         ceiling=ceiling(evidence.references),
         prompt_contrast=prompt_contrast(evidence),
         face_rate_control=float(np.isfinite(control).mean()),
+        words=evidence.words,
     )
 
 

@@ -175,6 +175,7 @@ def load_evidence(grid: Grid) -> Evidence:
         prompts=_vectors(clip, np.array([plain_text(unit.class_prompt) for unit in snapshot.units])),
         clip_model=f"{snapshot.clip_model} ({snapshot.clip_sha256[:12]})",
         subject=snapshot.subject,
+        licences=snapshot.licences,
         **_seen_by(grid, snapshot.face_model, snapshot.face_sha256, ids, control, _failed(failures, control)),
     )
     if not snapshot.second_model:

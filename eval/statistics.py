@@ -108,16 +108,35 @@ def differences_to(best: int, values: np.ndarray, resampled: Resampling, compari
     return intervals(values - values[best], resampled, comparisons)
 
 
-def chances_of_best(values: np.ndarray, eligible: np.ndarray, resampled: Resampling) -> np.ndarray:
+def normal_changes(prompts: Sequence[str], draws: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
+    """What other seeds change in the means over U units: weights (B, U), normal, with the bootstrap's own covariance.
+
+    Two seeds a prompt leave a bootstrap of P prompts 2^P draws, in which most rows are never first. Normal draws of the
+    same covariance (Rao & Wu's, n / (n - 1) of a stratum's spread around its mean) are as many as are asked for. They
+    reach as far as the intervals: Student's t over the normal's 1.96. NaN when there is one unit.
+    """
+    rng = np.random.default_rng(seed)
+    groups = strata(prompts)
+    weights = np.zeros((draws, len(prompts)))
+    for group in groups:
+        n = len(group)
+        drawn = rng.normal(size=(draws, n))
+        weights[:, group] = (drawn - drawn.mean(1, keepdims=True)) * math.sqrt(n / max(1, n - 1)) / len(prompts)
+    return weights * (Resampling(weights, len(prompts) - len(groups)).reach / Z_95)
+
+
+def chances_of_best(
+    values: np.ndarray, eligible: np.ndarray, prompts: Sequence[str], draws: int = RESAMPLES
+) -> np.ndarray:
     """In what share (C,) of other draws of seeds each `eligible` (C,) row of `values` (C, U) has the highest mean.
 
-    The draws are shared, so rows stay paired; they are spread as wide as the intervals are, which with few units is
-    wider than the bootstrap's own. Rows of equal means (twins) share a draw. NaN when there is one unit.
+    The draws (`normal_changes`) are shared, so rows stay paired: how far two of them differ is spread as wide as the
+    interval of their difference. Rows of equal means (twins) share a draw. NaN when there is one unit.
     """
-    if math.isnan(resampled.reach):
+    changes = normal_changes(prompts, draws)
+    if np.isnan(changes).any():
         return np.full(len(values), np.nan)
-    means = values.mean(1, keepdims=True)
-    drawn = means + (resampled.means(values) - means) * (resampled.reach / Z_95)
+    drawn = values.mean(1, keepdims=True) + values @ changes.T
     drawn[~eligible] = -np.inf
     first = drawn >= drawn.max(0) - SAME
     return (first / first.sum(0)).mean(1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import JSON, URL, Engine, Select, String, create_engine, event, func, insert, select
+from sqlalchemy import JSON, URL, Engine, Select, String, create_engine, delete, event, func, insert, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -115,6 +115,22 @@ class Store:
                 rows = select(PictureRow.id, PictureRow.failure).where(PictureRow.id.in_(chunk))
                 found.update(session.execute(rows).tuples().all())
         return found
+
+    def lost(self) -> set[str]:
+        """The ids of recorded pictures whose files are gone. Raises PicturePlaceError where their place is."""
+        if not self.count_pictures():
+            return set()
+        with Session(self._engine) as session:
+            recorded = session.execute(select(PictureRow.id).order_by(PictureRow.id).execution_options(yield_per=10000))
+            return set(self.pictures.gone(recorded.scalars()))
+
+    def forget(self, picture_ids: Iterable[str]) -> None:
+        """Drop what is known of pictures, readings and all, as if they had never been made."""
+        for chunk in chunks(picture_ids, ASKED_AT_ONCE):
+            with Session(self._engine) as session, session.begin():
+                session.execute(delete(PictureRow).where(PictureRow.id.in_(chunk)))
+                session.execute(delete(EmbeddingRow).where(EmbeddingRow.subject.in_(chunk)))
+            self.pictures.forget_copies(chunk)
 
     def unread(self, model: str, subjects: Iterable[str]) -> Iterator[str]:
         """Those of `subjects`, in order, that `model` (a hash) has not read yet."""

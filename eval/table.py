@@ -13,6 +13,7 @@ from rich.text import Text
 from eval.evidence import Evidence
 from eval.ranking import RankedCell
 from eval.scores import BLEED, score
+from eval.subject_words import SubjectWords
 from eval.verdict import name_of, verdict
 
 NOT_MEASURED = "-"
@@ -21,13 +22,19 @@ PIPE_WIDTH = 200
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, what it means in a sentence, how a row is shown in it; a narrow terminal drops low `worth` first."""
+    """A heading, what it means in a sentence, how a row is shown in it; a narrow terminal drops low `worth` first.
+
+    `meaning` is in the words of the kind of subject: `explained` has them.
+    """
 
     heading: str
     meaning: str
     show: Callable[[RankedCell], str]
     justify: Literal["left", "right"] = "right"
     worth: int = 9
+
+    def explained(self, words: SubjectWords) -> str:
+        return words.said(self.meaning)
 
 
 def _figure(value: float | None, form: str) -> str:
@@ -62,8 +69,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("also", "other LoRAs blended in", lambda row: row.also, "left"),
     Column(
         "identity",
-        "likeness: cosine of the largest face with the centre of the held-out references; a picture without a face, or "
-        "with one less alike, counts as the base model's own picture of that prompt and seed",
+        "likeness: {likeness} with the centre of the held-out references; {at_the_floor} counts as the base model's "
+        "own picture of that prompt and seed",
         lambda row: f"{row.identity:.3f}",
     ),
     Column("95 %", "where identity would lie with other seeds (bootstrap over seeds within prompts)", _interval),
@@ -81,13 +88,13 @@ COLUMNS: tuple[Column, ...] = (
     Column("faces", "share of the subject's pictures with a face", lambda row: _percent(row.face_rate)),
     Column(
         "bleed",
-        "how much more other people look like the subject with the LoRA than without",
+        "how much more {others} look like the subject with the LoRA than without",
         lambda row: _figure(row.bleed, "+.3f"),
         worth=4,
     ),
     Column(
         "copy",
-        "how much nearer the faces are to training pictures than to unseen ones; above 0 it repeats them",
+        "how much nearer the {several_seen} are to training pictures than to unseen ones; above 0 it repeats them",
         lambda row: _figure(row.copy, "+.3f"),
         worth=2,
     ),
@@ -138,16 +145,19 @@ def trends_of(ranked: Sequence[RankedCell]) -> list[str]:
 def provenance(evidence: Evidence, cells: int) -> str:
     """One line: which models saw how many pictures, against how many references, and what the intervals are."""
     subject = len(evidence.units) - len(evidence.where(BLEED))
-    likeness = f"Faces: {evidence.face_model}. CLIP: {evidence.clip_model}."
-    if evidence.subject == "image":
-        likeness = f"Likeness and prompt by CLIP: {evidence.clip_model}."
+    judges = evidence.words.judged_by(evidence.face_model, evidence.clip_model)
     if evidence.second:
-        likeness += f" Second faces: {evidence.second.face_model}."
+        judges += f" Second faces: {evidence.second.face_model}."
     return (
         f"{cells} cells x {len(evidence.units)} pictures ({subject} of the subject, {len(evidence.where(BLEED))} of "
-        f"others) against {len(evidence.references)} held-out references. {likeness} "
+        f"others) against {len(evidence.references)} held-out references. {judges} "
         f"Intervals: 95 %, paired bootstrap, seeds within prompts."
     )
+
+
+def licences(evidence: Evidence) -> str:
+    """One line: what the scoring models may be used for, as far as it is known; "" where nothing is."""
+    return " ".join(f"Licence of {name}: {licence}." for name, licence in evidence.licences.items())
 
 
 def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, most: int = 20) -> Group:
@@ -165,7 +175,8 @@ def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, 
     lines += [Text(f"! first row: {flag}", style="yellow") for flag in ranked[0].flags if flag not in common]
     if len(ranked) > most:
         lines.insert(0, Text(f"... and {len(ranked) - most} more", style="dim"))
-    return Group(table, *lines, Text(provenance(evidence, len(ranked)), style="dim"))
+    told = [provenance(evidence, len(ranked)), licences(evidence)]
+    return Group(table, *lines, *(Text(line, style="dim") for line in told if line))
 
 
 def print_ranking(ranked: Sequence[RankedCell], evidence: Evidence) -> None:

@@ -18,16 +18,17 @@ from eval.scores import Scores
 # Differences of cosines below this are not worth a sentence, however sure.
 NOTICEABLE = 0.01
 IDENTITY, PROMPT, BLEED, COPY, FACES = "identity", "prompt", "bleed", "copy", "faces"
+# In the words of the kind of subject (`SubjectWords.said`).
 RISES_FALLS = {
     IDENTITY: ("likeness rises", "likeness falls"),
     PROMPT: ("obedience to the prompt rises", "obedience to the prompt falls"),
-    BLEED: ("bleeding into other people grows", "bleeding into other people shrinks"),
+    BLEED: ("bleeding into {others} grows", "bleeding into {others} shrinks"),
     COPY: ("copying of training pictures grows", "copying of training pictures shrinks"),
     FACES: ("pictures with a face become more", "pictures with a face become fewer"),
 }
 # What a group of cells does whose figure is over its limit: of one, of several.
 OVERDOES = {
-    BLEED: ("bleeds into other people", "bleed into other people"),
+    BLEED: ("bleeds into {others}", "bleed into {others}"),
     COPY: ("copies its training pictures", "copy their training pictures"),
     PROMPT: ("no longer does what is asked", "no longer do what is asked"),
 }
@@ -84,11 +85,11 @@ def figures_of(scores: Scores, limits: Limits) -> dict[str, Figure]:
     def limit(share: float | None, scale: float) -> float:
         return np.nan if share is None else share * scale
 
-    subject = scores.prompts
+    subject, words = scores.prompts, scores.words
     found = [
         Figure(IDENTITY, scores.counted, subject),
-        Figure(BLEED, scores.bleed_changes, scores.bleed_prompts, limit(limits.bleed, scores.span)),
-        Figure(COPY, scores.copy_margins, subject, limit(limits.copy, scores.span)),
+        Figure(BLEED, scores.bleed_changes, scores.bleed_prompts, limit(limits.bleed, scores.span), words),
+        Figure(COPY, scores.copy_margins, subject, limit(limits.copy, scores.span), words),
         Figure(PROMPT, scores.prompt_changes, subject, -limit(limits.prompt, scores.prompt_contrast)),
         Figure(FACES, scores.faces_seen.astype(float), subject),
     ]
@@ -172,8 +173,9 @@ def _above(figure: Figure, axis: Axis) -> list[Trend]:
     if found.sign == 0 or over(figure, 0.0) or (found.sign < 0) != (figure.name == PROMPT):
         return []
     high, low = (_mean(figure, group) for group in (upper, lower))
+    does = figure.words.said(OVERDOES[figure.name][0])
     text = (
-        f"{axis.name} above {steps[first - 1]:g} {OVERDOES[figure.name][0]}: {figure.name} {high:+.3f} there and "
+        f"{axis.name} above {steps[first - 1]:g} {does}: {figure.name} {high:+.3f} there and "
         f"{low:+.3f} up to it; with all else the same {found} more"
     )
     return [Trend(text, _places(upper))]
@@ -186,7 +188,7 @@ def _direction(figure: Figure, axis: Axis, looks: int) -> list[Trend]:
     found = figure.estimate(_range_of(axis, figure.known), looks)
     if found.sign == 0 or abs(found.value) < NOTICEABLE:
         return []
-    way = RISES_FALLS[figure.name][0 if found.sign > 0 else 1]
+    way = figure.words.said(RISES_FALLS[figure.name][0 if found.sign > 0 else 1])
     over_what = "over the epochs" if axis.name == "epoch" else f"with the {axis.name} weight"
     return [Trend(f"{way} {over_what}, {_between(axis)}: {found}", _places(np.isfinite(axis.levels)))]
 
@@ -206,7 +208,7 @@ def _overdoing(figure: Figure, evidence: Evidence, once: np.ndarray) -> list[Tre
         return []
     every = len(found) == len(checkpoints) > 1
     who = "every checkpoint" if every else _listed([called[name] for name in found])
-    does = OVERDOES[figure.name][0 if every or len(found) == 1 else 1]
+    does = figure.words.said(OVERDOES[figure.name][0 if every or len(found) == 1 else 1])
     figures = "; ".join(f"{called[name]} {estimate}" for name, (estimate, _) in found.items())
     shown = str(next(iter(found.values()))[0]) if len(found) == 1 else figures
     return [Trend(f"{who} {does}: {figure.name} {shown}", frozenset().union(*(cells for _, cells in found.values())))]

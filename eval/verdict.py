@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from eval.evidence import Evidence
 from eval.ranking import RankedCell, claims
 from eval.scores import Scores
+from eval.subject_words import SubjectWords
 
 NAMED_TIES = 3
 # Costs closer than this to the best row's are not worth a sentence.
@@ -16,7 +17,10 @@ NOTICEABLE = 0.01
 
 @dataclass(frozen=True)
 class Cost:
-    """What a row costs beside its likeness, in the figure's own unit: 0 is nothing, more is worse."""
+    """What a row costs beside its likeness, in the figure's own unit: 0 is nothing, more is worse.
+
+    `name` is in the words of the kind of subject (`SubjectWords.said`).
+    """
 
     name: str
     less: str
@@ -34,7 +38,7 @@ def _prompt_lost(row: RankedCell) -> float | None:
 
 COSTS = (
     Cost("obedience to the prompt", "obeys the prompt better", _prompt_lost),
-    Cost("bleed into other people", "bleeds less", lambda row: _above_zero(row.bleed)),
+    Cost("bleed into {others}", "bleeds less", lambda row: _above_zero(row.bleed)),
     Cost("copying of training pictures", "copies less", lambda row: _above_zero(row.copy)),
 )
 
@@ -46,7 +50,13 @@ def name_of(row: RankedCell) -> str:
 def verdict(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> list[str]:
     """Sentences for a person who will not read the table; the first says how alike the best row is."""
     best = ranked[0]
-    said = [_likeness(best, scores), _certainty(ranked), *_chance(best), *_passed_over(ranked), *_given_up(ranked)]
+    said = [
+        _likeness(best, scores),
+        _certainty(ranked),
+        *_chance(best),
+        *_passed_over(ranked),
+        *_given_up(ranked, scores.words),
+    ]
     if best.broken:
         said.insert(0, f"No row keeps every limit; this one breaks the fewest: {'; '.join(best.broken)}.")
     needed = claims(evidence, ranked)
@@ -109,10 +119,10 @@ def _passed_over(ranked: Sequence[RankedCell]) -> list[str]:
     ]
 
 
-def _given_up(ranked: Sequence[RankedCell]) -> list[str]:
+def _given_up(ranked: Sequence[RankedCell], words: SubjectWords) -> list[str]:
     """What the best row costs, and the tied rows that cost noticeably less."""
     best = ranked[0]
-    costs = [f"{cost.name} {value:.3f}" for cost in COSTS if (value := cost.of(best)) is not None]
+    costs = [f"{words.said(cost.name)} {value:.3f}" for cost in COSTS if (value := cost.of(best)) is not None]
     said = [f"What is given up for it (0 is nothing): {', '.join(costs)}."] if costs else []
     cheaper: list[str] = []
     for cost in COSTS:

@@ -14,6 +14,7 @@ from eval.ranked_grid import RankedGrid, open_ranked
 from eval.ranking import RankedCell
 from eval.scores import Scores, control_identities, identities, score
 from eval.store import FILE_NAME, open_store
+from eval.subject_words import SubjectWords
 
 VARIABLE = "LORA_STUDIO_STORE"
 RUNS = "runs"
@@ -23,7 +24,7 @@ DEPTH = 4
 
 @dataclass(frozen=True)
 class OpenedStore:
-    """A ranked grid with the likeness of every picture: `identity` (C, U) and `identity_control` (U,), NaN: no face."""
+    """A ranked grid with the likeness of every picture: `identity` (C, U), `identity_control` (U,); NaN: not seen."""
 
     folder: Path
     ranked: RankedGrid
@@ -34,6 +35,10 @@ class OpenedStore:
     @property
     def rows(self) -> list[RankedCell]:
         return self.ranked.rows
+
+    @property
+    def words(self) -> SubjectWords:
+        return self.ranked.evidence.words
 
     def place_in_evidence(self, row: RankedCell) -> int:
         """The index of the row's cell in the evidence's arrays. Twins (one id, two names) have equal vectors."""

@@ -15,7 +15,7 @@ from studio.session import choose_row, opened_store
 from studio.wording import plain
 
 PAGE = 8
-ROLES = {SUBJECT: "The subject", BLEED: "Other people"}
+ROLES = SUBJECT, BLEED
 
 
 def show() -> None:
@@ -25,13 +25,14 @@ def show() -> None:
     rival = rival_of(opened, row)
     _show_figures(opened, row, rival)
     columns = [row, *([rival] if rival else []), None]
-    role = st.segmented_control("Pictures of", _roles_in(opened), format_func=ROLES.__getitem__, default=SUBJECT)
+    called = {SUBJECT: "The subject", BLEED: opened.words.others.capitalize()}
+    role = st.segmented_control("Pictures of", _roles_in(opened), format_func=called.__getitem__, default=SUBJECT)
     _show_pictures(opened, columns, role or SUBJECT)
 
 
 def _show_figures(opened: OpenedStore, row: RankedCell, rival: RankedCell | None) -> None:
     for tile, (name, figure) in zip(st.columns(6), figures_of(row).items(), strict=False):
-        tile.metric(name, figure, help=meaning_of(name))
+        tile.metric(name, figure, help=meaning_of(name, opened.words))
     said = [f"Identity, 95 %: {interval_of(row)}." if interval_of(row) else ""]
     if rival:
         won, pairs = pairs_won(opened, row, rival)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from eval.ranking import RankedCell
+from eval.subject_words import SubjectWords
 from eval.table import COLUMNS
 from studio.catalogue import OpenedStore
 from studio.pictures import typical_picture
 
 NO_OTHER = "none"
-MEANINGS = {column.heading: column.meaning for column in COLUMNS}
+COLUMN_OF = {column.heading: column for column in COLUMNS}
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ class FrameColumn:
     form: str | None = None
     meaning: str = ""
 
-    @property
-    def help(self) -> str:
-        return self.meaning or meaning_of(self.heading)
+    def help(self, words: SubjectWords) -> str:
+        return self.meaning or meaning_of(self.heading, words)
 
 
-def meaning_of(heading: str) -> str:
+def meaning_of(heading: str, words: SubjectWords) -> str:
     """What a figure means, in a sentence, however its heading is capitalised."""
-    return MEANINGS.get(heading.lower(), "") or MEANINGS.get(heading, "")
+    column = COLUMN_OF.get(heading.lower()) or COLUMN_OF.get(heading)
+    return column.explained(words) if column else ""
 
 
 def also_of(row: RankedCell) -> str:

@@ -77,10 +77,10 @@ def _picture(opened: OpenedStore, row: RankedCell | None, unit: int) -> Picture:
     if not path.is_file():
         return Picture(None, "not made")
     if row is None:
-        return Picture(path, _in_words(float(opened.identity_control[unit])))
+        return Picture(path, _in_words(opened, float(opened.identity_control[unit])))
     at = opened.place_in_evidence(row)
     failed = bool(opened.ranked.evidence.failed[at, unit])
-    return Picture(path, "failed" if failed else _in_words(float(opened.identity[at, unit])))
+    return Picture(path, "failed" if failed else _in_words(opened, float(opened.identity[at, unit])))
 
 
 def _path(opened: OpenedStore, row: RankedCell | None, unit: int) -> Path:
@@ -88,5 +88,5 @@ def _path(opened: OpenedStore, row: RankedCell | None, unit: int) -> Path:
     return grid.picture_path(grid.cell(row.cell) if row else None, grid.snapshot.units[unit])
 
 
-def _in_words(likeness: float) -> str:
-    return "no face" if math.isnan(likeness) else f"{likeness:.2f}"
+def _in_words(opened: OpenedStore, likeness: float) -> str:
+    return opened.words.lost_mark if math.isnan(likeness) else f"{likeness:.2f}"

@@ -7,6 +7,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from eval.ranked_grid import report_data
 from eval.scores import SUBJECT
+from eval.subject_words import SubjectWords
 from eval.table import provenance, shared_flags, trends_of
 from eval.verdict import name_of, verdict
 from studio.catalogue import OpenedStore
@@ -50,7 +51,7 @@ def _show_verdict(opened: OpenedStore) -> None:
     st.title(plain(name_of(best)), anchor=False)
     st.markdown(plain(first))
     for tile, (name, figure) in zip(st.columns(6), figures_of(best).items(), strict=False):
-        tile.metric(name, figure, help=meaning_of(name))
+        tile.metric(name, figure, help=meaning_of(name, opened.words))
     _show_samples(opened)
     for sentence in others:
         st.markdown(plain(sentence))
@@ -85,7 +86,7 @@ def _show_ranking(opened: OpenedStore) -> None:
     frame = ranking_frame(opened, places[:MOST_ROWS])
     event = st.dataframe(
         frame,
-        column_config=_column_config(),
+        column_config=_column_config(opened.words),
         row_height=ROW_HEIGHT,
         height=ROW_HEIGHT * min(len(frame), TABLE_ROWS) + 40,
         on_select="rerun",
@@ -104,17 +105,19 @@ def _ask_filters(opened: OpenedStore) -> Filters:
     return Filters(checkpoints, also, right.toggle("Within limits only"))
 
 
-def _column_config() -> dict[str, ColumnConfig]:
+def _column_config(words: SubjectWords) -> dict[str, ColumnConfig]:
     numbers = {
-        column.heading: st.column_config.NumberColumn(help=column.help, format=column.form)
+        column.heading: st.column_config.NumberColumn(help=column.help(words), format=column.form)
         for column in RANKING
         if column.form
     }
-    texts = {column.heading: st.column_config.TextColumn(help=column.help) for column in RANKING if not column.form}
+    texts = {
+        column.heading: st.column_config.TextColumn(help=column.help(words)) for column in RANKING if not column.form
+    }
     ceiling = st.column_config.ProgressColumn(
-        help=meaning_of("of ceiling"), format="%.0f %%", min_value=0, max_value=100, width=120
+        help=meaning_of("of ceiling", words), format="%.0f %%", min_value=0, max_value=100, width=120
     )
-    also = st.column_config.TextColumn(help=meaning_of("also"), width=170)
+    also = st.column_config.TextColumn(help=meaning_of("also", words), width=170)
     picture = st.column_config.ImageColumn("picture", width=70, help="the picture of median likeness, not the luckiest")
     return {**numbers, **texts, "also": also, "of ceiling": ceiling, "picture": picture}
 

@@ -78,6 +78,15 @@ def without_faces(evidence: Evidence, where: np.ndarray) -> Evidence:
     return replace(evidence, faces=faces, face_counts=np.where(where, 0, evidence.face_counts))
 
 
+def of_a_teapot(evidence: Evidence) -> Evidence:
+    """The same evidence of a subject without a face: likeness by CLIP, and prompts that name no person."""
+    units = [
+        replace(unit, prompt=unit.prompt.replace("person", "teapot").replace("a man", "a teapot"))
+        for unit in evidence.units
+    ]
+    return replace(evidence, units=units, subject="image", face_model=evidence.clip_model)
+
+
 def reordered(evidence: Evidence, order: Sequence[int]) -> Evidence:
     """The same evidence with its cells in another order (or some of them, or some twice)."""
     at = list(order)

@@ -13,7 +13,15 @@ from miniature.paths import FOLDERS
 from miniature.recipe.draw import draw_other, draw_person
 from miniature.recipe.world import draw_identity_where, draw_scene
 from trainer.errors import UserError
-from trainer.faces import UNKNOWN_LICENCE, FaceModel, FacePackError, detector_size, licence_of, load_faces
+from trainer.faces import (
+    UNKNOWN_LICENCE,
+    FaceModel,
+    FacePackError,
+    FaceReading,
+    detector_size,
+    licence_of,
+    load_faces,
+)
 
 PACK = FOLDERS["faces"]
 
@@ -67,6 +75,53 @@ def test_the_largest_face_is_read_of_several(model: FaceModel, people: list[list
     for reading, small, large in seen:
         assert float(reading.embedding @ large.embedding) > 0.7  # type: ignore[operator]
         assert float(reading.embedding @ small.embedding) < 0.6  # type: ignore[operator]
+
+
+@pytest.fixture
+def shown(people: list[list[np.ndarray]]) -> list[np.ndarray]:
+    """Pictures of one size and of others, with one face, two and none."""
+    nobody = np.zeros((64, 64, 3), dtype=np.uint8)
+    two = [side_by_side(people[at][0], people[at - 1][0]) for at in range(len(people))]
+    return [nobody, *(picture for one in people for picture in one), *two, nobody]
+
+
+def assert_same(found: list[FaceReading], expected: list[FaceReading]) -> None:
+    assert [one.count for one in found] == [one.count for one in expected]
+    assert [one.detection_score for one in found] == [one.detection_score for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        if one.embedding is None or other.embedding is None:
+            assert one.embedding is other.embedding
+        else:
+            np.testing.assert_allclose(one.embedding, other.embedding, rtol=0, atol=1e-5)
+
+
+def test_many_pictures_are_read_as_one_by_one(model: FaceModel, shown: list[np.ndarray]) -> None:
+    expected = [model.read(picture) for picture in shown]
+    assert {one.count for one in expected} >= {0, 1, 2}
+    assert_same(model.read_all(shown), expected)
+    backwards = model.read_all(shown[::-1])[::-1]
+    assert_same(backwards, expected)
+    assert model.read_all([]) == []
+
+
+def test_the_largest_faces_alone_are_embedded_and_together(
+    model: FaceModel, shown: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recogniser = model._analysis.models["recognition"]
+    seen: list[int] = []
+    embed = recogniser.get_feat
+
+    def counted(crops: list[np.ndarray]) -> np.ndarray:
+        seen.append(len(crops))
+        return embed(crops)
+
+    monkeypatch.setattr(recogniser, "get_feat", counted)
+    expected = model.read_all(shown)
+    assert seen == [sum(one.count > 0 for one in expected)]
+    # A recogniser whose batch is fixed is shown one face at a time.
+    monkeypatch.setattr(recogniser, "input_shape", [1, *recogniser.input_shape[1:]])
+    assert_same(model.read_all(shown), expected)
+    assert set(seen[1:]) == {1}
 
 
 def test_a_picture_is_read_as_insightface_reads_it(model: FaceModel, people: list[list[np.ndarray]]) -> None:

@@ -19,12 +19,15 @@ from PIL import Image
 
 from eval.contact_sheet import write_sheet
 from eval.export import ExportError, choose_cell, export_cell
+from eval.forecast import forecast
 from eval.grid import run_grid
+from eval.picture_files import PicturePlaceError
 from eval.plan import make_plan
 from eval.ranked_grid import RankedGrid, open_ranked, report_data
 from eval.ranking import RankedCell
 from eval.report import write_report
 from eval.spec import read_spec
+from eval.store import open_store
 from miniature.paths import FOLDERS
 from trainer.drawing.png import read_picture
 from trainer.lora_file import read_lora
@@ -57,6 +60,52 @@ def test_a_second_run_renders_nothing(rendered_grid: GridFolder) -> None:
     assert outcome.rendered == 0
     assert outcome.existing == len(before) == make_plan(read_spec(rendered_grid.spec)).picture_count
     assert pictures_of(rendered_grid.store) == before
+
+
+def deleted(places: list[Path]) -> list[str]:
+    """Delete two of the pictures, of different shelves, and what else lies on the first one's shelf."""
+    gone = {*places[0].parent.glob("*.png"), places[len(places) // 2]}
+    for path in gone:
+        path.unlink()
+    return sorted(path.stem for path in gone)
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_pictures_whose_files_were_deleted_are_made_again_to_the_same_bits(tmp_path: Path, remote: bool) -> None:
+    made = write_grid(tmp_path, steps=2)
+    place = tmp_path / "far away" if remote else made.store / "pictures"
+    text = made.spec.read_text(encoding="utf-8").replace("seeds = 2", "seeds = 3")
+    text = text.replace("steps = 2", "steps = 2\nbatch = 2")
+    if remote:
+        text = text.replace('path = "läufe/eval"', f'path = "läufe/eval"\npictures = "file://{place}"')
+    made.spec.write_text(text, encoding="utf-8")
+    whole = run_grid(read_spec(made.spec), Silent())
+    before = {path.stem: path.read_bytes() for path in sorted(place.rglob("*.png"))}
+    ranked = facts_of(made.store)
+    gone = deleted(sorted(place.rglob("*.png")))
+    store = open_store(made.store)
+    assert sorted(store.lost()) == gone
+    store.close()
+    expected = forecast(read_spec(made.spec))
+    again = run_grid(read_spec(made.spec), Silent())
+    # A batch is made whole or not at all.
+    assert len(gone) <= again.rendered == expected.amount.pictures <= 2 * len(gone)
+    assert again.rendered + again.existing == whole.rendered
+    assert {path.stem: path.read_bytes() for path in sorted(place.rglob("*.png"))} == before
+    assert facts_of(made.store) == ranked
+    assert run_grid(read_spec(made.spec), Silent()).rendered == 0
+
+
+def test_a_place_for_pictures_that_is_not_there_is_no_reason_to_render_anew(tmp_path: Path) -> None:
+    made = write_grid(tmp_path, steps=1)
+    share = tmp_path / "share" / "pictures"
+    text = made.spec.read_text(encoding="utf-8")
+    text = text.replace('path = "läufe/eval"', f'path = "läufe/eval"\npictures = "{share}"')
+    made.spec.write_text(text, encoding="utf-8")
+    run_grid(read_spec(made.spec), Silent())
+    share.rename(tmp_path / "not mounted")
+    with pytest.raises(PicturePlaceError, match="is not there, and the store's pictures lie in it; mount it"):
+        run_grid(read_spec(made.spec), Silent())
 
 
 def test_pictures_carry_a1111s_parameters(rendered_grid: GridFolder) -> None:

@@ -133,6 +133,17 @@ def test_a_grown_grid_makes_only_what_is_new(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_batch_that_lost_a_file_is_whole_again(tmp_path: Path) -> None:
+    store = create_store(tmp_path)
+    plan = plan_of(grid(LORAS, [1.0], [0.5]))
+    whole = list(missing_batches(plan, 3, store))
+    store.add_pictures(row_of(picture) for picture in plan)
+    lost = {whole[0].pictures[-1].id, whole[-1].pictures[0].id}
+    assert list(missing_batches(plan, 3, store, lost)) == [whole[0], whole[-1]]
+    assert list(missing_batches(plan, 3, store)) == []
+    store.close()
+
+
 @given(cells=grids)
 def test_the_amount_counts_what_the_work_changes(cells: list[Cell]) -> None:
     amount = amount_of(batches_of(plan_of(cells), 4))

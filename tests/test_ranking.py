@@ -15,7 +15,7 @@ from synthetic_evidence import faces_at, make_evidence, reordered, without_faces
 from eval.evidence import Evidence
 from eval.limits import Limits
 from eval.ranking import RankedCell, claims, rank
-from eval.statistics import chances_of_best, resampling
+from eval.statistics import chances_of_best, differences_to, normal_changes, resampling
 from eval.table import ranking_table
 from eval.weights import Weights
 
@@ -42,6 +42,7 @@ KEYS = [
     "trends",
     "second",
     "scored_by",
+    "licences",
 ]
 
 
@@ -149,17 +150,49 @@ def test_a_row_that_breaks_a_limit_cannot_be_best_and_a_clear_winner_surely_is()
     assert [row.probability_best for row in alone] == [None, None]
 
 
+TWO_SEEDS = [f"p{at // 2}" for at in range(6)]
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_two_rows_that_are_nearly_equal_share_the_chance_even_at_two_seeds(seed: int) -> None:
+    """A bootstrap of 3 prompts x 2 seeds has 8 draws, and may give the second row none of them."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(scale=0.1, size=(2, 6))
+    values = 0.5 + noise - noise.mean(1, keepdims=True) + np.array([[0.001], [0.0]])
+    first, second = chances_of_best(values, np.array([True, True]), TWO_SEEDS)
+    assert first + second == pytest.approx(1.0)
+    assert min(first, second) > 0.2 or np.ptp(differences_to(0, values, resampling(TWO_SEEDS))[1]) < 0.02
+
+
+def test_among_sixty_ties_at_two_seeds_more_rows_may_be_best_than_a_bootstrap_has_draws() -> None:
+    rng = np.random.default_rng(1)
+    values = 0.5 + rng.normal(scale=0.1, size=(60, 6))
+    chance = chances_of_best(values, np.ones(60, dtype=bool), TWO_SEEDS)
+    assert chance.sum() == pytest.approx(1.0)
+    assert (chance > 0.005).sum() > 8
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 8])
+def test_normal_draws_are_as_wide_as_the_intervals(seeds: int) -> None:
+    rng = np.random.default_rng(2)
+    prompts = [f"p{at // seeds}" for at in range(24)]
+    values = rng.normal(size=(5, 24))
+    changes = values @ normal_changes(prompts, draws=20_000).T
+    low, high = differences_to(0, values, resampling(prompts, resamples=20_000))[1:].T
+    assert 1.96 * (changes - changes[0])[1:].std(1) == pytest.approx((high - low) / 2, rel=0.03)
+
+
 @pytest.mark.parametrize("spread", [0.0, 0.02, 0.05])
 def test_the_chance_of_being_best_is_calibrated(spread: float) -> None:
     """Two cells whose difference is drawn as widely as its own noise: what is given 80 % is right 80 % of the time."""
     rng = np.random.default_rng(3)
     units, prompts = 32, [f"p{at // 4}" for at in range(32)]
-    resampled = resampling(prompts, resamples=200)
     said, right = [], []
     for _ in range(400):
         truth = rng.normal(scale=spread, size=2)
         values = truth[:, None] + rng.normal(scale=0.14, size=(2, units))
-        chance = chances_of_best(values, np.array([True, True]), resampled)
+        chance = chances_of_best(values, np.array([True, True]), prompts, draws=200)
         said.append(chance.max())
         right.append(truth.argmax() == chance.argmax())
     if spread == 0.0:

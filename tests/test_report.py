@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from markupsafe import escape
 from PIL import Image
-from synthetic_evidence import make_evidence, reordered, without_faces
+from rich.console import Console
+from synthetic_evidence import make_evidence, of_a_teapot, reordered, without_faces
 
 from eval.charts import HeatCell, heat_map, line_chart, ticks
 from eval.evidence import Evidence
 from eval.ranking import rank
 from eval.report import ReportData, write_report
 from eval.scores import score
-from eval.table import trends_of
+from eval.table import ranking_table, trends_of
 from eval.verdict import verdict
 from eval.weights import Weights
 
@@ -100,6 +101,51 @@ def test_report_says_what_the_ranking_says(tmp_path: Path, pictures: Callable[[s
     for sentence in trends_of(rows):
         assert str(escape(sentence)) in text
     assert "not made" in text, "the last row's pictures are not there, and the page says so"
+
+
+OF_PEOPLE = re.compile(r"\b(face|faces|faceless|people|person|stranger|strangers)\b", re.IGNORECASE)
+
+
+def overcooked(evidence: Evidence) -> Evidence:
+    """The same evidence whose last checkpoint bleeds and has failed pictures, so that all there is to say is said."""
+    bleed = [at for at, unit in enumerate(evidence.units) if unit.role == "bleed"]
+    faces, failed = evidence.faces.copy(), evidence.failed.copy()
+    faces[-4:, bleed] = evidence.references[0]
+    failed[-4:, :3] = True
+    return replace(evidence, faces=faces, failed=failed)
+
+
+def test_of_a_subject_without_a_face_no_word_is_said_of_faces_or_people(
+    tmp_path: Path, pictures: Callable[[str | None, int], Path]
+) -> None:
+    def said(evidence: Evidence) -> str:
+        page = re.sub(
+            r"data:[^\"]*|<style>.*?</style>", "", report_of(evidence, pictures, tmp_path / "r.html"), flags=re.S
+        )
+        table = Console(width=200, record=True, quiet=True)
+        table.print(ranking_table(rank(evidence), evidence, 200))
+        return page + table.export_text() + "; ".join(flag for row in rank(evidence) for flag in row.flags)
+
+    teapot = said(of_a_teapot(overcooked(grid_of())))
+    assert "the face rate does not apply" in teapot
+    assert OF_PEOPLE.findall(teapot.replace("the face rate", "")) == []
+    for words in (
+        "other subjects take on its looks",
+        "<h2>Other subjects</h2>",
+        "<h2>Failed pictures</h2>",
+        "bleeds into other subjects",
+        "bleed into other subjects",
+        "Likeness and prompt by CLIP: drawn scenes",
+    ):
+        assert words in teapot
+    person = said(overcooked(grid_of()))
+    for words in (
+        "other people take on the face",
+        "<h2>Other people</h2>",
+        "no face",
+        "faces are to training pictures",
+    ):
+        assert words in person
 
 
 def test_every_row_is_a_dot_and_the_front_is_marked(

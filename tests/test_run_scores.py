@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from eval.__main__ import app
 from eval.ranked_grid import RankedGrid, open_ranked
 from eval.run_scores import write_run_scores
+from eval.snapshot import KEY
 from trainer.files import sha256_of
 from trainer.ledger import read_ledger
 from trainer.ledger_table import print_ledger
@@ -78,11 +80,42 @@ def test_scores_of_different_face_packs_are_not_compared(ranked: RankedGrid, tmp
     assert "do not compare" in read_ledger(folder)[1].effect[-1]
 
 
+def test_of_a_subject_without_a_face_the_ledger_names_clip(ranked: RankedGrid, tmp_path: Path) -> None:
+    folder = tmp_path / "lora"
+    files = {path.name: sha256_of(path) for path in folder.glob("tessa*.safetensors")}
+    for name in ("a", "b"):
+        _record(folder, name, files)
+    write_run_scores(ranked)
+    snapshot = ranked.grid.snapshot.model_copy(update={"subject": "image", "face_model": "drawn scenes"})
+    by_clip = replace(ranked, grid=replace(ranked.grid, snapshot=snapshot))
+    (folder / "a-run.json").rename(folder / "a-run.kept")
+    write_run_scores(by_clip)
+    (folder / "a-run.kept").rename(folder / "a-run.json")
+    first, second = read_ledger(folder)
+    assert first.score is not None
+    assert second.score is not None
+    assert first.score.measured.endswith("face pack drawn faces")
+    assert second.score.measured.endswith("CLIP drawn scenes")
+    assert "face" not in (folder / "b-scores.json").read_text()
+    assert "do not compare" in second.effect[-1]
+
+
 def test_eval_rank_writes_them(ranked: RankedGrid, tmp_path: Path) -> None:
     folder = tmp_path / "lora"
     _record(folder, "tessa", {path.name: sha256_of(path) for path in folder.glob("tessa*.safetensors")})
     assert CliRunner().invoke(app, ["rank", str(ranked.grid.store.folder), "--json"]).exit_code == 0
     assert (folder / "tessa-scores.json").is_file()
+
+
+def test_eval_rank_names_the_licence_of_each_scoring_model(ranked: RankedGrid) -> None:
+    store = ranked.grid.store
+    licences = {"drawn faces": "Apache-2.0", "other {faces}": "non-commercial research only"}
+    store.set_fact(KEY, ranked.grid.snapshot.model_copy(update={"licences": licences}).model_dump(mode="json"))
+    table = CliRunner().invoke(app, ["rank", str(store.folder)]).output
+    said = "Licence of drawn faces: Apache-2.0. Licence of other {faces}: non-commercial research only."
+    assert said in table.splitlines()
+    rows = json.loads(CliRunner().invoke(app, ["rank", str(store.folder), "--json"]).stdout)
+    assert [row["licences"] for row in rows] == [licences] * len(rows)
 
 
 def test_a_folder_that_cannot_be_written_is_left(

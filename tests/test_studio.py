@@ -19,7 +19,8 @@ from synthetic_store import Size, write_store
 from eval.cell_lora import lora_of
 from eval.export import ExportError
 from eval.ranked_grid import open_ranked
-from eval.store import create_store
+from eval.snapshot import KEY, load_grid
+from eval.store import create_store, open_store
 from eval.verdict import name_of
 from studio.catalogue import find_stores, open_catalogued, short_names, stamp, stores_below
 from studio.exporting import contents_of, export_path, suggested_name
@@ -109,6 +110,26 @@ def test_pictures_page_compares_the_chosen_cell_with_its_rival_and_the_base_mode
     assert rows[last].broken[0] in words(app)
     app.switch_page("export_page.py").run()
     assert app.selectbox(key="chosen").value == last
+
+
+def test_of_a_subject_without_a_face_the_pages_speak_of_pictures(
+    open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_store(tmp_path, TINY)
+    store = open_store(folder)
+    snapshot = load_grid(store).snapshot
+    by_clip = {"subject": "image", "face_model": snapshot.clip_model, "licences": {}}
+    store.set_fact(KEY, snapshot.model_copy(update=by_clip).model_dump(mode="json"))
+    store.close()
+    monkeypatch.setenv("LORA_STUDIO_STORE", str(folder))
+    app = open_app(tmp_path)
+    assert not app.exception
+    assert "Likeness and prompt by CLIP: drawn scenes" in words(app)
+    helps = " ".join(tile.help for tile in app.metric)
+    assert "face" not in helps + words(app).replace("the face rate does not apply", "")
+    assert "other subjects" in helps
+    app.switch_page("cell_page.py").run()
+    assert app.button_group[0].options == ["The subject", "Other subjects"]
 
 
 def test_export_page_writes_the_tensors_that_were_scored(app: AppTest, store: Path) -> None:

@@ -17,7 +17,8 @@ PARTIAL = ".partial"
 def whole_file(path: Path) -> Generator[Path]:
     """Yield a path beside `path` to write to; it becomes `path` when the block ends well, else it vanishes.
 
-    The suffix is kept, because many libraries choose the format by it. Permissions follow the umask.
+    The suffix is kept, because many libraries choose the format by it. Permissions follow the umask. An OSError names
+    `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}-{uuid4().hex[:8]}{PARTIAL}{path.suffix}")
@@ -29,6 +30,11 @@ def whole_file(path: Path) -> Generator[Path]:
         _flush(beside)
         os.replace(beside, path)
         _flush(path.parent)
+    except OSError as error:
+        # A full disk is told of without a name, and the name of what is written beside says nothing to a user.
+        if error.errno is not None and error.filename in (None, str(beside)):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         beside.unlink(missing_ok=True)
 

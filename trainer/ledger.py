@@ -12,6 +12,8 @@ from trainer.errors import ConfigurationError, MissingFileError
 from trainer.record import RunRecord, differences, read_record
 
 SCORES = "-scores.json"
+# The keys that say which model likeness was measured by: CLIP where the subject has no face.
+JUDGES = {"face_model": "face pack", "clip_model": "CLIP"}
 Status = Literal["finished", "unfinished", "diverged"]
 
 
@@ -39,12 +41,13 @@ class LedgerEntry:
 class BestScore:
     """Read from `NAME-scores.json` beside the record: a JSON object with `best` (higher is better) and `file`.
 
-    `face_sha256` names what measured it (scores of different ones are not comparable), `measured` says it in words.
+    `judge_sha256` is the hash of the face pack or CLIP that measured it (scores of different ones are not comparable),
+    `measured` says it in words.
     """
 
     best: float
     file: str
-    face_sha256: str = ""
+    judge_sha256: str = ""
     measured: str = ""
 
 
@@ -72,18 +75,18 @@ def _score(path: Path) -> BestScore | None:
         return None
     try:
         values = cast("dict[str, object]", json.loads(path.read_text(encoding="utf-8")))
-        face = str(values.get("face_sha256", ""))
-        return BestScore(float(str(values["best"])), str(values["file"]), face, _measured(values))
+        sha256 = str(values.get("face_sha256", "") or values.get("clip_sha256", ""))
+        return BestScore(float(str(values["best"])), str(values["file"]), sha256, _measured(values))
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path}: not scores (a JSON object with `best` and `file`); remove it") from error
 
 
 def _measured(values: Mapping[str, object]) -> str:
-    """The interval, how many pictures and which face model, as far as they are told."""
+    """The interval, how many pictures and which face pack or CLIP, as far as they are told."""
     interval = f"{values['low']} to {values['high']}" if values.get("low") is not None else ""
     pictures = f"{values['pictures']} pictures" if "pictures" in values else ""
-    faces = f"face pack {values['face_model']}" if "face_model" in values else ""
-    return ", ".join(part for part in (interval, pictures, faces) if part)
+    judges = [f"{kind} {values[key]}" for key, kind in JUDGES.items() if key in values]
+    return ", ".join(part for part in (interval, pictures, *judges) if part)
 
 
 def _cause(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
@@ -102,8 +105,8 @@ def _effect(before: LedgerEntry, new: RunRecord, score: BestScore | None) -> tup
         ("held-out loss", _held_out(old), _held_out(new)),
         ("score", before.score and before.score.best, score and score.best),
     )
-    other = before.score and score and before.score.face_sha256 != score.face_sha256
-    caution = ("the scores are of different face packs, so they do not compare",) if other else ()
+    other = before.score and score and before.score.judge_sha256 != score.judge_sha256
+    caution = ("the scores were measured by different models, so they do not compare",) if other else ()
     return (*(f"{name}: {was} -> {now}" for name, was, now in pairs if was != now), *caution)
 
 
