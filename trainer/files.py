@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
+from trainer.errors import DamagedFileError
+
 PARTIAL = ".partial"
 # What a temporary's name says of its writer: the host, and the process there.
 OWNER = re.compile(r"-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}" + re.escape(PARTIAL))
@@ -39,6 +41,19 @@ def whole_file(path: Path) -> Generator[Path]:
         _flush(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def check_written(beside: Path, sha256: str, path: Path) -> None:
+    """Compare the hash of what was meant with what the disk has of `beside`, which is to become `path`.
+
+    Raises DamagedFileError where they differ.
+    """
+    _flush(beside, forget=True)
+    if sha256_of(beside) != sha256:
+        raise DamagedFileError(
+            f"{path}: the disk gave back other bytes than were written, so the file was not put in place; "
+            "check the disk and the room that is left on it, then run the same command again"
+        )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -102,9 +117,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _flush(path: Path) -> None:
+def _flush(path: Path, forget: bool = False) -> None:
+    """Have the disk hold what was written; `forget`: and the system no copy of its own, which would be read instead."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+        if forget and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
     finally:
         os.close(handle)
