@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from eval.spec import ReferencesSection
 from trainer.errors import ConfigurationError, MissingFileError
 from trainer.files import sha256_of
+from trainer.near_duplicates import NEARLY_THE_SAME, likeness, small
+from trainer.pictures import UNREADABLE
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-SMALL = 32
-# Recompressed, resized, brightened or mirrored, a picture keeps 0.99 of itself; other pictures of the shipped subject
-# in the same pose reach 0.92.
-NEARLY_THE_SAME = 0.985
 
 
 class TrainedReferenceError(ConfigurationError):
@@ -60,17 +57,13 @@ def check_held_out(references: References) -> None:
 def nearest_pair(references: References) -> tuple[Path, Path] | None:
     """A held-out and a training picture that are the same to the eye: resized, recompressed, brightened or mirrored.
 
-    Told by the correlation of both at 32 x 32 pixels. A crop is not seen.
+    Told by the correlation of both at 32 x 32 pixels (`trainer.near_duplicates`). A crop is not seen.
     """
     own = [(path, _small(path)) for path in references.held_out.values()]
     trained = [(path, _small(path)) for path in references.training.values()]
-    pairs = [
-        (float(max((one * other).sum(), (one[:, ::-1] * other).sum())), path, twin)
-        for path, one in own
-        for twin, other in trained
-    ]
-    likeness, path, twin = max(pairs, default=(0.0, Path(), Path()), key=lambda pair: pair[0])
-    return (path, twin) if likeness >= NEARLY_THE_SAME else None
+    pairs = [(likeness(one, other), path, twin) for path, one in own for twin, other in trained]
+    closest, path, twin = max(pairs, default=(0.0, Path(), Path()), key=lambda pair: pair[0])
+    return (path, twin) if closest >= NEARLY_THE_SAME else None
 
 
 def pictures_below(folder: Path) -> dict[str, Path]:
@@ -82,12 +75,7 @@ def pictures_below(folder: Path) -> dict[str, Path]:
 
 
 def _small(path: Path) -> np.ndarray:
-    """A picture at 32 x 32 (H, W, 3), without its mean and of length 1: brightness and contrast do not matter."""
     try:
-        with Image.open(path) as opened:
-            levels = np.asarray(opened.convert("RGB").resize((SMALL, SMALL), Image.Resampling.BOX), dtype=np.float64)
-    except (OSError, UnidentifiedImageError) as error:
+        return small(path)
+    except UNREADABLE as error:
         raise ConfigurationError(f"{path}: not a picture that can be read ({error}); replace it") from error
-    centred = levels - levels.mean()
-    length = np.linalg.norm(centred)
-    return centred / length if length > 0 else centred

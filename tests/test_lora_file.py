@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from trainer.errors import LoraFileError, MissingFileError
+from trainer.errors import DamagedFileError, LoraFileError, MissingFileError
 from trainer.lora_file import LoraFile, LoraModule, part_of, read_lora, write_lora
 from trainer.lora_header import read_metadata
 
@@ -120,6 +121,27 @@ def test_what_is_no_safetensors_is_named(tmp_path: Path) -> None:
         read_lora(truncated)
     with pytest.raises(MissingFileError, match="no such LoRA"):
         read_lora(tmp_path / "nothing.safetensors")
+
+
+def test_a_file_that_the_disk_did_not_keep_is_not_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bit that flips on its way to the disk; the epoch's earlier file stays."""
+    path, fsync = tmp_path / "a.safetensors", os.fsync
+    lora = LoraFile({NAME: LoraModule(torch.ones(2, 3), torch.ones(4, 2), 1.0)}, {})
+    write_lora(lora, path)
+    before = path.read_bytes()
+
+    def damaging(handle: int) -> None:
+        for partial in tmp_path.glob(".*"):
+            written = bytearray(partial.read_bytes())
+            written[-3] ^= 1
+            partial.write_bytes(written)
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", damaging)
+    with pytest.raises(DamagedFileError, match=r"a\.safetensors: the disk gave back other bytes"):
+        write_lora(lora, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_parts_by_prefix() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from math import inf, nan
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ from trainer.dataset import read_dataset
 from trainer.errors import DivergedError
 from trainer.guarding.weights import GuardedWeights
 from trainer.plan import make_plan
+from trainer.processes import Processes, Told
 from trainer.progress import Silent
 from trainer.record import RunIdentity, RunRecord, identity_of
 from trainer.session import Session, prepare
@@ -116,6 +119,57 @@ def test_what_came_before_the_broken_step_is_exactly_what_a_sound_run_makes(tmp_
     short = Session(**{**sound.__dict__, "plan": sound_plan})
     _run(short, identity)
     assert torch.equal(short.updater.weights.copy(), broken.updater.weights.copy())
+
+
+def test_a_step_that_breaks_only_when_it_is_made_again_is_undone_too(tmp_path: Path, base: Path) -> None:
+    """A GPU's kernels may differ between two runs of a step: here the second of step 2 has a gradient not finite."""
+    sound, identity = _session(tmp_path / "a", base)
+    broken, other = _session(tmp_path / "b", base, guards={"on_divergence": "stop"})
+    _poison(broken, 3)
+    backwards = iter(range(99))
+    # Steps 1, 2 and 3 of the first attempt, then 1 and 2 again.
+    broken.updater.weights.live[3].register_hook(lambda gradient: gradient * (inf if next(backwards) == 4 else 1))
+    with pytest.raises(DivergedError, match="step 2: the gradient is not finite"):
+        _run(broken, other)
+    short = replace(sound, plan=replace(sound.plan, steps=sound.plan.steps[:1]))
+    _run(short, identity)
+    assert torch.equal(short.updater.weights.copy(), broken.updater.weights.copy())
+    ours, theirs = (one.updater.optimizer.state_dict()["state"] for one in (short, broken))
+    assert all(torch.equal(value, theirs[at][name]) for at, one in ours.items() for name, value in one.items())
+
+
+@dataclass(frozen=True)
+class _First(Processes):
+    """Keeps what it finds."""
+
+    told: list[Any] = field(default_factory=list)
+
+    def told_by_first(self, find: Callable[[], Told]) -> Told:
+        self.told.append(find())
+        return self.told[-1]
+
+
+@dataclass(frozen=True)
+class _Later(_First):
+    """Is told what another found, and does not look itself."""
+
+    def told_by_first(self, find: Callable[[], Told]) -> Told:
+        return self.told.pop(0)
+
+
+def test_every_process_goes_on_as_the_first_one_found(tmp_path: Path, base: Path) -> None:
+    """The latent is broken for the first process alone; the others leave the picture out all the same."""
+    first, later = _First(), _Later()
+    courses: list[RunRecord] = []
+    for process in (first, later):
+        session, identity = _session(tmp_path / str(len(courses)), base)
+        if process is first:
+            _poison(session, 2)
+        courses.append(_run(replace(session, updater=replace(session.updater, processes=process)), identity))
+        later.told.extend(first.told)
+    assert [event.pictures for event in courses[0].events] == [event.pictures for event in courses[1].events]
+    assert courses[1].events[0].pictures
+    assert not later.told[len(first.told) :]
 
 
 def test_candidates_reach_the_weights_only_when_allowed_and_finite() -> None:

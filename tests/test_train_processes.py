@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,25 @@ def test_two_processes_equal_one_with_accumulation(tmp_path: Path, stop: float) 
     for name, tensor in ours.items():
         torch.testing.assert_close(tensor, theirs[name], atol=1e-5, rtol=0)
     assert any(tensor.abs().max() > 1e-3 for name, tensor in ours.items() if "lora_up" in name)
+
+
+_TOLD = """
+import json, os
+from trainer.processes import join_processes
+processes, _ = join_processes("cpu")
+found = processes.told_by_first(lambda: {"rank": processes.rank})
+print(json.dumps([processes.rank, found]), flush=True)
+processes.wait()
+processes.leave()
+"""
+
+
+def test_what_the_first_process_finds_is_what_all_go_on_with(tmp_path: Path) -> None:
+    script = tmp_path / "told.py"
+    script.write_text(_TOLD, encoding="utf-8")
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *LAUNCH.split(), str(script)]
+    path = {**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(launch, cwd=ROOT, env=path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = sorted(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))
+    assert lines == [[0, {"rank": 0}], [1, {"rank": 0}]]

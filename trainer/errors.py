@@ -41,5 +41,13 @@ class DivergedError(UserError):
     """Training stopped before a non-finite update reached the weights."""
 
 
+class RunLogError(UserError):
+    """A run's log of steps that cannot be read."""
+
+
+class DamagedFileError(UserError):
+    """A file that the disk gave back otherwise than it was written."""
+
+
 class StoppedError(UserError):
     """A run that was asked to stop, and saved what it needs to go on."""

@@ -6,6 +6,7 @@ spelling is written, or diffusers' where asked for. A missing alpha means scale 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import Counter
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from trainer.architecture import Architecture
 from trainer.errors import LoraFileError
-from trainer.files import whole_file
+from trainer.files import check_written, whole_file
 from trainer.kohya_names import kernel_of, part_of
 from trainer.lora_bound_modules import BiasedModule, DoraModule, OftModule
 from trainer.lora_dialects import PeftScales, Spelling, spelling_of
@@ -237,10 +238,14 @@ def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:
 
 
 def _write(serialised: Serialised, metadata: Mapping[str, str], path: Path) -> None:
-    with whole_file(path) as beside, beside.open("wb") as stream:
-        stream.write(serialised.header(metadata))
-        for chunk in serialised.chunks:
-            stream.write(chunk)
+    """Raises DamagedFileError where the disk gives back other bytes; `path` then is what it was before."""
+    meant = hashlib.sha256()
+    with whole_file(path) as beside:
+        with beside.open("wb") as stream:
+            for chunk in (serialised.header(metadata), *serialised.chunks):
+                meant.update(chunk)
+                stream.write(chunk)
+        check_written(beside, meant.hexdigest(), path)
 
 
 def cast_lora(lora: LoraFile[LoraModule], dtype: torch.dtype) -> LoraFile[LoraModule]:

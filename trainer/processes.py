@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:  # so that a finished run is recognised without loading torch
     from torch import Tensor
+
+Told = TypeVar("Told")
 
 
 def process_count() -> int:
@@ -25,7 +27,7 @@ def is_first_process() -> bool:
 class Processes:
     """This process's `rank` among `count`. Each learns from its share of a step's batches; gradients are summed.
 
-    Every process makes the same decisions from the same figures; the first alone writes files.
+    Every process makes the same decisions, from the same figures or because the first tells it; the first alone writes.
     """
 
     rank: int = 0
@@ -60,6 +62,21 @@ class Processes:
         flags = torch.tensor([float(flag)], device=PartialState().device)
         self.add_up([flags])
         return bool(flags.item())
+
+    def told_by_first(self, find: Callable[[], Told]) -> Told:
+        """What `find` returns in the first process, which alone calls it; a value that can be pickled.
+
+        Kernels that add in another order could let two processes see the same picture on two sides of a limit; they
+        would then go different ways, and wait for each other for ever.
+        """
+        if self.count == 1:
+            return find()
+        import torch
+        from accelerate import PartialState
+
+        told = [find() if self.is_first else None]
+        torch.distributed.broadcast_object_list(told, src=0, device=PartialState().device)
+        return cast(Told, told[0])
 
     def leave(self) -> None:
         """The others are not waited for any more."""

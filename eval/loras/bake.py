@@ -26,7 +26,7 @@ from eval.loras.weighted_lora import SUFFIX, WeightedLora
 from eval.loras.whole_folder import whole_folder
 from trainer.base_source import base_sha256
 from trainer.errors import LoraFileError, UserError
-from trainer.files import PARTIAL, sha256_of, whole_file, write_text
+from trainer.files import sha256_of, sweep_partial, whole_file, write_text
 from trainer.lora_file import Module, OpenedLora, check_values, open_lora
 from trainer.lora_header import FLOATS, opened_safetensors
 from trainer.progress import Advance, Reporter
@@ -107,7 +107,7 @@ def bake(request: BakeRequest, reporter: Reporter) -> Baked:
         if request.base.path.is_dir():
             _bake_folder(request, baking)
             return Baked(request.output, base_sha256(request.output), len(acts))
-        _sweep(request.output)
+        sweep_partial(request.output.parent, f"{request.output.stem}-")
         baking.write(request.base.files[0], request.output)
         return Baked(request.output, sha256_of(request.output), len(acts))
 
@@ -216,14 +216,6 @@ def _index(path: Path, files: Mapping[Path, WeightsFile], baking: _Baking) -> st
 def _copy(source: Path, target: Path) -> None:
     with whole_file(target) as beside:
         shutil.copyfile(source, beside)
-
-
-def _sweep(output: Path) -> None:
-    """Remove what a kill left of an earlier attempt at the same file."""
-    if output.parent.is_dir():
-        for left in output.parent.iterdir():
-            if left.name.startswith(f".{output.stem}-") and left.name.endswith(f"{PARTIAL}{output.suffix}"):
-                left.unlink()
 
 
 def _check_output(request: BakeRequest) -> None:

@@ -7,9 +7,8 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
-from trainer.files import PARTIAL
+from trainer.files import partial_beside, sweep_partial
 
 
 @contextmanager
@@ -19,10 +18,8 @@ def whole_folder(path: Path) -> Generator[Path]:
     `path` does not exist yet. What a kill left of an earlier attempt at the same folder is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.iterdir():
-        if left.name.startswith(f".{path.name}-") and left.name.endswith(PARTIAL):
-            shutil.rmtree(left, ignore_errors=True)
-    beside = path.with_name(f".{path.name}-{uuid4().hex[:8]}{PARTIAL}")
+    sweep_partial(path.parent, f"{path.stem}-")
+    beside = partial_beside(path)
     beside.mkdir()
     try:
         yield beside

@@ -77,22 +77,21 @@ class GuardedSteps:
         Returns the loss and the norm of the gradient of those that were made, from the first on. Raises DivergedError
         when the policy says stop, or has run out of what it may try.
         """
-        limits = limits_for(self.course)
-        figures, fault = self._tried(window, limits)
-        if fault is None:
-            return self._made(figures)
-        before = [step for step in window if fault.step is not None and step.number < fault.step.number]
-        self._undo()
+        limits, sound = limits_for(self.course), window
         made: list[tuple[float, float]] = []
-        if before:
-            figures = self._updates(before, limits)
-            if destroyed := self._moved_too_far():
-                # Sound figures of weights that were ruined already: the broken step only shows it.
-                fault, before = destroyed, []
-                self._undo()
-            else:
+        fault: Fault | None = None
+        # What is made again is looked at like the first time: a GPU's kernels may add in another order, so that a step
+        # which held breaks now; and sound figures may be of weights that were ruined already.
+        while sound:
+            figures, broken = self._tried(sound, limits)
+            if broken is None:
                 made = self._made(figures)
-        self._recover(fault, window[len(before)], limits)
+                break
+            self._undo()
+            fault, until = broken, broken.step.number if broken.step else 0
+            sound = [step for step in sound if step.number < until]
+        if fault is not None:
+            self._recover(fault, window[len(sound)], limits)
         return made
 
     def _tried(self, window: Sequence[Step], limits: Limits) -> tuple[list[tuple[float, float, float]], Fault | None]:
@@ -100,7 +99,7 @@ class GuardedSteps:
         asked = self.course
         while True:
             figures = self._updates(window, limits)
-            fault = _first_fault(window, figures, limits) or self._moved_too_far()
+            fault = self._looked_at(window, figures, limits)
             if fault is None or not self.updater.scales_loss or fault.what != OVERFLOWN:
                 return figures, fault
             if self.course.loss_scale <= 1:
@@ -108,6 +107,14 @@ class GuardedSteps:
                 return figures, fault
             self._undo()
             self.course = self.course.model_copy(update={"loss_scale": self.course.loss_scale / 2, "scaled_for": 0})
+
+    def _looked_at(
+        self, window: Sequence[Step], figures: Sequence[tuple[float, float, float]], limits: Limits
+    ) -> Fault | None:
+        """What the first process sees, so that all go on alike."""
+        return self.updater.processes.told_by_first(
+            lambda: _first_fault(window, figures, limits) or self._moved_too_far()
+        )
 
     def _undo(self) -> None:
         put_back(self._good, self.updater.weights, self.updater.optimizer)
@@ -142,9 +149,11 @@ class GuardedSteps:
         )
 
     def _recover(self, fault: Fault, first: Step, limits: Limits) -> None:
-        culprits = Culprits({}, False)
-        if fault.step is not None:
-            culprits = find_culprits(self.updater, fault.step, self.course.left_out, limits)
+        culprits, step = Culprits({}, False), fault.step
+        if step is not None:
+            culprits = self.updater.processes.told_by_first(
+                lambda: find_culprits(self.updater, step, self.course.left_out, limits)
+            )
         event = self._event(fault, first, culprits)
         if culprits.everything_breaks and "not finite" in fault.what:
             raise self._stop(event.model_copy(update={"kind": "overflow"}))
