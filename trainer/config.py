@@ -277,7 +277,8 @@ class OutputSection(Section):
     """`name` begins every file's name: `name-000001.safetensors`, ..., the last epoch is `name.safetensors`.
 
     `save_state_every` steps, and after every epoch, what is needed to go on after a kill is saved. `price_per_hour` is
-    what the machine costs, in any currency. `tensorboard`: event files in `name-tensorboard`.
+    what the machine costs, in any currency. `tensorboard`: event files in `name-tensorboard`. `comment` is written into
+    the files' headers (kohya's `training_comment`).
     """
 
     folder: Path
@@ -286,6 +287,7 @@ class OutputSection(Section):
     save_state_every: int = Field(default=50, ge=1)
     price_per_hour: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     tensorboard: bool = False
+    comment: str = Field(default="", max_length=2000)
 
 
 class TrainConfig(Section):

@@ -88,6 +88,7 @@ def _recipe(config: TrainConfig, plan: Plan, optimizer: str) -> dict[str, object
         "ss_zero_terminal_snr": settings.zero_terminal_snr,
         "ss_prior_loss_weight": settings.prior_loss_weight,
         "ss_seed": settings.seed,
+        "ss_training_comment": config.output.comment or None,
         **({"lora_studio.ema_decay": settings.ema_decay} if settings.ema_decay else {}),
     }
 
