@@ -177,8 +177,8 @@ def _told(epoch: int = 1, **values: object) -> list[str]:
 
 def test_a_caption_is_left_as_it_is_unless_asked() -> None:
     odd = " photo,of , hina,,"
-    assert varied(odd, _data(keep_tokens=2), 1, Random(0)) == odd
-    assert not _data(keep_tokens=2).captions_vary
+    assert varied(odd, _data(), 1, Random(0)) == odd
+    assert not _data().captions_vary
 
 
 @given(st.integers(0, 7), st.integers(0, 99))

@@ -63,6 +63,14 @@ def test_paths_are_relative_to_the_file_and_a_name_stays_a_name(tmp_path: Path) 
         ("[training]\noptimizer = 'Adafactor'", "relative_step = false"),
         ("[training]\noptimizer = 'Prodigy'", "give unet_lr and te_lr the same value"),
         ("[lora]\nalpha = 0", r"lora\.alpha"),
+        (
+            "[training]\nlr_scheduler = 'constant'\nlr_warmup_steps = 10",
+            "lr_warmup_steps does nothing .*constant_with_w",
+        ),
+        ("[training]\nlr_power = 2", r"lr_power does nothing with .*cosine_with_restarts.*, or take polynomial"),
+        ("[training]\nlr_scheduler = 'piecewise_constant'", "needs lr_step_rules"),
+        ("[training]\nlr_scheduler = 'piecewise_constant'\nlr_step_rules = '1:2'", "are no rules; write them like"),
+        ("[training]\noptimizer_args = { lr = 1e-4 }", "set unet_lr and te_lr instead"),
         ("[lora]\nrank = 0\nalpha = -1", r"lora\.rank.*lora\.alpha"),
         ("lora = 3", "not valid TOML|lora"),
     ],
@@ -70,6 +78,24 @@ def test_paths_are_relative_to_the_file_and_a_name_stays_a_name(tmp_path: Path) 
 def test_a_fault_is_named_with_its_key(tmp_path: Path, added: str, match: str) -> None:
     with pytest.raises(ConfigurationError, match=match):
         _read(tmp_path, LEAST + added)
+
+
+@pytest.mark.parametrize("key", ["min_bucket_reso = 256", "bucket_reso_steps = 64", "bucket_no_upscale = true"])
+def test_bucket_options_need_buckets(tmp_path: Path, key: str) -> None:
+    data = LEAST.replace("[data]", f"[data]\n{key}")
+    _read(tmp_path, data)  # the preset has buckets
+    with pytest.raises(
+        ConfigurationError, match=f"{key.partition(' ')[0]}: nothing without buckets; set enable_bucket = true"
+    ):
+        _read(tmp_path, data.replace("[data]", "[data]\nenable_bucket = false"))
+
+
+def test_tokens_are_kept_only_where_others_move(tmp_path: Path) -> None:
+    data = LEAST.replace("[data]", "[data]\nkeep_tokens = 1")
+    with pytest.raises(ConfigurationError, match="keep_tokens does nothing where captions keep their tags in order"):
+        _read(tmp_path, data)
+    for other in ("shuffle_caption = true", "caption_tag_dropout_rate = 0.1"):
+        assert _read(tmp_path, data.replace("[data]", f"[data]\n{other}")).data.keep_tokens == 1
 
 
 def test_rates_of_the_parts(tmp_path: Path) -> None:

@@ -106,6 +106,15 @@ def test_a_warm_up_that_never_ends_is_refused() -> None:
         _plan(Dataset(_samples([4]), (), ()), epochs=2, lr_warmup_steps=9)
 
 
+def test_a_way_down_that_would_begin_in_the_warm_up_is_refused() -> None:
+    settings: dict[str, object] = {"lr_scheduler": "warmup_stable_decay", "lr_warmup_steps": 3, "batch_size": 1}
+    dataset = Dataset(_samples([4]), (), ())
+    steps = len(_plan(dataset, **settings, epochs=2, lr_decay_steps=5).steps)
+    assert steps == 8
+    with pytest.raises(ConfigurationError, match="lr_decay_steps is 6, but only 5 steps are left after the warm-up"):
+        _plan(dataset, **settings, epochs=2, lr_decay_steps=6)
+
+
 @given(REPEATS, st.integers(1, 5), st.integers(1, 3))
 def test_steps_are_counted_by_bucket_as_kohya_does(train: list[int], batch_size: int, accumulation: int) -> None:
     dataset, sizes = Dataset(_samples(train), (), ()), ((64, 64), (96, 64), (64, 96))

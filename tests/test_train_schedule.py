@@ -1,20 +1,38 @@
-"""Learning rates over a run, against diffusers' own schedules at every step."""
+"""Learning rates over a run, against diffusers' and transformers' own schedules at every step."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from itertools import accumulate
 from typing import get_args
 
 import pytest
 import torch
-from diffusers.optimization import get_scheduler
+from diffusers.optimization import get_piecewise_constant_schedule, get_scheduler
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.optim.lr_scheduler import LambdaLR
+from transformers.optimization import (
+    get_cosine_with_min_lr_schedule_with_warmup,
+    get_inverse_sqrt_schedule,
+    get_wsd_schedule,
+)
 
 from trainer.config import TrainingSection
 from trainer.presets import PRESETS
 from trainer.schedule import SCHEDULES, Course, course_of, lr_factor
+from trainer.schedule_options import SCHEDULE_READS, step_rules
 
-NAMED = [name for name in SCHEDULES if name != "adafactor"]
+# Those that diffusers' `get_scheduler` makes of steps, cycles and power alone.
+NAMED = [
+    "constant",
+    "constant_with_warmup",
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+]
 
 
 @given(st.sampled_from(NAMED), st.integers(0, 5), st.integers(6, 40), st.integers(1, 4), st.floats(0.5, 3.0))
@@ -28,6 +46,96 @@ def test_every_step_has_diffusers_own_rate(name: str, warmup: int, total: int, c
         theirs.step()
 
 
+def _agrees(name: str, course: Course, make: Callable[[torch.optim.Optimizer], LambdaLR]) -> None:
+    """At every step, and at a few after the last."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = make(optimizer)
+    for step in range(course.total + 3):
+        assert lr_factor(name, step, course) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        theirs.step()
+
+
+WARMUPS, TOTALS = st.integers(0, 5), st.integers(6, 40)
+RATIOS = st.floats(0, 1)
+
+
+@given(WARMUPS, TOTALS, st.none() | st.integers(1, 50))
+def test_inverse_sqrt_is_transformers(warmup: int, total: int, timescale: int | None) -> None:
+    course = Course(warmup, total, timescale=timescale)
+    _agrees("inverse_sqrt", course, lambda optimizer: get_inverse_sqrt_schedule(optimizer, warmup, timescale))
+
+
+@given(WARMUPS, TOTALS, st.integers(1, 4), RATIOS)
+def test_a_cosine_with_a_floor_is_transformers(warmup: int, total: int, cycles: int, low: float) -> None:
+    """kohya halves the cycles before it hands them on."""
+    course = Course(warmup, total, cycles, min_ratio=low)
+    _agrees(
+        "cosine_with_min_lr",
+        course,
+        lambda optimizer: get_cosine_with_min_lr_schedule_with_warmup(
+            optimizer, warmup, total, cycles / 2, min_lr_rate=low
+        ),
+    )
+
+
+@given(WARMUPS, TOTALS, st.floats(0, 1), st.integers(1, 4), RATIOS)
+def test_warm_up_stable_decay_is_transformers(warmup: int, total: int, share: float, cycles: int, low: float) -> None:
+    decay = int(share * (total - warmup))
+    course = Course(warmup, total, cycles, decay=decay, min_ratio=low)
+    _agrees(
+        "warmup_stable_decay",
+        course,
+        lambda optimizer: get_wsd_schedule(
+            optimizer, warmup, decay, num_training_steps=total, min_lr_ratio=low, num_cycles=cycles / 2
+        ),
+    )
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5, 2.0]), st.integers(1, 9)), max_size=4), RATIOS)
+def test_rules_of_steps_are_diffusers(pieces: list[tuple[float, int]], last: float) -> None:
+    ends = list(accumulate(length for _, length in pieces))
+    text = ",".join([*(f"{factor}:{end}" for (factor, _), end in zip(pieces, ends, strict=True)), str(last)])
+    course = Course(0, sum(ends, start=3), rules=step_rules(text))
+    _agrees("piecewise_constant", course, lambda optimizer: get_piecewise_constant_schedule(optimizer, text))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1:10", "0.1:x,1", "1:10,0.1:10,0", "1:20,0.1:10,0", "1:0,1", "-1:3,1", "nan"]
+)
+def test_rules_that_are_none(text: str) -> None:
+    if text == "1":
+        assert step_rules(text) == ((1.0, None),)
+        return
+    with pytest.raises(ValueError, match=f"`{re.escape(text)}`"):
+        step_rules(text)
+
+
+def test_a_configurations_numbers_reach_its_schedule() -> None:
+    """Each number that a schedule reads changes its rates somewhere."""
+    given = {
+        "lr_warmup_steps": 5,
+        "lr_cycles": 3,
+        "lr_power": 2.0,
+        "lr_timescale": 7,
+        "lr_min_ratio": 0.3,
+        "lr_decay_steps": 0.5,
+        "lr_step_rules": "1:3,0.5",
+    }
+    for name, keys in SCHEDULE_READS.items():
+        needed = {key: value for key, value in (("lr_decay_steps", 8), ("lr_step_rules", "1")) if key in keys}
+        plain = _rates({"lr_scheduler": name, **needed})
+        for key in keys:
+            assert _rates({"lr_scheduler": name, **needed, key: given[key]}) != plain, (name, key)
+
+
+def _rates(settings: dict[str, object]) -> list[float]:
+    relative = {"optimizer": "Adafactor"} if settings["lr_scheduler"] == "adafactor" else {}
+    values = {**PRESETS["portrait"]["training"], **relative, **settings}
+    training = TrainingSection.model_validate(values)
+    return [lr_factor(training.lr_scheduler, step, course_of(training, 20)) for step in range(20)]
+
+
 def test_a_cosine_ends_at_nothing_and_restarts() -> None:
     assert lr_factor("cosine_with_restarts", 0, Course(0, 100)) == 1.0
     assert lr_factor("cosine_with_restarts", 50, Course(0, 100)) == pytest.approx(0.5)
@@ -36,7 +144,8 @@ def test_a_cosine_ends_at_nothing_and_restarts() -> None:
 
 
 def test_every_schedule_of_a_configuration_is_there() -> None:
-    assert set(get_args(TrainingSection.model_fields["lr_scheduler"].annotation)) == set(SCHEDULES)
+    named = set(get_args(TrainingSection.model_fields["lr_scheduler"].annotation))
+    assert named == set(SCHEDULES) == set(SCHEDULE_READS)
 
 
 @pytest.mark.parametrize(("warmup", "steps"), [(0, 0), (5, 5), (0.1, 20), (1, 1)])

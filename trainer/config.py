@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +14,7 @@ from trainer.base_source import Overrides
 from trainer.drawing.samplers import sampler_name
 from trainer.errors import ConfigurationError
 from trainer.presets import PRESETS, with_preset
+from trainer.schedule_options import OF_A_SCHEDULE, SCHEDULE_READS, step_rules
 from trainer.toml_config import Section, read_toml, validate
 
 DEFAULT_PRESET = "portrait"
@@ -36,6 +38,13 @@ class ModelSection(Section):
     @property
     def overrides(self) -> Overrides:
         return Overrides(self.vae, self.prediction)
+
+
+OF_BUCKETS = ("min_bucket_reso", "max_bucket_reso", "bucket_reso_steps", "bucket_no_upscale")
+
+
+def _them(keys: Sequence[str]) -> str:
+    return "it" if len(keys) == 1 else "them"
 
 
 class DataSection(Section):
@@ -88,6 +97,20 @@ class DataSection(Section):
             raise ValueError(f"min_bucket_reso {low} is no multiple of bucket_reso_steps {steps}")
         return self
 
+    @model_validator(mode="after")
+    def _what_is_asked_for_does_something(self) -> DataSection:
+        idle = [key for key in OF_BUCKETS if getattr(self, key)]
+        if idle and not self.enable_bucket:
+            raise ValueError(
+                f"{', '.join(idle)}: nothing without buckets; set enable_bucket = true, or leave {_them(idle)} out"
+            )
+        if self.keep_tokens and not (self.shuffle_caption or self.caption_tag_dropout_rate):
+            raise ValueError(
+                "keep_tokens does nothing where captions keep their tags in order; set shuffle_caption = true or a "
+                "caption_tag_dropout_rate, or leave it out"
+            )
+        return self
+
 
 class LoraSection(Section):
     """The weight moves by alpha / rank * up @ down. A `conv_rank` of 0 leaves the 3x3 convolutions alone."""
@@ -105,11 +128,17 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 OWN_RATE = ("DAdaptAdam", "Prodigy")
 
 
+def _steps_or_share(asked: float, steps: int) -> int:
+    """Below 1 it is a share of the steps, as in kohya."""
+    return int(asked * (steps if asked < 1 else 1))
+
+
 class TrainingSection(Section):
     """A learning rate of 0 leaves that part untrained, and its modules out of the files.
 
     `te_lr` is for all text encoders, `te1_lr` and `te2_lr` for one; `te_stop_at`: the share of the steps after which
-    they are left as they are. `lr_warmup_steps` below 1 is a share of the steps. `max_grad_norm` 0 clips nothing.
+    they are left as they are. `lr_warmup_steps` and `lr_decay_steps` below 1 are shares of the steps; what a schedule
+    does not read is refused. `max_grad_norm` 0 clips nothing.
     With an `ema_decay`, files hold the exponential mean of the weights.
     """
 
@@ -122,11 +151,25 @@ class TrainingSection(Section):
     te2_lr: Rate | None = None
     te_stop_at: float = Field(default=1.0, gt=0, le=1)
     lr_scheduler: Literal[
-        "constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial", "adafactor"
+        "constant",
+        "constant_with_warmup",
+        "linear",
+        "cosine",
+        "cosine_with_restarts",
+        "polynomial",
+        "inverse_sqrt",
+        "cosine_with_min_lr",
+        "warmup_stable_decay",
+        "piecewise_constant",
+        "adafactor",
     ]
-    lr_warmup_steps: float = Field(default=0, ge=0)
+    lr_warmup_steps: float = Field(default=0, ge=0, allow_inf_nan=False)
     lr_cycles: int = Field(default=1, ge=1)
     lr_power: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    lr_timescale: int | None = Field(default=None, ge=1)
+    lr_min_ratio: float | None = Field(default=None, ge=0, le=1)
+    lr_decay_steps: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    lr_step_rules: str | None = None
     noise_offset: float = Field(ge=0, le=1)
     min_snr_gamma: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     debiased_estimation_loss: bool = False
@@ -147,12 +190,33 @@ class TrainingSection(Section):
 
     def warmup(self, steps: int) -> int:
         """Steps of warm-up in a run of `steps`."""
-        return int(self.lr_warmup_steps * (steps if self.lr_warmup_steps < 1 else 1))
+        return _steps_or_share(self.lr_warmup_steps, steps)
+
+    def decay(self, steps: int) -> int:
+        """Steps at the end of a run of `steps` in which `warmup_stable_decay` goes down."""
+        return _steps_or_share(self.lr_decay_steps or 0, steps)
 
     @model_validator(mode="after")
     def _something_learns(self) -> TrainingSection:
         if not any(self.rates.values()):
             raise ValueError("unet_lr and te_lr are both 0, so nothing would be trained; give one of them a value")
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_reads_its_numbers(self) -> TrainingSection:
+        read = SCHEDULE_READS[self.lr_scheduler]
+        for key in OF_A_SCHEDULE:
+            if key not in read and getattr(self, key) != type(self).model_fields[key].default:
+                readers = ", ".join(name for name, keys in SCHEDULE_READS.items() if key in keys)
+                raise ValueError(
+                    f'{key} does nothing with lr_scheduler = "{self.lr_scheduler}"; leave it out, or take {readers}'
+                )
+        if "lr_step_rules" in read:
+            if self.lr_step_rules is None:
+                raise ValueError('"piecewise_constant" needs lr_step_rules = "1:10,0.1:20,0.005" (factor:end)')
+            step_rules(self.lr_step_rules)
+        if "lr" in self.optimizer_args:
+            raise ValueError("optimizer_args: `lr` would be overwritten by the schedule; set unet_lr and te_lr instead")
         return self
 
     @model_validator(mode="after")
@@ -213,7 +277,8 @@ class OutputSection(Section):
     """`name` begins every file's name: `name-000001.safetensors`, ..., the last epoch is `name.safetensors`.
 
     `save_state_every` steps, and after every epoch, what is needed to go on after a kill is saved. `price_per_hour` is
-    what the machine costs, in any currency. `tensorboard`: event files in `name-tensorboard`.
+    what the machine costs, in any currency. `tensorboard`: event files in `name-tensorboard`. `comment` is written into
+    the files' headers (kohya's `training_comment`).
     """
 
     folder: Path
@@ -222,6 +287,7 @@ class OutputSection(Section):
     save_state_every: int = Field(default=50, ge=1)
     price_per_hour: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     tensorboard: bool = False
+    comment: str = Field(default="", max_length=2000)
 
 
 class TrainConfig(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -175,7 +176,7 @@ class Execution:
     def _save_lora(self, path: Path, last: Step) -> str:
         lora = LoraFile(
             snapshot(self._session.adapters),
-            {**self._session.metadata, **epoch_metadata(last, path.stem)},
+            {**self._session.metadata, **epoch_metadata(last, path.stem, self._record, datetime.now(UTC))},
         )
         try:
             write_lora(lora, path, getattr(torch, self._config.output.save_dtype))

@@ -6,18 +6,22 @@ Every key that differs between kohya's defaults and our presets' is written out,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isqrt
 from pathlib import Path
-from typing import get_args
 
-from trainer.config import OWN_RATE, TrainingSection
-from trainer.errors import ConfigurationError
-from trainer.kohya_keys import CONV_TYPES, OPTIMIZERS, ORDINARY, REASONS, ROWS, SAYS_NOTHING
+from pydantic import ValidationError
+
+from trainer.config import TrainConfig
+from trainer.errors import ConfigurationError, MissingFileError
+from trainer.kohya_keys import ORDINARY, REASONS, ROWS, SAYS_NOTHING
+from trainer.kohya_translators import TRANSLATORS, Tables
+from trainer.kohya_values import Asked, number
+from trainer.presets import PRESETS, with_preset
 from trainer.toml_config import read_toml
 
-Tables = dict[str, dict[str, object]]
+PRESET = "portrait"
 # kohya's own defaults where a key must stand in ours, or where our presets say otherwise.
 DEFAULTS: Tables = {
     "model": {"base": "runwayml/stable-diffusion-v1-5", "dtype": "float32"},
@@ -34,10 +38,6 @@ DEFAULTS: Tables = {
     },
     "output": {"folder": "out", "name": "last"},
 }
-TYPES = {
-    "mixed_precision": ("model", "dtype", {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}),
-    "save_precision": ("output", "save_dtype", {"fp16": "float16", "bf16": "bfloat16", "float": "float32"}),
-}
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,19 @@ def read_settings(path: Path) -> dict[str, object]:
 
     Raises MissingFileError, or ConfigurationError for a file that is neither.
     """
-    if path.suffix == ".json":
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            read_toml(path)  # says that it is not there
-            raise
-        except ValueError as error:
-            raise ConfigurationError(f"{path}: not valid JSON: {error}") from error
-    else:
-        values = read_toml(path)
+    give = "give kohya_ss's .json or sd-scripts' .toml"
+    if path.is_dir():
+        raise ConfigurationError(f"{path}: is a folder; {give}")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else read_toml(path)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path}: no such file; {give}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); {give}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: not valid JSON ({error}); {give}") from error
     if not isinstance(values, dict):
-        raise ConfigurationError(f"{path}: holds no settings; give kohya_ss's .json or sd-scripts' .toml")
+        raise ConfigurationError(f"{path}: holds no settings; {give}")
     flat: dict[str, object] = {}
     for key, value in values.items():
         flat |= value if isinstance(value, dict) else {key: value}
@@ -72,151 +73,76 @@ def read_settings(path: Path) -> dict[str, object]:
 
 
 def carry_over(settings: Mapping[str, object]) -> Imported:
-    """Translate kohya's settings. What is empty, zero or false there asks for nothing and is left out."""
-    given = {key: value for key, value in settings.items() if _asks_for_something(key, value)}
-    given = _with_arguments(given)
+    """Translate kohya's settings. What is empty, zero or false there asks for nothing and is left out.
+
+    So is what kohya itself does not read beside the others. A value of another kind than its key's, or one that our
+    configuration refuses, is listed in `not_carried`.
+    """
+    asked = Asked.of(settings)
     tables = {name: dict(table) for name, table in DEFAULTS.items()}
-    lost: dict[str, str] = {}
-    for key, value in given.items():
+    for key, value in asked.values.items():
         if key in ROWS:
-            _put(tables, lost, key, value)
-        elif key not in SAYS_NOTHING and (key not in ORDINARY or str(ORDINARY[key]) != str(value)):
-            lost[key] = REASONS.get(key, "this trainer has nothing like it")
-    _learning_rates(tables["training"], given)
-    for translate in (_model, _resolution, _schedule, _kinds):
-        translate(tables, given, lost)
-    return Imported(tables, lost)
+            _put(tables, asked, key)
+        elif key not in SAYS_NOTHING and not _is_ordinary(key, value):
+            asked.lost[key] = REASONS.get(key, "this trainer has nothing like it")
+    for translate in TRANSLATORS:
+        translate(tables, asked)
+    _leave_out_what_is_refused(tables, asked.lost)
+    return Imported(tables, asked.lost)
 
 
 def as_toml(imported: Imported) -> str:
     """A configuration file; a comment on top says what was not carried."""
-    lines = [f"# not carried over: {key}: {why}" for key, why in imported.not_carried.items()]
-    lines.append('preset = "portrait"')
+    lines = [f"# not carried over: {' '.join(f'{key}: {why}'.split())}" for key, why in imported.not_carried.items()]
+    lines.append(f'preset = "{PRESET}"')
     for name, table in imported.tables.items():
         lines += ["", f"[{name}]", *(f"{key} = {_in_toml(value)}" for key, value in table.items())]
     return "\n".join(lines) + "\n"
 
 
-def _asks_for_something(key: str, value: object) -> bool:
-    if key in ("seed", "prior_loss_weight", "max_grad_norm", "unet_lr", "text_encoder_lr"):
-        return value not in (None, "")
-    return value not in (None, "", False, 0, "0", [], {}, "None", "none") and str(value) != "0.0"
-
-
-def _with_arguments(given: dict[str, object]) -> dict[str, object]:
-    """`network_args = ["conv_dim=8", ...]` (or one string of them) as settings of their own."""
-    inner = _pairs(given.pop("network_args", ""))
-    return {**given, **inner}
-
-
-def _pairs(words: object) -> dict[str, object]:
-    listed = words if isinstance(words, list) else str(words or "").split()
-    pairs = (str(word).partition("=") for word in listed)
-    return {key: _plain(value) for key, equals, value in pairs if equals}
-
-
-def _plain(text: str) -> object:
-    """`0.9` -> 0.9, `True` -> True, `0.9,0.99` or `(0.9, 0.99)` -> [0.9, 0.99]; anything else stays text."""
-    if text in ("True", "False"):
-        return text == "True"
-    numbers = text.strip("()[]").split(",")
+def _is_ordinary(key: str, value: object) -> bool:
+    if key not in ORDINARY:
+        return False
     try:
-        read = [float(number) if any(one in number for one in ".eE") else int(number) for number in numbers]
+        return number(value) == number(ORDINARY[key])
     except ValueError:
-        return text
-    return read if len(read) > 1 else read[0]
+        return str(value).lower() == str(ORDINARY[key]).lower()
 
 
-def _put(tables: Tables, lost: dict[str, str], key: str, value: object) -> None:
-    place, read = ROWS[key]
+def _put(tables: Tables, asked: Asked, key: str) -> None:
+    place, reader = ROWS[key]
     table, name = place.split(".")
+    value = asked.read(key, reader, None)
+    if value is not None:
+        tables[table][name] = value
+
+
+def _leave_out_what_is_refused(tables: Tables, lost: dict[str, str]) -> None:
+    """A value out of our range gives way to the default, and is said; what does not hold together is said alone."""
     try:
-        tables[table][name] = read(value)
-    except (TypeError, ValueError):
-        lost[key] = f"{value!r} is not what the key is for"
-
-
-def _learning_rates(training: dict[str, object], given: Mapping[str, object]) -> None:
-    """`learning_rate` stands in for those that are not given; text encoders may have one each."""
-    shared = float(str(given.get("learning_rate", 2e-6)))
-    unet, text = given.get("unet_lr"), given.get("text_encoder_lr")
-    training["unet_lr"] = shared if unet is None else float(str(unet))
-    rates = [float(str(one)) for one in (text if isinstance(text, list) else [shared if text is None else text])]
-    training["te_lr"] = rates[0]
-    if len(rates) > 1:
-        training["te2_lr"] = rates[1]
-    if given.get("network_train_unet_only"):
-        training["te_lr"] = 0.0
-        training.pop("te2_lr", None)
-    if given.get("network_train_text_encoder_only"):
-        training["unet_lr"] = 0.0
-
-
-def _model(tables: Tables, given: Mapping[str, object], lost: dict[str, str]) -> None:
-    for key, (table, ours, names) in TYPES.items():
-        value = str(given.get(key, ""))
-        if value in names:
-            tables[table][ours] = names[value]
-        elif value:
-            lost[key] = f"`{value}` is not a type that this trainer has"
-    if given.get("cache_latents_to_disk"):
-        tables["data"]["cache"] = f"{tables['output']['folder']}/cache"
-
-
-def _resolution(tables: Tables, given: Mapping[str, object], lost: dict[str, str]) -> None:
-    value = given.get("resolution", given.get("max_resolution"))
-    if value is None:
+        TrainConfig.model_validate(with_preset(PRESETS[PRESET], dict(tables)))
+    except ValidationError as error:
+        faults = {tuple(fault["loc"][:2]): fault["msg"].removeprefix("Value error, ") for fault in error.errors()}
+    else:
         return
-    sides = [int(str(side)) for side in (value if isinstance(value, list) else str(value).split(","))]
-    width, height = sides[0], sides[-1]
-    tables["data"]["resolution"] = round(isqrt(width * height) / 8) * 8
-    if width != height:
-        lost["resolution"] = f"{width} x {height} is no square: one of the same area stands for it; see enable_bucket"
-
-
-def _schedule(tables: Tables, given: Mapping[str, object], lost: dict[str, str]) -> None:
-    training = tables["training"]
-    if "lr_warmup" in given and "lr_warmup_steps" not in given:
-        training["lr_warmup_steps"] = float(str(given["lr_warmup"])) / 100  # the GUI's is in percent
-    name = str(given.get("lr_scheduler", "constant")).split(":")[0]
-    if name not in get_args(TrainingSection.model_fields["lr_scheduler"].annotation):
-        lost["lr_scheduler"] = f"there is no `{name}` here; constant stands for it"
-        name = "constant"
-    training["lr_scheduler"] = name
-    steps = given.get("stop_text_encoder_training_pct", given.get("stop_text_encoder_training"))
-    if steps is not None and 0 < float(str(steps)) < 100:
-        training["te_stop_at"] = float(str(steps)) / 100
-    if "max_train_epochs" in given or "epoch" in given:
-        lost.pop("max_train_steps", None)
-
-
-def _kinds(tables: Tables, given: Mapping[str, object], lost: dict[str, str]) -> None:
-    """The optimizer with its arguments, then the kind of network."""
-    training, asked = tables["training"], str(given.get("optimizer", given.get("optimizer_type", "AdamW")))
-    asked = "AdamW8bit" if given.get("use_8bit_adam") else "Lion" if given.get("use_lion_optimizer") else asked
-    training["optimizer"] = OPTIMIZERS.get(asked.lower(), "AdamW")
-    if training["optimizer"].lower() != asked.lower():
-        lost["optimizer_type"] = f"there is no `{asked}` here; {training['optimizer']} stands for it"
-    if options := _pairs(given.get("optimizer_args")):
-        training["optimizer_args"] = options
-    if training["optimizer"] == "Adafactor":
-        training["lr_scheduler"] = "adafactor" if options.get("relative_step", True) else training["lr_scheduler"]
-    if training["optimizer"] in OWN_RATE and training["te_lr"] not in (0, training["unet_lr"]):
-        lost["text_encoder_lr"] = f"{training['optimizer']} finds one rate for all parts; unet_lr stands for it"
-        training["te_lr"] = training["unet_lr"]
-    _network(tables["lora"], given, lost)
-
-
-def _network(lora: dict[str, object], given: Mapping[str, object], lost: dict[str, str]) -> None:
-    kind = str(given.get("LoRA_type", given.get("network_module", "Standard")))
-    if kind not in CONV_TYPES:
-        lora.pop("conv_rank", None)
-        lora.pop("conv_alpha", None)
-    if kind not in (*CONV_TYPES, "Standard"):
-        lost["LoRA_type"] = f"`{kind}`: only LoRA on linear layers and convolutions is trained here"
+    for place, message in faults.items():
+        table, *key = (str(part) for part in place)
+        if not key or key[0] not in tables[table]:
+            lost[f"[{table}]"] = f"does not hold together: {message}"
+            continue
+        value = tables[table].pop(key[0])
+        tables[table] |= {name: one for name, one in DEFAULTS[table].items() if name == key[0]}
+        theirs = next((one for one, (ours, _) in ROWS.items() if ours == f"{table}.{key[0]}"), f"{table}.{key[0]}")
+        lost[theirs] = f"{value!r}: {message}"
 
 
 def _in_toml(value: object) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_in_toml(one)}" for key, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(key)} = {_in_toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, float):
+        return repr(value)  # JSON spells infinity otherwise
     return json.dumps(value, ensure_ascii=False)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)

@@ -46,7 +46,8 @@ def make_plan(dataset: Dataset, training: TrainingSection, frames: Sequence[Fram
 
     Updates an epoch: ceil(batches / (accumulation * processes)), with ceil(n / batch) batches for each bucket of n, as
     kohya counts: a step has a batch for each process and each accumulation. `frames` are those of `dataset.samples`.
-    The same seed gives the same plan. Raises ConfigurationError when the warm-up would not end.
+    The same seed gives the same plan. Raises ConfigurationError when the warm-up would not end, or the rate's way down
+    would have to begin before that.
     """
     train = [at for at, sample in enumerate(dataset.train) for _ in range(sample.repeats)]
     deck = endless_deck(dataset.reg, Random(f"{training.seed}/reg"))
@@ -64,6 +65,11 @@ def make_plan(dataset: Dataset, training: TrainingSection, frames: Sequence[Fram
     if (warmup := training.warmup(len(steps))) >= len(steps):
         raise ConfigurationError(
             f"training.lr_warmup_steps is {warmup}, but the run has only {len(steps)} steps; lower it"
+        )
+    if (decay := training.decay(len(steps))) > len(steps) - warmup:
+        raise ConfigurationError(
+            f"training.lr_decay_steps is {decay}, but only {len(steps) - warmup} steps are left after the warm-up; "
+            "lower it"
         )
     return Plan(tuple(steps), tuple(uses), tuple(frames))
 

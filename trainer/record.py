@@ -28,7 +28,7 @@ BESIDE = {
     "model": {"base", "vae", "prediction", "device"},  # the base's hash covers what it is loaded from
     "data": {"train", "reg", "held_out", "cache"},
     "samples": True,
-    "output": {"folder", "name", "save_state_every", "price_per_hour", "tensorboard"},
+    "output": {"folder", "name", "save_state_every", "price_per_hour", "tensorboard", "comment"},
 }
 
 

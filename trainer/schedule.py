@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, pi, sqrt
 
 from trainer.config import TrainingSection
+from trainer.schedule_options import SCHEDULE_READS, WARMUP, Rules, step_rules
 
 POLYNOMIAL_END = 1e-7
+# What `inverse_sqrt` runs by without a warm-up or a scale of its own.
+TIMESCALE = 10_000
 
 
 @dataclass(frozen=True)
 class Course:
-    """What a schedule runs over: steps of warm-up, steps in all, and its own numbers. `lr` is the rate at factor 1."""
+    """What a schedule runs over: steps of warm-up, steps in all, and its own numbers. `lr` is the rate at factor 1.
+
+    `decay` is how many of the last steps go down, `min_ratio` the factor that they go down to. `rules` are pairs of a
+    factor and the step that it ends before; the last pair's step is None.
+    """
 
     warmup: int
     total: int
     cycles: int = 1
     power: float = 1.0
     lr: float = 1.0
+    decay: int = 0
+    min_ratio: float = 0.0
+    timescale: int | None = None
+    rules: Rules = ((1.0, None),)
 
     def progress(self, step: int) -> float:
         """The share of the steps after the warm-up that is done."""
@@ -29,16 +40,28 @@ class Course:
 def course_of(training: TrainingSection, steps: int) -> Course:
     """The course of a run of `steps` updates. The rate at factor 1 is the UNet's, or else a text encoder's."""
     rate = training.unet_lr or max(training.rates.values())
-    return Course(training.warmup(steps), steps, training.lr_cycles, training.lr_power, rate)
+    return Course(
+        warmup=training.warmup(steps),
+        total=steps,
+        cycles=training.lr_cycles,
+        power=training.lr_power,
+        lr=rate,
+        decay=training.decay(steps),
+        min_ratio=training.lr_min_ratio or 0.0,
+        timescale=training.lr_timescale,
+        rules=step_rules(training.lr_step_rules or "1"),
+    )
 
 
 def lr_factor(name: str, step: int, course: Course) -> float:
     """The factor on the learning rate for the update after `step` updates are done, as diffusers' of that name.
 
-    Every schedule but `constant` and `adafactor` starts with a linear warm-up from 0.
+    Those that diffusers has not are transformers'. Every schedule that has a warm-up starts with a linear one from 0,
+    but for `warmup_stable_decay`, which starts at its lowest factor.
     """
-    if step < course.warmup and name not in WITHOUT_WARMUP:
-        return step / course.warmup
+    if step < course.warmup and WARMUP in SCHEDULE_READS[name]:
+        share = step / course.warmup
+        return share * (1.0 - course.min_ratio) + course.min_ratio if name == "warmup_stable_decay" else share
     return SCHEDULES[name](step, course)
 
 
@@ -72,6 +95,36 @@ def polynomial(step: int, course: Course) -> float:
     return (1.0 - end) * (1.0 - course.progress(step)) ** course.power + end
 
 
+def inverse_sqrt(step: int, course: Course) -> float:
+    """1 / sqrt of the steps since the warm-up, in timescales (`get_inverse_sqrt_schedule`)."""
+    timescale = course.timescale or course.warmup or TIMESCALE
+    return 1.0 / sqrt((step + timescale - course.warmup) / timescale)
+
+
+def cosine_with_min_lr(step: int, course: Course) -> float:
+    """`cycles` half cosines between 1 and `min_ratio` (`get_cosine_with_min_lr_schedule_with_warmup`)."""
+    return _between(course.min_ratio, 0.5 * (1.0 + cos(pi * course.cycles * course.progress(step))))
+
+
+def warmup_stable_decay(step: int, course: Course) -> float:
+    """1 until the last `decay` steps, which go down to `min_ratio` by `cycles` half cosines (`get_wsd_schedule`)."""
+    if step >= course.total:
+        return course.min_ratio
+    into = step - (course.total - course.decay)
+    if into < 0:
+        return 1.0
+    return _between(course.min_ratio, 0.5 * (1.0 + cos(pi * course.cycles * into / course.decay)))
+
+
+def _between(low: float, share: float) -> float:
+    return max(0.0, share * (1.0 - low) + low)
+
+
+def piecewise_constant(step: int, course: Course) -> float:
+    """The factor of the first rule that has not ended (`get_piecewise_constant_schedule`)."""
+    return next(factor for factor, end in course.rules if end is None or step < end)
+
+
 Schedule = Callable[[int, Course], float]
 SCHEDULES: dict[str, Schedule] = {
     "constant": constant,
@@ -80,7 +133,10 @@ SCHEDULES: dict[str, Schedule] = {
     "cosine": cosine,
     "cosine_with_restarts": cosine_with_restarts,
     "polynomial": polynomial,
+    "inverse_sqrt": inverse_sqrt,
+    "cosine_with_min_lr": cosine_with_min_lr,
+    "warmup_stable_decay": warmup_stable_decay,
+    "piecewise_constant": piecewise_constant,
     # The optimizer sets its own rate, step by step.
     "adafactor": constant,
 }
-WITHOUT_WARMUP = ("constant", "adafactor")

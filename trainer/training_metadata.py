@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from trainer.config import LoraSection, TrainConfig
 from trainer.dataset import Dataset, Sample
 from trainer.families.family import Family
+from trainer.files import sha256_of
+from trainer.lora_metadata import LEGACY_LENGTH, LEGACY_OFFSET
 from trainer.pictures import Size
 from trainer.plan import Plan, Step
+from trainer.processes import process_count
+from trainer.record import RunRecord
 
 MODELSPEC_PREDICTION = {"epsilon": "epsilon", "v_prediction": "v"}
+# What kohya can do and is never done here, as kohya writes that it was not.
+NEVER_DONE: dict[str, object] = {
+    "ss_max_token_length": None,  # 75
+    "ss_color_aug": False,
+    "ss_random_crop": False,
+    "ss_face_crop_aug_range": None,
+    "ss_full_fp16": False,
+    "ss_lowram": False,
+    "ss_scale_weight_norms": None,
+    "ss_ip_noise_gamma": None,
+    "ss_multires_noise_iterations": None,
+    "ss_multires_noise_discount": 0.3,
+    "ss_adaptive_noise_scale": None,
+}
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 
 
 def run_metadata(
     config: TrainConfig, dataset: Dataset, plan: Plan, family: Family, optimizer: str, prediction: str
 ) -> dict[str, str]:
-    """What all files of a run share, named and written as by sd-scripts' train_network.py.
-
-    Times are left out, so that the same run writes the same header.
-    """
+    """What all files of a run share, named and written as by sd-scripts' train_network.py."""
     facts = {
         **_network(config.lora),
         **_base(config, family, prediction),
+        **_hashed("sd_model", config.model.base),
+        **(_hashed("vae", config.model.vae) if config.model.vae else {}),
+        **NEVER_DONE,
         **_recipe(config, plan, optimizer),
         **_data(config, dataset, plan),
     }
@@ -53,7 +73,6 @@ def _base(config: TrainConfig, family: Family, prediction: str) -> dict[str, obj
         "ss_v2": family.v2,
         "ss_base_model_version": family.base_version + ("_v" if velocity and not family.own_names else ""),
         "ss_v_parameterization": velocity,
-        "ss_sd_model_name": Path(config.model.base).name,
         "ss_clip_skip": config.model.clip_skip if config.model.clip_skip > 1 else None,
         "ss_mixed_precision": MIXED_PRECISION[config.model.dtype],
         "ss_gradient_checkpointing": config.model.gradient_checkpointing,
@@ -63,6 +82,21 @@ def _base(config: TrainConfig, family: Family, prediction: str) -> dict[str, obj
         "modelspec.resolution": f"{config.data.resolution}x{config.data.resolution}",
         "modelspec.prediction_type": MODELSPEC_PREDICTION[prediction],
     }
+
+
+def _hashed(what: str, path: str) -> dict[str, object]:
+    """A model's name; of a single file both hashes, by which A1111's and Civitai's pages find it."""
+    name: dict[str, object] = {f"ss_{what}_name": Path(path).name}
+    if not Path(path).is_file():
+        return name
+    return {**name, f"ss_{what}_hash": old_model_hash(Path(path)), f"ss_new_{what}_hash": sha256_of(Path(path))}
+
+
+def old_model_hash(path: Path) -> str:
+    """A1111's hash of its first months: 8 hex digits of the sha256 of 64 KiB at 1 MiB."""
+    with path.open("rb") as stream:
+        stream.seek(LEGACY_OFFSET)
+        return hashlib.sha256(stream.read(LEGACY_LENGTH)).hexdigest()[:8]
 
 
 def _recipe(config: TrainConfig, plan: Plan, optimizer: str) -> dict[str, object]:
@@ -79,7 +113,7 @@ def _recipe(config: TrainConfig, plan: Plan, optimizer: str) -> dict[str, object
         "ss_max_train_steps": len(plan.steps),
         "ss_num_batches_per_epoch": sum(len(step.batches) for step in plan.steps if step.epoch == 1),
         "ss_batch_size_per_device": settings.batch_size,
-        "ss_total_batch_size": settings.batch_size * settings.gradient_accumulation,
+        "ss_total_batch_size": settings.batch_size * process_count() * settings.gradient_accumulation,
         "ss_gradient_accumulation_steps": settings.gradient_accumulation,
         "ss_max_grad_norm": settings.max_grad_norm,
         "ss_noise_offset": settings.noise_offset or None,
@@ -88,6 +122,7 @@ def _recipe(config: TrainConfig, plan: Plan, optimizer: str) -> dict[str, object
         "ss_zero_terminal_snr": settings.zero_terminal_snr,
         "ss_prior_loss_weight": settings.prior_loss_weight,
         "ss_seed": settings.seed,
+        "ss_training_comment": config.output.comment or None,
         **({"lora_studio.ema_decay": settings.ema_decay} if settings.ema_decay else {}),
     }
 
@@ -126,14 +161,26 @@ def _buckets(dataset: Dataset, plan: Plan) -> str:
     return json.dumps({"buckets": {at: {"resolution": size, "count": count} for at, (size, count) in numbered}})
 
 
-def epoch_metadata(step: Step, stem: str) -> dict[str, str]:
-    """What is one file's own. A1111 takes `ss_output_name` for the alias, so it must not be shared between files."""
+def epoch_metadata(step: Step, stem: str, record: RunRecord, finished: datetime) -> dict[str, str]:
+    """What is one file's own. A1111 takes `ss_output_name` for the alias, so it must not be shared between files.
+
+    The run began at its first sitting; `finished` is when this file was. Times are kohya's: seconds since 1970.
+    """
     return {
+        "ss_session_id": str(_session_id(record)),
+        "ss_training_started_at": str(datetime.fromisoformat(record.started).timestamp()),
+        "ss_training_finished_at": str(finished.timestamp()),
+        "modelspec.date": finished.isoformat(timespec="seconds"),
         "ss_output_name": stem,
         "ss_epoch": str(step.epoch),
         "ss_steps": str(step.number),
         "modelspec.title": stem,
     }
+
+
+def _session_id(record: RunRecord) -> int:
+    """A number below 2**32, as kohya draws one; here of the run and when it began, so that it outlives a kill."""
+    return int(hashlib.sha256(f"{record.identity.sha256()} {record.started}".encode()).hexdigest()[:8], 16)
 
 
 def _folders(samples: Sequence[Sample]) -> str:
