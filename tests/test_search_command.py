@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -113,23 +113,50 @@ def test_a_search_that_is_broken_off_goes_on(
     ]
 
 
-def test_broken_twice_given_and_like_checkpoints_are_left_out(written: GridFolder, tmp_path: Path) -> None:
+def test_broken_damaged_and_like_checkpoints_are_left_out(written: GridFolder, tmp_path: Path) -> None:
     made = copy_of(written, tmp_path / "grid")
     runs = made.folder / "runs of hina ö"
-    shutil.copyfile(runs / "hina.safetensors", runs / "twin.safetensors")
     like = read_lora(runs / "hina.safetensors")
-    write_lora(LoraFile(like.modules, {"ss_epoch": "3"}), runs / "like.safetensors")
+    for name, epoch in (("like", "3"), ("liker", "5")):  # the last, then one that has a neighbour of another kind
+        weights = {key: replace(one, up=one.up * (1 + 0.001 * int(epoch))) for key, one in like.modules.items()}
+        write_lora(LoraFile(weights, {"ss_epoch": epoch}), runs / f"{name}.safetensors")
+    other = read_lora(runs / "hina-000001.safetensors")
+    weights = {key: replace(one, up=one.up * 2) for key, one in other.modules.items()}
+    write_lora(LoraFile(weights, {"ss_epoch": "4"}), runs / "between.safetensors")
     tensors = load_file(runs / "hina.safetensors")
     tensors[next(name for name in tensors if name.endswith("lora_up.weight"))].fill_(float("nan"))
     save_file(tensors, runs / "nan.safetensors")
+    whole = (runs / "hina.safetensors").read_bytes()
+    (runs / "cut off.safetensors").write_bytes(whole[: len(whole) // 2])
     heard = Heard()
     outcome = run_search(read_spec(made.spec), False, heard)
     left_out = "; ".join(outcome.record.left_out)
-    assert "the same file as" in left_out
-    assert ": practically the same as like" in left_out
+    assert "hina: practically the same as like" in left_out
+    assert "like: practically the same as liker" in left_out
     assert "nan: broken, NaN" in left_out
-    assert outcome.record.arms == 12
-    assert sum(line.startswith("left out:") for line in heard.lines) == 3
+    assert "cut off.safetensors: broken, truncated" in left_out
+    assert sum(line.startswith("left out:") for line in heard.lines) == 4
+
+
+def test_a_twin_is_a_row_beside_its_original_and_costs_nothing(
+    written: GridFolder, searched: GridFolder, tmp_path: Path
+) -> None:
+    """Also one whose metadata differ, or were lost: the tensors are what is scored."""
+    made = copy_of(written, tmp_path / "grid")
+    for part in ("runs of hina ö", "andere"):
+        shutil.copytree(searched.folder / part, made.folder / part, dirs_exist_ok=True)
+    runs = made.folder / "runs of hina ö"
+    for name in ("hina", "hina-000001"):
+        shutil.copyfile(runs / f"{name}.safetensors", runs / f"{name} twin.safetensors")
+        save_file(load_file(runs / f"{name}.safetensors"), runs / f"{name} bare.safetensors")
+    record = run_search(read_spec(made.spec), False, Silent()).record
+    assert record.arms == 12
+    assert pictures_of(made.store).keys() == pictures_of(searched.store).keys()
+    rows = open_ranked(made.store).rows
+    assert len(rows) == 3 * len(record.finalists)
+    assert all(any("the same tensors as" in flag for flag in row.flags) for row in rows)
+    for cell in record.finalists:
+        assert len({row.tied_with_best for row in rows if row.cell == cell}) == 1
 
 
 def test_it_says_what_it_expects_before_it_renders(written: GridFolder, tmp_path: Path) -> None:

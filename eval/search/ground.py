@@ -15,6 +15,7 @@ from eval.rates import known_rate
 from eval.references import References
 from eval.rendering import Maker
 from eval.scores import SUBJECT, score
+from eval.search.arms import Arms
 from eval.snapshot import Grid, Snapshot, load_evidence, snapshot_of
 from eval.spec import GridSpec
 
@@ -46,12 +47,13 @@ def units_for(plan: Plan, seeds: Sequence[int], count: int) -> Units:
 class Ground:
     """Arms are cells by number, units those of `units.subject` by number."""
 
-    def __init__(self, spec: GridSpec, arms: list[Cell], references: References, maker: Maker) -> None:
+    def __init__(self, spec: GridSpec, arms: Arms, references: References, maker: Maker) -> None:
         maker.reader.read_references(references)
         maker.reader.read_prompts(maker.plan.prompts.values())
         self._spec, self._references, self._maker = spec, references, maker
-        self._plan = replace(maker.plan, cells=arms)
-        self._met = np.zeros((len(arms), 0), dtype=bool)
+        self._plan = replace(maker.plan, cells=arms.cells)
+        self._twins = arms.twins
+        self._met = np.zeros((len(arms.cells), 0), dtype=bool)
         self.units = Units([], [])  # set once the course is known, with `last_cut`, the arms of the last round
         self.last_cut = 0
 
@@ -110,19 +112,23 @@ class Ground:
 
     def evidence(self, arms: np.ndarray, units: list[Unit]) -> Evidence:
         """What is known of `arms` (K,) on `units`."""
-        snapshot = self.snapshot(arms, units)
-        return load_evidence(Grid(self._maker.store, snapshot, [self._plan.cells[arm] for arm in arms]))
+        cells = [self._plan.cells[arm] for arm in arms]
+        return load_evidence(Grid(self._maker.store, self._snapshot(cells, units), cells))
 
-    def snapshot(self, arms: np.ndarray, units: list[Unit]) -> Snapshot:
-        """The grid of `arms` (K,) on `units`."""
-        plan = replace(self._plan, cells=[self._plan.cells[arm] for arm in arms], units=units)
+    def _snapshot(self, cells: list[Cell], units: list[Unit]) -> Snapshot:
+        plan = replace(self._plan, cells=cells, units=units)
         return snapshot_of(self._spec, plan, self._references, self._maker.reader.judges)
 
     def confirmed(self, arms: np.ndarray, fresh: np.ndarray) -> Snapshot:
-        """The finalists (K,) on the units that they were confirmed on, and on bleed prompts with those seeds."""
+        """The finalists (K,) on the units that they were confirmed on, and on bleed prompts with those seeds.
+
+        Beside each stand its twins, rows of the same pictures under another name.
+        """
         subject = [self.units.subject[unit] for unit in fresh]
         seeds = list(dict.fromkeys(unit.seed for unit in subject))[:BLEED_SEEDS]
         others = dict.fromkeys((unit.prompt, unit.role) for unit in self.units.bleed)
         shown = [*subject, *(Unit(prompt, seed, role) for prompt, role in others for seed in seeds)]
         self.make((self.arms[arm], unit) for arm in arms for unit in shown)
-        return self.snapshot(arms, shown)
+        cells = [self.arms[arm] for arm in arms]
+        names = {cell.id for cell in cells}
+        return self._snapshot([*cells, *(twin for twin in self._twins if twin.id in names)], shown)

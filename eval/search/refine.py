@@ -188,4 +188,4 @@ def _parts_of(use: Use) -> set[str]:
 
 
 def _files(cell: Cell) -> tuple[str, ...]:
-    return tuple(use.checkpoint.sha256 for use in cell.uses)
+    return tuple(use.checkpoint.content for use in cell.uses)

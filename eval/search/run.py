@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from eval.cells import digest
+from eval.checkpoints import Found, find_checkpoints
 from eval.grid import FINISHED, request_digest
-from eval.plan import Plan, make_plan
+from eval.plan import Plan, plan_of
 from eval.references import References, find_references
 from eval.rendering import opened_maker
-from eval.search.arms import arms_of
+from eval.search.arms import NothingToSearchError, arms_of
 from eval.search.budget import Terms, keep_terms, kept_terms, terms_for
 from eval.search.expectation import course_in_words, last_cut, race_in_words, refinement_in_words
 from eval.search.ground import Ground, units_for
@@ -50,6 +51,7 @@ class _Search:
     reporter: Reporter
     request: str
     certify: bool
+    damaged: list[str]
 
 
 def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> Searched:
@@ -66,24 +68,35 @@ def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> Searched:
 
 @contextmanager
 def _opened(spec: GridSpec, certify: bool, reporter: Reporter) -> Generator[_Search]:
-    references, plan = find_references(spec.references), make_plan(spec)
+    references = find_references(spec.references)
+    plan, damaged = _sound_plan(spec)
     store = create_store(Path(spec.store.path), spec.store.pictures)
     request = digest("search", request_digest(spec, plan, references), spec.search.model_dump(), certify)
     try:
-        yield _Search(spec, plan, references, store, reporter, request, certify)
+        yield _Search(spec, plan, references, store, reporter, request, certify, damaged)
     finally:
         store.close()
+
+
+def _sound_plan(spec: GridSpec) -> tuple[Plan, list[str]]:
+    """The plan without files that cannot be read, and these in words: one that is damaged ends no search."""
+    found: Found = find_checkpoints(spec.lora.checkpoints)
+    damaged = [f"{path.name}: broken, {reason}" for path, reason in found.damaged.items()]
+    if not found.checkpoints:
+        raise NothingToSearchError("no checkpoint can be read: " + "; ".join(damaged))
+    return plan_of(spec, found.checkpoints), damaged
 
 
 def _play(search: _Search) -> Snapshot:
     """Leave out what is hopeless, play the rounds, confirm the finalists; the snapshot shows them on fresh units."""
     arms = arms_of(search.plan.cells, search.reporter)
-    for line in arms.left_out:
+    left_out = [*search.damaged, *arms.left_out]
+    for line in left_out:
         search.reporter.say(f"left out: {line}")
     with opened_maker(search.spec, search.plan, search.store, search.reporter) as maker:
-        snapshot = _play_on(Ground(search.spec, arms.cells, search.references, maker), search)
+        snapshot = _play_on(Ground(search.spec, arms, search.references, maker), search)
     assert snapshot.search is not None
-    return snapshot.model_copy(update={"search": snapshot.search.model_copy(update={"left_out": arms.left_out})})
+    return snapshot.model_copy(update={"search": snapshot.search.model_copy(update={"left_out": left_out})})
 
 
 def _play_on(ground: Ground, search: _Search) -> Snapshot:
@@ -111,7 +124,7 @@ def _play_on(ground: Ground, search: _Search) -> Snapshot:
 def _halved(search: _Search, ground: Ground, course: Course) -> tuple[Halved, None]:
     search.reporter.say(course_in_words(course, len(ground.prompts), len(ground.units.bleed), ground.seconds_a_picture))
     reads_surface = search.spec.search.method == "surface"
-    files = [tuple(use.checkpoint.sha256 for use in cell.uses) for cell in ground.arms]
+    files = [tuple(use.checkpoint.content for use in cell.uses) for cell in ground.arms]
     estimate: Estimate = Surface(places_of(ground.arms), files) if reads_surface else mean_so_far
     return halve(ground.measure, course, ground.units.prompts, estimate, ground.broken), None
 
