@@ -15,11 +15,12 @@ from eval.grid import run_grid
 from eval.plan import make_plan
 from eval.ranked_grid import open_ranked
 from eval.search.budget import keep_terms, kept_terms
+from eval.search.purse import Purse
 from eval.search.run import run_search
 from eval.search.schedule import BudgetError
 from eval.search.search_summary import in_sentences
 from eval.spec import BudgetSection, GridSpec, SearchSection, read_spec
-from eval.store import create_store
+from eval.store import PictureRow, create_store
 from trainer.errors import ConfigurationError
 from trainer.lora_file import LoraFile, read_lora, write_lora
 from trainer.progress import Silent
@@ -159,36 +160,81 @@ def test_a_twin_is_a_row_beside_its_original_and_costs_nothing(
         assert len({row.tied_with_best for row in rows if row.cell == cell}) == 1
 
 
+def most_of(heard: Heard) -> int:
+    return int(" ".join(heard.lines).split("at most ")[1].split()[0])
+
+
 def test_it_says_what_it_expects_before_it_renders(written: GridFolder, tmp_path: Path) -> None:
     made, heard = copy_of(written, tmp_path / "grid"), Heard()
     outcome = run_search(with_search(read_spec(made.spec), method="halving"), False, heard)
     text = " ".join(heard.lines)
-    assert "12 cells: at most" in text
     assert "will be told apart" in text
-    most = int(text.split("at most ")[1].split()[0])
-    assert outcome.record.pictures <= most
+    assert "of the base model" in text
+    assert outcome.record.rendered == len(pictures_of(made.store)) <= most_of(heard)
+    again = Heard()
+    run_search(with_search(read_spec(made.spec), method="halving", keep=2), False, again)
+    assert "are there already" in " ".join(again.lines)
 
 
-def test_a_race_certifies_against_all_cells(written: GridFolder, tmp_path: Path) -> None:
-    made = copy_of(written, tmp_path / "grid")
-    outcome = run_search(with_search(read_spec(made.spec), certify_units=4), True, Silent())
+def test_a_race_certifies_what_is_recommended_against_all_cells(written: GridFolder, tmp_path: Path) -> None:
+    made, heard = copy_of(written, tmp_path / "grid"), Heard()
+    outcome = run_search(with_search(read_spec(made.spec), certify_units=4), True, heard)
+    rows = open_ranked(made.store).rows
+    assert outcome.record.recommended == rows[0].cell
     assert outcome.record.certified is not None
     assert outcome.record.certified >= 0
     assert len(outcome.record.finalists) >= 2
+    assert outcome.record.rendered == len(pictures_of(made.store)) <= most_of(heard)
+    assert "recommended cell is within" in " ".join(in_sentences(outcome.record))
 
 
-def test_a_budget_is_kept_and_too_small_a_one_refused(written: GridFolder, tmp_path: Path) -> None:
+def test_a_budget_is_kept_to_the_picture_and_too_small_a_one_refused(written: GridFolder, tmp_path: Path) -> None:
     made = copy_of(written, tmp_path / "grid")
-    spec = read_spec(made.spec)
+    spec = with_search(read_spec(made.spec), refine_trials=2, refine_units=1, confirm_units=12)
     with pytest.raises(BudgetError, match="too small for 12 cells"):
         run_search(with_search(spec, budget_pictures=5), False, Silent())
     assert not pictures_of(made.store)
+    heard = Heard()
+    record = run_search(with_search(spec, budget_pictures=110), False, heard).record
+    assert most_of(heard) <= 110
+    assert len(pictures_of(made.store)) == record.rendered <= 110
+    assert 8 <= record.confirm_units <= 12
+    with pytest.raises(BudgetError, match="too small to certify"):
+        run_search(with_search(spec, budget_pictures=30), True, Silent())
+
+
+def test_a_budget_of_money_is_one_of_time(written: GridFolder, tmp_path: Path) -> None:
+    made = copy_of(written, tmp_path / "grid")
+    spec = read_spec(made.spec)
     priced = spec.model_copy(update={"budget": BudgetSection(price_per_hour=1.0)})
     rich = run_search(with_search(priced, budget_cost=100.0), False, Silent())
-    assert rich.record.pictures <= 360000
-    store = create_store(made.store)
-    kept = kept_terms(store, "another request")
-    assert kept is None
+    assert not rich.record.out_of_budget
+
+
+def test_a_clock_that_runs_out_leaves_enough_to_confirm(
+    written: GridFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rate was believed, and then pictures took ever longer."""
+    made, heard = copy_of(written, tmp_path / "grid"), Heard()
+    spec = with_search(read_spec(made.spec), keep=2, confirm_units=12, budget_minutes=60.0)
+    pay = Purse.pay
+    monkeypatch.setattr(Purse, "pay", lambda purse, pictures, _seconds: pay(purse, pictures, 600.0 * pictures))
+    monkeypatch.setattr("eval.search.budget.Ground.seconds_a_picture", 0.1)
+    record = run_search(spec, False, heard).record
+    assert record.out_of_budget
+    assert record.confirm_units == 8
+    assert any("nearly spent" in line for line in heard.lines)
+    assert "The budget ended the search" in " ".join(in_sentences(record))
+
+
+def test_what_was_spent_before_a_kill_counts(tmp_path: Path) -> None:
+    store = create_store(tmp_path)
+    purse = Purse.opened(store, "this", 100, None)
+    store.add_pictures(PictureRow(id=str(at), cell="c", prompt="p", seed=at) for at in range(30))
+    purse.pay(30, 15.0)
+    assert Purse.opened(store, "this", 100, None).left(None) == 70
+    assert Purse.opened(store, "this", None, 60.0).left(99.0) == pytest.approx(90)
+    assert Purse.opened(store, "another", 100, None).left(None) == 100
     store.close()
 
 
@@ -234,6 +280,19 @@ def test_weights_between_the_grids_join_the_finalists_and_are_made_once(written:
     assert all(row.pictures >= record.confirm_units for row in rows)
     assert "weights between and beside the grid's" in " ".join(in_sentences(record))
     assert any("3 cells x 1 pairs" in line for line in heard.lines)
+    assert record.rendered == len(pictures_of(made.store)) <= most_of(heard)
     there = pictures_of(made.store)
     assert run_search(spec, False, Silent()).record == record
     assert pictures_of(made.store) == there
+
+
+def test_few_cells_are_refined_as_well(written: GridFolder, tmp_path: Path) -> None:
+    """Where all cells are finalists, no round has met anything to start from; and no trial is confirmed on its own."""
+    made, heard = copy_of(written, tmp_path / "grid"), Heard()
+    spec = with_search(read_spec(made.spec), finalists=12, refine_trials=1, refine_units=2)
+    record = run_search(spec, False, heard).record
+    assert record.refined == 1
+    assert len(record.finalists) == 12 + record.joined
+    units = open_ranked(made.store).grid.snapshot.units
+    assert min(unit.seed for unit in units if unit.role == "subject") > spec.search.refine_units
+    assert record.rendered <= most_of(heard)
