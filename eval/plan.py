@@ -16,7 +16,7 @@ from pathlib import Path
 from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.checkpoints import DamagedLorasError, find_checkpoints, read_checkpoint
 from eval.evidence import Unit
-from eval.prompts import Prompt, read_prompts, units_of
+from eval.prompts import Prompt, near_misses, read_prompts, units_of
 from eval.spec import AlsoEntry, GridSpec
 from eval.weights import Weights
 from trainer.base_source import find_base
@@ -54,12 +54,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """`cells` are the rows of the ranking (tensors under two names or two headers: two rows, one id)."""
+    """`cells` are the rows of the ranking (tensors under two names or two headers: two rows, one id); `notes`: what to
+    tell the user before anything is rendered."""
 
     sampling: Sampling
     prompts: dict[str, Prompt]
     units: list[Unit]
     cells: list[Cell]
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[PlannedPicture]:
         """Every picture once, dearest change first: the checkpoint, then the UNet's weight, then the text's.
@@ -124,8 +126,9 @@ def make_plan(spec: GridSpec) -> Plan:
 def plan_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> Plan:
     """The plan of a specification over these of its checkpoints. Raises as `make_plan`."""
     prompts = read_prompts(spec.prompts)
-    units = units_of(prompts, spec.prompts.seed_list)
-    return Plan(_sampling_of(spec), {prompt.text: prompt for prompt in prompts}, units, _cells_of(spec, checkpoints))
+    units, by_text = units_of(prompts, spec.prompts.seed_list), {prompt.text: prompt for prompt in prompts}
+    notes = tuple(near_misses(prompts, spec.prompts.trigger))
+    return Plan(_sampling_of(spec), by_text, units, _cells_of(spec, checkpoints), notes)
 
 
 def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> list[Cell]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from eval.spec import ReferencesSection
+from trainer.drawing.png import read_picture
 from trainer.errors import ConfigurationError, MissingFileError
 from trainer.files import sha256_of
 
@@ -17,6 +18,10 @@ SMALL = 32
 # Recompressed, resized, brightened or mirrored, a picture keeps 0.99 of itself; other pictures of the shipped subject
 # in the same pose reach 0.92.
 NEARLY_THE_SAME = 0.985
+
+
+class UnreadablePictureError(ConfigurationError):
+    """A picture file that is damaged, of an unknown kind, or too large to be one."""
 
 
 class TrainedReferenceError(ConfigurationError):
@@ -81,13 +86,19 @@ def pictures_below(folder: Path) -> dict[str, Path]:
     return {sha256_of(path): path for path in found}
 
 
+def read_reference(path: Path) -> np.ndarray:
+    """A picture as (H, W, 3) uint8, upright. Raises UnreadablePictureError."""
+    try:
+        return read_picture(path)
+    # PIL raises SyntaxError and ValueError for some damaged files, and has a class of its own for decompression bombs.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadablePictureError(f"{path}: not a picture that can be read ({error}); replace it") from error
+
+
 def _small(path: Path) -> np.ndarray:
     """A picture at 32 x 32 (H, W, 3), without its mean and of length 1: brightness and contrast do not matter."""
-    try:
-        with Image.open(path) as opened:
-            levels = np.asarray(opened.convert("RGB").resize((SMALL, SMALL), Image.Resampling.BOX), dtype=np.float64)
-    except (OSError, UnidentifiedImageError) as error:
-        raise ConfigurationError(f"{path}: not a picture that can be read ({error}); replace it") from error
+    small = Image.fromarray(read_reference(path)).resize((SMALL, SMALL), Image.Resampling.BOX)
+    levels = np.asarray(small, dtype=np.float64)
     centred = levels - levels.mean()
     length = np.linalg.norm(centred)
     return centred / length if length > 0 else centred

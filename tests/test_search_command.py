@@ -101,7 +101,7 @@ def test_a_search_that_is_broken_off_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("eval.search.run.confirm", killed)
+        patched.setattr("eval.search.play.confirm", killed)
         with pytest.raises(KeyboardInterrupt):
             run_search(read_spec(made.spec), False, Silent())
     there = pictures_of(made.store)

@@ -85,6 +85,8 @@ def _sound_plan(spec: GridSpec) -> tuple[Plan, list[str]]:
 def _play(search: _Search) -> Snapshot:
     """Leave out what is hopeless, play the rounds, confirm the finalists; the snapshot shows them on fresh units."""
     arms = arms_of(search.plan.cells, search.reporter)
+    for note in search.plan.notes:
+        search.reporter.say(note)
     left_out = [*search.damaged, *arms.left_out]
     for line in left_out:
         search.reporter.say(f"left out: {line}")
