@@ -20,9 +20,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from eval.checkpoints import find_checkpoints
 from eval.evidence import Evidence
 from eval.grid import run_grid
-from eval.plan import find_checkpoints
 from eval.scores import control_identities, identities
 from eval.snapshot import load_evidence, load_grid
 from eval.spec import read_spec
@@ -76,7 +76,8 @@ def trained(name: str, subject: Recorded) -> list[Path]:
     }
     with terminal() as reporter:
         run_training(parse_config(values, folder / "train.toml"), reporter)
-    return [one.path for one in find_checkpoints([str(folder / "checkpoints" / f"{name}*.safetensors")])]
+    found = find_checkpoints([str(folder / "checkpoints" / f"{name}*.safetensors")])
+    return [one.path for one in found.checkpoints]
 
 
 def rendered(name: str, checkpoint: Path) -> Evidence:

@@ -20,9 +20,12 @@ def seen_in(evidence: Evidence, scores: Scores, at: int) -> list[str]:
     several = int((evidence.face_counts[at] > 1).sum())
     failed = int(evidence.failed[at].sum())
     below = int(scores.below_floor[at].sum())
+    others = int(scores.bleed_lost[at])
     found = {
         f"no face in {_pictures(faceless)} of the subject: counted at the floor": faceless * of_faces,
         f"less like the subject than the base model in {_pictures(below)}: counted at the floor": below,
+        f"no face in {_pictures(others)} of others where the base model shows one: left out of bleed, and counted at "
+        "the worst for its limit": others * of_faces,
         f"several faces in {_pictures(several)}: the largest was scored": several,
         f"{failed} failed {'picture' if failed == 1 else 'pictures'} (black, flat, not finite or not made)": failed,
     }

@@ -29,12 +29,21 @@ def _hash_of(text: str) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A LoRA file that can be put on: `name` is its file name without suffix, `epoch` what its metadata says."""
+    """A LoRA file that can be put on: `name` is its file name without suffix, `epoch` what its metadata says.
+
+    `same_as`: the sha256 of the file of the grid whose tensors this one repeats, metadata aside; "" for an original.
+    """
 
     path: Path
     name: str
     sha256: str
     epoch: int | None
+    same_as: str = ""
+
+    @property
+    def content(self) -> str:
+        """What ids know it by: one hash for all files of the same tensors. Alone, a file keeps the hash of its own."""
+        return self.same_as or self.sha256
 
 
 @dataclass(frozen=True)
@@ -67,18 +76,18 @@ class Cell:
 
     @cached_property
     def id(self) -> str:
-        """A hash over contents and weights, not names: two copies of a file at the same weights are one cell.
+        """A hash over contents and weights, not names: two files of the same tensors at the same weights are one cell.
 
         Where nothing acts, whatever the files, it is the base model itself.
         """
-        acting = [(use.checkpoint.sha256, use.weights.unet, use.weights.te1, use.weights.te2) for use in self.acting]
+        acting = [(use.checkpoint.content, use.weights.unet, use.weights.te1, use.weights.te2) for use in self.acting]
         return digest("cell", acting, self.dtype) if acting else CONTROL
 
     @property
     def text_key(self) -> str:
         """Cells with the same key move the text encoders alike, and share encoded prompts."""
         acting = [
-            (use.checkpoint.sha256, use.weights.te1, use.weights.te2)
+            (use.checkpoint.content, use.weights.te1, use.weights.te2)
             for use in self.uses
             if use.weights.te1 or use.weights.te2
         ]
@@ -93,9 +102,9 @@ class Cell:
         """
         acting = self.acting
         if len(acting) == 1:
-            return digest("unet", [(acting[0].checkpoint.sha256, acting[0].weights.unet)], self.dtype)
+            return digest("unet", [(acting[0].checkpoint.content, acting[0].weights.unet)], self.dtype)
         moved = [
-            (use.checkpoint.sha256, use.weights.unet, use.weights.te1 != 0, use.weights.te2 != 0) for use in acting
+            (use.checkpoint.content, use.weights.unet, use.weights.te1 != 0, use.weights.te2 != 0) for use in acting
         ]
         return digest("unet", moved, self.dtype)
 

@@ -40,6 +40,8 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
     """
     references = find_references(spec.references)
     plan = make_plan(spec)
+    for note in plan.notes:
+        reporter.say(note)
     store = create_store(Path(spec.store.path), spec.store.pictures)
     try:
         request: dict[str, object] = {"request": request_digest(spec, plan, references)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from eval.evidence import Evidence
 from eval.scores import Scores
 
@@ -13,7 +15,8 @@ class Limits:
     """What a cell may cost. Each is a share of something measured in the same grid; None switches it off.
 
     `face_rate`: of the base model's own; broken when the whole Wilson interval is below. `prompt`: of the prompt
-    contrast, that may be lost. `bleed`, `copy`: of the way from the floor to the ceiling, that may be gone.
+    contrast, that may be lost. `bleed`, `copy`: of the way from the floor to the ceiling, that may be gone; a face that
+    the base model shows and the cell has lost counts as if it had bled, or been a copy.
     """
 
     face_rate: float | None = 0.9
@@ -44,9 +47,20 @@ def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
         found.append(
             f"prompt {scores.prompt[at]:+.3f} is below the limit {least:+.3f}: it no longer does what is asked"
         )
-    if limits.bleed is not None and scores.bleed[at] > (most := limits.bleed * scores.span):
+    if limits.bleed is not None and scores.bleed_at_worst[at] > (most := limits.bleed * scores.span):
         taken_on = scores.words.said("{others} take on {looks}")
-        found.append(f"bleed {scores.bleed[at]:+.3f} is above the limit {most:+.3f}: {taken_on}")
-    if limits.copy is not None and scores.copy[at] > (most := limits.copy * scores.span):
-        found.append(f"copy {scores.copy[at]:+.3f} is above the limit {most:+.3f}: it repeats the training pictures")
+        figures = scores.bleed[at], scores.bleed_at_worst[at], most, int(scores.bleed_lost[at])
+        found.append(_above("bleed", *figures, taken_on))
+    if limits.copy is not None and scores.copy_at_worst[at] > (most := limits.copy * scores.span):
+        figures = scores.copy[at], scores.copy_at_worst[at], most, int(scores.copy_lost[at])
+        found.append(_above("copy", *figures, "it repeats the training pictures"))
     return found
+
+
+def _above(name: str, value: float, at_worst: float, most: float, lost: int, means: str) -> str:
+    """A limit that is broken by the faces that are there, or may be by those that are not."""
+    if value > most:
+        return f"{name} {value:+.3f} is above the limit {most:+.3f}: {means}"
+    faces = "1 face that the base model shows is" if lost == 1 else f"{lost} faces that the base model shows are"
+    seen = "no face is left to tell" if np.isnan(value) else f"{name} is {value:+.3f} on the faces that are left"
+    return f"{name} may be above the limit {most:+.3f}: {faces} lost, {seen}, at worst it is {at_worst:+.3f}"

@@ -6,9 +6,7 @@ asked for, so a plan of a million takes the memory of its cells.
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise, product
@@ -16,14 +14,12 @@ from operator import attrgetter
 from pathlib import Path
 
 from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
+from eval.checkpoints import DamagedLorasError, find_checkpoints, read_checkpoint
 from eval.evidence import Unit
-from eval.prompts import Prompt, read_prompts, units_of
+from eval.prompts import Prompt, near_misses, read_prompts, units_of
 from eval.spec import AlsoEntry, GridSpec
 from eval.weights import Weights
 from trainer.base_source import find_base
-from trainer.errors import MissingFileError
-from trainer.files import sha256_of
-from trainer.lora_header import read_metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +54,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """`cells` are the rows of the ranking (one file under two names: two rows, one id)."""
+    """`cells` are the rows of the ranking (tensors under two names or two headers: two rows, one id); `notes`: what to
+    tell the user before anything is rendered."""
 
     sampling: Sampling
     prompts: dict[str, Prompt]
     units: list[Unit]
     cells: list[Cell]
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[PlannedPicture]:
         """Every picture once, dearest change first: the checkpoint, then the UNet's weight, then the text's.
@@ -82,7 +80,7 @@ class Plan:
         if cell is None or cell.id == CONTROL:
             return PlannedPicture(self.sampling.picture_id(CONTROL, text, unit.seed), None, text, unit.seed)
         identity = self.sampling.picture_id(cell.id, text, unit.seed)
-        return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.sha256, cell.unet_key)
+        return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.content, cell.unet_key)
 
     @property
     def picture_count(self) -> int:
@@ -122,34 +120,23 @@ def any_lost(pictures: Iterable[PlannedPicture], lost: Collection[str]) -> bool:
 def make_plan(spec: GridSpec) -> Plan:
     """Work out the whole grid. Hashes files, loads no model.
 
-    Raises MissingFileError, LoraFileError, BaseModelError or ConfigurationError.
+    Raises MissingFileError, DamagedLorasError, LoraFileError, BaseModelError or ConfigurationError.
     """
+    found = find_checkpoints(spec.lora.checkpoints)
+    if found.damaged:
+        raise DamagedLorasError(found.damaged)
+    return plan_of(spec, found.checkpoints)
+
+
+def plan_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> Plan:
+    """The plan of a specification over these of its checkpoints. Raises as `make_plan`."""
     prompts = read_prompts(spec.prompts)
-    cells = _cells_of(spec)
-    units = units_of(prompts, spec.prompts.seed_list)
-    return Plan(_sampling_of(spec), {prompt.text: prompt for prompt in prompts}, units, cells)
+    units, by_text = units_of(prompts, spec.prompts.seed_list), {prompt.text: prompt for prompt in prompts}
+    notes = tuple(near_misses(prompts, spec.prompts.trigger))
+    return Plan(_sampling_of(spec), by_text, units, _cells_of(spec, checkpoints), notes)
 
 
-def find_checkpoints(patterns: list[str]) -> list[Checkpoint]:
-    """The files that `patterns` name, by epoch, then name. A path that exists is taken as it is, brackets and all."""
-    paths: dict[Path, None] = {}
-    for pattern in patterns:
-        found = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
-        if not found:
-            raise MissingFileError(f"{pattern}: no LoRA file matches; check the path in [lora] checkpoints")
-        paths.update(dict.fromkeys(Path(path) for path in found))
-    with ThreadPoolExecutor() as readers:  # hashing lets go of Python's lock, and of ten thousand files it is hours
-        checkpoints = list(readers.map(_checkpoint, paths))
-    return sorted(checkpoints, key=lambda one: (one.epoch or 0, one.name))
-
-
-def _checkpoint(path: Path) -> Checkpoint:
-    epoch = read_metadata(path).get("ss_epoch", "")
-    return Checkpoint(path, path.stem, sha256_of(path), int(epoch) if epoch.isdigit() else None)
-
-
-def _cells_of(spec: GridSpec) -> list[Cell]:
-    checkpoints = find_checkpoints(spec.lora.checkpoints)
+def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> list[Cell]:
     cells = []
     for entry in spec.lora.also:
         others = entry if isinstance(entry, list) else [entry]
@@ -162,7 +149,7 @@ def _cells_of(spec: GridSpec) -> list[Cell]:
 
 def _also_use(entry: AlsoEntry) -> Use:
     assert entry.file is not None
-    return Use(_checkpoint(Path(entry.file)), Weights.of(entry.unet, entry.te))
+    return Use(read_checkpoint(Path(entry.file)), Weights.of(entry.unet, entry.te))
 
 
 def _sampling_of(spec: GridSpec) -> Sampling:
@@ -182,5 +169,5 @@ def _sampling_of(spec: GridSpec) -> Sampling:
 
 def _cost_order(cell: Cell) -> tuple[str, str, float, str, str]:
     """The file; what else is put on; the UNet's weight and key, so that equal keys stand together; the text's key."""
-    others = " ".join(use.checkpoint.sha256 for use in cell.also)
-    return (cell.use.checkpoint.sha256, others, cell.use.weights.unet, cell.unet_key, cell.text_key)
+    others = " ".join(use.checkpoint.content for use in cell.also)
+    return (cell.use.checkpoint.content, others, cell.use.weights.unet, cell.unet_key, cell.text_key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +45,30 @@ def read_prompts(section: PromptsSection) -> list[Prompt]:
     source = section.file or "[prompts]"
     if not texts:
         raise ConfigurationError(f"{source}: the list of prompts is empty; write at least one")
-    prompts = [Prompt(text, text.replace(section.trigger, section.class_word)) for text in texts]
+    trigger = _as_word(section.trigger)
+    prompts = [Prompt(text, trigger.sub(lambda _: section.class_word, text)) for text in texts]
     if all(prompt.role == "bleed" for prompt in prompts):
+        near = "".join(f"; {miss}" for miss in near_misses(prompts, section.trigger))
         raise ConfigurationError(
-            f"{source}: no prompt contains the trigger `{section.trigger}`; nothing would be scored"
+            f"{source}: no prompt contains the trigger `{section.trigger}`; nothing would be scored{near}"
         )
     return prompts
+
+
+def near_misses(prompts: Sequence[Prompt], trigger: str) -> list[str]:
+    """What to say of prompts that have the trigger in them, but not as a word: perhaps it was meant, perhaps not."""
+    inside = trigger.casefold()
+    return [
+        f"`{one.text}` has the trigger `{trigger}` inside another word, and so tests for bleed"
+        for one in prompts
+        if one.role == "bleed" and inside in one.text.casefold()
+    ]
+
+
+def _as_word(trigger: str) -> re.Pattern[str]:
+    """The trigger as a whole word, in any case: `sks` is not in "people wearing masks"."""
+    words = r"\s+".join(re.escape(word) for word in trigger.split())
+    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
 
 
 def _texts_of(path: Path) -> list[str]:
@@ -56,7 +76,11 @@ def _texts_of(path: Path) -> list[str]:
         raise MissingFileError(f"{path}: no such file of prompts")
     if path.suffix == ".toml":
         return validate(_PromptFile, read_toml(path), path).prompts
-    return path.read_text(encoding="utf-8").splitlines()
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        fault = f"{error.reason} at byte {error.start}"
+        raise ConfigurationError(f"{path}: is not UTF-8 text ({fault}); save it as UTF-8") from error
 
 
 def units_of(prompts: list[Prompt], seeds: list[int]) -> list[Unit]:

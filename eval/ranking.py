@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eval.cautions import cautions, seen_in
+from eval.cells import CONTROL
 from eval.evidence import CellFacts, Evidence
 from eval.front import pareto_front
 from eval.limits import Limits, applicable, limits_broken
@@ -30,6 +31,7 @@ CLAIMED_DIFFERENCES = (0.02, 0.05)
 # Cosines of float32 embeddings say nothing beyond this digit; rounding keeps the order free of the rows' positions.
 ORDER_DIGITS = 6
 JSON_DIGITS = 4
+NAMED_TWINS = 3
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,10 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
     second = second_opinion(evidence, scores, best, faults == faults[best], names)
     common = cautions(evidence, scores, limits)
     changes = [*_other_winners(evidence, scores, broken, best), *(second.about_best if second else [])]
-    twins = {at for at in order if evidence.cells[at].id == evidence.cells[best].id}
+    twins, first = _twins(evidence.cells), evidence.cells[best].id
     own = second.flags if second else [[] for _ in order]
-    rows = [_row(evidence, scores, judged, at, [*own[at], *(changes if at in twins else ()), *common]) for at in order]
+    of_first = [changes if cell.id == first else [] for cell in evidence.cells]
+    rows = [_row(evidence, scores, judged, at, [*twins[at], *own[at], *of_first[at], *common]) for at in order]
     return [replace(row, second=second.of[at]) for row, at in zip(rows, order, strict=True)] if second else rows
 
 
@@ -161,6 +164,21 @@ def claims(evidence: Evidence, ranked: Sequence[RankedCell]) -> list[Claim]:
     spreads = within_sd(scores.counted[others] - scores.counted[best], scores.prompts)
     known = spreads[np.isfinite(spreads)]
     return [claim(difference, float(np.median(known))) for difference in CLAIMED_DIFFERENCES] if len(known) else []
+
+
+def _twins(cells: Sequence[CellFacts]) -> list[list[str]]:
+    """What to say of rows (C,) that are one cell: they are tied wherever they stand, and the names do not show it."""
+    of: dict[str, list[str]] = {}
+    for cell in cells:
+        of.setdefault(cell.id, []).append(_named(cell))
+    found: list[list[str]] = []
+    for cell in cells:
+        others = sorted(of[cell.id])
+        others.remove(_named(cell))
+        does = "nothing acts, as in" if cell.id == CONTROL else "the same tensors as"
+        more = f" and {len(others) - NAMED_TWINS} more" if len(others) > NAMED_TWINS else ""
+        found.append([f"{does} {', '.join(others[:NAMED_TWINS])}{more}: tied with it"] if others else [])
+    return found
 
 
 def _order(evidence: Evidence, identity: np.ndarray, broken: Sequence[Sequence[str]]) -> list[int]:

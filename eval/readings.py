@@ -10,10 +10,9 @@ import numpy as np
 from eval.judges import Judge, Judges
 from eval.plan import PlannedPicture
 from eval.prompts import Prompt
-from eval.references import References
+from eval.references import References, read_reference
 from eval.spec import ScoreSection
 from eval.store import Store
-from trainer.drawing.png import read_picture
 from trainer.errors import ConfigurationError, MissingFileError
 from trainer.progress import Reporter
 
@@ -76,4 +75,4 @@ class Reader:
 def _opened(path: Path) -> np.ndarray:
     if not path.is_file():
         raise MissingFileError(f"{path}: is gone, and it has to be read; put it back, or name other references")
-    return read_picture(path)
+    return read_reference(path)

@@ -8,12 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from eval.spec import ReferencesSection
+from trainer.drawing.png import read_picture
 from trainer.errors import ConfigurationError, MissingFileError
 from trainer.files import sha256_of
 from trainer.near_duplicates import NEARLY_THE_SAME, likeness, small
 from trainer.pictures import UNREADABLE
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+class UnreadablePictureError(ConfigurationError):
+    """A picture file that is damaged, of an unknown kind, or too large to be one."""
 
 
 class TrainedReferenceError(ConfigurationError):
@@ -74,8 +79,16 @@ def pictures_below(folder: Path) -> dict[str, Path]:
     return {sha256_of(path): path for path in found}
 
 
+def read_reference(path: Path) -> np.ndarray:
+    """A picture as (H, W, 3) uint8, upright. Raises UnreadablePictureError."""
+    try:
+        return read_picture(path)
+    except UNREADABLE as error:
+        raise UnreadablePictureError(f"{path}: not a picture that can be read ({error}); replace it") from error
+
+
 def _small(path: Path) -> np.ndarray:
     try:
         return small(path)
     except UNREADABLE as error:
-        raise ConfigurationError(f"{path}: not a picture that can be read ({error}); replace it") from error
+        raise UnreadablePictureError(f"{path}: not a picture that can be read ({error}); replace it") from error

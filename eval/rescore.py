@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from eval.grid import FINISHED
+from eval.limits import Limits
 from eval.readings import Reader
 from eval.references import References, check_held_out, pictures_below
-from eval.scores import score
-from eval.search.paired import bound
+from eval.search.play import recommended
 from eval.snapshot import KEY, Grid, Snapshot, judgement_of, load_evidence, load_grid
 from eval.spec import ScoreSection
 from eval.store import Store, open_store
@@ -103,11 +103,9 @@ def _confirmed_again(grid: Grid) -> Snapshot:
     snapshot = grid.snapshot
     if snapshot.search is None:
         return snapshot
-    scores = score(load_evidence(grid))
-    within = bound(scores.counted, scores.prompts, len(grid.cells) - 1).within
-    return snapshot.model_copy(
-        update={"search": snapshot.search.model_copy(update={"within": within, "certified": None, "rescored": True})}
-    )
+    chosen = recommended(load_evidence(grid), Limits())
+    said = {"recommended": chosen.cell, "within": chosen.within, "certified": None, "rescored": True}
+    return snapshot.model_copy(update={"search": snapshot.search.model_copy(update=said)})
 
 
 def _forget_finished(store: Store) -> None:

@@ -21,6 +21,10 @@ from trainer.likeness import at_the_floor, ceiling, centroid, floors
 
 SUBJECT = "subject"
 BLEED = "bleed"
+# What a lost face counts, and a face counts at most, where limits are judged: shares of the way from floor to ceiling.
+# All the way to the subject, and thrice the largest margin in the recorded pictures (0.22); either way a quarter of the
+# faces may be lost before that alone breaks the default limit.
+BLEED_WORST, COPY_WORST = 1.0, 0.6
 
 
 class UnscorableError(UserError):
@@ -33,8 +37,9 @@ class Scores:
 
     `prompts` (S,), `bleed_prompts` (B,): the units' own. `raw` (C, S): cosine to the centroid, NaN without a face;
     `counted` (C, S): the same, never below the unit's floor. `prompt_changes` (C, S), `bleed_changes` (C, B) and
-    `copy_margins` (C, S): a value each picture, NaN where there is none. `floor`, `ceiling`, `prompt_contrast`,
-    `face_rate_control` are the grid's own; `words` what its kind of subject is called.
+    `copy_margins` (C, S): a value each picture, NaN where there is none. `bleed_judged` (B,), `copy_judged` (S,): the
+    units on which their limits are judged, those in which the base model shows a face. `floor`, `ceiling`,
+    `prompt_contrast`, `face_rate_control` are the grid's own; `words` what its kind of subject is called.
     """
 
     prompts: list[str]
@@ -43,7 +48,9 @@ class Scores:
     counted: np.ndarray
     prompt_changes: np.ndarray
     bleed_changes: np.ndarray
+    bleed_judged: np.ndarray
     copy_margins: np.ndarray
+    copy_judged: np.ndarray
     spread: np.ndarray
     floor: float
     ceiling: float
@@ -70,6 +77,30 @@ class Scores:
     @cached_property
     def copy(self) -> np.ndarray:
         return rows_mean(self.copy_margins)
+
+    @cached_property
+    def bleed_at_worst(self) -> np.ndarray:
+        """`bleed` (C,) if lost faces had bled all the way: what its limit is judged by."""
+        return at_worst(self.bleed_changes, self.bleed_judged, BLEED_WORST * self._scale)
+
+    @cached_property
+    def copy_at_worst(self) -> np.ndarray:
+        """`copy` (C,) if lost faces had been copies."""
+        return at_worst(self.copy_margins, self.copy_judged, COPY_WORST * self._scale)
+
+    @cached_property
+    def bleed_lost(self) -> np.ndarray:
+        """How many faces of others (C,) a cell has lost that the base model shows."""
+        return (np.isnan(self.bleed_changes) & self.bleed_judged).sum(1)
+
+    @cached_property
+    def copy_lost(self) -> np.ndarray:
+        """How many faces of the subject (C,) a cell has lost that the base model shows."""
+        return (np.isnan(self.copy_margins) & self.copy_judged).sum(1)
+
+    @property
+    def _scale(self) -> float:
+        return 1.0 if np.isnan(self.span) else self.span
 
     @cached_property
     def below_floor(self) -> np.ndarray:
@@ -114,7 +145,9 @@ def score(evidence: Evidence) -> Scores:
         counted=at_the_floor(raw, floors(control)),
         prompt_changes=prompt_changes(evidence),
         bleed_changes=bleed_changes(evidence),
+        bleed_judged=np.isfinite(control_identities(evidence)[evidence.where(BLEED)]),
         copy_margins=copy_margins(evidence),
+        copy_judged=copy_judged(evidence, control),
         spread=spread(evidence),
         floor=_mean_of_finite(control),
         ceiling=ceiling(evidence.references),
@@ -166,14 +199,10 @@ def prompt_contrast(evidence: Evidence) -> float:
 def bleed_changes(evidence: Evidence) -> np.ndarray:
     """How much more (C, B) people who are not the subject look like it: cosine with the LoRA minus without, same seeds.
 
-    A faceless picture counts as no change. NaN without bleed prompts or faces in the base model's pictures of them.
+    NaN where the picture has no face, and for every cell where the base model's has none: then nothing is compared.
     """
     at = evidence.where(BLEED)
-    control = control_identities(evidence)[at]
-    if not np.isfinite(control).any():
-        return np.full((len(evidence.cells), len(at)), np.nan)
-    changes = identities(evidence)[:, at] - floors(control)
-    return np.where(np.isfinite(changes), changes, 0.0)
+    return identities(evidence)[:, at] - control_identities(evidence)[at]
 
 
 def expected_nearest(cosines: np.ndarray, count: int) -> np.ndarray:
@@ -200,6 +229,29 @@ def copy_margins(evidence: Evidence) -> np.ndarray:
     trained = expected_nearest(faces @ evidence.training.T, count)
     held_out = expected_nearest(faces @ evidence.references.T, count)
     return trained - held_out
+
+
+def copy_judged(evidence: Evidence, control: np.ndarray) -> np.ndarray:
+    """The subject units (S,) on which the copy limit is judged, `control` (S,) being the base model's identities.
+
+    A prompt that shows no face without the LoRA costs no cell a face; where none does, all count.
+    """
+    if not len(evidence.training):
+        return np.zeros(len(control), dtype=bool)
+    seen = np.isfinite(control)
+    return seen if seen.any() else np.ones(len(control), dtype=bool)
+
+
+def at_worst(values: np.ndarray, judged: np.ndarray, worst: float) -> np.ndarray:
+    """The mean (C,) of `values` (C, U) on the `judged` (U,) units, a missing one counting `worst`, and none more.
+
+    Who can say what a lost face looked like? Whatever else stood in for it, losing the right faces would bring a mean
+    below any limit. NaN where no unit is judged.
+    """
+    if not judged.any():
+        return np.full(len(values), np.nan)
+    counted = np.where(np.isnan(values), worst, np.minimum(values, worst))
+    return counted[:, judged].mean(1)
 
 
 def spread(evidence: Evidence) -> np.ndarray:

@@ -41,6 +41,7 @@ class UseRecord(Section):
     unet: float
     te1: float
     te2: float
+    same_as: str = ""
 
 
 class CellRecord(Section):
@@ -211,12 +212,16 @@ def _facts_of(cell: Cell) -> CellFacts:
 
 def _use_record(use: Use) -> UseRecord:
     one, weights = use.checkpoint, use.weights
-    return UseRecord(path=str(one.path), name=one.name, sha256=one.sha256, epoch=one.epoch, **asdict(weights))
+    file = {"path": str(one.path), "name": one.name, "sha256": one.sha256, "epoch": one.epoch, "same_as": one.same_as}
+    return UseRecord.model_validate(file | asdict(weights))
 
 
 def _cell_of(record: CellRecord) -> Cell:
     uses = [
-        Use(Checkpoint(Path(use.path), use.name, use.sha256, use.epoch), Weights(use.unet, use.te1, use.te2))
+        Use(
+            Checkpoint(Path(use.path), use.name, use.sha256, use.epoch, use.same_as),
+            Weights(use.unet, use.te1, use.te2),
+        )
         for use in record.uses
     ]
     return Cell(uses[0], tuple(uses[1:]), record.dtype)

@@ -75,7 +75,7 @@ class SamplerSection(Section):
 
 
 class PromptsSection(Section):
-    """A prompt with the trigger in it shows the subject; one without it tests for bleed."""
+    """A prompt with the trigger in it (as a word, in any case) shows the subject; one without it tests for bleed."""
 
     file: str | None = None
     texts: list[str] = Field(default_factory=list)

@@ -218,10 +218,18 @@ def _connect(folder: Path) -> Store:
     try:
         _Table.metadata.create_all(engine)
     except DatabaseError as error:
-        raise StoreError(
-            f"{folder / FILE_NAME}: is damaged ({error.orig}); delete it and run the grid again"
-        ) from error
+        raise StoreError(f"{folder / FILE_NAME}: {_in_words(str(error.orig))}") from error
     return Store(folder, engine)
+
+
+def _in_words(fault: str) -> str:
+    """What SQLite's message means. Hours of rendering lie in a store, so only a file that is none any more goes."""
+    if "malformed" in fault or "not a database" in fault:
+        return f"is damaged ({fault}); delete it and run the grid again"
+    return (
+        f"cannot be opened or written ({fault}); its contents are not at fault: see that the folder may be written, "
+        "the disk has room and no other program holds the file, and try again"
+    )
 
 
 def _readings_by(model: str) -> Select[str, bytes | None, int]:

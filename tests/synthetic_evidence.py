@@ -36,11 +36,12 @@ def make_evidence(
     noise: float = 0.08,
     references: int = 10,
     training: int = 12,
+    bleed_prompts: int = 1,
     seed: int = 0,
 ) -> Evidence:
     """A grid whose cell `i` has mean identity near `identities[i]`, epochs 1, 2, ... at unet=0.8,te=0.6."""
     rng = np.random.default_rng(seed)
-    units = units_of(prompts, seeds)
+    units = units_of(prompts, seeds, bleed_prompts)
     count, subject = len(units), np.array([unit.role == "subject" for unit in units])
     axis = np.eye(FACE_SIZE)[0]
     wanted = np.where(subject, np.asarray(identities)[:, None], FLOOR)

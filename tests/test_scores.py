@@ -104,7 +104,18 @@ def test_bleed_is_the_change_of_other_people() -> None:
     changed = replace(evidence, faces=faces)
     assert score(changed).bleed == pytest.approx([0.0, 0.25])
     faceless = without_faces(changed, masks(evidence, [(1, int(unit)) for unit in at]))
-    assert score(faceless).bleed[1] == pytest.approx(0.0)
+    assert np.isnan(score(faceless).bleed[1])
+    assert score(faceless).bleed_at_worst[1] == pytest.approx(score(faceless).span)
+
+
+def test_bleed_is_not_compared_where_the_base_model_shows_no_face() -> None:
+    evidence = make_evidence([0.6, 0.6], noise=0.0)
+    at = evidence.where("bleed")
+    faces = evidence.faces_control.copy()
+    faces[at[0]] = np.nan
+    scores = score(replace(evidence, faces_control=faces))
+    assert np.isnan(scores.bleed_changes[:, 0]).all()
+    assert scores.bleed_lost.tolist() == [0, 0]
 
 
 @given(st.integers(1, 7), st.integers(0, 1000))

@@ -183,6 +183,66 @@ def test_the_race_keeps_the_best_and_throws_out_the_rest() -> None:
     assert close.pictures < raced.pictures
 
 
+def planted(truth: np.ndarray, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return truth[:, None] + rng.normal(size=48) + rng.normal(scale=0.05, size=(len(truth), 48))
+
+
+def test_an_arm_that_breaks_limits_sends_no_sound_one_away() -> None:
+    """The likest ones bleed: the race goes on among the sound, and is certified against the sound."""
+    truth = np.r_[np.full(6, 0.9), 0.5, 0.48, np.zeros(12)]
+    raced = race(measured(planted(truth, 0)), 20, looks_at(4, 48), prompts_of(48), broken=lambda arms: (arms < 6) * 1)
+    assert raced.ahead[0] in (6, 7)
+    assert set(range(8, 20)).isdisjoint(raced.left)
+    assert raced.within < 0.1
+    blind = race(measured(planted(truth, 0)), 20, looks_at(4, 48), prompts_of(48))
+    assert set(blind.left) <= set(range(6))
+
+
+def test_an_arm_that_breaks_a_limit_later_still_stands_for_those_it_sent_away() -> None:
+    truth = np.r_[0.9, 0.7, np.zeros(10)]
+
+    def broken(arms: np.ndarray) -> np.ndarray:
+        later = len(arms) < 12
+        return ((arms == 0) & later).astype(int)
+
+    raced = race(measured(planted(truth, 1)), 12, looks_at(4, 48), prompts_of(48), broken=broken)
+    said = dict(zip(raced.ahead.tolist(), raced.bounds.tolist(), strict=True))
+    assert all(bound >= 0.9 - truth[arm] - 1e-9 for arm, bound in said.items() if arm != 0)
+
+
+def test_the_bound_is_that_of_each_arm_that_may_be_taken() -> None:
+    """Whoever is chosen in the end, by other pictures, its own bound holds against all arms, sent away or not."""
+    held = []
+    for seed in range(100):
+        truth = np.random.default_rng(seed + 500).normal(scale=0.05, size=20)
+        raced = race(measured(planted(truth, seed)), 20, looks_at(4, 48), prompts_of(48))
+        held.append((truth.max() - truth[raced.ahead] <= raced.bounds).all())
+    assert np.mean(held) >= 0.95
+
+
+def test_a_budget_that_ends_leaves_the_best_of_what_is_known() -> None:
+    truth = np.linspace(0, 1, 90)
+    scores = np.tile(truth[:, None], (1, 100)) + np.random.default_rng(0).normal(scale=0.01, size=(90, 100))
+    asked: list[int] = []
+
+    def affordable(wanted: np.ndarray) -> bool:
+        asked.append(int(wanted.sum()))
+        return len(asked) < 2
+
+    # Close together, so that none of them goes for being surely behind.
+    close = 0.001 * scores + np.random.default_rng(1).normal(scale=1.0, size=scores.shape)
+    course = course_of(90, Schedule())
+    halved = halve(measured(close), course, prompts_of(100), affordable=affordable)
+    assert halved.unfinished
+    assert len(halved.finalists) == course.finalists
+    assert halved.pictures == 90 * 4 + asked[0]
+    raced = race(measured(close), 90, looks_at(4, 48), prompts_of(100), affordable=lambda _: False)
+    assert raced.unfinished
+    assert raced.pictures == 90 * 4
+    assert len(raced.bounds) == len(raced.ahead)
+
+
 def test_looks_double_and_end_with_the_last_unit() -> None:
     assert looks_at(4, 48) == (4, 8, 16, 32, 48)
     assert looks_at(4, 4) == (4,)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,12 @@ from eval.grid import run_grid
 from eval.plan import make_plan
 from eval.ranked_grid import open_ranked
 from eval.search.budget import keep_terms, kept_terms
+from eval.search.purse import Purse
 from eval.search.run import run_search
 from eval.search.schedule import BudgetError
 from eval.search.search_summary import in_sentences
 from eval.spec import BudgetSection, GridSpec, SearchSection, read_spec
-from eval.store import create_store
+from eval.store import PictureRow, create_store
 from trainer.errors import ConfigurationError
 from trainer.lora_file import LoraFile, read_lora, write_lora
 from trainer.progress import Silent
@@ -100,7 +101,7 @@ def test_a_search_that_is_broken_off_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("eval.search.run.confirm", killed)
+        patched.setattr("eval.search.play.confirm", killed)
         with pytest.raises(KeyboardInterrupt):
             run_search(read_spec(made.spec), False, Silent())
     there = pictures_of(made.store)
@@ -113,55 +114,127 @@ def test_a_search_that_is_broken_off_goes_on(
     ]
 
 
-def test_broken_twice_given_and_like_checkpoints_are_left_out(written: GridFolder, tmp_path: Path) -> None:
+def test_broken_damaged_and_like_checkpoints_are_left_out(written: GridFolder, tmp_path: Path) -> None:
     made = copy_of(written, tmp_path / "grid")
     runs = made.folder / "runs of hina ö"
-    shutil.copyfile(runs / "hina.safetensors", runs / "twin.safetensors")
     like = read_lora(runs / "hina.safetensors")
-    write_lora(LoraFile(like.modules, {"ss_epoch": "3"}), runs / "like.safetensors")
+    for name, epoch in (("like", "3"), ("liker", "5")):  # the last, then one that has a neighbour of another kind
+        weights = {key: replace(one, up=one.up * (1 + 0.001 * int(epoch))) for key, one in like.modules.items()}
+        write_lora(LoraFile(weights, {"ss_epoch": epoch}), runs / f"{name}.safetensors")
+    other = read_lora(runs / "hina-000001.safetensors")
+    weights = {key: replace(one, up=one.up * 2) for key, one in other.modules.items()}
+    write_lora(LoraFile(weights, {"ss_epoch": "4"}), runs / "between.safetensors")
     tensors = load_file(runs / "hina.safetensors")
     tensors[next(name for name in tensors if name.endswith("lora_up.weight"))].fill_(float("nan"))
     save_file(tensors, runs / "nan.safetensors")
+    whole = (runs / "hina.safetensors").read_bytes()
+    (runs / "cut off.safetensors").write_bytes(whole[: len(whole) // 2])
     heard = Heard()
     outcome = run_search(read_spec(made.spec), False, heard)
     left_out = "; ".join(outcome.record.left_out)
-    assert "the same file as" in left_out
-    assert ": practically the same as like" in left_out
+    assert "hina: practically the same as like" in left_out
+    assert "like: practically the same as liker" in left_out
     assert "nan: broken, NaN" in left_out
-    assert outcome.record.arms == 12
-    assert sum(line.startswith("left out:") for line in heard.lines) == 3
+    assert "cut off.safetensors: broken, truncated" in left_out
+    assert sum(line.startswith("left out:") for line in heard.lines) == 4
+
+
+def test_a_twin_is_a_row_beside_its_original_and_costs_nothing(
+    written: GridFolder, searched: GridFolder, tmp_path: Path
+) -> None:
+    """Also one whose metadata differ, or were lost: the tensors are what is scored."""
+    made = copy_of(written, tmp_path / "grid")
+    for part in ("runs of hina ö", "andere"):
+        shutil.copytree(searched.folder / part, made.folder / part, dirs_exist_ok=True)
+    runs = made.folder / "runs of hina ö"
+    for name in ("hina", "hina-000001"):
+        shutil.copyfile(runs / f"{name}.safetensors", runs / f"{name} twin.safetensors")
+        save_file(load_file(runs / f"{name}.safetensors"), runs / f"{name} bare.safetensors")
+    record = run_search(read_spec(made.spec), False, Silent()).record
+    assert record.arms == 12
+    assert pictures_of(made.store).keys() == pictures_of(searched.store).keys()
+    rows = open_ranked(made.store).rows
+    assert len(rows) == 3 * len(record.finalists)
+    assert all(any("the same tensors as" in flag for flag in row.flags) for row in rows)
+    for cell in record.finalists:
+        assert len({row.tied_with_best for row in rows if row.cell == cell}) == 1
+
+
+def most_of(heard: Heard) -> int:
+    return int(" ".join(heard.lines).split("at most ")[1].split()[0])
 
 
 def test_it_says_what_it_expects_before_it_renders(written: GridFolder, tmp_path: Path) -> None:
     made, heard = copy_of(written, tmp_path / "grid"), Heard()
     outcome = run_search(with_search(read_spec(made.spec), method="halving"), False, heard)
     text = " ".join(heard.lines)
-    assert "12 cells: at most" in text
     assert "will be told apart" in text
-    most = int(text.split("at most ")[1].split()[0])
-    assert outcome.record.pictures <= most
+    assert "of the base model" in text
+    assert outcome.record.rendered == len(pictures_of(made.store)) <= most_of(heard)
+    again = Heard()
+    run_search(with_search(read_spec(made.spec), method="halving", keep=2), False, again)
+    assert "are there already" in " ".join(again.lines)
 
 
-def test_a_race_certifies_against_all_cells(written: GridFolder, tmp_path: Path) -> None:
-    made = copy_of(written, tmp_path / "grid")
-    outcome = run_search(with_search(read_spec(made.spec), certify_units=4), True, Silent())
+def test_a_race_certifies_what_is_recommended_against_all_cells(written: GridFolder, tmp_path: Path) -> None:
+    made, heard = copy_of(written, tmp_path / "grid"), Heard()
+    outcome = run_search(with_search(read_spec(made.spec), certify_units=4), True, heard)
+    rows = open_ranked(made.store).rows
+    assert outcome.record.recommended == rows[0].cell
     assert outcome.record.certified is not None
     assert outcome.record.certified >= 0
     assert len(outcome.record.finalists) >= 2
+    assert outcome.record.rendered == len(pictures_of(made.store)) <= most_of(heard)
+    assert "recommended cell is within" in " ".join(in_sentences(outcome.record))
 
 
-def test_a_budget_is_kept_and_too_small_a_one_refused(written: GridFolder, tmp_path: Path) -> None:
+def test_a_budget_is_kept_to_the_picture_and_too_small_a_one_refused(written: GridFolder, tmp_path: Path) -> None:
     made = copy_of(written, tmp_path / "grid")
-    spec = read_spec(made.spec)
+    spec = with_search(read_spec(made.spec), refine_trials=2, refine_units=1, confirm_units=12)
     with pytest.raises(BudgetError, match="too small for 12 cells"):
         run_search(with_search(spec, budget_pictures=5), False, Silent())
     assert not pictures_of(made.store)
+    heard = Heard()
+    record = run_search(with_search(spec, budget_pictures=110), False, heard).record
+    assert most_of(heard) <= 110
+    assert len(pictures_of(made.store)) == record.rendered <= 110
+    assert 8 <= record.confirm_units <= 12
+    with pytest.raises(BudgetError, match="too small to certify"):
+        run_search(with_search(spec, budget_pictures=30), True, Silent())
+
+
+def test_a_budget_of_money_is_one_of_time(written: GridFolder, tmp_path: Path) -> None:
+    made = copy_of(written, tmp_path / "grid")
+    spec = read_spec(made.spec)
     priced = spec.model_copy(update={"budget": BudgetSection(price_per_hour=1.0)})
     rich = run_search(with_search(priced, budget_cost=100.0), False, Silent())
-    assert rich.record.pictures <= 360000
-    store = create_store(made.store)
-    kept = kept_terms(store, "another request")
-    assert kept is None
+    assert not rich.record.out_of_budget
+
+
+def test_a_clock_that_runs_out_leaves_enough_to_confirm(
+    written: GridFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rate was believed, and then pictures took ever longer."""
+    made, heard = copy_of(written, tmp_path / "grid"), Heard()
+    spec = with_search(read_spec(made.spec), keep=2, confirm_units=12, budget_minutes=60.0)
+    pay = Purse.pay
+    monkeypatch.setattr(Purse, "pay", lambda purse, pictures, _seconds: pay(purse, pictures, 600.0 * pictures))
+    monkeypatch.setattr("eval.search.budget.Ground.seconds_a_picture", 0.1)
+    record = run_search(spec, False, heard).record
+    assert record.out_of_budget
+    assert record.confirm_units == 8
+    assert any("nearly spent" in line for line in heard.lines)
+    assert "The budget ended the search" in " ".join(in_sentences(record))
+
+
+def test_what_was_spent_before_a_kill_counts(tmp_path: Path) -> None:
+    store = create_store(tmp_path)
+    purse = Purse.opened(store, "this", 100, None)
+    store.add_pictures(PictureRow(id=str(at), cell="c", prompt="p", seed=at) for at in range(30))
+    purse.pay(30, 15.0)
+    assert Purse.opened(store, "this", 100, None).left(None) == 70
+    assert Purse.opened(store, "this", None, 60.0).left(99.0) == pytest.approx(90)
+    assert Purse.opened(store, "another", 100, None).left(None) == 100
     store.close()
 
 
@@ -207,6 +280,19 @@ def test_weights_between_the_grids_join_the_finalists_and_are_made_once(written:
     assert all(row.pictures >= record.confirm_units for row in rows)
     assert "weights between and beside the grid's" in " ".join(in_sentences(record))
     assert any("3 cells x 1 pairs" in line for line in heard.lines)
+    assert record.rendered == len(pictures_of(made.store)) <= most_of(heard)
     there = pictures_of(made.store)
     assert run_search(spec, False, Silent()).record == record
     assert pictures_of(made.store) == there
+
+
+def test_few_cells_are_refined_as_well(written: GridFolder, tmp_path: Path) -> None:
+    """Where all cells are finalists, no round has met anything to start from; and no trial is confirmed on its own."""
+    made, heard = copy_of(written, tmp_path / "grid"), Heard()
+    spec = with_search(read_spec(made.spec), finalists=12, refine_trials=1, refine_units=2)
+    record = run_search(spec, False, heard).record
+    assert record.refined == 1
+    assert len(record.finalists) == 12 + record.joined
+    units = open_ranked(made.store).grid.snapshot.units
+    assert min(unit.seed for unit in units if unit.role == "subject") > spec.search.refine_units
+    assert record.rendered <= most_of(heard)

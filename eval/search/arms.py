@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from eval.cells import Cell, Checkpoint
-from eval.loras.compare_loras import CompareError, compare_loras
+from eval.loras.compare_loras import SAME_NORM, CompareError, compare_loras
 from eval.loras.inspect_lora import inspect_lora
 from trainer.errors import UserError
 from trainer.progress import Reporter
@@ -22,47 +21,62 @@ class NothingToSearchError(UserError):
 
 @dataclass(frozen=True)
 class Arms:
-    """The cells to choose among, each once, and what was left out, in words."""
+    """The cells to choose among, each once, and what was left out, in words.
+
+    `twins`: rows of the grid that are an arm under another name, so that they share its id, its pictures and its place.
+    """
 
     cells: list[Cell]
+    twins: list[Cell]
     left_out: list[str]
 
 
 def arms_of(cells: Sequence[Cell], reporter: Reporter) -> Arms:
-    """Inspect every checkpoint, and hold each sound one against the sound one before it.
+    """Inspect every checkpoint, and hold each sound one against all sound ones before it.
 
     Raises NothingToSearchError.
     """
-    checkpoints = list({cell.use.checkpoint.sha256: cell.use.checkpoint for cell in cells}.values())
-    names = {cell.use.checkpoint.path: cell.use.checkpoint for cell in cells}
-    left_out = [
-        f"{other.name}: the same file as {one.name}"
-        for one in checkpoints
-        for other in names.values()
-        if other.sha256 == one.sha256 and other.path != one.path
-    ]
+    checkpoints = list({cell.use.checkpoint.content: cell.use.checkpoint for cell in cells}.values())
+    left_out: list[str] = []
     advance = reporter.task("inspecting LoRAs", len(checkpoints))
-    sound: list[Checkpoint] = []
+    sound: list[_Sound] = []
     for checkpoint in checkpoints:
-        verdict = inspect_lora(checkpoint.path).verdict
-        if verdict.name in HOPELESS:
-            left_out.append(f"{checkpoint.name}: {verdict.name}, {verdict.reason}")
+        report = inspect_lora(checkpoint.path)
+        if report.verdict.name in HOPELESS:
+            left_out.append(f"{checkpoint.name}: {report.verdict.name}, {report.verdict.reason}")
         else:
+            one = _Sound(checkpoint, report.contents and report.contents.total.norm)
             # The later one stays: what is asked for beside the last checkpoint (`also`) stays with it.
-            if sound and _same(sound[-1].path, checkpoint.path):
-                left_out.append(f"{sound.pop().name}: practically the same as {checkpoint.name}")
-            sound.append(checkpoint)
+            same = [other for other in sound if _same(other, one)]
+            left_out += [f"{other.checkpoint.name}: practically the same as {checkpoint.name}" for other in same]
+            sound = [*(other for other in sound if other not in same), one]
         advance(1)
-    tried = {checkpoint.sha256 for checkpoint in sound}
-    kept = {cell.id: cell for cell in cells if cell.use.checkpoint.sha256 in tried}
-    if not kept:
+    tried = {one.checkpoint.content for one in sound}
+    listed = [cell for cell in cells if cell.use.checkpoint.content in tried]
+    if not listed:
         raise NothingToSearchError("no checkpoint is worth rendering: " + "; ".join(left_out))
-    return Arms(list(kept.values()), left_out)
+    kept: dict[str, Cell] = {}
+    for cell in sorted(listed, key=lambda cell: bool(cell.use.checkpoint.same_as)):
+        kept.setdefault(cell.id, cell)
+    return Arms(list(kept.values()), [cell for cell in listed if cell is not kept[cell.id]], left_out)
 
 
-def _same(a: Path, b: Path) -> bool:
-    """Whether rendering both tells nothing. Kinds that have no delta of their own count as different."""
+@dataclass(frozen=True)
+class _Sound:
+    """A checkpoint that is worth rendering, and the norm of all it adds."""
+
+    checkpoint: Checkpoint
+    norm: float | None
+
+
+def _same(a: _Sound, b: _Sound) -> bool:
+    """Whether rendering both tells nothing. Kinds that have no delta of their own count as different.
+
+    Norms apart settle it at once: of a hundred checkpoints there are five thousand pairs.
+    """
+    if a.norm and b.norm and abs(b.norm / a.norm - 1) > 2 * SAME_NORM:
+        return False
     try:
-        return compare_loras(a, b).total.practically_the_same
+        return compare_loras(a.checkpoint.path, b.checkpoint.path).total.practically_the_same
     except CompareError:
         return False

@@ -1,4 +1,4 @@
-"""What a search may cost, in pictures: from pictures, minutes or money."""
+"""How a search is fitted into what it may cost: in pictures, minutes or money."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from pydantic import TypeAdapter
 
 from eval.plan import Plan
+from eval.search.bill import Bill, Demand, Refinement, bill_of
 from eval.search.ground import Ground, units_for
-from eval.search.schedule import BudgetError, Schedule, within_budget
+from eval.search.purse import TIMED
+from eval.search.schedule import BudgetError, Course, Schedule, course_of, within_budget
 from eval.search.surface import GLANCE
 from eval.spec import GridSpec
 from eval.store import Store
 
 KEY = "search_schedule"
-TIMED = 8  # pictures that are timed before a budget of time is turned into one of pictures
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,39 @@ def terms_for(spec: GridSpec, plan: Plan, ground: Ground, certify: bool) -> Term
     schedule = Schedule(search.first_units, search.keep, search.finalists, confirm_units)
     if search.method == "surface" and not certify:
         schedule = replace(schedule, glance=GLANCE)
+    asked = Terms(schedule, search.certify_units if certify else None)
     allowed = _allowed(spec, plan, ground)
-    if allowed is not None:
-        allowed -= search.refine_trials * search.refine_units
-    if not certify:
-        return Terms(schedule if allowed is None else within_budget(arms, schedule, allowed), None)
     if allowed is None:
-        return Terms(schedule, search.certify_units)
-    units = min(search.certify_units, (allowed - search.finalists * confirm_units) // arms)
-    if units < search.first_units:
-        raise BudgetError(
-            f"a budget that leaves {allowed} pictures for cells is too small to certify {arms} of them: "
-            f"{search.first_units} pictures of each and {confirm_units} of each finalist are the least; raise it, or "
-            "search without --certify"
-        )
-    return Terms(schedule, units)
+        return asked
+    most = demand_of(spec, ground, asked, course_of(arms, schedule))
+    stock = ground.stock(units_for(plan, spec.prompts.seed_list, most.units).subject)
+
+    def cost(course: Course, race_units: int | None = None) -> int:
+        return bill_of(demand_of(spec, ground, Terms(schedule, race_units), course), stock).pictures
+
+    if not certify:
+        return Terms(within_budget(arms, schedule, allowed, cost), None)
+    course = course_of(arms, schedule)
+    for units in range(search.certify_units, search.first_units - 1, -1):
+        if cost(course, units) <= allowed:
+            return Terms(schedule, units)
+    least = cost(course, search.first_units)
+    raise BudgetError(
+        f"a budget of {allowed} pictures is too small to certify {arms} cells: {search.first_units} pictures of each "
+        f"and {confirm_units} of each finalist are the least, {least} with those of other people and of the base "
+        "model; raise it, or search without --certify"
+    )
+
+
+def demand_of(spec: GridSpec, ground: Ground, terms: Terms, course: Course) -> Demand:
+    """All that a search by these terms may ask for."""
+    refinement = Refinement(spec.search.refine_trials, spec.search.refine_units)
+    return Demand(course, terms.race_units, refinement, len(ground.prompts), len(ground.other_prompts))
+
+
+def bill_for(demand: Demand, ground: Ground) -> Bill:
+    """What it may take, less what is there. The ground has its units by now."""
+    return bill_of(demand, ground.stock(ground.units.subject))
 
 
 def kept_terms(store: Store, request: str) -> Terms | None:
@@ -62,15 +81,13 @@ def keep_terms(store: Store, request: str, terms: Terms) -> None:
 
 def _allowed(spec: GridSpec, plan: Plan, ground: Ground) -> int | None:
     """The budget in pictures, or None. One of time is measured on the first pictures, which are needed in any case."""
-    seconds = spec.search_seconds
-    if seconds is None:
+    if spec.search_seconds is None:
         return spec.search.budget_pictures
     if ground.seconds_a_picture is None:
         units = units_for(plan, spec.prompts.seed_list, TIMED).subject
         ground.make((ground.arms[0], unit) for unit in units)
-    rate = ground.seconds_a_picture
-    if rate is None:
+    if ground.seconds_a_picture is None:
         raise BudgetError(
             f"{spec.store.path}: its pictures were made before and say nothing about time; give budget_pictures instead"
         )
-    return int(seconds / rate)
+    return int(ground.purse.left(ground.seconds_a_picture))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,15 +11,16 @@ import numpy as np
 from eval.cells import Cell
 from eval.evidence import Evidence, Unit
 from eval.limits import Limits, applicable, limits_broken
-from eval.plan import Plan
+from eval.plan import Plan, PlannedPicture
 from eval.rates import known_rate
 from eval.references import References
-from eval.rendering import Maker
-from eval.scores import SUBJECT, score
+from eval.rendering import Maker, not_made
+from eval.scores import BLEED, SUBJECT, score
+from eval.search.arms import Arms
+from eval.search.bill import BLEED_SEEDS, BLEED_SEEDS_SEARCHED, Stock
+from eval.search.purse import Purse
 from eval.snapshot import Grid, Snapshot, load_evidence, snapshot_of
 from eval.spec import GridSpec
-
-BLEED_SEEDS = 4  # of each bleed prompt, for the finalists
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,22 @@ def units_for(plan: Plan, seeds: Sequence[int], count: int) -> Units:
     wanted = -(-count // len(prompts))
     drawn = [*seeds, *range(max(seeds) + 1, max(seeds) + 1 + wanted)][:wanted]
     subject = [Unit(prompt, seed, SUBJECT) for seed in drawn for prompt in prompts][:count]
-    return Units(subject, [Unit(one.text, seed, one.role) for one in others for seed in drawn[:2]])
+    few = drawn[:BLEED_SEEDS_SEARCHED]
+    return Units(subject, [Unit(one.text, seed, one.role) for one in others for seed in few])
 
 
 class Ground:
     """Arms are cells by number, units those of `units.subject` by number."""
 
-    def __init__(self, spec: GridSpec, arms: list[Cell], references: References, maker: Maker) -> None:
+    def __init__(self, spec: GridSpec, arms: Arms, references: References, maker: Maker, purse: Purse) -> None:
         maker.reader.read_references(references)
         maker.reader.read_prompts(maker.plan.prompts.values())
         self._spec, self._references, self._maker = spec, references, maker
-        self._plan = replace(maker.plan, cells=arms)
-        self._met = np.zeros((len(arms), 0), dtype=bool)
-        self.units = Units([], [])  # set once the course is known, with `last_cut`, the arms of the last round
+        self.purse, self.limits = purse, Limits()
+        self._plan = replace(maker.plan, cells=arms.cells)
+        self._twins = arms.twins
+        self._met = np.zeros((len(arms.cells), 0), dtype=bool)
+        self.units = Units([], [])  # set once the course is known, with `last_cut`: arms that are shown bleed prompts
         self.last_cut = 0
 
     @property
@@ -65,8 +70,15 @@ class Ground:
         return [prompt.text for prompt in self._plan.prompts.values() if prompt.role == SUBJECT]
 
     @property
+    def other_prompts(self) -> list[str]:
+        """Those that test for bleed."""
+        return [prompt.text for prompt in self._plan.prompts.values() if prompt.role != SUBJECT]
+
+    @property
     def seconds_a_picture(self) -> float | None:
-        """As this store's pictures took on this device before; None where that is not known."""
+        """As this search's pictures took, or this store's on this device before; None where that is not known."""
+        if self.purse.seconds_a_picture is not None:
+            return self.purse.seconds_a_picture
         rate = known_rate(self._maker.store, self._plan.sampling, self._maker.executor.device().name)
         return rate.seconds_a_picture if rate else None
 
@@ -89,7 +101,7 @@ class Ground:
         bleed = self.units.bleed if len(arms) <= self.last_cut else []
         self.make((self._plan.cells[arm], unit) for arm in arms for unit in bleed)
         evidence = self.evidence(arms, [*(self.units.subject[unit] for unit in common), *bleed])
-        return np.array([len(reasons) for reasons in limits_broken(score(evidence), applicable(Limits(), evidence))])
+        return np.array([len(reasons) for reasons in limits_broken(score(evidence), applicable(self.limits, evidence))])
 
     def add(self, cell: Cell) -> int:
         """One more arm, by number."""
@@ -99,30 +111,69 @@ class Ground:
 
     def make(self, pictures: Iterable[tuple[Cell, Unit]]) -> None:
         """Render and read those pictures that are missing, and the base model's own of the same units."""
-        asked = list(pictures)
-        if not asked:
+        wanted = self._planned(list(pictures))
+        if not wanted:
             return
+        missing, began = len(not_made(wanted, self._maker.store)), time.monotonic()
+        try:
+            self._maker.make(wanted)
+        finally:
+            if missing:
+                made = missing - len(not_made(wanted, self._maker.store))
+                self.purse.pay(made, time.monotonic() - began)
+
+    def price(self, pictures: Iterable[tuple[Cell, Unit]]) -> int:
+        """How many pictures `make` would render."""
+        return len(not_made(self._planned(list(pictures)), self._maker.store))
+
+    def price_of(self, wanted: np.ndarray) -> int:
+        """How many pictures measuring what is wanted, (A, U) bool, and looking at its limits would render.
+
+        Rows beyond the arms are cells that are not known yet.
+        """
+        rows, known = np.flatnonzero(wanted.any(1)), len(self.arms)
+        subject = [(self.arms[row], self.units.subject[unit]) for row, unit in np.argwhere(wanted[:known])]
+        bleed = self.units.bleed if len(rows) <= self.last_cut else []
+        shown = [(self.arms[row], unit) for row in rows if row < known for unit in bleed]
+        return self.price([*subject, *shown]) + int(wanted[known:].sum()) + int((rows >= known).sum()) * len(bleed)
+
+    def stock(self, units: list[Unit]) -> Stock:
+        """What is missing of the arms' and of the base model's pictures of `units` (U,)."""
+        ids = [[self._plan.picture(cell, unit).id for unit in units] for cell in (None, *self.arms)]
+        there = self._maker.store.failures(one for row in ids for one in row)
+        missing = np.array([[one not in there for one in row] for row in ids], dtype=int)
+        return Stock(missing[1:].sum(0), missing[0])
+
+    def _planned(self, asked: list[tuple[Cell, Unit]]) -> list[PlannedPicture]:
+        """Pictures of cells and the base model's own of the same units, each once, the base model's first."""
         beside = [self._plan.picture(None, unit) for unit in dict.fromkeys(unit for _, unit in asked)]
         wanted = [self._plan.picture(cell, unit) for cell, unit in asked]
         # What shares the UNet's weights stands together, as in a plan: weights are changed as seldom as can be.
         wanted.sort(key=lambda one: (one.checkpoint, one.unet_key, one.cell.text_key if one.cell else ""))
-        self._maker.make(list({one.id: one for one in [*beside, *wanted]}.values()))
+        return list({one.id: one for one in [*beside, *wanted]}.values())
 
     def evidence(self, arms: np.ndarray, units: list[Unit]) -> Evidence:
         """What is known of `arms` (K,) on `units`."""
-        snapshot = self.snapshot(arms, units)
-        return load_evidence(Grid(self._maker.store, snapshot, [self._plan.cells[arm] for arm in arms]))
+        cells = [self._plan.cells[arm] for arm in arms]
+        return load_evidence(Grid(self._maker.store, self._snapshot(cells, units), cells))
 
-    def snapshot(self, arms: np.ndarray, units: list[Unit]) -> Snapshot:
-        """The grid of `arms` (K,) on `units`."""
-        plan = replace(self._plan, cells=[self._plan.cells[arm] for arm in arms], units=units)
+    def _snapshot(self, cells: list[Cell], units: list[Unit]) -> Snapshot:
+        plan = replace(self._plan, cells=cells, units=units)
         return snapshot_of(self._spec, plan, self._references, self._maker.reader.judges)
 
-    def confirmed(self, arms: np.ndarray, fresh: np.ndarray) -> Snapshot:
-        """The finalists (K,) on the units that they were confirmed on, and on bleed prompts with those seeds."""
+    def confirmed_on(self, fresh: np.ndarray) -> list[Unit]:
+        """The units by number (N,), and bleed prompts with their first seeds."""
         subject = [self.units.subject[unit] for unit in fresh]
         seeds = list(dict.fromkeys(unit.seed for unit in subject))[:BLEED_SEEDS]
-        others = dict.fromkeys((unit.prompt, unit.role) for unit in self.units.bleed)
-        shown = [*subject, *(Unit(prompt, seed, role) for prompt, role in others for seed in seeds)]
+        return [*subject, *(Unit(prompt, seed, BLEED) for prompt in self.other_prompts for seed in seeds)]
+
+    def confirmed(self, arms: np.ndarray, fresh: np.ndarray) -> Snapshot:
+        """The finalists (K,) on the units that they were confirmed on, and on bleed prompts with those seeds.
+
+        Beside each stand its twins, rows of the same pictures under another name.
+        """
+        shown = self.confirmed_on(fresh)
         self.make((self.arms[arm], unit) for arm in arms for unit in shown)
-        return self.snapshot(arms, shown)
+        cells = [self.arms[arm] for arm in arms]
+        names = {cell.id for cell in cells}
+        return self._snapshot([*cells, *(twin for twin in self._twins if twin.id in names)], shown)

@@ -18,6 +18,8 @@ Measure = Callable[[np.ndarray], np.ndarray]
 Estimate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # The arms still in it (K,) to how many limits each breaks (K,), by what has been measured of it so far.
 Broken = Callable[[np.ndarray], np.ndarray]
+# Whether the pictures that are wanted next, (A, U) bool, leave enough of the budget to confirm finalists.
+Affordable = Callable[[np.ndarray], bool]
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Halved:
-    """`finalists` best first; `scores` (A, U) all that was measured, NaN where nothing was."""
+    """`finalists` best first; `scores` (A, U) all that was measured, NaN where nothing was; `unfinished`: the budget
+    ended it."""
 
     finalists: np.ndarray
     stages: tuple[Stage, ...]
     scores: np.ndarray
+    unfinished: bool = False
 
     @property
     def pictures(self) -> int:
@@ -69,22 +73,31 @@ def none_broken(arms: np.ndarray) -> np.ndarray:
     return np.zeros(len(arms), dtype=int)
 
 
+def always(_wanted: np.ndarray) -> bool:
+    """Without a budget."""
+    return True
+
+
 def halve(
     measure: Measure,
     course: Course,
     prompts: Sequence[str],
     estimate: Estimate = mean_so_far,
     broken: Broken = none_broken,
+    affordable: Affordable = always,
 ) -> Halved:
     """Play the rounds: fewest limits broken stay, then the highest estimates. `prompts` (U,) are the units' own.
 
-    Arms that are surely behind the leader go early; when no more than two are left, the rounds end.
+    Arms that are surely behind the leader go early; when no more than two are left, the rounds end. They also end,
+    with the finalists of what is known, before a round (but the first) that is not `affordable`.
     """
     scores = np.full((course.arms, len(prompts)), np.nan)
     left = np.arange(course.arms)
     stages: list[Stage] = []
     for one in course.rounds:
         wanted = _wanted(one, left, scores.shape) & np.isnan(scores)
+        if stages and not affordable(wanted):
+            return Halved(left[: course.finalists], tuple(stages), scores, unfinished=True)
         scores = np.where(wanted, measure(wanted), scores)
         faults = broken(left)
         order = np.lexsort((-estimate(scores, left), faults))

@@ -48,8 +48,10 @@ def residual_sd(values: np.ndarray, prompts: Sequence[str]) -> tuple[float, int]
     return (math.sqrt(squares / freedom), freedom) if freedom > 0 else (math.nan, 0)
 
 
-def bound(values: np.ndarray, prompts: Sequence[str], comparisons: int, looks: int = 1) -> Bound:
-    """How far the arm of the highest mean may be from the best one, with 95 % confidence.
+def bound(
+    values: np.ndarray, prompts: Sequence[str], comparisons: int, looks: int = 1, choice: int | None = None
+) -> Bound:
+    """How far `choice`, or else the arm of the highest mean, may be from the best one, with 95 % confidence.
 
     `comparisons` is how many arms are held against the best one, at each of `looks` looks: what holds for all of them
     at once, holds for whichever arm is chosen, and at whichever look (multiple comparisons with the best: Hsu 1996,
@@ -57,7 +59,7 @@ def bound(values: np.ndarray, prompts: Sequence[str], comparisons: int, looks: i
     own variance counts where it is above the pooled one.
     """
     means = values.mean(1)
-    choice = int(means.argmax())
+    choice = int(means.argmax()) if choice is None else choice
     pooled, freedom = residual_sd(values, prompts)
     own = within_sd(values - values[choice], prompts)
     spread = np.fmax(own, math.sqrt(2) * pooled) / math.sqrt(values.shape[1])

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eval.cells import Cell, Use
+from eval.search.bill import PROPOSALS, Refinement
 from eval.search.ground import Ground
-from eval.search.halving import Halved
+from eval.search.halving import Affordable, Halved
 from eval.weights import Weights
 from trainer.kohya_names import part_of
 from trainer.lora_file import read_lora
 from trainer.progress import Reporter
 
 DIGITS = 2  # of a weight
-PROPOSALS = 2  # that join the finalists
 SEED = 0  # a search that goes on proposes the same weights again, and their pictures are there
 LONE_STEP = 0.2  # what counts as the grid's step where it has one weight only
 
@@ -61,8 +61,16 @@ class Refined:
     joined: int
 
 
-def explore(evaluate: Evaluate, axes: Sequence[Axis], known: Sequence[Tried], trials: int) -> list[Tried]:
+def explore(
+    evaluate: Evaluate,
+    axes: Sequence[Axis],
+    known: Sequence[Tried],
+    trials: int,
+    affordable: Callable[[], bool] = lambda: True,
+) -> list[Tried]:
     """`trials` points, each where a Gaussian process of all that was seen so far (`known` first) expects most.
+
+    It ends before a trial that is not `affordable`.
 
     Points that break more limits than the least of `known` count as out of bounds (constrained expected improvement:
     Gardner et al. 2014, "Bayesian Optimization with Inequality Constraints"; Optuna's GPSampler).
@@ -90,6 +98,8 @@ def explore(evaluate: Evaluate, axes: Sequence[Axis], known: Sequence[Tried], tr
         )
     found: list[Tried] = []
     for _ in range(trials):
+        if not affordable():
+            break
         trial = study.ask(dict(ranges))
         point = tuple(round(trial.params[axis.name], DIGITS) for axis in axes)
         value, broken = evaluate(point)
@@ -125,50 +135,70 @@ def moved(start: Cell, axes: Sequence[Axis], point: Point) -> Cell:
     return replace(start, use=uses[0], also=tuple(uses[1:]))
 
 
-def refine(ground: Ground, halved: Halved, units: int, trials: int, reporter: Reporter) -> Refined:
-    """Try `trials` cells around the first finalist, each on the first `units` units that it has met; the best join."""
-    ground_before = len(ground.arms)
-    start = int(halved.finalists[0])
-    shown = np.flatnonzero(np.isfinite(halved.scores[start]))[:units]
-    tries = _Tries(ground, ground.arms[start], halved.scores, shown)
-    if not tries.axes or not len(shown):
+def refine(ground: Ground, halved: Halved, asked: Refinement, affordable: Affordable, reporter: Reporter) -> Refined:
+    """Try cells around the best finalist, each on the first units; the best join the finalists.
+
+    Finalists that have not met these units meet them first, also where few cells left nothing to cut. It ends before a
+    trial that is not `affordable`.
+    """
+    wanted = np.zeros(halved.scores.shape, dtype=bool)
+    wanted[np.ix_(halved.finalists, np.arange(asked.units))] = True
+    wanted &= np.isnan(halved.scores)
+    if not affordable(wanted):
         return Refined(halved, 0, 0)
+    scores = np.where(wanted, ground.measure(wanted), halved.scores) if wanted.any() else halved.scores
+    start = _best(ground, scores[:, : asked.units], halved.finalists)
+    tries = _Tries(ground, ground.arms[start], scores, asked.units)
+    if not tries.axes:
+        return Refined(replace(halved, scores=scores), 0, 0)
+    ground_before = len(ground.arms)
     known = [tries.seen(point) for point in tries.arms]
-    advance = reporter.task("trying weights between the grid's", trials)
+    advance = reporter.task("trying weights between the grid's", asked.trials)
 
     def evaluate(point: Point) -> tuple[float, int]:
         tried = tries.seen(point)
         advance(1)
         return tried.value, tried.broken
 
-    tried = explore(evaluate, tries.axes, known, trials)
+    tried = explore(evaluate, tries.axes, known, asked.trials, lambda: affordable(tries.another()))
     ranked = sorted(dict.fromkeys(tried), key=lambda one: (one.broken, -one.value))
     joining = [arm for one in ranked if (arm := tries.arms[one.point]) >= ground_before][:PROPOSALS]
     finalists = np.array([*halved.finalists, *joining], dtype=int)
-    return Refined(Halved(finalists, halved.stages, tries.scores), trials, len(joining))
+    return Refined(Halved(finalists, halved.stages, tries.scores, halved.unfinished), len(tried), len(joining))
+
+
+def _best(ground: Ground, scores: np.ndarray, arms: np.ndarray) -> int:
+    """The arm of fewest limits broken, then of the highest mean over scores (A, U)."""
+    order = np.lexsort((-scores[arms].mean(1), ground.broken(arms)))
+    return int(arms[order[0]])
 
 
 class _Tries:
-    """The cells around `start`, those that the rounds have met on all of `shown` first. `arms` by point."""
+    """The cells around `start`, those that have met the first `units` to begin with. `arms` by point."""
 
-    def __init__(self, ground: Ground, start: Cell, scores: np.ndarray, shown: np.ndarray) -> None:
-        self._ground, self._start, self._shown = ground, start, shown
+    def __init__(self, ground: Ground, start: Cell, scores: np.ndarray, units: int) -> None:
+        self._ground, self._start, self._shown = ground, start, np.arange(units)
         self.scores = scores
         self.axes = axes_of(start, ground.arms)
         self.arms: dict[Point, int] = {}
-        for arm in np.flatnonzero(np.isfinite(scores[:, shown]).all(1)):
+        for arm in np.flatnonzero(np.isfinite(scores[:, :units]).all(1)):
             cell = ground.arms[int(arm)]
             if _files(cell) == _files(start):
                 point = tuple(cell.uses[axis.lora].weights.on(axis.part) for axis in self.axes)
                 if moved(start, self.axes, point) == cell:
                     self.arms[point] = int(arm)
 
+    def another(self) -> np.ndarray:
+        """What one more cell would want, (A + 1, U) bool."""
+        wanted = np.zeros((len(self.scores) + 1, self.scores.shape[1]), dtype=bool)
+        wanted[-1, self._shown] = True
+        return wanted
+
     def seen(self, point: Point) -> Tried:
         """What is seen at a point, rendered where nothing was."""
         if point not in self.arms:
             self.arms[point] = self._ground.add(moved(self._start, self.axes, point))
-            wanted = np.zeros((len(self.scores) + 1, self.scores.shape[1]), dtype=bool)
-            wanted[-1, self._shown] = True
+            wanted = self.another()
             kept = np.vstack([self.scores, np.full(self.scores.shape[1], np.nan)])
             self.scores = np.where(wanted, self._ground.measure(wanted), kept)
         arm = self.arms[point]
@@ -188,4 +218,4 @@ def _parts_of(use: Use) -> set[str]:
 
 
 def _files(cell: Cell) -> tuple[str, ...]:
-    return tuple(use.checkpoint.sha256 for use in cell.uses)
+    return tuple(use.checkpoint.content for use in cell.uses)

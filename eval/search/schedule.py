@@ -7,6 +7,7 @@ all units of the rounds before it, so arms are always compared over the same uni
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -73,6 +74,10 @@ class Course:
         return -(-self.search_units // prompts) * prompts
 
 
+# A course to the pictures that it takes.
+Cost = Callable[[Course], int]
+
+
 def course_of(arms: int, schedule: Schedule) -> Course:
     """The rounds for so many arms. The last round keeps the finalists, however many went into it."""
     finalists = min(schedule.finalists, arms)
@@ -90,20 +95,28 @@ def course_of(arms: int, schedule: Schedule) -> Course:
     return Course(arms, tuple(rounds), finalists, schedule.confirm_units)
 
 
-def within_budget(arms: int, schedule: Schedule, pictures: int) -> Schedule:
+def of_arms(course: Course) -> int:
+    """The cost where nothing but the arms' pictures counts."""
+    return course.pictures
+
+
+def within_budget(arms: int, schedule: Schedule, pictures: int, cost: Cost = of_arms) -> Schedule:
     """The schedule nearest to `schedule` that costs at most `pictures`: fewer units to confirm on, then to begin with,
     then a harder cut. Raises BudgetError where none does.
     """
     least = min(LEAST_CONFIRMED, schedule.confirm_units)
-    cheapest = arms * pictures
+    cheapest: list[int] = []
     for keep, first in product((schedule.keep, 2 * schedule.keep), range(schedule.first_units, 0, -1)):
-        tried = replace(schedule, first_units=first, keep=keep, confirm_units=least)
-        course = course_of(arms, tried)
-        cheapest = min(cheapest, course.pictures)
-        spare = (pictures - course.pictures) // course.finalists
-        if spare >= 0:
-            return replace(tried, confirm_units=min(schedule.confirm_units, least + spare))
+        tried = replace(schedule, first_units=first, keep=keep)
+        cheapest.append(cost(course_of(arms, replace(tried, confirm_units=least))))
+        if cheapest[-1] <= pictures:
+            fitting = (
+                replace(tried, confirm_units=units)
+                for units in range(schedule.confirm_units, least - 1, -1)
+                if cost(course_of(arms, replace(tried, confirm_units=units))) <= pictures
+            )
+            return next(fitting)
     raise BudgetError(
-        f"a budget of {pictures} pictures is too small for {arms} cells: the cheapest search takes {cheapest}; raise "
-        "it, or name fewer checkpoints or weights"
+        f"a budget of {pictures} pictures is too small for {arms} cells: the cheapest search takes {min(cheapest)}; "
+        "raise it, or name fewer checkpoints or weights"
     )
