@@ -69,14 +69,22 @@ def cautions(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
             not len(evidence.training),
             f"copy not measured: no training {words.several_seen} were given",
         ),
+        (
+            bool(len(evidence.training)) and evidence.looks is None,
+            "copy not measured: the pictures were read by an earlier version; `python -m eval score STORE` reads them",
+        ),
+        (
+            bool(len(evidence.training)) and evidence.looks is not None and bool(np.isnan(scores.copy).all()),
+            "copy not measured: fewer than two held-out pictures that differ",
+        ),
         (one_seed, "spread not measured: one seed a prompt"),
         (
             no_contrast and limits.prompt is not None,
             "prompt limit not applied: the base model's pictures do not tell the prompts apart",
         ),
         (
-            no_span and (limits.bleed is not None or limits.copy is not None),
-            "bleed and copy limits not applied: no floor-to-ceiling scale",
+            no_span and limits.bleed is not None,
+            "bleed limit not applied: no floor-to-ceiling scale",
         ),
     ]
     return [text for holds, text in unknown if holds]

@@ -36,6 +36,19 @@ class CellFacts:
 
 
 @dataclass(frozen=True)
+class Looks:
+    """What the subject looks like in each picture (`trainer.looks`), unit vectors, NaN where it was not found.
+
+    pictures (C, U, L); control (U, L), the base model's; references (R, L), held out; training (T, L), trained on.
+    """
+
+    pictures: np.ndarray
+    control: np.ndarray
+    references: np.ndarray
+    training: np.ndarray
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything the ranking reads. C cells, U units, R references; `*_control` is the base model's own row.
 
@@ -47,7 +60,7 @@ class Evidence:
     name may be used for, where it is known.
 
     `subject` "image": likeness is CLIP's, and `faces`, `faces_control`, `references`, `training` are CLIP's embeddings
-    of whole pictures. `second`: the same grid as a second, independent face model sees it.
+    of whole pictures. `second`: the same grid as a second, independent face model sees it. `looks` None: not read.
     """
 
     cells: list[CellFacts]
@@ -66,6 +79,7 @@ class Evidence:
     clip_model: str
     subject: str = "face"
     second: Evidence | None = None
+    looks: Looks | None = None
     licences: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property

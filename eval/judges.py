@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydantic import ValidationError
 
 from eval.cells import digest
 from eval.spec import ScoreSection
-from eval.store import Reading, Store
+from eval.store import Reading, Readings, Store
 from miniature.paths import folder_of
 from trainer.files import sha256_of
+from trainer.looks import SIDE
 from trainer.toml_config import Section
 
 if TYPE_CHECKING:  # the models take seconds to import, and telling what was read needs none
@@ -30,12 +33,26 @@ class JudgeFacts(Section):
     licence: str
 
 
-class Judge:
-    """A scoring model that is loaded when something has to be read. `facts` are the store's where it knows them."""
+def looks_key(sha256: str) -> str:
+    """What a store keeps looks by (`trainer.looks`): of pictures in which the model of that hash found the subject."""
+    return f"{sha256} look {SIDE}"
 
-    def __init__(self, kind: Kind, name: str, store: Store) -> None:
+
+class Judge:
+    """A scoring model that is loaded when something has to be read. `facts` are the store's where it knows them.
+
+    One that `keeps_looks` keeps what the subject looks like in each picture as well.
+    """
+
+    def __init__(self, kind: Kind, name: str, store: Store, *, keeps_looks: bool = False) -> None:
         self.kind: Kind = kind
+        self.keeps_looks = keeps_looks
         self._name, self._store = name, store
+
+    @property
+    def keys(self) -> list[str]:
+        """What its readings of pictures are kept by."""
+        return [self.facts.sha256, *([looks_key(self.facts.sha256)] if self.keeps_looks else [])]
 
     @cached_property
     def facts(self) -> JudgeFacts:
@@ -53,6 +70,13 @@ class Judge:
         from eval.picture_readers import clip_reader, face_reader
 
         return face_reader(self._name) if self.kind == "faces" else clip_reader(self._name)
+
+    def read(self, pictures: Mapping[str, np.ndarray]) -> Readings:
+        """What it sees in pictures (H, W, 3) RGB uint8 by their ids, under its `keys`."""
+        from eval.picture_readers import as_kept
+
+        seen = dict(zip(pictures, self.reader.read(list(pictures.values())), strict=True))
+        return as_kept(self.facts.sha256, seen, with_looks=self.keeps_looks)
 
     def read_texts(self, texts: list[str]) -> dict[str, Reading]:
         """What CLIP reads from texts; a face model reads none."""
@@ -74,8 +98,9 @@ class Judges:
 
     @classmethod
     def of(cls, score: ScoreSection, store: Store) -> Judges:
-        clip = Judge("clip", score.clip, store)
-        likeness = clip if score.subject == "image" else Judge("faces", score.faces, store)
+        of_image = score.subject == "image"
+        clip = Judge("clip", score.clip, store, keeps_looks=of_image)
+        likeness = clip if of_image else Judge("faces", score.faces, store, keeps_looks=True)
         second = Judge("faces", score.second_faces, store) if score.second_faces else None
         return cls(score.subject, likeness, clip, second)
 
@@ -99,4 +124,8 @@ def contents(kind: Kind, name: str) -> list[str]:
 def judged_by(score: ScoreSection) -> list[list[str]]:
     """What the judgement of a specification hangs on, from the contents of files alone."""
     faces = [contents("faces", name) for name in (score.faces, score.second_faces) if name]
-    return [[score.subject], *([] if score.subject == "image" else faces), contents("clip", score.clip)]
+    return [
+        [score.subject, f"looks of {SIDE}"],
+        *([] if score.subject == "image" else faces),
+        contents("clip", score.clip),
+    ]

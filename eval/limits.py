@@ -15,8 +15,10 @@ class Limits:
     """What a cell may cost. Each is a share of something measured in the same grid; None switches it off.
 
     `face_rate`: of the base model's own; broken when the whole Wilson interval is below. `prompt`: of the prompt
-    contrast, that may be lost. `bleed`, `copy`: of the way from the floor to the ceiling, that may be gone; a face that
-    the base model shows and the cell has lost counts as if it had bled, or been a copy.
+    contrast, that may be lost. `bleed`: of the way from the floor to the ceiling, that may be gone. `copy`: of how far
+    pictures of the subject look from one another, that may be gone towards the training pictures; the default lies
+    between what planted copies and clean LoRAs showed (docs/scoring.md). A face that the base model shows and the cell
+    has lost counts as if it had bled, or been a copy.
     """
 
     face_rate: float | None = 0.9
@@ -51,7 +53,7 @@ def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
         taken_on = scores.words.said("{others} take on {looks}")
         figures = scores.bleed[at], scores.bleed_at_worst[at], most, int(scores.bleed_lost[at])
         found.append(_above("bleed", *figures, taken_on))
-    if limits.copy is not None and scores.copy_at_worst[at] > (most := limits.copy * scores.span):
+    if limits.copy is not None and scores.copy_at_worst[at] > (most := limits.copy):
         figures = scores.copy[at], scores.copy_at_worst[at], most, int(scores.copy_lost[at])
         found.append(_above("copy", *figures, "it repeats the training pictures"))
     return found

@@ -8,10 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.clip_model import ClipModel, load_clip
-from eval.judges import JudgeFacts
+from eval.judges import JudgeFacts, looks_key
 from eval.spec import ScoreSection
 from eval.store import Reading, Readings
 from trainer.faces import FaceModel, load_faces
+from trainer.looks import look_of
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a model reads from a picture, and what it looks like: the largest face, or the whole."""
+
+    reading: Reading
+    look: Reading
 
 
 @dataclass(frozen=True)
@@ -24,8 +33,9 @@ class FaceReader:
     def facts(self) -> JudgeFacts:
         return JudgeFacts(name=self.model.name, sha256=self.model.sha256, licence=self.model.licence)
 
-    def read(self, pictures: Sequence[np.ndarray]) -> list[Reading]:
-        return [Reading(one.embedding, one.count) for one in self.model.read_all(pictures)]
+    def read(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
+        found = self.model.read_all(pictures)
+        return [Seen(Reading(one.embedding, one.count), Reading(one.look, one.count)) for one in found]
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,9 @@ class ClipReader:
     def facts(self) -> JudgeFacts:
         return JudgeFacts(name=self.model.name, sha256=self.model.sha256, licence="")
 
-    def read(self, pictures: Sequence[np.ndarray]) -> list[Reading]:
-        return [Reading(vector) for vector in self.model.embed_pictures(pictures)]
+    def read(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
+        vectors, looks = self.model.embed_pictures(pictures), map(look_of, pictures)
+        return [Seen(Reading(vector), Reading(look)) for vector, look in zip(vectors, looks, strict=True)]
 
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
         return [Reading(vector) for vector in self.model.embed_texts(texts)]
@@ -47,7 +58,7 @@ class ClipReader:
 
 @dataclass(frozen=True)
 class Models:
-    """The loaded models that read pictures beside their rendering."""
+    """The loaded models that read pictures beside their rendering. The first is that of likeness, and keeps looks."""
 
     readers: tuple[FaceReader | ClipReader, ...]
 
@@ -58,8 +69,17 @@ class Models:
 
     def read(self, pictures: Mapping[str, np.ndarray]) -> Readings:
         """What all of them see in pictures (H, W, 3) RGB uint8, by id."""
-        shown = list(pictures.values())
-        return {one.facts.sha256: dict(zip(pictures, one.read(shown), strict=True)) for one in self.readers}
+        found: Readings = {}
+        for at, reader in enumerate(self.readers):
+            seen = dict(zip(pictures, reader.read(list(pictures.values())), strict=True))
+            found |= as_kept(reader.facts.sha256, seen, with_looks=at == 0)
+        return found
+
+
+def as_kept(sha256: str, seen: Mapping[str, Seen], *, with_looks: bool) -> Readings:
+    """What a model saw of pictures, by their ids, under the keys that a store keeps it by."""
+    found = {sha256: {one: what.reading for one, what in seen.items()}}
+    return found | {looks_key(sha256): {one: what.look for one, what in seen.items()}} if with_looks else found
 
 
 def face_reader(name: str) -> FaceReader:

@@ -61,14 +61,16 @@ class Reader:
             self._store.add_readings(clip.facts.sha256, clip.read_texts(missing))
 
     def _read(self, judge: Judge, subjects: list[str], place: Callable[[str], Path]) -> None:
-        missing = list(self._store.unread(judge.facts.sha256, subjects))
-        if not missing:
+        unread = {one for key in judge.keys for one in self._store.unread(key, subjects)}
+        if not unread:
             return
+        missing = [one for one in dict.fromkeys(subjects) if one in unread]
         advance = self._reporter.task(TITLES[judge.kind], len(missing))
         for at in range(0, len(missing), CHUNK):
             chunk = missing[at : at + CHUNK]
-            found = judge.reader.read([_opened(place(subject)) for subject in chunk])
-            self._store.add_readings(judge.facts.sha256, dict(zip(chunk, found, strict=True)))
+            found = judge.read({subject: _opened(place(subject)) for subject in chunk})
+            for key, readings in found.items():
+                self._store.add_readings(key, readings)
             advance(len(chunk))
 
 

@@ -13,7 +13,7 @@ from math import comb
 
 import numpy as np
 
-from eval.evidence import Evidence
+from eval.evidence import Evidence, Looks
 from eval.statistics import wilson
 from eval.subject_words import FACE, SubjectWords
 from trainer.errors import UserError
@@ -21,9 +21,9 @@ from trainer.likeness import at_the_floor, ceiling, centroid, floors
 
 SUBJECT = "subject"
 BLEED = "bleed"
-# What a lost face counts, and a face counts at most, where limits are judged: shares of the way from floor to ceiling.
-# All the way to the subject, and thrice the largest margin in the recorded pictures (0.22); either way a quarter of the
-# faces may be lost before that alone breaks the default limit.
+# What a lost face counts, and a face counts at most, where limits are judged: bleed as a share of the way from floor to
+# ceiling (all of it), copy of the references' variety (more than planted copies show on average); either way a quarter
+# of the faces may be lost before that alone breaks the default limit.
 BLEED_WORST, COPY_WORST = 1.0, 0.6
 
 
@@ -86,7 +86,7 @@ class Scores:
     @cached_property
     def copy_at_worst(self) -> np.ndarray:
         """`copy` (C,) if lost faces had been copies."""
-        return at_worst(self.copy_margins, self.copy_judged, COPY_WORST * self._scale)
+        return at_worst(self.copy_margins, self.copy_judged, COPY_WORST)
 
     @cached_property
     def bleed_lost(self) -> np.ndarray:
@@ -216,19 +216,40 @@ def expected_nearest(cosines: np.ndarray, count: int) -> np.ndarray:
 
 
 def copy_margins(evidence: Evidence) -> np.ndarray:
-    """Nearest training face minus nearest held-out face of each subject picture (C, S), both out of equally many.
+    """How much nearer (C, S) each subject picture looks to training pictures than to held-out ones, beyond the base's.
 
-    Above 0 a picture repeats the training set rather than shows the person. One copied picture weighs less the more
-    training pictures there are for each held-out one. NaN without a face, or without training faces.
+    As a share of how far the held-out pictures look from one another: 0 is as near as the base model's own picture of
+    that unit comes, who has seen neither; 1 is nearer by as much as two pictures of the subject differ. NaN without a
+    face, or where there are no training pictures, fewer than two held-out ones, or no looks.
     """
-    at = evidence.where(SUBJECT)
-    count = min(len(evidence.training), len(evidence.references))
-    if count == 0:
+    at, looks = evidence.where(SUBJECT), evidence.looks
+    if looks is None or not len(looks.training) or np.isnan(differs := variety(looks.references)):
         return np.full((len(evidence.cells), len(at)), np.nan)
-    faces = np.where(evidence.failed[:, at, None], np.nan, evidence.faces[:, at])
-    trained = expected_nearest(faces @ evidence.training.T, count)
-    held_out = expected_nearest(faces @ evidence.references.T, count)
+    control = nearer_to_training(looks.control[at], looks)
+    # Where the base model's picture has no face, the mean of the others stands in; where none has, there is nothing.
+    seen = np.isfinite(control)
+    control = np.where(seen, control, control[seen].mean() if seen.any() else 0.0)
+    pictures = np.where(evidence.failed[:, at, None], np.nan, looks.pictures[:, at])
+    return (nearer_to_training(pictures, looks) - control) / differs
+
+
+def nearer_to_training(pictures: np.ndarray, looks: Looks) -> np.ndarray:
+    """Correlation of looks (..., L) with the nearest training look less that with the nearest held-out one, (...).
+
+    Both out of equally many, or the larger set would be nearer by itself.
+    """
+    count = min(len(looks.training), len(looks.references))
+    trained, held_out = (expected_nearest(pictures @ one.T, count) for one in (looks.training, looks.references))
     return trained - held_out
+
+
+def variety(looks: np.ndarray) -> float:
+    """Mean distance 1 - correlation between two of N looks (N, L). NaN below two, or where all are the same."""
+    if len(looks) < 2:
+        return np.nan
+    total = looks.astype(np.float64).sum(0)
+    differs = 1 - (total @ total - len(looks)) / (len(looks) * (len(looks) - 1))
+    return float(differs) if differs > 1e-6 else np.nan
 
 
 def copy_judged(evidence: Evidence, control: np.ndarray) -> np.ndarray:
@@ -236,7 +257,7 @@ def copy_judged(evidence: Evidence, control: np.ndarray) -> np.ndarray:
 
     A prompt that shows no face without the LoRA costs no cell a face; where none does, all count.
     """
-    if not len(evidence.training):
+    if evidence.looks is None or not len(evidence.looks.training):
         return np.zeros(len(control), dtype=bool)
     seen = np.isfinite(control)
     return seen if seen.any() else np.ones(len(control), dtype=bool)

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
-from eval.evidence import CellFacts, Evidence, Unit
-from eval.judges import Judges
+from eval.evidence import CellFacts, Evidence, Looks, Unit
+from eval.judges import Judges, looks_key
 from eval.plan import Plan
 from eval.references import References
 from eval.search.record import SearchRecord
@@ -177,12 +177,25 @@ def load_evidence(grid: Grid) -> Evidence:
         clip_model=f"{snapshot.clip_model} ({snapshot.clip_sha256[:12]})",
         subject=snapshot.subject,
         licences=snapshot.licences,
+        looks=_looks(grid, ids, control, _failed(failures, control)),
         **_seen_by(grid, snapshot.face_model, snapshot.face_sha256, ids, control, _failed(failures, control)),
     )
     if not snapshot.second_model:
         return evidence
     seen = _seen_by(grid, snapshot.second_model, snapshot.second_sha256, ids, control, _failed(failures, control))
     return replace(evidence, second=replace(evidence, **seen))
+
+
+def _looks(grid: Grid, ids: np.ndarray, control: np.ndarray, failed_control: np.ndarray) -> Looks | None:
+    readings = grid.store.readings(looks_key(grid.snapshot.face_sha256))
+    if not readings:
+        return None
+    return Looks(
+        pictures=_vectors(readings, ids),
+        control=np.where(failed_control[:, None], np.nan, _vectors(readings, control)),
+        references=_found(readings, grid.snapshot.references),
+        training=_found(readings, grid.snapshot.training),
+    )
 
 
 def _seen_by(

@@ -89,7 +89,7 @@ def figures_of(scores: Scores, limits: Limits) -> dict[str, Figure]:
     found = [
         Figure(IDENTITY, scores.counted, subject),
         Figure(BLEED, scores.bleed_changes, scores.bleed_prompts, limit(limits.bleed, scores.span), words),
-        Figure(COPY, scores.copy_margins, subject, limit(limits.copy, scores.span), words),
+        Figure(COPY, scores.copy_margins, subject, limit(limits.copy, 1.0), words),
         Figure(PROMPT, scores.prompt_changes, subject, -limit(limits.prompt, scores.prompt_contrast)),
         Figure(FACES, scores.faces_seen.astype(float), subject),
     ]

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from eval.evidence import CellFacts, Evidence, Unit
+from eval.evidence import CellFacts, Evidence, Looks, Unit
 from eval.weights import Weights
 
 FACE_SIZE = 24
 CLIP_SIZE = 48
+LOOK_SIZE = 30
 FLOOR = 0.1
 
 
@@ -70,13 +71,35 @@ def make_evidence(
         training=faces_at(np.full(training, 0.8), axis, rng),
         face_model="drawn faces (0123456789ab)",
         clip_model="drawn scenes (ba9876543210)",
+        looks=Looks(
+            pictures=drawn_looks((len(cells), count), rng),
+            control=drawn_looks((count,), rng),
+            references=drawn_looks((references,), rng),
+            training=drawn_looks((training,), rng),
+        ),
     )
+
+
+def drawn_looks(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Looks (*shape, L) of one subject in pictures that have nothing else in common: correlations near 0.64."""
+    return faces_at(np.full(shape, 0.8), np.eye(LOOK_SIZE)[0], rng)
+
+
+def copying(evidence: Evidence, cells: Sequence[int] | np.ndarray, units: int | None = None) -> Evidence:
+    """The same where the first `units` pictures (all: None) of some cells look as training pictures do."""
+    assert evidence.looks is not None
+    looks = evidence.looks.pictures.copy()
+    for cell in cells:
+        looks[cell, :units] = np.resize(evidence.looks.training, looks[cell].shape)[:units]
+    return replace(evidence, looks=replace(evidence.looks, pictures=looks))
 
 
 def without_faces(evidence: Evidence, where: np.ndarray) -> Evidence:
     """The same evidence where the detector found nothing at `where` (C, U)."""
     faces = np.where(where[..., None], np.nan, evidence.faces)
-    return replace(evidence, faces=faces, face_counts=np.where(where, 0, evidence.face_counts))
+    assert evidence.looks is not None
+    looks = replace(evidence.looks, pictures=np.where(where[..., None], np.nan, evidence.looks.pictures))
+    return replace(evidence, faces=faces, face_counts=np.where(where, 0, evidence.face_counts), looks=looks)
 
 
 def of_a_teapot(evidence: Evidence) -> Evidence:
@@ -98,6 +121,7 @@ def reordered(evidence: Evidence, order: Sequence[int]) -> Evidence:
         face_counts=evidence.face_counts[at],
         pictures=evidence.pictures[at],
         failed=evidence.failed[at],
+        looks=evidence.looks and replace(evidence.looks, pictures=evidence.looks.pictures[at]),
     )
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from synthetic_evidence import FACE_SIZE, faces_at
+from synthetic_evidence import FACE_SIZE, drawn_looks, faces_at
 
 from eval.cells import Cell, Checkpoint, Sampling, Use
+from eval.judges import looks_key
 from eval.parameters import parameters_text
 from eval.plan import PlannedPicture
 from eval.snapshot import KEY, CellRecord, Grid, Snapshot, UnitRecord, UseRecord
@@ -127,6 +128,7 @@ def _fill(store: Store, snapshot: Snapshot, size: Size) -> None:
     grid = Grid(store, snapshot, cells)
     faces: dict[str, Reading] = {}
     clip: dict[str, Reading] = {}
+    looks: dict[str, Reading] = {}
     rows: list[PictureRow] = []
     scenes = {
         text: np.eye(16, dtype=np.float32)[at] for at, text in enumerate({u.class_prompt: 0 for u in snapshot.units})
@@ -150,14 +152,15 @@ def _fill(store: Store, snapshot: Snapshot, size: Size) -> None:
                 )
             )
             faces[one.id] = Reading(None, 0) if faceless or black else Reading(_face(cosine, rng), 1)
+            looks[one.id] = Reading(None if faceless or black else drawn_looks((), rng).astype(np.float32))
             clip[one.id] = Reading(_near(scenes[unit.class_prompt], 0.3 if _overcooked(cell, size) else 0.1, rng))
-    for name in snapshot.references:
+    for name in (*snapshot.references, *snapshot.training):
         faces[name] = Reading(_face(CEILING, rng))
-    for name in snapshot.training:
-        faces[name] = Reading(_face(CEILING, rng))
+        looks[name] = Reading(drawn_looks((), rng).astype(np.float32))
     clip |= {text: Reading(vector) for text, vector in scenes.items()}
     store.add_pictures(rows)
     store.add_readings(FACES, faces)
+    store.add_readings(looks_key(FACES), looks)
     store.add_readings(CLIP, clip)
     grid.picture_path(cells[0], snapshot.units[0]).unlink()
 

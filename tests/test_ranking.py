@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from synthetic_evidence import FLOOR, faces_at, make_evidence, reordered, without_faces
+from synthetic_evidence import FLOOR, copying, faces_at, make_evidence, reordered, without_faces
 
 from eval.evidence import Evidence
 from eval.limits import Limits
@@ -116,9 +116,8 @@ def test_losing_faces_never_lifts_a_cell(seed: int, share: float, middle: float,
     rng = np.random.default_rng(seed)
     faces, others = evidence.faces.copy(), rng.choice(evidence.where("bleed"), 4, replace=False)
     faces[1, others] = faces_at(np.full(4, FLOOR + bled), np.eye(faces.shape[-1])[0], rng)
-    faces[1, :copied] = evidence.training[:copied]
     control = np.where((rng.random(len(evidence.units)) < 0.1)[:, None], np.nan, evidence.faces_control)
-    whole = replace(evidence, faces=faces, faces_control=control)
+    whole = copying(replace(evidence, faces=faces, faces_control=control), [1], copied)
     lost = np.zeros(evidence.failed.shape, dtype=bool)
     lost[1, rng.random(lost.shape[1]) < share] = True
     lost[1, others] |= bool(rng.random() < 0.5)  # those that show the harm, as a worn-out LoRA loses them
@@ -259,11 +258,9 @@ def test_a_limit_broken_goes_below_and_its_switch_lifts_it(name: str) -> None:
         faces[0, :6] = np.nan
     if name == "prompt":
         pictures[0] = np.roll(pictures[0], 5, axis=-1)
-    if name == "copy":
-        faces[0] = np.resize(evidence.training, faces[0].shape)
     broken = replace(evidence, faces=faces, pictures=pictures)
+    broken = copying(broken, [0]) if name == "copy" else broken
     broken = bleeding(broken, 0, 0.6) if name == "bleed" else broken
-    # A copied training face shows up where no prompt has the trigger too; only one limit is looked at.
     one = Limits(**{other: None for other in ("face_rate", "prompt", "bleed", "copy") if other != name})
     rows = rank(broken, one)
     assert [row.cell for row in rows] == ["cell001", "cell000"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic_evidence import FLOOR, faces_at, make_evidence, reordered, without_faces
+from synthetic_evidence import FLOOR, copying, faces_at, make_evidence, reordered, without_faces
 
 from eval.evidence import Evidence
 from eval.scores import (
@@ -17,6 +17,7 @@ from eval.scores import (
     identities,
     score,
     spread,
+    variety,
 )
 from trainer.likeness import ceiling, centroid, floors
 
@@ -126,14 +127,34 @@ def test_expected_nearest_is_the_mean_over_every_choice(count: int, seed: int) -
 
 
 def test_copy_is_unbiased_by_the_size_of_the_training_set_and_sees_a_copy() -> None:
-    evidence = make_evidence([0.6] * 40, training=80, seeds=2)
-    alike = replace(evidence, references=faces_at(np.full(8, 0.8), np.eye(24)[0], np.random.default_rng(5)))
-    assert abs(score(alike).copy.mean()) < 0.02
-    copied = alike.faces.copy()
-    copied[0] = alike.training[: copied.shape[1]]
-    few = replace(alike, faces=copied, training=alike.training[: copied.shape[1]])
-    assert score(few).copy[0] > 0.15
-    assert np.isnan(score(replace(alike, training=alike.training[:0])).copy).all()
+    drawn = [make_evidence([0.6] * 4, training=80, references=8, seeds=2, seed=seed) for seed in range(40)]
+    assert abs(np.mean([score(one).copy for one in drawn])) < 0.02
+    evidence = drawn[0]
+    few = replace(evidence, looks=replace(evidence.looks, training=evidence.looks.training[:8]))
+    copied = score(copying(few, [0])).copy
+    assert copied[0] > 0.5
+    assert np.abs(copied[1:]).max() < 0.3
+    none = replace(evidence, looks=replace(evidence.looks, training=evidence.looks.training[:0]))
+    assert np.isnan(score(none).copy).all()
+    assert np.isnan(score(replace(evidence, looks=None)).copy).all()
+
+
+def test_a_cell_that_shows_what_the_base_model_shows_copies_nothing() -> None:
+    """However near the base model's pictures are to the training set by chance."""
+    evidence = make_evidence([0.6, 0.6])
+    looks = evidence.looks
+    frozen = replace(evidence, looks=replace(looks, pictures=np.stack([looks.control] * 2)))
+    assert score(frozen).copy == pytest.approx([0.0, 0.0], abs=1e-6)
+
+
+def test_copy_is_a_share_of_how_far_the_references_look_apart() -> None:
+    """The same pictures among references twice as far apart: half the share."""
+    wide = np.concatenate([np.eye(30)[2:6], -np.eye(30)[2:6]])
+    towards = np.eye(30)[0]
+    assert variety(faces_at(np.full(400, 0.8), towards, np.random.default_rng(0))) == pytest.approx(0.36, abs=0.02)
+    assert variety(wide) == pytest.approx(1 + 1 / 7)
+    assert np.isnan(variety(wide[:1]))
+    assert np.isnan(variety(np.stack([towards] * 3)))
 
 
 def test_prompt_is_the_change_against_the_base_model() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
-from synthetic_evidence import FACE_SIZE, FLOOR, faces_at, make_evidence, reordered
+from synthetic_evidence import FACE_SIZE, FLOOR, copying, faces_at, make_evidence, reordered
 
 from eval.evidence import CellFacts, Evidence
 from eval.limits import Limits
@@ -43,12 +43,8 @@ def with_bleed(evidence: Evidence, of: Callable[[CellFacts], float], seed: int =
 
 
 def with_copies(evidence: Evidence, epoch: int) -> Evidence:
-    """The same with that epoch's faces taken from the training set."""
-    faces = evidence.faces.copy()
-    for row, cell in enumerate(evidence.cells):
-        if cell.epoch == epoch:
-            faces[row] = np.resize(evidence.training, faces[row].shape)
-    return replace(evidence, faces=faces)
+    """The same with that epoch's pictures looking as training pictures do."""
+    return copying(evidence, [row for row, cell in enumerate(evidence.cells) if cell.epoch == epoch])
 
 
 def said(evidence: Evidence) -> str:

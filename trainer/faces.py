@@ -21,6 +21,7 @@ from insightface.utils.face_align import norm_crop
 from miniature.paths import folder_of
 from trainer.errors import UserError
 from trainer.files import sha256_of
+from trainer.looks import look_of
 
 # insightface 2.1 aligns faces by a function that scikit-image has renamed, and is warned about it at every face.
 warnings.filterwarnings("ignore", category=FutureWarning, module="insightface")
@@ -42,11 +43,15 @@ class FacePackError(UserError):
 
 @dataclass(frozen=True)
 class FaceReading:
-    """Faces found in one picture: how many; the largest one's unit embedding (D,) float32 and detection score."""
+    """Faces found in one picture: how many; the largest one's unit embedding (D,) float32 and detection score.
+
+    `look`: what that face looks like, aligned (`trainer.looks`).
+    """
 
     count: int
     embedding: np.ndarray | None
     detection_score: float
+    look: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,12 @@ class FaceModel:
         """
         found = [self._find(picture) for picture in pictures]
         vectors = iter(self._embed([one.crop for one in found if one.crop is not None]))
-        return [FaceReading(one.count, None if one.crop is None else _unit(next(vectors)), one.score) for one in found]
+        return [
+            FaceReading(0, None, 0.0)
+            if one.crop is None
+            else FaceReading(one.count, _unit(next(vectors)), one.score, look_of(one.crop[:, :, ::-1]))
+            for one in found
+        ]
 
     def _find(self, picture: np.ndarray) -> _Found:
         """As insightface's `FaceAnalysis.get`, which would align and embed every face, not the largest alone."""

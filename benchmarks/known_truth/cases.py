@@ -128,7 +128,7 @@ def looks_unsaid(said: str) -> str:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A grid to render: of one subject, these cases at these weights, on these prompts with one seed each."""
+    """A grid to render: of one subject, these cases at these weights, on these prompts with three seeds each."""
 
     name: str
     subject: int

@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from eval.evidence import CellFacts, Evidence, Unit
-from eval.scores import expected_nearest, score
+from eval.evidence import CellFacts, Evidence, Looks, Unit
+from eval.scores import expected_nearest, rows_mean, score
 from eval.weights import Weights
 from known_truth.attributes import ATTRIBUTES, shares_right
 from known_truth.cases import BLEED, CLEAN, COPY, subjects
 from known_truth.rows import CONTROL, REFERENCE, TRAINING, unpacked
-from trainer.likeness import centroid, unit_length
 
 RENDERED = ("subject", "bleed")
 
@@ -30,14 +29,14 @@ def evidence_of(rows: pd.DataFrame) -> Evidence:
     control = next(cell for (case, _, _), cell in by_cell.items() if case == CONTROL)
     cells = {key: cell for key, cell in by_cell.items() if key[0] != CONTROL}
     units = [Unit(one.prompt, int(one.seed), one.role) for one in control.itertuples()]
-    faces = unpacked(rows["face"])
+    faces, looks = unpacked(rows["face"]), unpacked(rows["look"])
     at = {index: place for place, index in enumerate(rows.index)}
 
-    def vectors(found: pd.DataFrame) -> np.ndarray:
-        return faces[[at[index] for index in found.index]]
+    def vectors(found: pd.DataFrame, of: np.ndarray = faces) -> np.ndarray:
+        return of[[at[index] for index in found.index]]
 
-    def known(role: str) -> np.ndarray:
-        found = vectors(rows[rows["role"] == role])
+    def known(role: str, of: np.ndarray = faces) -> np.ndarray:
+        found = vectors(rows[rows["role"] == role], of)
         return found[np.isfinite(found).all(1)]
 
     no_clip = np.full((len(units), 1), np.nan)
@@ -56,6 +55,12 @@ def evidence_of(rows: pd.DataFrame) -> Evidence:
         training=known(TRAINING),
         face_model="miniature",
         clip_model="none",
+        looks=Looks(
+            pictures=np.stack([vectors(cell, looks) for cell in cells.values()]),
+            control=vectors(control, looks),
+            references=known(REFERENCE, looks),
+            training=known(TRAINING, looks),
+        ),
     )
 
 
@@ -64,7 +69,8 @@ def figures_of(rows: pd.DataFrame) -> pd.DataFrame:
     evidence = evidence_of(rows)
     scores = score(evidence)
     repeated = rows[(rows["role"] == TRAINING) & (rows["case"] == COPY)]
-    one_picture = replace(evidence, training=unpacked(repeated["face"]))
+    assert evidence.looks is not None
+    one_picture = replace(evidence, looks=replace(evidence.looks, training=unpacked(repeated["look"])))
     of_copies = np.array([cell.checkpoint.startswith(COPY) for cell in evidence.cells])
     table = pd.DataFrame(
         {
@@ -77,28 +83,23 @@ def figures_of(rows: pd.DataFrame) -> pd.DataFrame:
             "identity_normalised": scores.identity_normalised,
             "bleed": scores.bleed,
             "copy": np.where(of_copies, score(one_picture).copy, scores.copy),
-            "copy_beyond": np.where(of_copies, copying_beyond_likeness(one_picture), copying_beyond_likeness(evidence)),
+            "copy_of_faces": np.where(of_copies, nearer_faces(evidence, repeated["face"]), nearer_faces(evidence)),
             "face_rate": scores.face_rate,
         }
     )
     return table.merge(true_shares(rows), on=["case", "unet", "te"])
 
 
-def copying_beyond_likeness(evidence: Evidence) -> np.ndarray:
-    """`copy` (C,) with the subject's own direction taken out of every face, so that what they all share counts nothing.
+def nearer_faces(evidence: Evidence, trained_on: pd.Series | None = None) -> np.ndarray:
+    """Cosine (C,) of a face model with the nearest training face less that with the nearest held-out one.
 
-    Not what the ranking shows: a candidate, measured beside it.
+    Not what the ranking shows, which goes by looks: a face model is made to see past what a copy repeats.
     """
-    centre = centroid(evidence.references)
-
-    def beyond(faces: np.ndarray) -> np.ndarray:
-        return unit_length(faces - (faces @ centre)[..., None] * centre)
-
-    count = min(len(evidence.training), len(evidence.references))
-    faces = beyond(evidence.faces[:, evidence.where("subject")])
-    trained = expected_nearest(faces @ beyond(evidence.training).T, count)
-    held_out = expected_nearest(faces @ beyond(evidence.references).T, count)
-    return np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in trained - held_out])
+    training = evidence.training if trained_on is None else unpacked(trained_on)
+    count = min(len(training), len(evidence.references))
+    faces = evidence.faces[:, evidence.where("subject")]
+    trained, held_out = (expected_nearest(faces @ one.T, count) for one in (training, evidence.references))
+    return rows_mean(trained - held_out)
 
 
 def true_shares(rows: pd.DataFrame) -> pd.DataFrame:
@@ -141,7 +142,8 @@ def summary(table: pd.DataFrame) -> dict[str, object]:
         "rank_correlation": rank_correlation(table["identity"], table["truth"]),
         "bleed_auc": auc(bleeding, not_bleeding),
         "copy_auc": auc(copying, not_copying),
-        "copy_auc_beyond_likeness": auc(*planted_and_clean(cases, COPY, "copy_beyond")),
+        "copy_auc_against_bleed": auc(copying, cases.loc[cases["case"].str.startswith(BLEED), "copy"].to_numpy()),
+        "copy_auc_of_faces": auc(*planted_and_clean(cases, COPY, "copy_of_faces")),
         "subjects": table["subject"].nunique(),
         "rank_correlation_normalised": rank_correlation(table["identity_normalised"], table["truth"]),
         "rank_correlation_within_a_subject": within,

@@ -1,7 +1,7 @@
 """Makes what is judged: draws, trains, renders, has every picture read by the face pack and by the judge.
 
-One row a picture: what the face pack saw (its embedding), what the judge saw (five places in ATTRIBUTES). Scores are
-not kept but computed anew from the rows, so that they are always those of the code at hand.
+One row a picture: what the face pack saw (its embedding, and the face's look), what the judge saw (five places in
+ATTRIBUTES). Scores are not kept but computed anew from the rows, so that they are always those of the code at hand.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 
 from eval.evidence import Evidence
 from eval.grid import run_grid
+from eval.judges import looks_key
 from eval.snapshot import Grid, load_evidence, load_grid
 from eval.spec import read_spec
 from eval.store import open_store
@@ -41,7 +42,7 @@ te = {te}
 steps = 20
 [prompts]
 texts = {prompts}
-seeds = 1
+seeds = 3
 trigger = "{trigger}"
 class = "{class_word}"
 [references]
@@ -92,10 +93,12 @@ def _rendered(sheet: Sheet, folder: Path, judge: Judge, reporter: Reporter) -> p
 def _pictures(grid: Grid, evidence: Evidence, judge: Judge) -> Iterator[dict[str, object]]:
     """A row a rendered picture: the control's first."""
     units = grid.snapshot.units
+    assert evidence.looks is not None
     for row, cell in enumerate([None, *grid.cells]):
         at = row - 1
         faces = evidence.faces[at] if cell else evidence.faces_control
         counts = evidence.face_counts[at] if cell else evidence.face_counts_control
+        looks = evidence.looks.pictures[at] if cell else evidence.looks.control
         pixels = np.stack([read_picture(grid.picture_path(cell, unit)) for unit in units])
         read = read_attributes(judge, pixels)
         for number, unit in enumerate(evidence.units):
@@ -109,6 +112,7 @@ def _pictures(grid: Grid, evidence: Evidence, judge: Judge) -> Iterator[dict[str
                 "failed": bool(evidence.failed[at, number]) if cell else False,
                 "faces": int(counts[number]),
                 "face": packed(faces[number]),
+                "look": packed(looks[number]),
                 **dict(zip(ATTRIBUTES, read[number].tolist(), strict=True)),
             }
 
@@ -117,9 +121,10 @@ def _known_pictures(grid: Grid, folder: Path) -> Iterator[dict[str, object]]:
     """A row a drawn picture of the subject. The one that `copy` repeats has that as its case."""
     repeated = {sha256_of(path) for path in (folder / "One").rglob("*.png")}
     readings = grid.store.readings(grid.snapshot.face_sha256)
+    looks = grid.store.readings(looks_key(grid.snapshot.face_sha256))
     for role, names in ((REFERENCE, grid.snapshot.references), (TRAINING, grid.snapshot.training)):
         for name in names:
-            reading = readings[name]
+            reading, look = readings[name], looks[name].vector
             case = COPY if name in repeated else ""
             yield {
                 "case": case,
@@ -128,4 +133,5 @@ def _known_pictures(grid: Grid, folder: Path) -> Iterator[dict[str, object]]:
                 "failed": False,
                 "faces": reading.count,
                 "face": None if reading.vector is None else packed(reading.vector),
+                "look": None if look is None else packed(look),
             }

@@ -1,0 +1,49 @@
+"""Looks: a copy is known by them whatever its size or light, and what is elsewhere on the picture does not count."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from miniature.paths import SUBJECT
+from trainer.drawing.png import read_picture
+from trainer.faces import load_faces
+from trainer.looks import SIZE, look_of
+
+
+def drawn(seed: int, side: int = 64) -> np.ndarray:
+    """Something with light and colour, smooth enough to be resized."""
+    small = np.random.default_rng(seed).integers(0, 200, (6, 6, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), side=st.integers(40, 150), brighter=st.integers(0, 50))
+def test_size_and_brightness_do_not_count(seed: int, side: int, brighter: int) -> None:
+    look = look_of(drawn(seed))
+    again = look_of(drawn(seed, side) + np.uint8(brighter))
+    assert look.shape == (SIZE,)
+    assert np.linalg.norm(look) == pytest.approx(1)
+    assert look @ again > 0.98
+    assert look @ look_of(drawn(seed + 1)) < 0.9
+
+
+def test_one_flat_colour_has_no_look() -> None:
+    assert look_of(np.full((20, 30, 3), 7, dtype=np.uint8)) is None
+
+
+def test_a_face_is_known_again_where_it_stands_on_another_background() -> None:
+    """Aligned, a moved copy of a face is nearer to it than any other picture of the person is."""
+    model = load_faces("miniature")
+    shown = [read_picture(path) for path in sorted((SUBJECT / "references").glob("*.png"))]
+    looks = [model.read(picture).look for picture in shown]
+    assert all(look is not None for look in looks)
+    moved = np.full_like(shown[0], 230)
+    moved[5:, 3:] = shown[0][:-5, :-3]
+    reading = model.read(moved)
+    nearest = reading.look @ np.stack(looks).T
+    assert nearest.argmax() == 0
+    assert model.read(np.zeros((64, 64, 3), dtype=np.uint8)).look is None
