@@ -13,12 +13,16 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
-from tiny import tiny_base, tiny_data, tiny_settings
+from tiny import SIDE, tiny_base, tiny_data, tiny_settings
 from torch import equal
 
 from kills import killed_at_rename
+from trainer.base_model import load_base
 from trainer.config import TrainConfig, parse_config
+from trainer.dataset import read_dataset
 from trainer.errors import ConfigurationError, StoppedError
+from trainer.latents import PictureEncoder
+from trainer.pictures import cover
 from trainer.progress import Silent
 from trainer.record import RunRecord, require_begun, state_path
 from trainer.run import run_training
@@ -83,6 +87,27 @@ def test_a_kill_between_any_two_writes_loses_nothing(
     _same_files(whole, config)
     assert _log(config) == _log(whole)
     assert not state_path(config).exists()
+
+
+@pytest.mark.parametrize("at", [1, 4, 6])
+def test_a_kill_while_latents_are_cached_changes_no_bit_of_them(
+    data: Path, base: Path, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Last bits depend on how many a VAE is asked for at once, so it must be as many after a kill as without one."""
+    dataset = read_dataset(data / "Train", data / "Reg")
+    frames = [cover((SIDE, SIDE), (SIDE, SIDE))] * len(dataset.samples)
+    model, asked = load_base(str(base)), []
+    encode = model.vae.encode
+    monkeypatch.setattr(model.vae, "encode", lambda pixels: asked.append(tuple(pixels.shape)) or encode(pixels))
+    whole = PictureEncoder(model, None, Silent()).encode(dataset.samples, frames)
+    sizes = set(asked)
+    with killed_at_rename(monkeypatch, at):
+        PictureEncoder(model, tmp_path / "cache", Silent()).encode(dataset.samples, frames)
+    assert len(list((tmp_path / "cache").iterdir())) == at - 1
+    for _ in range(2):  # what is left is encoded, then all is read
+        again = PictureEncoder(model, tmp_path / "cache", Silent()).encode(dataset.samples, frames)
+        assert all(map(equal, whole, again))
+    assert set(asked) == sizes
 
 
 def test_a_real_kill_loses_nothing(data: Path, base: Path, whole: TrainConfig, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from trainer.files import sha256_of, sweep_partial, whole_file
 from trainer.pictures import Frame
 
 # Raise it when the same picture comes to other latents: a new way to scale, crop or encode.
-VERSION = 1
+VERSION = 2
 KEY = "latents"
 
 
@@ -46,23 +46,21 @@ class LatentCache:
         folder.mkdir(parents=True, exist_ok=True)
         sweep_partial(folder)
 
-    def read(self, views: Mapping[int, View]) -> dict[int, Tensor]:
-        """Those of `views` that are there and whole."""
-        found: dict[int, Tensor] = {}
-        for at, view in views.items():
-            path = self._path(view)
-            if path and path.is_file():
-                try:
-                    found[at] = load_file(path)[KEY]
-                except (SafetensorError, KeyError, OSError):
-                    path.unlink(missing_ok=True)  # damaged on the disk: it is encoded again
-        return found
+    def read(self, view: View) -> Tensor | None:
+        """The latents (C, h, w) of `view`; None where they are not there, or not whole."""
+        path = self._path(view)
+        if path is None or not path.is_file():
+            return None
+        try:
+            return load_file(path)[KEY]
+        except (SafetensorError, KeyError, OSError):
+            path.unlink(missing_ok=True)  # damaged on the disk: it is encoded again
+            return None
 
-    def write(self, latents: Mapping[View, Tensor]) -> None:
-        for view, latent in latents.items():
-            if path := self._path(view):
-                with whole_file(path) as beside:
-                    save_file({KEY: latent.contiguous()}, beside)
+    def write(self, view: View, latents: Tensor) -> None:
+        if path := self._path(view):
+            with whole_file(path) as beside:
+                save_file({KEY: latents.contiguous()}, beside)
 
     def _path(self, view: View) -> Path | None:
         """None for a picture that cannot be read, which the encoding will say."""

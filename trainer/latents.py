@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -16,15 +16,16 @@ from trainer.base_model import BaseModel
 from trainer.dataset import Sample
 from trainer.errors import UnusablePicturesError
 from trainer.latent_cache import LatentCache, View, content_sha256
-from trainer.pictures import Frame, Size, load_pixels
+from trainer.pictures import Frame, load_pixels
 from trainer.progress import Reporter
-
-# Pixels encoded at once: 8 pictures of 64 px, or one of 768 px.
-PIXELS_AT_ONCE = 768 * 768
 
 
 class PictureEncoder:
-    """Encodes pictures with a base model's VAE, in lots of one size; what a `cache` folder has is not encoded again."""
+    """Encodes pictures with a base model's VAE; what a `cache` folder has is not encoded again.
+
+    Each by itself: beside others, sums are made in another order, so that a picture's last bits would depend on which
+    others a killed run had left to encode. On a CPU sixteen at once take as long (64 px, the miniature's VAE).
+    """
 
     def __init__(self, base: BaseModel, cache: Path | None, reporter: Reporter) -> None:
         self._vae, self._reporter = base.vae, reporter
@@ -42,50 +43,33 @@ class PictureEncoder:
         advance = self._reporter.task("encoding pictures", len(views))
         faults: dict[Path, str] = {}
         latents: dict[int, Tensor] = {}
-        for lot in _of_one_size(frames):
-            found = {at: views[at] for at in lot}
-            known = self._cache.read(found) if self._cache else {}
-            made = self._make({at: view for at, view in found.items() if at not in known}, faults)
-            latents |= known | made
-            advance(len(lot))
+        for at, view in enumerate(views):
+            latent = self._cache.read(view) if self._cache else None
+            if latent is None:
+                latent = self._made(view, faults)
+            if latent is not None:
+                latents[at] = latent
+            advance(1)
         if faults:
             raise UnusablePicturesError(faults)
         return [latents[at] for at in range(len(views))]
 
-    def _make(self, views: dict[int, View], faults: dict[Path, str]) -> dict[int, Tensor]:
-        pixels = _read(views, faults)
-        if not pixels:
-            return {}
-        stacked = torch.stack(list(pixels.values())).to(self._vae.device, self._vae.dtype)
-        answer = cast(AutoencoderKLOutput, self._vae.encode(stacked))
-        encoded = _scaled(self._vae, answer.latent_dist.mean.float().cpu())
-        made = {at: latent.clone() for at, latent in zip(pixels, encoded, strict=True) if latent.isfinite().all()}
-        broken = [views[at].path for at in pixels if at not in made]
-        faults |= dict.fromkeys(broken, "the VAE's answer to this picture is not finite")
-        if self._cache:
-            self._cache.write({views[at]: latent for at, latent in made.items()})
-        return made
-
-
-def _of_one_size(frames: Sequence[Frame]) -> Iterator[list[int]]:
-    """Indices of the frames in lots of one bucket, each as large as fits the memory."""
-    by_bucket: dict[Size, list[int]] = {}
-    for at, frame in enumerate(frames):
-        by_bucket.setdefault(frame.bucket, []).append(at)
-    for (width, height), places in by_bucket.items():
-        at_once = min(16, max(1, PIXELS_AT_ONCE // (width * height)))
-        yield from (places[start : start + at_once] for start in range(0, len(places), at_once))
-
-
-def _read(views: dict[int, View], faults: dict[Path, str]) -> dict[int, Tensor]:
-    pixels: dict[int, Tensor] = {}
-    for at, view in views.items():
+    def _made(self, view: View, faults: dict[Path, str]) -> Tensor | None:
+        """None, and a fault, for a picture that cannot be read or whose latent is not finite."""
         try:
-            loaded = torch.from_numpy(load_pixels(view.path, view.frame))
-            pixels[at] = loaded.flip(-1) if view.mirror else loaded
+            pixels = torch.from_numpy(load_pixels(view.path, view.frame))
         except UnusablePicturesError as error:
-            faults.update(error.faults)
-    return pixels
+            faults |= error.faults
+            return None
+        asked = (pixels.flip(-1) if view.mirror else pixels)[None].to(self._vae.device, self._vae.dtype)
+        answer = cast(AutoencoderKLOutput, self._vae.encode(asked))
+        (latent,) = _scaled(self._vae, answer.latent_dist.mean.float().cpu())
+        if not latent.isfinite().all():
+            faults[view.path] = "the VAE's answer to this picture is not finite"
+            return None
+        if self._cache:
+            self._cache.write(view, latent)
+        return latent
 
 
 def too_long(tokenizer: CLIPTokenizer, samples: Sequence[Sample]) -> list[Sample]:
