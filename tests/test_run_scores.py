@@ -55,9 +55,9 @@ def test_the_runs_best_row_without_other_loras(
     best = next(row for row in ranked.rows if not row.also)
     assert (told["best"], told["file"]) == (round(best.identity, 4), f"{best.checkpoint}.safetensors")
     assert (told["pictures"], told["face_model"], told["weights"]) == (best.pictures, "drawn faces", best.weights)
-    (folder / "foreign-run.json").unlink()
     ledger = read_ledger(folder)
-    scores = {entry.record.name: entry.score for entry in ledger}
+    assert list(ledger.unreadable) == [folder / "foreign-run.json"]
+    scores = {entry.record.name: entry.score for entry in ledger.entries}
     assert scores["other"] is None
     assert scores["tessa"] is not None
     assert scores["tessa"].best == told["best"]
@@ -74,10 +74,10 @@ def test_scores_of_different_face_packs_are_not_compared(ranked: RankedGrid, tmp
     for name in ("a", "b"):
         _record(folder, name, files)
     write_run_scores(ranked)
-    assert read_ledger(folder)[1].effect == ()
+    assert read_ledger(folder).entries[1].effect == ()
     told = json.loads((folder / "b-scores.json").read_text())
     (folder / "b-scores.json").write_text(json.dumps({**told, "face_sha256": "another"}))
-    assert "do not compare" in read_ledger(folder)[1].effect[-1]
+    assert "do not compare" in read_ledger(folder).entries[1].effect[-1]
 
 
 def test_of_a_subject_without_a_face_the_ledger_names_clip(ranked: RankedGrid, tmp_path: Path) -> None:

@@ -1,22 +1,16 @@
-"""Figures in, a verdict out; and the ledger that keeps them side by side."""
+"""Figures in, a verdict out."""
 
 from __future__ import annotations
 
-import json
 from math import exp, inf
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.course import MIN_HISTORY, Course, Event, Reading, Verdict
-from trainer.errors import ConfigurationError, MissingFileError
+from trainer.course import MIN_HISTORY, Course, Event, Reading
 from trainer.guarding.limits import LOSS_FACTOR, limits_for
 from trainer.guarding.verdict import RunSettings, judge
-from trainer.ledger import read_ledger
-from trainer.ledger_table import ledger_json, print_ledger
-from trainer.record import RunIdentity, RunRecord
 
 SETTINGS = RunSettings(scale=1.0, unet_lr=2e-3, te_lr=5e-4, dtype="float32")
 BEFORE = Reading(epoch=0, step=0, train_loss=0.1, held_out_loss=0.1, unet_movement=0.0, te_movement=0.0)
@@ -88,50 +82,3 @@ def test_no_step_of_a_usual_kind_is_beyond_the_limit(logarithms: list[float], sc
 def test_without_a_history_the_base_models_own_loss_is_the_measure() -> None:
     assert limits_for(Course(readings=(BEFORE,))).loss == pytest.approx(LOSS_FACTOR * 0.1)
     assert limits_for(Course()).loss == inf
-
-
-def _record(folder: Path, name: str, started: str, lr: float, verdict: str) -> None:
-    record = RunRecord(
-        name=name,
-        folder=str(folder),
-        identity=RunIdentity(settings={"training": {"unet_lr": lr}}, data_sha256="d", base_sha256="b"),
-        config={},
-        optimizer="AdamW",
-        device="cpu",
-        steps=9,
-        epochs=1,
-        notes=[],
-        versions={"torch": "2"},
-        files={},
-        seconds=60.0,
-        started=started,
-        readings=(BEFORE, GOOD),
-        verdicts=(Verdict.model_validate({"name": verdict, "reason": "so"}),),
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}-run.json").write_text(record.model_dump_json(), encoding="utf-8")
-
-
-def test_the_ledger_says_what_differs_from_the_run_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _record(tmp_path / "b", "second", "2026-02-02T00:00:00+00:00", 1e-4, "healthy")
-    _record(tmp_path / "a", "first", "2026-01-01T00:00:00+00:00", 2e-4, "exploding")
-    (tmp_path / "b" / "second-scores.json").write_text('{"best": 0.71, "file": "second-000004.safetensors"}')
-    first, second = read_ledger(tmp_path)
-    assert (first.record.name, first.cause, first.score) == ("first", (), None)
-    assert second.cause == ("training.unet_lr: 0.0002 -> 0.0001",)
-    assert second.effect == ("verdict: exploding -> healthy", "score: None -> 0.71")
-    (one, other) = json.loads(ledger_json([first, second]))
-    assert (one["status"], other["score"]["best"]) == ("finished", 0.71)
-    print_ledger([first, second])
-    printed = capsys.readouterr().out
-    assert "first -> second" in printed
-    assert "changed: training.unet_lr: 0.0002 -> 0.0001" in printed
-
-
-def test_a_ledger_of_nothing_or_of_damage_says_so(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match="no such folder"):
-        read_ledger(tmp_path / "not there")
-    assert read_ledger(tmp_path) == []
-    (tmp_path / "x-run.json").write_text("{")
-    with pytest.raises(ConfigurationError, match="not a run's record"):
-        read_ledger(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from trainer.captions import CAPTIONS, caption_of
@@ -46,12 +47,20 @@ class Dataset:
         )
         return replace(self, train=train, reg=reg, held_out=held_out)
 
+    @cached_property
+    def _hashes(self) -> dict[Path, str]:
+        return {one.path: sha256_of(one.path) for one in self.samples}
+
+    def hash_of(self, sample: Sample) -> str:
+        """The sha256 of a picture's bytes as they were when the first was asked for."""
+        return self._hashes[sample.path]
+
     def sha256(self) -> str:
         """One hash over what training sees: pictures' bytes, captions, repeats, which are reg. Paths do not count."""
         digest = hashlib.sha256()
         for kind, samples in (("train", self.train), ("reg", self.reg), ("held out", self.held_out)):
             for one in samples:
-                digest.update(f"{kind} {one.repeats} {sha256_of(one.path)} {one.caption}\n".encode())
+                digest.update(f"{kind} {one.repeats} {self.hash_of(one)} {one.caption}\n".encode())
         return digest.hexdigest()
 
 
@@ -102,7 +111,7 @@ def _read_folder(folder: Path, repeats: int, words: str, notes: list[str]) -> li
     stems = {path.stem for path in pictures}
     read = {*pictures, *(path for path in entries if path.suffix in CAPTIONS and path.stem in stems)}
     if unread := [path.name for path in entries if path not in read]:
-        notes.append(f"{folder}: not read, neither a picture nor the caption of one: {_some(unread)}")
+        notes.append(f"{folder}: not read, neither a picture nor the caption of one: {named(unread)}")
     return [Sample(path, caption_of(path, words, notes), repeats, folder.name) for path in pictures]
 
 
@@ -125,5 +134,6 @@ def _visible(folder: Path) -> Sequence[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _some(names: list[str]) -> str:
+def named(names: Sequence[str]) -> str:
+    """Up to three names, and how many more there are."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from trainer.config import TrainConfig
 from trainer.course import Course, Event, Reading, Verdict
 from trainer.errors import ConfigurationError
 from trainer.files import sha256_of, write_text
+from trainer.picture_changes import Marks, picture_changes
 from trainer.processes import process_count
 from trainer.samples.curve import Curve
 from trainer.toml_config import Section
@@ -30,6 +32,20 @@ BESIDE = {
     "samples": True,
     "output": {"folder", "name", "save_state_every", "price_per_hour", "tensorboard", "comment"},
 }
+
+
+# What a record has of sittings before this one.
+OF_EARLIER_SITTINGS = (
+    "started",
+    "pictures",
+    "files",
+    "done",
+    "readings",
+    "verdicts",
+    "events",
+    "spent_seconds",
+    "cost",
+)
 
 
 class RunIdentity(Section):
@@ -49,7 +65,8 @@ class RunRecord(Section):
 
     `spent_seconds` and `cost` (at `output.price_per_hour`) are of all sittings so far. `readings` are an epoch each,
     from before the first step on; `verdicts` are an epoch each, the last is the run's; `events` are steps not made.
-    `samples` are None where none were asked for.
+    `samples` are None where none were asked for. `failure` says what error ended the last sitting ("" for none).
+    `pictures` are the data's marks (`trainer.picture_changes`); `device` is what trained, "auto" until that is known.
     """
 
     name: str
@@ -72,6 +89,8 @@ class RunRecord(Section):
     verdicts: tuple[Verdict, ...] = ()
     events: tuple[Event, ...] = ()
     samples: Curve | None = None
+    failure: str = ""
+    pictures: Marks = Field(default={})
 
     def with_samples(self, curve: Curve) -> RunRecord:
         """The record with what sample pictures showed; a note says which there are none of, and why."""
@@ -82,6 +101,11 @@ class RunRecord(Section):
     def verdict(self) -> Verdict | None:
         return self.verdicts[-1] if self.verdicts else None
 
+    @property
+    def outcome(self) -> str | None:
+        """What became of it, in a word or as the error says it; None while there is nothing to say."""
+        return self.failure or (self.verdict.name if self.verdict else None)
+
 
 def identity_of(config: TrainConfig, data_sha256: str, base_sha256: str) -> RunIdentity:
     """The configuration without its paths and names (contents are hashed instead), the data and the base model."""
@@ -89,15 +113,32 @@ def identity_of(config: TrainConfig, data_sha256: str, base_sha256: str) -> RunI
     return RunIdentity(settings=settings, data_sha256=data_sha256, base_sha256=base_sha256, processes=process_count())
 
 
-def first_record(config: TrainConfig, identity: RunIdentity, optimizer: str, steps: int, notes: list[str]) -> RunRecord:
-    """The record of a run that has not begun."""
-    return RunRecord(
+def unknown(config: TrainConfig) -> RunIdentity:
+    """The identity of a run whose data or base model could not be read. No run that trains has the same."""
+    return identity_of(config, "", "")
+
+
+def first_record(
+    config: TrainConfig,
+    identity: RunIdentity,
+    optimizer: str,
+    steps: int,
+    notes: list[str],
+    device: str,
+    pictures: Marks | None = None,
+) -> RunRecord:
+    """The record of a run that has made no step in this sitting.
+
+    What an unfinished record of this very run says of earlier sittings stays: when it began, and its pictures, for one
+    that could not be used is left out of `pictures` later.
+    """
+    now = RunRecord(
         name=config.output.name,
         folder=str(config.output.folder),
         identity=identity,
         config=config.model_dump(mode="json"),
         optimizer=optimizer,
-        device=config.model.device,
+        device=device,
         steps=steps,
         epochs=config.training.epochs,
         notes=notes,
@@ -105,7 +146,17 @@ def first_record(config: TrainConfig, identity: RunIdentity, optimizer: str, ste
         files={},
         seconds=None,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        pictures=pictures or {},
     )
+    earlier = _earlier_record(config)
+    if earlier is None or earlier.seconds is not None or differences(earlier.identity, identity):
+        return now
+    came_to = {key: getattr(earlier, key) for key in OF_EARLIER_SITTINGS if getattr(earlier, key)}
+    return now.model_copy(update=came_to)
+
+
+def _earlier_record(config: TrainConfig) -> RunRecord | None:
+    return read_record(record_path(config)) if record_path(config).is_file() else None
 
 
 def after(record: RunRecord, course: Course, price_per_hour: float | None) -> RunRecord:
@@ -145,18 +196,19 @@ def write_record(record: RunRecord, config: TrainConfig) -> None:
     write_text(record_path(config), record.model_dump_json(indent=2) + "\n")
 
 
-def earlier_run(config: TrainConfig, identity: RunIdentity) -> RunRecord | None:
+def earlier_run(config: TrainConfig, identity: RunIdentity, pictures: Marks) -> RunRecord | None:
     """The finished record of this very run, its files intact; None when it must be made, or made to its end.
 
     Raises ConfigurationError when the folder holds files of another run under this name: they are never overwritten.
     """
     folder, name = config.output.folder, config.output.name
-    path, there = record_path(config), checkpoints(folder, name)
-    record = read_record(path) if path.is_file() else None
-    if record is not None and record.identity == identity:
+    there, record = checkpoints(folder, name), _earlier_record(config)
+    if record is not None and not differences(record.identity, identity):
         return record if record.seconds is not None and _intact(record, folder) else None
     if there:
-        whose = "; ".join(differences(record.identity, identity)) if record else "no record says which"
+        whose = "no record says which"
+        if record:
+            whose = "; ".join(differences(record.identity, identity, picture_changes(record.pictures, pictures)))
         raise ConfigurationError(
             f"{there[0]}: belongs to another run named `{name}` ({whose}); "
             "choose another output.name, or move that run's files away"
@@ -166,7 +218,8 @@ def earlier_run(config: TrainConfig, identity: RunIdentity) -> RunRecord | None:
 
 def require_begun(config: TrainConfig) -> None:
     """Raises ConfigurationError where no run of this name was ever begun in the output folder."""
-    if not record_path(config).is_file():
+    record = _earlier_record(config)
+    if record is None or (record.failure and not record.done and not state_path(config).is_file()):
         raise ConfigurationError(
             f"{record_path(config)}: no such run, so there is nothing to resume; leave --resume out to begin it"
         )
@@ -201,15 +254,24 @@ def _intact(record: RunRecord, folder: Path) -> bool:
     return all((folder / name).is_file() and sha256_of(folder / name) == sha for name, sha in record.files.items())
 
 
-def differences(old: RunIdentity, new: RunIdentity) -> list[str]:
-    """What shapes the tensors and is not the same, in words: `table.key: old -> new`."""
-    changed = [
-        f"{table}.{key}: {old.settings.get(table, {}).get(key)} -> {value}"
-        for table, values in new.settings.items()
-        for key, value in values.items()
-        if old.settings.get(table, {}).get(key) != value
-    ]
-    changed += ["other pictures or captions"] * (old.data_sha256 != new.data_sha256)
-    changed += ["another base model"] * (old.base_sha256 != new.base_sha256)
+def differences(old: RunIdentity, new: RunIdentity, of_pictures: Sequence[str] = ()) -> list[str]:
+    """What shapes the tensors and is not the same, in words: `table.key: old -> new`.
+
+    A setting that one of the two does not know is as one that is left out. `of_pictures` say more of other data.
+    """
+    changed: list[str] = []
+    for table in dict.fromkeys([*new.settings, *old.settings]):
+        changed += changed_keys(table, old.settings.get(table, {}), new.settings.get(table, {}))
+    if "" in (old.data_sha256, new.data_sha256):
+        changed.append("one of the two ended before its pictures and base model were read")
+    else:
+        changed += list(of_pictures or ["other pictures or captions"]) * (old.data_sha256 != new.data_sha256)
+        changed += ["another base model"] * (old.base_sha256 != new.base_sha256)
     changed += [f"processes: {old.processes} -> {new.processes}"] * (old.processes != new.processes)
     return changed
+
+
+def changed_keys(table: str, old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """`table.key: old -> new` for every key of either whose value is not the same."""
+    keys = dict.fromkeys([*new, *old])
+    return [f"{table}.{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]

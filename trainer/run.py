@@ -6,26 +6,51 @@ from trainer.base_source import find_base
 from trainer.buckets import frames_of
 from trainer.config import TrainConfig
 from trainer.dataset import read_dataset
+from trainer.errors import ConfigurationError
+from trainer.failures import failure_recorded
 from trainer.held_out import with_held_out
+from trainer.picture_changes import marks_of
 from trainer.plan import make_plan
 from trainer.processes import is_first_process, process_count
 from trainer.progress import Reporter, Silent
-from trainer.record import RunRecord, checkpoint_path, earlier_run, identity_of
+from trainer.record import RunRecord, checkpoint_path, earlier_run, first_record, identity_of, write_record
 
 
 def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRecord:
     """Train what `config` says and return the record. A finished run is not made again; an unfinished one goes on.
 
     Writes one LoRA file an epoch, `NAME-log.jsonl` (a line a step) and `NAME-run.json` into the output folder.
+    The record is there before anything is loaded, and says what error ended the run, if one did.
     Raises DivergedError when training broke (files of earlier epochs stay), or another UserError that a user can fix.
     """
     reporter = reporter if reporter is not None and is_first_process() else Silent()
-    dataset = with_held_out(read_dataset(config.data.train, config.data.reg), config.data, config.training.seed)
-    plan = make_plan(dataset, config.training, frames_of(dataset, config.data), process_count())
-    identity = identity_of(config, dataset.sha256(), find_base(config.model.base, config.model.overrides).sha256)
-    if done := earlier_run(config, identity):
+    with failure_recorded(config):
+        dataset = with_held_out(read_dataset(config.data.train, config.data.reg), config.data, config.training.seed)
+        plan = make_plan(dataset, config.training, frames_of(dataset, config.data), process_count())
+        identity = identity_of(config, dataset.sha256(), find_base(config.model.base, config.model.overrides).sha256)
+    pictures = marks_of(dataset)
+    if done := earlier_run(config, identity, pictures):
         reporter.say(f"already trained: {checkpoint_path(config, config.training.epochs)}")
         return done
-    from trainer.training import train  # torch, diffusers and peft take seconds to load
+    settings, steps = config.training, len(plan.steps)
+    _begin(
+        first_record(config, identity, settings.optimizer, steps, [*dataset.notes], config.model.device, pictures),
+        config,
+    )
+    with failure_recorded(config):
+        from trainer.training import train  # torch, diffusers and peft take seconds to load
 
-    return train(config, dataset, plan, identity, reporter)
+        return train(config, dataset, plan, identity, reporter)
+
+
+def _begin(record: RunRecord, config: TrainConfig) -> None:
+    """A record from before anything is loaded, so that a run that fails then is one in the ledger."""
+    if not is_first_process():
+        return
+    try:
+        write_record(record, config)
+    except OSError as error:
+        folder = config.output.folder
+        raise ConfigurationError(
+            f"{folder}: cannot be written ({error.strerror}); choose another output.folder"
+        ) from error

@@ -78,11 +78,18 @@ def carry_out(session: Session, identity: RunIdentity, events: tuple[Event, ...]
     notes = [*session.dataset.notes, *_notes(session)]
     for note in notes:
         reporter.say(f"note: {note}")
-    record = first_record(session.config, identity, session.built.kind, len(session.plan.steps), notes)
+    config, steps = session.config, len(session.plan.steps)
+    record = first_record(config, identity, session.built.kind, steps, notes, _device_of(session))
     execution = Execution(session, record, reporter)
     execution.start(events)
     with stop_requests() as stop:
         return execution.to_the_end(stop)
+
+
+def _device_of(session: Session) -> str:
+    """`cpu`, or `cuda (NVIDIA H100)`."""
+    device = session.updater.learner.base.device
+    return str(device) if device.type == "cpu" else f"{device} ({torch.cuda.get_device_name(device)})"
 
 
 def _notes(session: Session) -> Iterator[str]:
