@@ -57,6 +57,7 @@ def test_paths_are_relative_to_the_file_and_a_name_stays_a_name(tmp_path: Path) 
         ("[training]\nepoch = 3", r"unknown key `training\.epoch` \(did you mean `epochs`\?\)"),
         ("[trainin]\nepochs = 3", r"unknown key `trainin` \(did you mean `training`\?\)"),
         ("[training]\nunet_lr = 0\nte_lr = 0.0", "both 0"),
+        ("[training]\nunet_lr = 0\nte_stop_at = 0.5", "nothing would learn once the text encoders stop"),
         ("[training]\nunet_lr = inf", r"training\.unet_lr"),
         ("[training]\nlr_scheduler = 'cosines'", r"training\.lr_scheduler.*cosine_with_restarts"),
         ("[training]\nlr_scheduler = 'adafactor'", "belong together"),

@@ -72,6 +72,22 @@ def test_every_figure_under_the_tags_of_sd_scripts(base: Path, tmp_path: Path) -
     _assert_same(config, run_training(config))
 
 
+def test_the_rate_that_prodigy_finds_is_in_the_log_and_under_sd_scripts_tags(base: Path, tmp_path: Path) -> None:
+    tables: dict[str, dict[str, object]] = tiny_settings(base)
+    tables["training"] |= {"optimizer": "Prodigy", "unet_lr": 1.0, "te_lr": 1.0, "lr_scheduler": "constant"}
+    tables["output"] |= {"tensorboard": True}
+    config = parse_config(dict(tables), tiny_data(tmp_path) / "run.toml")
+    record = run_training(config)
+    lines = [json.loads(line) for line in (config.output.folder / "hina-log.jsonl").read_text().splitlines()]
+    found = [line["d*unet_lr"] for line in lines]
+    assert found == sorted(found)
+    assert [line["unet_lr"] for line in lines] == [1.0] * len(lines)
+    assert [value for _, value in _events(config)["lr/d*lr/unet"]] == pytest.approx(found)
+    assert [value for _, value in _events(config)["lr/d*lr/textencoder"]] == pytest.approx(found)
+    ends = {line["epoch"]: line["d*unet_lr"] for line in lines}
+    assert [one.d for one in record.readings] == pytest.approx([1e-6, *ends.values()])
+
+
 @pytest.mark.parametrize("at", [2, 4, 6, 8])
 def test_a_resumed_run_repeats_no_step(base: Path, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     config = _config(tiny_data(tmp_path), base, "out")

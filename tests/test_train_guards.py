@@ -172,6 +172,17 @@ def test_every_process_goes_on_as_the_first_one_found(tmp_path: Path, base: Path
     assert not later.told[len(first.told) :]
 
 
+def test_a_text_encoder_that_learns_nothing_is_called_vanished(tmp_path: Path, base: Path) -> None:
+    session, identity = _session(tmp_path, base, training={"te_lr": 1e-9})
+    record = _run(session, identity)
+    assert record.verdict
+    assert record.verdict.name == "vanished"
+    assert "raise te_lr (1e-09)" in record.verdict.advice
+    text, unet = record.readings[-1].parts
+    assert (text.part, text.dead, unet.part, unet.dead) == ("te1", text.modules, "unet", 0)
+    assert unet.moved > 100 * text.moved
+
+
 def test_candidates_reach_the_weights_only_when_allowed_and_finite() -> None:
     live = [torch.nn.Parameter(torch.ones(3, 5)), torch.nn.Parameter(torch.ones(2))]
     weights = GuardedWeights(live)

@@ -20,12 +20,13 @@ from kills import killed_at_rename
 from trainer.base_model import load_base
 from trainer.config import TrainConfig, parse_config
 from trainer.dataset import read_dataset
-from trainer.errors import ConfigurationError, StoppedError
+from trainer.errors import ConfigurationError, RunLogError, StoppedError
 from trainer.latents import PictureEncoder
 from trainer.pictures import cover
 from trainer.progress import Silent
 from trainer.record import RunRecord, require_begun, state_path
 from trainer.run import run_training
+from trainer.run_log import LoggedStep, RunLog
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -141,6 +142,22 @@ def _toml(config: TrainConfig) -> str:
         f"[{table}]\n" + "\n".join(f"{key} = {value(one)}" for key, one in values.items())
         for table, values in tables.items()
     )
+
+
+@pytest.mark.parametrize(
+    "line", ["{", '{"step": 1}', "[1]", '{"step": "1", "epoch": 1, "loss": 1, "gradient": 1}', "\0\0", "\udcff"]
+)
+def test_a_damaged_line_of_the_log_is_named(tmp_path: Path, line: str) -> None:
+    log = RunLog(tmp_path / "hina-log.jsonl")
+    log.add([LoggedStep(step, 1, 0.1, 0.2, {"unet_lr": 1e-3}) for step in (1, 2)])
+    with (tmp_path / "hina-log.jsonl").open("ab") as file:
+        file.write(line.encode(errors="surrogateescape"))
+    log.back_to(1)  # half a line is what a kill leaves
+    assert [one.step for one in log.steps()] == [1]
+    with (tmp_path / "hina-log.jsonl").open("ab") as file:
+        file.write(line.encode(errors="surrogateescape") + b"\n")
+    with pytest.raises(RunLogError, match=r"hina-log\.jsonl: line 2 is not a step"):
+        log.back_to(1)
 
 
 class _Interrupting(Silent):

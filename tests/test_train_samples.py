@@ -20,7 +20,7 @@ from eval.patching import PatchedModel
 from miniature.paths import SUBJECT
 from trainer.base_model import load_base
 from trainer.config import TrainConfig, parse_config
-from trainer.dataset import read_dataset
+from trainer.dataset import Dataset, read_dataset
 from trainer.drawing.guidance import read_prompts
 from trainer.drawing.png import read_picture, to_bytes
 from trainer.drawing.render import render
@@ -226,3 +226,10 @@ def test_a_curve_is_drawn_from_two_epochs_on(tmp_path: Path) -> None:
     assert not (tmp_path / "curve.png").exists()
     write_chart(curve.with_drawn(first.model_copy(update={"epoch": 1})), tmp_path / "curve.png")
     assert read_picture(tmp_path / "curve.png").min() < 100
+
+
+@pytest.mark.parametrize("damage", [b"", b"<html>404 not found</html>", b"\x89PNG\r\n\x1a\n"])
+def test_a_reference_that_is_no_picture_is_named(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "Reference.png").write_bytes(damage)
+    with pytest.raises(ConfigurationError, match=r"Reference\.png: cannot be read as a picture"):
+        open_measure("miniature", tmp_path, Dataset((), (), ()))

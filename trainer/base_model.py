@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import diffusers
@@ -52,13 +52,30 @@ def load_base(
     Raises BaseModelError for one that cannot be loaded.
     """
     source = find_base(base) if isinstance(base, str) else base
-    family, where = source.family, torch.device(chosen_device(device))
-    pipeline = _pipeline(source, dtype)
-    unet, vae = pipeline.unet, _safe_vae(pipeline.vae, family, dtype)
+    model = _assembled(source, _pipeline(source, dtype), torch.device(chosen_device(device)))
+    _safe_vae(model.vae, model.family, dtype)
+    place(model.text_encoders, model.unet, model.vae, model.device, memory)
+    return model
+
+
+def load_to_train(source: BaseSource, dtype: torch.dtype, device: str) -> BaseModel:
+    """Load a base model whose pictures are encoded first: the VAE is on `device`, in float32; the rest still waits.
+
+    UNet and text encoders are on the CPU, in `dtype` from the start: SDXL's take 14 GB in float32, which neither need
+    be held nor fits most GPUs. Raises BaseModelError for one that cannot be loaded.
+    """
+    own = source.path if source.path.is_file() else source.path / "vae"
+    pipeline = _pipeline(replace(source, vae=source.vae or own), dtype, torch.float32)
+    model = _assembled(source, pipeline, torch.device(chosen_device(device)))
+    nn.Module.to(model.vae, model.device)
+    return model
+
+
+def _assembled(source: BaseSource, pipeline: Any, device: torch.device) -> BaseModel:
+    family, unet, vae = source.family, pipeline.unet, pipeline.vae
     encoders = tuple(getattr(pipeline, part.encoder) for part in family.text)
     for part in (unet, vae, *encoders):
         part.requires_grad_(False).eval()
-    place(encoders, unet, vae, where, memory)
     told = {"prediction_type": source.prediction} if source.prediction else {}
     return BaseModel(
         source.name,
@@ -70,7 +87,7 @@ def load_base(
         vae,
         {**pipeline.scheduler.config, **told},
         kohya_modules(family, unet, encoders),
-        where,
+        device,
     )
 
 
@@ -89,7 +106,7 @@ def kohya_modules(family: Family, unet: nn.Module, encoders: Sequence[nn.Module]
     return named
 
 
-def _pipeline(source: BaseSource, dtype: torch.dtype) -> Any:
+def _pipeline(source: BaseSource, dtype: torch.dtype, vae_dtype: torch.dtype | None = None) -> Any:
     """diffusers' own pipeline of the family, without its safety checker and other parts that draw nothing."""
     logging.disable_progress_bar()  # a bar of the library's own, which no setting of the environment turns off
     family = source.family
@@ -99,7 +116,7 @@ def _pipeline(source: BaseSource, dtype: torch.dtype) -> Any:
         given["requires_safety_checker"] = False
     try:
         if source.vae:
-            given["vae"] = load_vae(source.vae, family, dtype)
+            given["vae"] = load_vae(source.vae, family, vae_dtype or dtype)
         if source.path.is_file():
             return load_single_file(source.path, family, source.prediction or family.prediction, dtype, **given)
         return kind.from_pretrained(source.path, torch_dtype=dtype, use_safetensors=True, **given)
@@ -107,8 +124,7 @@ def _pipeline(source: BaseSource, dtype: torch.dtype) -> Any:
         raise BaseModelError(f"{source.path}: cannot be loaded: {str(error).splitlines()[0]}") from error
 
 
-def _safe_vae(vae: AutoencoderKL, family: Family, dtype: torch.dtype) -> AutoencoderKL:
-    """In float32 where float16 would overflow (diffusers' `force_upcast`)."""
+def _safe_vae(vae: AutoencoderKL, family: Family, dtype: torch.dtype) -> None:
+    """In float32, in place, where float16 would overflow (diffusers' `force_upcast`)."""
     if dtype == torch.float16 and not family.half_vae and vae.config["force_upcast"]:
         nn.Module.to(vae, torch.float32)
-    return vae

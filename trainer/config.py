@@ -200,6 +200,11 @@ class TrainingSection(Section):
     def _something_learns(self) -> TrainingSection:
         if not any(self.rates.values()):
             raise ValueError("unet_lr and te_lr are both 0, so nothing would be trained; give one of them a value")
+        if not self.unet_lr and self.te_stop_at < 1:
+            raise ValueError(
+                f"unet_lr is 0 and te_stop_at {self.te_stop_at:g}, so nothing would learn once the text encoders stop; "
+                "set te_stop_at = 1.0 and train for fewer epochs, or give unet_lr a value"
+            )
         return self
 
     @model_validator(mode="after")

@@ -24,13 +24,23 @@ VerdictName = Literal[
 ]
 
 
+class PartMovement(Section):
+    """How far a trained part ("unet", "te1", "te2") moved: |delta| / |W| over its modules, of which `dead` did not."""
+
+    part: str
+    moved: float
+    modules: int
+    dead: int
+
+
 class Reading(Section):
     """What was measured at the end of an epoch, or (epoch 0) before the first step.
 
     `train_loss` and `held_out_loss` are means over fixed pictures, timesteps and noise, so that they can be compared
     between epochs; `held_out_without_te` is the latter with the text encoder's adapters off. `unet_movement` and
-    `te_movement` are |delta| / |W| in Frobenius norms over all trained modules of the part. `mean_loss` is the mean of
-    the epoch's steps. None: there is nothing to measure it on.
+    `te_movement` are |delta| / |W| in Frobenius norms over all trained modules of the part; `parts` has each text
+    encoder by itself. `mean_loss` is the mean of the epoch's steps, `d` what Prodigy or D-Adaptation have found. None:
+    there is nothing to measure it on.
     """
 
     epoch: int
@@ -41,6 +51,8 @@ class Reading(Section):
     held_out_without_te: float | None = None
     unet_movement: float | None = None
     te_movement: float | None = None
+    parts: tuple[PartMovement, ...] = ()
+    d: float | None = None
 
 
 class Event(Section):

@@ -12,7 +12,11 @@ from trainer.run_log import LoggedStep
 from trainer.samples.curve import Drawn
 
 # sd-scripts' names of our learning rates.
-RATES = {"unet_lr": "lr/unet", "te_lr": "lr/textencoder", "te1_lr": "lr/textencoder 1", "te2_lr": "lr/textencoder 2"}
+ASKED = {"unet_lr": "unet", "te_lr": "textencoder", "te1_lr": "textencoder 1", "te2_lr": "textencoder 2"}
+# Optimizers that find a rate of their own multiply it by theirs.
+RATES = {name: f"lr/{part}" for name, part in ASKED.items()} | {
+    f"d*{name}": f"lr/d*lr/{part}" for name, part in ASKED.items()
+}
 
 
 class EventLog(Protocol):

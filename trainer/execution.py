@@ -14,7 +14,7 @@ from trainer.course import Course, Event
 from trainer.errors import DivergedError, LoraFileError, StoppedError
 from trainer.event_log import EventLog, NoEvents, TensorBoard
 from trainer.files import sha256_of
-from trainer.guarding.guarded_steps import GuardedSteps
+from trainer.guarding.guarded_steps import GuardedSteps, MadeStep
 from trainer.guarding.readings import Readings
 from trainer.guarding.verdict import RunSettings, judge
 from trainer.interrupt import StopRequest
@@ -124,14 +124,14 @@ class Execution:
         elif done % self._config.output.save_state_every == 0:
             self._save_state()
 
-    def _tell(self, before: Course, steps: Sequence[Step], made: Sequence[tuple[float, float]]) -> None:
+    def _tell(self, before: Course, steps: Sequence[Step], made: Sequence[MadeStep]) -> None:
         """What was made goes into the log and the bar; what was found is said, and stands in the record at once."""
         found = self.course.events[len(before.events) :]
         for event in found:
             self._reporter.say(_in_words(event))
         self._advance(self.course.done - before.done)
         if self._writes:
-            logged = [self._logged(step, before.rate, *one) for step, one in zip(steps, made, strict=True)]
+            logged = [self._logged(step, before.rate, one) for step, one in zip(steps, made, strict=True)]
             self._log.add(logged)
             self._events.steps(logged)
         if found:
@@ -140,11 +140,12 @@ class Execution:
                 self._log.back_to(self.course.done)
                 self._events.go_on_from(self.course.done, self._log.steps())
 
-    def _logged(self, step: Step, rate: float, loss: float, gradient: float) -> LoggedStep:
-        rates = [one * rate for one in self._session.updater.rates(step)]
-        return LoggedStep(
-            step.number, step.epoch, loss, gradient, dict(zip(self._session.rate_names, rates, strict=True))
-        )
+    def _logged(self, step: Step, left: float, made: MadeStep) -> LoggedStep:
+        asked = [one * left for one in self._session.updater.rates(step)]
+        rates = dict(zip(self._session.rate_names, asked, strict=True))
+        if made.d is not None:
+            rates |= {f"d*{name}": made.d * rate for name, rate in rates.items()}
+        return LoggedStep(step.number, step.epoch, made.loss, made.gradient, rates)
 
     def _end_epoch(self, last: Step) -> None:
         """Measure, judge and save. A kill between any two of these makes the same of the same state again."""
@@ -195,9 +196,10 @@ class Execution:
         return DivergedError(f"{error}\n{verdict.words}. Files of earlier epochs are sound.")
 
     def _settings(self) -> RunSettings:
-        config = self._config
-        scale = config.lora.alpha / config.lora.rank
-        return RunSettings(scale, config.training.unet_lr, config.training.te_lr, config.model.dtype)
+        config, learner = self._config, self._session.updater.learner
+        parts = ["unet", *(f"te{at}" for at in range(1, len(learner.base.text_encoders) + 1))]
+        rates = {part: config.training.rates[part] for part in parts}
+        return RunSettings(config.lora.alpha / config.lora.rank, rates, config.model.dtype, learner.text_steps)
 
     def _saved(self) -> Snapshot:
         state = load_state(state_path(self._config), self._record.identity.sha256())

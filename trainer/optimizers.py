@@ -63,6 +63,12 @@ def build_optimizer(name: str, groups: list[Group], options: Options) -> Built:
     return Built(made, f"{type(made).__module__}.{type(made).__qualname__}")
 
 
+def found_rate(optimizer: torch.optim.Optimizer) -> float | None:
+    """The `d` that Prodigy and D-Adaptation have found, which multiplies every learning rate; None for the others."""
+    d = optimizer.param_groups[0].get("d")
+    return None if d is None else float(d)
+
+
 def trial(make: Maker, device: torch.device) -> str | None:
     """None when the optimizer moves a parameter on `device` by the learning rate; else the reason that it does not.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.errors import RunLogError
 from trainer.files import write_text
 
 
@@ -22,7 +23,12 @@ class LoggedStep:
 
     @classmethod
     def parse(cls, line: str) -> LoggedStep:
+        """Raises ValueError for a line that is not one."""
         figures = json.loads(line)
+        if not isinstance(figures, dict) or not all(isinstance(value, int | float) for value in figures.values()):
+            raise ValueError("not a step's figures")
+        if missing := {"step", "epoch", "loss", "gradient"} - figures.keys():
+            raise ValueError(f"without {', '.join(sorted(missing))}")
         own = {name: figures.pop(name) for name in ("step", "epoch", "loss", "gradient")}
         return cls(**own, rates=figures)
 
@@ -38,16 +44,26 @@ class RunLog:
         self._path = path
 
     def back_to(self, step: int) -> None:
-        """Forget the steps after `step`, and what a kill left of a line."""
+        """Forget the steps after `step`, and what a kill left of a line. Raises RunLogError."""
         if self._path.is_file():
-            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            kept = [one.line() for one in self.steps() if one.step <= step]
             write_text(self._path, "".join(kept))
 
     def steps(self) -> list[LoggedStep]:
-        """The steps that stand, in order."""
-        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []
-        return [LoggedStep.parse(line) for line in lines]
+        """The steps that stand, in order. Raises RunLogError for a whole line that is not a step's."""
+        if not self._path.is_file():
+            return []
+        lines = self._path.read_bytes().splitlines(keepends=True)
+        return [self._parsed(number, line) for number, line in enumerate(lines, 1) if line.endswith(b"\n")]
+
+    def _parsed(self, number: int, line: bytes) -> LoggedStep:
+        try:
+            return LoggedStep.parse(line.decode())
+        except ValueError as error:
+            raise RunLogError(
+                f"{self._path}: line {number} is not a step of a run ({error}); remove that line, or the whole file: "
+                "the run goes on without it"
+            ) from error
 
     def add(self, steps: Sequence[LoggedStep]) -> None:
         with self._path.open("a", encoding="utf-8") as log:

@@ -128,13 +128,12 @@ def _material(config: TrainConfig, dataset: Dataset, plan: Plan, base: BaseModel
 
 
 def _settle(base: BaseModel, dtype: torch.dtype, checkpointing: bool) -> None:
-    """The frozen weights as training wants them. The VAE's work is done, and on a GPU its room is needed."""
+    """The frozen weights as and where training wants them. The VAE's work is done: on a GPU, its room comes first."""
     unet, encoders = cast(nn.Module, base.unet), [cast(nn.Module, encoder) for encoder in base.text_encoders]
-    if dtype != torch.float32:  # what the base was loaded in
-        for model in (unet, *encoders):
-            model.to(dtype)
-    unet.to(memory_format=torch.channels_last)
     cast(nn.Module, base.vae).to("cpu")
+    for model in (unet, *encoders):
+        model.to(base.device, dtype)
+    unet.to(memory_format=torch.channels_last)
     for model in (unet, *encoders):
         use_onednn(model)
     if checkpointing:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from trainer.base_model import load_base
+from trainer.base_model import load_to_train
 from trainer.base_source import find_base
 from trainer.config import TrainConfig
 from trainer.course import Event
@@ -40,12 +40,24 @@ def train(config: TrainConfig, dataset: Dataset, plan: Plan, identity: RunIdenti
         session, events = make_session(config, dataset, plan, device, reporter, processes)
         return carry_out(session, identity, events, reporter)
     except torch.OutOfMemoryError as error:
-        raise ConfigurationError(
-            "the GPU's memory is too small for this run; lower training.batch_size (and raise gradient_accumulation), "
-            'lower data.resolution, or set model.dtype = "bfloat16"'
-        ) from error
+        raise ConfigurationError(f"the GPU's memory is too small for this run; {less_memory(config)}") from error
     finally:
         processes.leave()
+
+
+def less_memory(config: TrainConfig) -> str:
+    """What to change so that less memory is needed: first what changes least, and nothing that is so already."""
+    training = config.training
+    advice: list[str] = []
+    if not config.model.gradient_checkpointing:
+        advice.append("set model.gradient_checkpointing = true")
+    if config.model.dtype == "float32":
+        advice.append('set model.dtype = "bfloat16"')
+    if training.batch_size > 1:
+        advice.append("lower training.batch_size (and raise training.gradient_accumulation)")
+    if training.unet_lr and any(rate for part, rate in training.rates.items() if part != "unet"):
+        advice.append("leave the text encoders as they are (training.te_lr = 0)")
+    return ", or ".join([*advice, "lower data.resolution or lora.rank"])
 
 
 def make_session(
@@ -55,7 +67,8 @@ def make_session(
 
     Raises UnusablePicturesError for those where `on_divergence` is "stop", or where nothing to train on is left.
     """
-    base = load_base(find_base(config.model.base, config.model.overrides), device=device)
+    source = find_base(config.model.base, config.model.overrides)
+    base = load_to_train(source, getattr(torch, config.model.dtype), device)
     try:
         return prepare(config, dataset, plan, base, reporter, processes), ()
     except UnusablePicturesError as error:

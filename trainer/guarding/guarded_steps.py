@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import NamedTuple
 
 import torch
 
@@ -19,6 +20,7 @@ from trainer.guarding.culprits import Culprits, find_culprits
 from trainer.guarding.limits import limits_for
 from trainer.guarding.movement import MovementGauge
 from trainer.guarding.update import Limits, Updater, update
+from trainer.optimizers import found_rate
 from trainer.plan import Step
 from trainer.state_file import Snapshot, put_back, take_snapshot
 
@@ -30,6 +32,14 @@ MOST_SKIPPED = 10
 # as torch's GradScaler has it; but the steps that overflowed are made again, and not left out.
 SCALE_HOLDS = 2000
 OVERFLOWN = "the gradient is not finite"
+
+
+class MadeStep(NamedTuple):
+    """A sound step; `d` is what an optimizer that finds its own rate multiplies learning rates by, after it."""
+
+    loss: float
+    gradient: float
+    d: float | None
 
 
 @dataclass(frozen=True)
@@ -71,14 +81,14 @@ class GuardedSteps:
         """Put a saved state in the place of everything there is."""
         self._keep(put_back(state, self.updater.weights, self.updater.optimizer))
 
-    def make(self, window: Sequence[Step]) -> list[tuple[float, float]]:
+    def make(self, window: Sequence[Step]) -> list[MadeStep]:
         """Make the steps of `window`; where one breaks, those before it, and then what the policy says.
 
-        Returns the loss and the norm of the gradient of those that were made, from the first on. Raises DivergedError
-        when the policy says stop, or has run out of what it may try.
+        Returns those that were made, from the first on. Raises DivergedError when the policy says stop, or has run out
+        of what it may try.
         """
         limits, sound = limits_for(self.course), window
-        made: list[tuple[float, float]] = []
+        made: list[MadeStep] = []
         fault: Fault | None = None
         # What is made again is looked at like the first time: a GPU's kernels may add in another order, so that a step
         # which held breaks now; and sound figures may be of weights that were ruined already.
@@ -122,14 +132,16 @@ class GuardedSteps:
     def _updates(self, steps: Sequence[Step], limits: Limits) -> list[tuple[float, float, float]]:
         sound = torch.ones((), dtype=torch.bool, device=self.updater.weights.live[0].device)
         figures: list[torch.Tensor] = []
+        self._found_rates: list[float | None] = []
         for step in steps:
             figures.append(update(self.updater, step, self.course, limits, sound))
+            self._found_rates.append(found_rate(self.updater.optimizer))
             sound = figures[-1][2] > 0
         return [(loss, norm, let_through) for loss, norm, let_through in torch.stack(figures).tolist()]
 
-    def _made(self, figures: Sequence[tuple[float, float, float]]) -> list[tuple[float, float]]:
-        made = [(loss, norm) for loss, norm, _ in figures]
-        course = self.course.after(made)
+    def _made(self, figures: Sequence[tuple[float, float, float]]) -> list[MadeStep]:
+        made = [MadeStep(loss, norm, d) for (loss, norm, _), d in zip(figures, self._found_rates, strict=True)]
+        course = self.course.after([(one.loss, one.gradient) for one in made])
         self._keep(_scaled_on(course, len(made)) if self.updater.scales_loss else course)
         return made
 

@@ -10,17 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from trainer.adapters import Adapters, Factors
+from trainer.course import PartMovement
+from trainer.guarding.verdict import DEAD
+from trainer.kohya_names import part_of
 from trainer.low_rank_norm import grams, squared_norm
 
 
 @dataclass(frozen=True)
 class Movement:
-    """|delta| / |W| over all trained modules of a part, None where it is not trained, and the loudest module's own."""
+    """|delta| / |W| over all trained modules of a part, None where it is not trained, and the loudest module's own.
+
+    `parts` has each text encoder by itself; a module is dead there that moved by less than DEAD.
+    """
 
     unet: float | None
     text_encoder: float | None
     loudest: str
     loudest_size: float
+    parts: tuple[PartMovement, ...] = ()
 
     @property
     def largest(self) -> float:
@@ -41,6 +48,7 @@ class MovementGauge:
 
     def __init__(self, adapters: Adapters, modules: Mapping[str, nn.Module]) -> None:
         self._names = sorted(adapters)
+        self._parts = [part_of(name) for name in self._names]
         self._factors = [adapters[name] for name in self._names]
         weights = [modules[name].get_parameter("weight") for name in self._names]
         self._base = torch.stack([weight.detach().float().square().sum() for weight in weights]).tolist()
@@ -51,12 +59,23 @@ class MovementGauge:
         squares = torch.stack([delta_squares(factors) for factors in self._factors]).tolist()
         each = [(moved / base) ** 0.5 if base else 0.0 for moved, base in zip(squares, self._base, strict=True)]
         at = max(range(len(each)), key=lambda one: each[one])
-        return Movement(self._pooled("lora_unet", squares), self._pooled("lora_te", squares), self._names[at], each[at])
+        return Movement(
+            self._pooled(squares, "unet"),
+            self._pooled(squares, "te1", "te2"),
+            self._names[at],
+            each[at],
+            tuple(self._part(part, squares, each) for part in sorted(set(self._parts))),
+        )
 
-    def _pooled(self, prefix: str, squares: list[float]) -> float | None:
-        chosen = [at for at, name in enumerate(self._names) if name.startswith(prefix)]
+    def _pooled(self, squares: list[float], *parts: str) -> float | None:
+        chosen = [at for at, part in enumerate(self._parts) if part in parts]
         base = sum(self._base[at] for at in chosen)
         return (sum(squares[at] for at in chosen) / base) ** 0.5 if base else None
+
+    def _part(self, part: str, squares: list[float], each: list[float]) -> PartMovement:
+        sizes = [size for size, own in zip(each, self._parts, strict=True) if own == part]
+        moved = self._pooled(squares, part) or 0.0
+        return PartMovement(part=part, moved=moved, modules=len(sizes), dead=sum(size < DEAD for size in sizes))
 
 
 def delta_squares(factors: Factors) -> Tensor:

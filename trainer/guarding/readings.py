@@ -10,6 +10,7 @@ from torch import nn
 
 from trainer.course import Course, Reading
 from trainer.guarding.fixed_loss import adapters_off, fixed_choice, fixed_loss
+from trainer.optimizers import found_rate
 from trainer.session import Session
 
 
@@ -39,4 +40,6 @@ class Readings:
             held_out_without_te=without_te,
             unet_movement=movement.unet,
             te_movement=movement.text_encoder,
+            parts=movement.parts,
+            d=found_rate(self._session.updater.optimizer),
         )

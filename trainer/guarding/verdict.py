@@ -3,20 +3,24 @@
 The gravest that holds is named. Where the limits come from:
 
 - Vanished: 3e-4 of the weights is what rounding the base to fp16 does to it (2^-10 / sqrt(12) of a value's power of
-  two, 2e-4 on average), so a smaller delta cannot be told from the file's rounding.
+  two, 2e-4 on average), so a smaller delta cannot be told from the file's rounding. Each trained part is judged by
+  itself. One whose learning rate is lower than another's is expected to move less, and is called vanished only where it
+  would be at the other's rate too, or where it moved by less than DEAD.
 - Under-trained: the loss at fixed timesteps and noise has no noise of its own, so that any steady training moves it.
 - Overfitting and text encoder overfitting: the held-out pictures are few, but asked the same question each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from trainer.course import Event, Reading, Verdict
+from trainer.course import Event, PartMovement, Reading, Verdict
 
 VANISHED = 3e-4
+# A tenth of that does nothing that could be seen, whatever the learning rate explains.
+DEAD = 3e-5
 # alpha / rank below this scales so much away that the advice is about alpha, and not about the learning rate.
 LOW_SCALE = 1 / 32
 UNDER_TRAINED = 0.01
@@ -26,12 +30,25 @@ TE_OVERFIT = 0.03
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What advice depends on: alpha / rank, the learning rates, and the number format of the base."""
+    """What advice depends on: alpha / rank, each part's learning rate ("unet", "te1", "te2"), the base's number format.
+
+    `text_steps`: after so many steps the text encoders stay as they are; None: never.
+    """
 
     scale: float
-    unet_lr: float
-    te_lr: float
+    rates: Mapping[str, float]
     dtype: str
+    text_steps: int | None = None
+
+    @property
+    def te_lr(self) -> float:
+        """The larger of the text encoders'."""
+        return max((rate for part, rate in self.rates.items() if part != "unet"), default=0.0)
+
+    def trains(self, part: str, step: int) -> bool:
+        """Whether `part` learns at `step`."""
+        stopped = part != "unet" and self.text_steps is not None and step > self.text_steps
+        return self.rates.get(part, 0.0) > 0 and not stopped
 
 
 def judge(readings: Sequence[Reading], events: Sequence[Event], settings: RunSettings) -> Verdict:
@@ -58,7 +75,7 @@ def _exploding(readings: Sequence[Reading], events: Sequence[Event], settings: R
     found = [event for event in events if event.kind == "exploding"]
     if not found:
         return None
-    rate = max(settings.unet_lr, settings.te_lr)
+    rate = max(settings.rates.values())
     return Verdict(
         name="exploding",
         reason=_last_of(found),
@@ -91,15 +108,56 @@ def _pictures(readings: Sequence[Reading], events: Sequence[Event], settings: Ru
 
 
 def _vanished(readings: Sequence[Reading], events: Sequence[Event], settings: RunSettings) -> Verdict | None:
-    moved = _movement(readings[-1])
-    if len(readings) < 2 or moved is None or moved >= VANISHED:
+    last = readings[-1]
+    moved = _movement(last)
+    if len(readings) < 2 or moved is None:
         return None
+    if moved >= VANISHED:
+        return _part_vanished([part for part in last.parts if settings.trains(part.part, last.step)], settings)
     low = f"alpha / rank is {settings.scale:.2g} and scales all of it: set lora.alpha near lora.rank"
     return Verdict(
         name="vanished",
         reason=f"the LoRA moves the base's weights by {moved:.1g} of their size, less than rounding to fp16 does",
-        advice=low if settings.scale <= LOW_SCALE else "raise unet_lr and te_lr ten times and more",
+        advice=_about_d(readings)
+        or (low if settings.scale <= LOW_SCALE else "raise unet_lr and te_lr ten times and more"),
     )
+
+
+def _part_vanished(parts: Sequence[PartMovement], settings: RunSettings) -> Verdict | None:
+    """One of the parts does nothing, though another does."""
+    highest = max((settings.rates[part.part] for part in parts), default=0.0)
+    dead = [part for part in parts if _is_dead(part, highest / settings.rates[part.part])]
+    if not dead:
+        return None
+    alive = ", ".join(f"{_named(part)} by {part.moved:.1g}" for part in parts if part not in dead)
+    keys = " and ".join(f"{_key(part)} ({settings.rates[part.part]:g})" for part in dead)
+    return Verdict(
+        name="vanished",
+        reason="; ".join(_dead_words(part) for part in dead) + (f"; the LoRA moves {alive}" if alive else ""),
+        advice=f"raise {keys} ten times and more, or set it to 0 to leave that part out",
+    )
+
+
+def _is_dead(part: PartMovement, slower: float) -> bool:
+    """`slower`: how many times lower than another part's its learning rate is."""
+    if part.moved < VANISHED:
+        return part.moved < DEAD or part.moved * slower < VANISHED
+    # A text encoder's last layers get no gradient where it is read before them; half of a part that learns does.
+    return 2 * part.dead > part.modules
+
+
+def _dead_words(part: PartMovement) -> str:
+    words = f"the LoRA moves {_named(part)} by {part.moved:.1g} of its weights' size"
+    words += ", less than rounding to fp16 does" if part.moved < VANISHED else ""
+    return words + (f", and does nothing in {part.dead} of its {part.modules} modules" if part.dead else "")
+
+
+def _named(part: PartMovement) -> str:
+    return {"unet": "the UNet", "te1": "the text encoder"}.get(part.part, "the second text encoder")
+
+
+def _key(part: PartMovement) -> str:
+    return {"unet": "unet_lr", "te1": "te_lr"}.get(part.part, "te2_lr")
 
 
 def _te_overfitting(readings: Sequence[Reading], events: Sequence[Event], settings: RunSettings) -> Verdict | None:
@@ -139,7 +197,18 @@ def _under_trained(readings: Sequence[Reading], events: Sequence[Event], setting
     return Verdict(
         name="under-trained",
         reason=f"the loss on pictures trained on, at fixed noise, was {before:.4f} before and is {after:.4f} now",
-        advice="train longer, or at a higher learning rate",
+        advice=_about_d(readings) or "train longer, or at a higher learning rate",
+    )
+
+
+def _about_d(readings: Sequence[Reading]) -> str:
+    """Advice where an optimizer that finds its own rate has found none; "" where it has, or is told its rate."""
+    first, last = readings[0].d, readings[-1].d
+    if first is None or last is None or last > first:
+        return ""
+    return (
+        f"the optimizer's own rate d never grew from {first:g}: give it a higher first guess, "
+        f"training.optimizer_args = {{ d0 = {10 * first:g} }}, or train longer"
     )
 
 
@@ -149,7 +218,10 @@ def _healthy(readings: Sequence[Reading]) -> str:
     words = f"loss at fixed noise {_figure(first.train_loss)} -> {_figure(last.train_loss)}"
     if last.held_out_loss is not None:
         words += f", held out {_figure(first.held_out_loss)} -> {_figure(last.held_out_loss)}"
-    return words + (f", weights moved by {moved:.2g} of the base's" if moved is not None else "")
+    words += f", weights moved by {moved:.2g} of the base's" if moved is not None else ""
+    if first.d is None or last.d is None:
+        return words
+    return words + f", d {first.d:.2g} -> {last.d:.2g}" + ("" if last.d > first.d else " (it never grew)")
 
 
 def _movement(reading: Reading) -> float | None:

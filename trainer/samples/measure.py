@@ -14,6 +14,7 @@ from trainer.errors import ConfigurationError, MissingFileError
 from trainer.faces import FaceModel, load_faces
 from trainer.files import sha256_of
 from trainer.likeness import at_the_floor, ceiling, centroid, floors, mean_interval
+from trainer.pictures import UNREADABLE
 from trainer.samples.curve import FaceScale, Identity
 
 
@@ -47,7 +48,7 @@ def open_measure(faces: str, folder: Path | None, dataset: Dataset) -> Measure:
     if shared := [path for path in paths if sha256_of(path) in trained]:
         raise ConfigurationError(f"{shared[0]}: is trained on, so it proves nothing as a reference; move it out")
     model = load_faces(faces, device="cpu")
-    read = [model.read(read_picture(path)).embedding for path in paths]
+    read = [model.read(_read(path)).embedding for path in paths]
     references = np.array([one for one in read if one is not None])
     if not len(references):
         raise ConfigurationError(f"{paths[0].parent}: no face in the references; identity is measured against them")
@@ -67,6 +68,15 @@ def identity_of(cosines: np.ndarray, base: np.ndarray) -> Identity:
     counted = at_the_floor(cosines, floors(base))
     low, high = mean_interval(counted) or (None, None)
     return Identity(mean=float(counted.mean()), low=low, high=high, faces=int(np.isfinite(cosines).sum()))
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        return read_picture(path)
+    except UNREADABLE as error:
+        raise ConfigurationError(
+            f"{path}: cannot be read as a picture ({error}), and identity is measured against it; replace or remove it"
+        ) from error
 
 
 def _pictures(folder: Path) -> list[Path]:
