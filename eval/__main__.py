@@ -87,6 +87,12 @@ def rank(store: StoreFolder, as_json: Json = False) -> None:
 @app.command()
 def score(
     store: StoreFolder,
+    spec: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="SPEC", help="A specification whose [references], [score] and [limits] apply; options come first."
+        ),
+    ] = None,
     held_out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Held-out pictures of the subject, in place of those before.")
     ] = None,
@@ -116,11 +122,13 @@ def score(
     Nothing is rendered, and a model is loaded only for pictures that it has not seen.
     """
     from eval.ranked_grid import open_ranked
-    from eval.rescore import Wanted, rescore
+    from eval.rescore import Wanted, rescore, wanted_by
+    from eval.spec import read_spec
     from eval.table import print_ranking
     from trainer.progress import terminal
 
     wanted = Wanted(held_out, training, subject, faces, clip, second_faces, force)
+    wanted = wanted_by(read_spec(spec), wanted) if spec else wanted
     with terminal() as reporter:
         rescore(store, wanted, reporter)
     ranked = open_ranked(store)

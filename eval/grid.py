@@ -89,4 +89,6 @@ def request_digest(spec: GridSpec, plan: Plan, references: References) -> str:
         [spec.prompts.trigger, spec.prompts.class_word],
         [list(references.held_out), list(references.training)],
         *judged_by(spec.score),
+        # Left out where there is none, so that grids that were finished before are recognised.
+        *([set_limits] if (set_limits := spec.limits.model_dump(exclude_none=True)) else []),
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from eval.evidence import Evidence
 from eval.scores import Scores
+from eval.spec import LimitsSection
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,12 @@ class Limits:
     prompt: float | None = 0.5
     bleed: float | None = 0.25
     copy: float | None = 0.15
+
+
+def limits_of(section: LimitsSection) -> Limits:
+    """The limits that a specification sets, "off" being none; the others keep their defaults."""
+    named = section.model_dump(by_alias=True, exclude_none=True)
+    return replace(Limits(), **{name: None if share == "off" else share for name, share in named.items()})
 
 
 def applicable(limits: Limits, evidence: Evidence) -> Limits:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.evidence import Evidence
+from eval.limits import limits_of
 from eval.ranking import RankedCell, rank
 from eval.report import ReportData
 from eval.search.search_summary import in_sentences
@@ -27,7 +28,7 @@ def open_ranked(folder: Path) -> RankedGrid:
     """Open a store and rank its last grid; no model is loaded. Raises StoreError."""
     grid = load_grid(open_store(folder))
     evidence = load_evidence(grid)
-    return RankedGrid(grid, evidence, rank(evidence))
+    return RankedGrid(grid, evidence, rank(evidence, limits_of(grid.snapshot.limits)))
 
 
 def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:

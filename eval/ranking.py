@@ -90,7 +90,8 @@ class RankedCell:
 
     def as_json(self) -> dict[str, object]:
         """The row of `rank --json`: its keys are a contract."""
-        figures = ("identity", "identity_low", "identity_high", "identity_normalised", "prompt", "face_rate")
+        figures = ("identity", "identity_low", "identity_high", "identity_normalised", "prompt")
+        faces = ("face_rate", "face_rate_low", "face_rate_high")
         return {
             "cell": self.cell,
             "checkpoint": self.checkpoint,
@@ -98,7 +99,7 @@ class RankedCell:
             "te": self.te,
             **({} if self.te is not None else {"te1": self.te1, "te2": self.te2}),
             "also": self.also,
-            **{name: _rounded(getattr(self, name)) for name in (*figures, "bleed", "copy", "spread")},
+            **{name: _rounded(getattr(self, name)) for name in (*figures, *faces, "bleed", "copy", "spread")},
             "pictures": self.pictures,
             "tied_with_best": self.tied_with_best,
             "flags": list(self.flags),

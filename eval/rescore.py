@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from eval.grid import FINISHED
-from eval.limits import Limits
+from eval.limits import limits_of
 from eval.readings import Reader
 from eval.references import References, check_held_out, pictures_below
 from eval.search.play import recommended
 from eval.snapshot import KEY, Grid, Snapshot, judgement_of, load_evidence, load_grid
-from eval.spec import ScoreSection
+from eval.spec import GridSpec, LimitsSection, ScoreSection
 from eval.store import Store, open_store
 from miniature.paths import NAME
 from trainer.errors import ConfigurationError
@@ -36,6 +36,23 @@ class Wanted:
     clip: str | None = None
     second_faces: str | None = None
     allow_trained: bool = False
+    limits: LimitsSection | None = None
+
+
+def wanted_by(spec: GridSpec, over: Wanted) -> Wanted:
+    """What the tables [references], [score] and [limits] of a specification ask for, where `over` asks nothing else."""
+    references, asked = spec.references, spec.score
+    own = Wanted(
+        held_out=Path(references.held_out),
+        training=Path(references.training) if references.training else None,
+        subject=over.subject or ("face" if over.faces else asked.subject),
+        faces=asked.faces,
+        clip=asked.clip,
+        second_faces=asked.second_faces or NONE,
+        limits=spec.limits,
+    )
+    named = {name: value for name, value in vars(over).items() if value is not None}
+    return replace(own, **named | {"allow_trained": over.allow_trained or references.allow_trained})
 
 
 def rescore(folder: Path, wanted: Wanted, reporter: Reporter) -> None:
@@ -56,7 +73,8 @@ def rescore(folder: Path, wanted: Wanted, reporter: Reporter) -> None:
         reader.read_ids(dict.fromkeys(one for one in pictures if one in made))
         reader.read_references(references)
         reader.read_texts(plain_text(unit.class_prompt) for unit in units)
-        judged = grid.snapshot.model_copy(update=judgement_of(references, reader.judges))
+        limits = wanted.limits or grid.snapshot.limits
+        judged = grid.snapshot.model_copy(update=judgement_of(references, reader.judges) | {"limits": limits})
         judged = _confirmed_again(Grid(store, judged, grid.cells))
         store.set_fact(KEY, judged.model_dump(mode="json"))
         _forget_finished(store)
@@ -103,7 +121,7 @@ def _confirmed_again(grid: Grid) -> Snapshot:
     snapshot = grid.snapshot
     if snapshot.search is None:
         return snapshot
-    chosen = recommended(load_evidence(grid), Limits())
+    chosen = recommended(load_evidence(grid), limits_of(snapshot.limits))
     said = {"recommended": chosen.cell, "within": chosen.within, "certified": None, "rescored": True}
     return snapshot.model_copy(update={"search": snapshot.search.model_copy(update=said)})
 

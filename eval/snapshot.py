@@ -15,7 +15,7 @@ from eval.judges import Judges, looks_key
 from eval.plan import Plan
 from eval.references import References
 from eval.search.record import SearchRecord
-from eval.spec import GridSpec
+from eval.spec import GridSpec, LimitsSection
 from eval.store import Reading, Store, StoreError
 from eval.weights import Weights
 from trainer.prompt_weights import plain_text
@@ -73,6 +73,7 @@ class Snapshot(Section):
     second_model: str = ""
     second_sha256: str = ""
     places: dict[str, str] = Field(default_factory=dict)
+    limits: LimitsSection = LimitsSection()
     search: SearchRecord | None = None
 
 
@@ -123,6 +124,7 @@ def snapshot_of(spec: GridSpec, plan: Plan, references: References, judges: Judg
         class_word=spec.prompts.class_word,
         units=units,
         cells=[CellRecord(uses=[_use_record(use) for use in cell.uses], dtype=cell.dtype) for cell in plan.cells],
+        limits=spec.limits,
         **judgement_of(references, judges),
     )
 

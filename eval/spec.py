@@ -159,6 +159,18 @@ class SearchSection(Section):
         return self
 
 
+class LimitsSection(Section):
+    """What a cell may cost before likeness counts, each as a share of something measured in the same grid, or "off".
+
+    What is not named has the default of `eval.limits.Limits`, which says what each is a share of.
+    """
+
+    face_rate: Annotated[float, Field(ge=0, le=1)] | Literal["off"] | None = None
+    prompt: Annotated[float, Field(ge=0)] | Literal["off"] | None = None
+    bleed: Annotated[float, Field(ge=0)] | Literal["off"] | None = None
+    copy_share: Annotated[float, Field(ge=0)] | Literal["off"] | None = Field(default=None, alias="copy")
+
+
 class StoreSection(Section):
     """`pictures`: a folder or a URL (s3://bucket/folder) to keep pictures at instead of in the store's own folder."""
 
@@ -181,6 +193,7 @@ class GridSpec(Section):
     prompts: PromptsSection
     references: ReferencesSection
     score: ScoreSection = ScoreSection()
+    limits: LimitsSection = LimitsSection()
     store: StoreSection = StoreSection()
     budget: BudgetSection = BudgetSection()
     search: SearchSection = SearchSection()

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from eval.evidence import Evidence
 from eval.ranking import RankedCell
-from eval.scores import BLEED, score
+from eval.scores import BLEED, Scores, score
 from eval.subject_words import SubjectWords
 from eval.verdict import name_of, verdict
 
@@ -46,6 +47,12 @@ def _figure(value: float | None, form: str) -> str:
 
 def _percent(share: float | None) -> str:
     return NOT_MEASURED if share is None else f"{100 * share:.0f} %"
+
+
+def _faces(row: RankedCell) -> str:
+    if row.face_rate is None or row.face_rate_low is None or row.face_rate_high is None:
+        return NOT_MEASURED
+    return f"{_percent(row.face_rate)} ({100 * row.face_rate_low:.0f} to {100 * row.face_rate_high:.0f})"
 
 
 def _interval(row: RankedCell) -> str:
@@ -85,7 +92,7 @@ COLUMNS: tuple[Column, ...] = (
         "obedience: change of the CLIP cosine of picture and prompt against the base model; below 0 is lost",
         lambda row: _figure(row.prompt, "+.3f"),
     ),
-    Column("faces", "share of the subject's pictures with a face", lambda row: _percent(row.face_rate)),
+    Column("faces", "share of the subject's pictures with a face, and its 95 % interval (Wilson)", _faces),
     Column(
         "bleed",
         "how much more {others} look like the subject with the LoRA than without",
@@ -94,7 +101,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "copy",
-        "how much nearer the {several_seen} are to training pictures than to unseen ones; above 0 it repeats them",
+        "how much nearer pictures look to training pictures than to unseen ones, beyond the base model's; 1 repeats them",
         lambda row: _figure(row.copy, "+.3f"),
         worth=2,
     ),
@@ -160,6 +167,13 @@ def licences(evidence: Evidence) -> str:
     return " ".join(f"Licence of {name}: {licence}." for name, licence in evidence.licences.items())
 
 
+def control_line(evidence: Evidence, scores: Scores) -> str:
+    """What the base model's own pictures show on the same units, with the class word in the trigger's place."""
+    faces = f", faces {_percent(scores.face_rate_control)}" if evidence.subject == "face" else ""
+    floor = "not measured, counted 0" if np.isnan(scores.floor) else f"{scores.floor:.3f} (the floor)"
+    return f"Base model without a LoRA: identity {floor}{faces}, prompt +0.000 (what others are compared with)"
+
+
 def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, most: int = 20) -> Group:
     """The first `most` rows in at most `width` characters; below, what the grid shows and where numbers come from."""
     shown = _fitting(columns_for(ranked), ranked[:most], width)
@@ -175,6 +189,7 @@ def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, 
     lines += [Text(f"! first row: {flag}", style="yellow") for flag in ranked[0].flags if flag not in common]
     if len(ranked) > most:
         lines.insert(0, Text(f"... and {len(ranked) - most} more", style="dim"))
+    lines.append(Text(control_line(evidence, score(evidence))))
     told = [provenance(evidence, len(ranked)), licences(evidence)]
     return Group(table, *lines, *(Text(line, style="dim") for line in told if line))
 

@@ -15,6 +15,7 @@ from synthetic_evidence import FLOOR, copying, faces_at, make_evidence, reordere
 from eval.evidence import Evidence
 from eval.limits import Limits
 from eval.ranking import RankedCell, claims, rank
+from eval.scores import score
 from eval.statistics import chances_of_best, differences_to, normal_changes, resampling
 from eval.table import ranking_table
 from eval.weights import Weights
@@ -31,6 +32,8 @@ KEYS = [
     "identity_normalised",
     "prompt",
     "face_rate",
+    "face_rate_low",
+    "face_rate_high",
     "bleed",
     "copy",
     "spread",
@@ -356,4 +359,6 @@ def test_table_fits_the_terminal_without_cutting_figures(width: int) -> None:
     assert f"hina-000001 0.8 0.6 {rows[0].identity:.3f}" in text
     assert "…" not in text
     assert "10 held-out references" in text
+    assert f"100 % ({100 * (rows[0].face_rate_low or 0):.0f} to 100)" in text
+    assert f"Base model without a LoRA: identity {score(evidence).floor:.3f} (the floor), faces 100 %" in text
     assert "paired bootstrap" in text

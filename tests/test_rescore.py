@@ -19,12 +19,15 @@ from synthetic_store import write_store
 from eval import judges
 from eval.evidence import Evidence
 from eval.grid import run_grid
+from eval.limits import Limits, limits_of
 from eval.ranked_grid import open_ranked
 from eval.ranking import rank
 from eval.references import References, TrainedReferenceError, check_held_out, nearest_pair
-from eval.rescore import Wanted, rescore
-from eval.spec import read_spec
-from trainer.errors import MissingFileError
+from eval.rescore import Wanted, rescore, wanted_by
+from eval.snapshot import KEY, Snapshot, load_grid
+from eval.spec import LimitsSection, read_spec
+from eval.store import open_store
+from trainer.errors import ConfigurationError, MissingFileError
 from trainer.progress import Silent
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -219,3 +222,53 @@ def test_an_image_subject_has_no_face_rate_gate() -> None:
     assert not any("face rate" in reason for row in rows for reason in row.broken)
     assert all(row.face_rate is None for row in rows)
     assert any("8 failed pictures" in flag for row in rows for flag in row.flags)
+
+
+def test_a_specification_says_by_what_and_within_which_limits_a_store_is_scored(
+    grid: GridFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures, before = pictures_of(grid.store), identities_of(grid.store)
+    (grid.folder / "fewer").mkdir()
+    for path in sorted((grid.folder / "references").glob("*.png"))[:5]:
+        shutil.copy(path, grid.folder / "fewer")
+    text = grid.spec.read_text(encoding="utf-8").replace('"references"', '"fewer"')
+    grid.spec.write_text(text + '[limits]\nbleed = "off"\ncopy = 0.3\n', encoding="utf-8")
+    monkeypatch.setattr(judges.Judge, "reader", property(refuse))
+    spec = read_spec(grid.spec)
+    rescore(grid.store, wanted_by(spec, Wanted()), Silent())
+    ranked = open_ranked(grid.store)
+    assert limits_of(ranked.grid.snapshot.limits) == Limits(bleed=None, copy=0.3)
+    assert len(ranked.evidence.references) == 5
+    rescore(grid.store, wanted_by(spec, Wanted(held_out=grid.folder / "references")), Silent())
+    assert identities_of(grid.store) == pytest.approx(before)
+    assert limits_of(open_ranked(grid.store).grid.snapshot.limits).bleed is None
+    assert pictures_of(grid.store) == pictures
+
+
+def test_limits_of_the_specification_reach_the_ranking(tmp_path: Path) -> None:
+    folder = write_store(tmp_path)
+    assert any("bleed" in reason for row in open_ranked(folder).rows for reason in row.broken)
+    store = open_store(folder)
+    snapshot = load_grid(store).snapshot
+    off = LimitsSection.model_validate(dict.fromkeys(("face_rate", "prompt", "bleed", "copy"), "off"))
+    store.set_fact(KEY, snapshot.model_copy(update={"limits": off}).model_dump(mode="json"))
+    store.close()
+    assert not any(row.broken for row in open_ranked(folder).rows)
+
+
+def test_a_limit_that_is_no_share_is_refused(grid: GridFolder) -> None:
+    grid.spec.write_text(grid.spec.read_text(encoding="utf-8") + '[limits]\nbleed = "of"\n', encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"limits\.bleed"):
+        read_spec(grid.spec)
+    assert limits_of(LimitsSection()) == Limits()
+
+
+def test_limits_that_change_are_taken_up_by_a_finished_grid(grid: GridFolder) -> None:
+    assert "bleed" in {name for name, share in vars(limits_of(load_snapshot(grid).limits)).items() if share is not None}
+    grid.spec.write_text(grid.spec.read_text(encoding="utf-8") + '[limits]\nbleed = "off"\n', encoding="utf-8")
+    assert run_grid(read_spec(grid.spec), Silent()).rendered == 0
+    assert limits_of(load_snapshot(grid).limits).bleed is None
+
+
+def load_snapshot(grid: GridFolder) -> Snapshot:
+    return open_ranked(grid.store).grid.snapshot

@@ -10,7 +10,7 @@ import numpy as np
 
 from eval.cells import Cell
 from eval.evidence import Evidence, Unit
-from eval.limits import Limits, applicable, limits_broken
+from eval.limits import applicable, limits_broken, limits_of
 from eval.plan import Plan, PlannedPicture
 from eval.rates import known_rate
 from eval.references import References
@@ -53,7 +53,7 @@ class Ground:
         maker.reader.read_references(references)
         maker.reader.read_prompts(maker.plan.prompts.values())
         self._spec, self._references, self._maker = spec, references, maker
-        self.purse, self.limits = purse, Limits()
+        self.purse, self.limits = purse, limits_of(spec.limits)
         self._plan = replace(maker.plan, cells=arms.cells)
         self._twins = arms.twins
         self._met = np.zeros((len(arms.cells), 0), dtype=bool)
