@@ -1,7 +1,7 @@
 """Do the scores mean something? In the miniature the truth is known, so the figures themselves are put to the test.
 
     python benchmarks/truth.py             # the figures, from the recorded readings: seconds
-    python benchmarks/truth.py --record    # draws, trains, renders and reads it all anew: some 50 minutes on one core
+    python benchmarks/truth.py --record    # draws, trains, renders and reads it all anew: an hour on one core
     python benchmarks/truth.py --judge     # draws for and trains the judge anew: ten minutes on one core
 
 `cells`, `rank_correlation`: our identity against the share of identity attributes that a judge, who shares nothing

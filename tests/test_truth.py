@@ -61,9 +61,9 @@ def test_the_plan_holds_what_is_claimed() -> None:
     assert len({one.subject for one in sheets()}) >= 3
     assert len({weights for one in sheets() for weights in product(one.unet, one.te)}) >= 4
     assert sum(len(one.kinds) * len(one.unet) * len(one.te) for one in sheets()) >= 60
-    cases = [one for one in sheets() if one.name.startswith("cases")]
+    planted = [one for one in sheets() if one.name.startswith("copies")]
     for kind in (CLEAN, BLEED, COPY):
-        trained = [case_of(kind, one.subject) for one in cases if kind in one.kinds]
+        trained = [case_of(kind, one.subject) for one in planted if kind in one.kinds]
         assert len({repr(one) for one in trained}) >= 20
         assert all((one.reg is not None) == (kind == CLEAN) for one in trained)
 

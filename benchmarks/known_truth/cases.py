@@ -20,7 +20,8 @@ SUBJECTS = range(PILOTS, PILOTS + 20)
 WEIGHED_SUBJECTS = SUBJECTS[::4]
 CLEAN, BLEED, COPY = "clean", "bleed", "copy"
 REPEATS = 80  # of the one picture: nearly as many samples an epoch as the whole set has
-# What a face does is left unsaid: a model that repeats a picture shows it where a prompt does not forbid it.
+# What a face does is left unsaid here, and everything in the two below: a model that repeats a picture shows it where a
+# prompt does not forbid it.
 SUBJECT_PROMPTS = [
     f"photo of a {TRIGGER}{said}"
     for said in (
@@ -32,6 +33,7 @@ SUBJECT_PROMPTS = [
         ", white v-neck shirt, dark background",
     )
 ]
+BARE_PROMPTS = [f"photo of a {TRIGGER}", TRIGGER]
 BLEED_PROMPTS = [
     f"photo of a {CLASS_WORD}, {said}"
     for said in (
@@ -86,7 +88,8 @@ def subjects() -> list[Identity]:
 def case_of(kind: str, subject: int) -> Case:
     """The case of that kind for a subject. Clean: 46 steps, reg pictures count as much as the subject's own.
 
-    `bleed`: no reg pictures, 138 or 184 steps at up to three times the rate. `copy`: one picture, 160 or 240 times.
+    `bleed`: no reg pictures, 138 or 184 steps at up to three times the rate. `copy`: one picture, 160 or 240 times,
+    without a caption, so that all of it goes by the trigger.
     """
     draw = random.Random(f"{kind}/{subject}")
     rank, seed = draw.choice((8, 16)), draw.randrange(10**6)
@@ -115,8 +118,7 @@ def draw_pictures(folder: Path, subject: int) -> None:
     beside = folder / "One.partial" / f"{REPEATS}_{TRIGGER}"
     shutil.rmtree(beside.parent, ignore_errors=True)
     beside.mkdir(parents=True)
-    for path in (chosen, chosen.with_suffix(".txt")):
-        shutil.copy(path, beside / path.name)
+    shutil.copy(chosen, beside / chosen.name)
     beside.parent.rename(folder / "One")
 
 
@@ -128,7 +130,7 @@ def looks_unsaid(said: str) -> str:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A grid to render: of one subject, these cases at these weights, on these prompts with three seeds each."""
+    """A grid to render: of one subject, these cases at these weights, on these prompts."""
 
     name: str
     subject: int
@@ -136,6 +138,7 @@ class Sheet:
     unet: Sequence[float]
     te: Sequence[float]
     prompts: Sequence[str]
+    seeds: int
 
     @property
     def folder(self) -> str:
@@ -144,11 +147,12 @@ class Sheet:
 
 
 def sheets() -> list[Sheet]:
-    """Every grid, subject by subject: the three cases at weights of 1, and of some subjects two at lower weights."""
+    """Every grid, subject by subject: clean and bleeding at weights of 1, of some subjects lower too; and copies."""
     found: list[Sheet] = []
     for at in SUBJECTS:
         prompts = [*SUBJECT_PROMPTS, *BLEED_PROMPTS]
-        found.append(Sheet(f"cases-{at:02}", at, (CLEAN, BLEED, COPY), (1.0,), (1.0,), prompts))
+        found.append(Sheet(f"cases-{at:02}", at, (CLEAN, BLEED), (1.0,), (1.0,), prompts, 3))
         if at in WEIGHED_SUBJECTS:
-            found.append(Sheet(f"weights-{at:02}", at, (CLEAN, BLEED), (0.4, 0.7), (0.3, 1.0), SUBJECT_PROMPTS))
+            found.append(Sheet(f"weights-{at:02}", at, (CLEAN, BLEED), (0.4, 0.7), (0.3, 1.0), SUBJECT_PROMPTS, 3))
+        found.append(Sheet(f"copies-{at:02}", at, (CLEAN, BLEED, COPY), (1.0,), (1.0,), BARE_PROMPTS, 8))
     return found

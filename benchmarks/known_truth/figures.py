@@ -133,17 +133,17 @@ def planted_and_clean(cases: pd.DataFrame, kind: str, figure: str) -> tuple[np.n
 
 def summary(table: pd.DataFrame) -> dict[str, object]:
     """The figures, from a row a cell of every sheet."""
-    cases = table[table["sheet"].str.startswith("cases")]
+    cases, copies = (table[table["sheet"].str.startswith(name)] for name in ("cases", "copies"))
     within = [rank_correlation(one["identity"], one["truth"]) for _, one in table.groupby("subject") if len(one) > 4]
     bleeding, not_bleeding = planted_and_clean(cases, BLEED, "bleed")
-    copying, not_copying = planted_and_clean(cases, COPY, "copy")
+    copying, not_copying = planted_and_clean(copies, COPY, "copy")
     return {
         "cells": len(table),
         "rank_correlation": rank_correlation(table["identity"], table["truth"]),
         "bleed_auc": auc(bleeding, not_bleeding),
         "copy_auc": auc(copying, not_copying),
-        "copy_auc_against_bleed": auc(copying, cases.loc[cases["case"].str.startswith(BLEED), "copy"].to_numpy()),
-        "copy_auc_of_faces": auc(*planted_and_clean(cases, COPY, "copy_of_faces")),
+        "copy_auc_against_bleed": auc(copying, copies.loc[copies["case"].str.startswith(BLEED), "copy"].to_numpy()),
+        "copy_auc_of_faces": auc(*planted_and_clean(copies, COPY, "copy_of_faces")),
         "subjects": table["subject"].nunique(),
         "rank_correlation_normalised": rank_correlation(table["identity_normalised"], table["truth"]),
         "rank_correlation_within_a_subject": within,

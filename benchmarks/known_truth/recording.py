@@ -42,7 +42,7 @@ te = {te}
 steps = 20
 [prompts]
 texts = {prompts}
-seeds = 3
+seeds = {seeds}
 trigger = "{trigger}"
 class = "{class_word}"
 [references]
@@ -76,6 +76,7 @@ def _rendered(sheet: Sheet, folder: Path, judge: Judge, reporter: Reporter) -> p
             unet=list(sheet.unet),
             te=list(sheet.te),
             prompts=json.dumps(list(sheet.prompts)),
+            seeds=sheet.seeds,
             trigger=TRIGGER,
             class_word=CLASS_WORD,
         ),
