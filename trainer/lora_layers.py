@@ -101,8 +101,8 @@ def _acting(layer: PeftLinear | PeftConv2d, dropouts: Dropouts) -> Dropouts | No
 
 def _adapted(layer: PeftLinear | PeftConv2d, dropouts: Dropouts, x: Tensor) -> Tensor:
     """base(x) + scale * up(down(x)) of a Linear, or of a 1x1 convolution over channels, for x (..., in)."""
-    base, scale = layer.base_layer, layer.scaling[ADAPTER]
-    down, up = (factors[ADAPTER].weight.flatten(1) for factors in (layer.lora_A, layer.lora_B))
+    base, scale = cast(nn.Linear, layer.base_layer), layer.scaling[ADAPTER]
+    down, up = (cast(nn.Linear, factors[ADAPTER]).weight.flatten(1) for factors in (layer.lora_A, layer.lora_B))
     weight, bias = base.weight.flatten(1), cast("Tensor | None", base.bias)
     if not dropouts.touch_the_middle and merges(x, weight, down):
         return adapted_product(x, weight, bias, down, up, scale)

@@ -104,7 +104,7 @@ def _adafactor(groups: Groups, options: Options) -> torch.optim.Optimizer:
 def _adamw(groups: Groups, options: Options) -> torch.optim.Optimizer:
     """All of a group's parameters in one call, rather than a dozen calls for each."""
     chosen = options if {"foreach", "fused"} & options.keys() else {"fused": True, **options}
-    return torch.optim.AdamW(groups, **chosen)
+    return _of("torch.optim", "AdamW")(groups, chosen)
 
 
 CHOICES: dict[str, Choice] = {
