@@ -7,8 +7,9 @@ set for a whole process (memory that stays, threads) reaches them. Ours has all 
 weights, snapshots), then none, for their cost. The four take turns of a window of steps, ours twice in every turn, in
 the order guarded, unguarded, the peers, unguarded, guarded, so that a drift of the machine meets both alike. Each
 figure is the median of the turns' own ratios, and `guard_cost_quartiles` says how far those of the guards' cost lie
-apart. OpenMP's threads spin or sleep while they wait as OMP_WAIT_POLICY says, for all alike; the policy is part of the
-figures. The last line is one JSON object.
+apart. How OpenMP's threads wait (OMP_WAIT_POLICY) decides much for the peers: on a machine with nothing else to do they
+are fastest where it is not set, and beside other work where it is `passive`, as `make` sets it. They get what this
+script gets, and the figures say it. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -231,8 +232,10 @@ def serve_peers(connection: Connection, config: TrainConfig, threads: int) -> No
 
 
 @contextmanager
-def peers(config: TrainConfig) -> Iterator[dict[str, Callable[[int], float]]]:
-    """A function of a turn for each peer; both live in one process of their own."""
+def peers(config: TrainConfig, policy: str | None) -> Iterator[dict[str, Callable[[int], float]]]:
+    """A function of a turn for each peer; both live in one process of their own, under that OMP_WAIT_POLICY."""
+    if policy is None:
+        os.environ.pop("OMP_WAIT_POLICY", None)  # which our own commands set for themselves
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve_peers, args=(theirs, config, torch.get_num_threads()), daemon=True)
@@ -276,13 +279,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=12, help=f"turns of {WINDOW} steps each")
     turns = parser.parse_args().turns
+    policy = os.environ.get("OMP_WAIT_POLICY")
     quieten()
     config = read_config(SUBJECT / "train.toml")
     config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 4})})
     _, dataset, plan = work_of(config)
     each = list(windows(plan.steps))
     ours = {"guarded": guarded(config, dataset), "unguarded": unguarded(config, dataset)}
-    with peers(config) as theirs:
+    with peers(config, policy) as theirs:
         blocks = {name: lambda turn, block=block: timed(block, each[turn]) for name, block in ours.items()}
         found = seconds_of({**blocks, **theirs}, min(turns, len(each)))
     cost = [one - 1 for one in ratios(found, "guarded", "unguarded")]
@@ -293,7 +297,7 @@ def main() -> None:
         "guard_cost_quartiles": [round(one, 4) for one in quantiles(cost, n=4)[::2]],
         "seconds_a_step": {name: round(median(turn[name] for turn in found), 4) for name in found[0]},
         "turns": len(found),
-        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "not set"),
+        "peers_omp_wait_policy": policy or "not set",
         "batch": config.training.batch_size,
         "against": f"diffusers {diffusers.__version__}, peft {peft.__version__}, as train_dreambooth_lora.py",
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",
