@@ -91,7 +91,7 @@ def test_of_a_subject_without_a_face_the_ledger_names_clip(ranked: RankedGrid, t
     (folder / "a-run.json").rename(folder / "a-run.kept")
     write_run_scores(by_clip)
     (folder / "a-run.kept").rename(folder / "a-run.json")
-    first, second = read_ledger(folder)
+    first, second = read_ledger(folder).entries
     assert first.score is not None
     assert second.score is not None
     assert first.score.measured.endswith("face pack drawn faces")
