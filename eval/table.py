@@ -101,7 +101,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "copy",
-        "how much nearer the {several_seen} look to training pictures than to unseen ones, beyond the base model's own; "
+        "how much nearer the {several_seen} look to training pictures than to unseen ones, beyond the base model's; "
         "1 is a copy",
         lambda row: _figure(row.copy, "+.3f"),
         worth=2,
