@@ -60,6 +60,16 @@ def _poison(session: Session, step: int) -> str:
     return session.updater.learner.material.names[broken]
 
 
+def test_a_run_stops_when_no_picture_of_the_subject_is_left(tmp_path: Path, base: Path) -> None:
+    """Else it would go on to its end, learning nothing, or the class alone."""
+    session, identity = _session(tmp_path, base, training={"batch_size": 1}, guards={"max_rollbacks": 20})
+    for sample in range(session.updater.learner.of_subject):
+        session.updater.learner.material.latents[sample][0, 0, 0] = nan
+    with pytest.raises(DivergedError, match="no picture of the subject is left"):
+        _run(session, identity)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_a_broken_latent_is_named_left_out_and_the_rates_halved(tmp_path: Path, base: Path) -> None:
     session, identity = _session(tmp_path, base)
     name = _poison(session, 2)

@@ -136,4 +136,6 @@ def test_no_step_of_a_usual_kind_is_beyond_the_limit(logarithms: list[float], sc
 
 def test_without_a_history_the_base_models_own_loss_is_the_measure() -> None:
     assert limits_for(Course(readings=(BEFORE,))).loss == pytest.approx(LOSS_FACTOR * 0.1)
+    good = BEFORE.model_copy(update={"train_loss": 0.03})
+    assert limits_for(Course(readings=(good,))).loss > 1  # what an answer of nothing loses, where there is no noise
     assert limits_for(Course()).loss == inf

@@ -22,7 +22,8 @@ from trainer.plan import Step
 class Learner:
     """A base model with adapters on it, and what they learn from. `dtype` is what the frozen weights are held in.
 
-    `text_steps`: after so many steps the text encoders stay as they are. `draws_inside`: adapters have dropout.
+    `text_steps`: after so many steps the text encoders stay as they are. `draws_inside`: adapters have dropout. The
+    material's first `of_subject` samples show the subject.
     """
 
     base: BaseModel
@@ -36,6 +37,7 @@ class Learner:
     seed: int
     text_steps: int
     draws_inside: bool = False
+    of_subject: int = 0
 
 
 @dataclass(frozen=True)

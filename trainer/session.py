@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -78,7 +78,7 @@ def prepare(
         factor = lr_factor(settings.lr_scheduler, step.number - 1, course)
         return [rate * factor for _, rate in groups.values()]
 
-    learner = _learner(config, plan, base, schedule, material)
+    learner = replace(_learner(config, plan, base, schedule, material), of_subject=len(dataset.train))
     scales_loss = dtype == torch.float16
     updater = Updater(learner, weights, built.optimizer, rates_at, settings.max_grad_norm, processes, scales_loss)
     adapters = {name: one for part, _ in groups.values() for name, one in part.items()}

@@ -171,6 +171,10 @@ class GuardedSteps:
             raise self._stop(event.model_copy(update={"kind": "overflow"}))
         if self._policy.on_divergence == "stop":
             raise self._stop(event)
+        left_out = {*self.course.left_out, *culprits.faults}
+        if culprits.faults and left_out.issuperset(range(self.updater.learner.of_subject)):
+            nothing = f"{event.what}; no picture of the subject is left to learn from"
+            raise self._stop(event.model_copy(update={"what": nothing}))
         if self._policy.on_divergence == "skip":
             self._skip(event, culprits)
         else:

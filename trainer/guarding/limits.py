@@ -18,13 +18,17 @@ from trainer.guarding.update import Limits
 DEVIATIONS = 1.4826
 # Ten standard deviations of the logarithm, and never less than these factors over the median.
 SPREAD, LOSS_FACTOR, GRADIENT_FACTOR = 10.0, 20.0, 100.0
+# Noise has a variance of 1, so who answers with nothing at all loses 1. Where there is hardly any noise even a good
+# model loses nearly that, and a first batch of one picture may be such a one.
+NO_ANSWER = 2.0
 
 
 def limits_for(course: Course) -> Limits:
     """The limits for the next steps. Before there is a history, only the loss has one: by what the base model loses."""
     before = [loss for reading in course.readings[:1] if (loss := reading.train_loss) is not None]
+    first = max(LOSS_FACTOR * before[0], NO_ANSWER) if before else inf
     return Limits(
-        _limit(course.losses, LOSS_FACTOR, fallback=LOSS_FACTOR * before[0] if before else inf),
+        _limit(course.losses, LOSS_FACTOR, fallback=first),
         _limit(course.gradients, GRADIENT_FACTOR, fallback=inf),
     )
 
