@@ -2,14 +2,16 @@
 
 The peer is a plain loop over diffusers, peft and accelerate on the same modules, batches and optimizer, text encoder
 trained: (a) as the example does it, pictures read, encoded by the VAE and captions tokenized in every step; (b) given
-latents made beforehand. The peers run in a process of their own, which ours sleeps beside, so that nothing which we
+latents made beforehand. The peers run in processes of their own, which ours sleeps beside, so that nothing which we
 set for a whole process (memory that stays, threads) reaches them. Ours has all guards on (windows looked at, candidate
-weights, snapshots), then none, for their cost. The four take turns of a window of steps, ours twice in every turn, in
-the order guarded, unguarded, the peers, unguarded, guarded, so that a drift of the machine meets both alike. Each
-figure is the median of the turns' own ratios, and `guard_cost_quartiles` says how far those of the guards' cost lie
-apart. How OpenMP's threads wait (OMP_WAIT_POLICY) decides much for the peers: on a machine with nothing else to do they
-are fastest where it is not set, and beside other work where it is `passive`, as `make` sets it. They get what this
-script gets, and the figures say it. The last line is one JSON object.
+weights, snapshots), then none, for their cost. All take turns of a window of steps, ours twice in every turn, in the
+order guarded, unguarded, the peers, unguarded, guarded, so that a drift of the machine meets all alike. Each figure is
+the median of the turns' own ratios, and `guard_cost_quartiles` says how far those of the guards' cost lie apart.
+
+How OpenMP's threads wait decides much for the peers. `ratio` and `ratio_cached` are against peers whose threads sleep
+(OMP_WAIT_POLICY=passive), as our commands have it and as is wise beside other work; `against_spinning` has both against
+peers whose threads spin, as OpenMP has it by itself, which is fastest on a machine with nothing else to do. The last
+line is one JSON object.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from functools import partial
 from multiprocessing.connection import Connection
 from statistics import fmean, median, quantiles
 from typing import Any
+
+if __name__ == "__main__":  # as our commands do, before torch is loaded; the peers' processes have what they are given
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import diffusers
 import numpy as np
@@ -209,7 +214,9 @@ def windows(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
     yield from (full[start : start + WINDOW] for start in range(0, len(full) - WINDOW + 1, WINDOW))
 
 
-ORDER = ("guarded", "unguarded", "example", "cached", "unguarded", "guarded")
+PEERS = ("example", "cached")
+SPINNING = "spinning "  # before a peer's name
+ORDER = ("guarded", "unguarded", *PEERS, *(SPINNING + name for name in PEERS), "unguarded", "guarded")
 
 
 def timed(block: Block, window: Sequence[Step]) -> float:
@@ -234,11 +241,12 @@ def serve_peers(connection: Connection, config: TrainConfig, threads: int) -> No
 @contextmanager
 def peers(config: TrainConfig, policy: str | None) -> Iterator[dict[str, Callable[[int], float]]]:
     """A function of a turn for each peer; both live in one process of their own, under that OMP_WAIT_POLICY."""
-    if policy is None:
-        os.environ.pop("OMP_WAIT_POLICY", None)  # which our own commands set for themselves
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve_peers, args=(theirs, config, torch.get_num_threads()), daemon=True)
+    os.environ.pop("OMP_WAIT_POLICY", None)
+    if policy is not None:
+        os.environ["OMP_WAIT_POLICY"] = policy
     process.start()
     theirs.close()
     ours.recv()
@@ -248,7 +256,7 @@ def peers(config: TrainConfig, policy: str | None) -> Iterator[dict[str, Callabl
         return ours.recv()
 
     try:
-        yield {name: partial(asked, name) for name in ("example", "cached")}
+        yield {name: partial(asked, name) for name in PEERS}
     finally:
         ours.send(None)
         process.join()
@@ -277,18 +285,18 @@ def ratios(turns: Sequence[dict[str, float]], of: str, to: str) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=12, help=f"turns of {WINDOW} steps each")
+    parser.add_argument("--turns", type=int, default=8, help=f"turns of {WINDOW} steps each")
     turns = parser.parse_args().turns
-    policy = os.environ.get("OMP_WAIT_POLICY")
     quieten()
     config = read_config(SUBJECT / "train.toml")
     config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 4})})
     _, dataset, plan = work_of(config)
     each = list(windows(plan.steps))
     ours = {"guarded": guarded(config, dataset), "unguarded": unguarded(config, dataset)}
-    with peers(config, policy) as theirs:
+    with peers(config, "passive") as theirs, peers(config, None) as spinning:
         blocks = {name: lambda turn, block=block: timed(block, each[turn]) for name, block in ours.items()}
-        found = seconds_of({**blocks, **theirs}, min(turns, len(each)))
+        alike = {SPINNING + name: one for name, one in spinning.items()}
+        found = seconds_of({**blocks, **theirs, **alike}, min(turns, len(each)))
     cost = [one - 1 for one in ratios(found, "guarded", "unguarded")]
     figures = {
         "ratio": round(median(ratios(found, "example", "guarded")), 3),
@@ -297,7 +305,10 @@ def main() -> None:
         "guard_cost_quartiles": [round(one, 4) for one in quantiles(cost, n=4)[::2]],
         "seconds_a_step": {name: round(median(turn[name] for turn in found), 4) for name in found[0]},
         "turns": len(found),
-        "peers_omp_wait_policy": policy or "not set",
+        "against_spinning": {
+            "ratio": round(median(ratios(found, SPINNING + "example", "guarded")), 3),
+            "ratio_cached": round(median(ratios(found, SPINNING + "cached", "guarded")), 3),
+        },
         "batch": config.training.batch_size,
         "against": f"diffusers {diffusers.__version__}, peft {peft.__version__}, as train_dreambooth_lora.py",
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",

@@ -26,7 +26,7 @@ from known_truth.figures import figures_of, summary
 from trainer.files import whole_file
 
 HERE = Path(__file__).resolve().parent
-RECORDED, WORK = HERE / "recorded" / "truth.parquet", HERE.parent / "runs" / "truth"
+RECORDED, WORK = HERE / "known_truth" / "readings.parquet", HERE.parent / "runs" / "truth"
 
 
 def train_the_judge() -> None:

@@ -75,7 +75,7 @@ def cautions(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
         ),
         (
             bool(len(evidence.training)) and evidence.looks is not None and bool(np.isnan(scores.copy).all()),
-            "copy not measured: fewer than two held-out pictures that differ",
+            f"copy not measured: no {words.seen} to compare, or fewer than two held-out pictures that differ",
         ),
         (one_seed, "spread not measured: one seed a prompt"),
         (

@@ -42,7 +42,7 @@ def _columns(ranked: RankedGrid) -> list[tuple[str, Cell | None]]:
     best = ranked.rows[0]
     winner = ranked.grid.cell(best.cell, best.checkpoint)
     alone = [cell for cell in ranked.grid.cells if not cell.also and cell.use.weights == winner.use.weights]
-    others = [cell for cell in alone if cell.id != winner.id][:MOST_CHECKPOINTS]
+    others = list({cell.id: cell for cell in alone if cell.id != winner.id}.values())[:MOST_CHECKPOINTS]
     titled: list[tuple[str, Cell | None]] = [("base model", None)]
     titled += [(cell.use.checkpoint.name, cell) for cell in others]
     return [*titled, (f"best: {_named(best, winner.use.weights)}", winner)]

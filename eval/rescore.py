@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from eval.grid import FINISHED
 from eval.limits import limits_of
 from eval.readings import Reader
@@ -100,14 +102,17 @@ def _section(snapshot: Snapshot, wanted: Wanted) -> ScoreSection:
     subject = wanted.subject or ("face" if wanted.faces else snapshot.subject)
     faces = snapshot.face_model if snapshot.subject == "face" else "miniature"
     second = wanted.second_faces or (snapshot.second_model if subject == "face" else NONE) or NONE
-    return ScoreSection.model_validate(
-        {
-            "subject": subject,
-            "faces": _placed(wanted.faces or faces),
-            "clip": _placed(wanted.clip or snapshot.clip_model),
-            "second_faces": None if second == NONE else _placed(second),
-        }
-    )
+    asked = {
+        "subject": subject,
+        "faces": _placed(wanted.faces or faces),
+        "clip": _placed(wanted.clip or snapshot.clip_model),
+        "second_faces": None if second == NONE else _placed(second),
+    }
+    try:
+        return ScoreSection.model_validate(asked)
+    except ValidationError as error:
+        reasons = "; ".join(one["msg"] for one in error.errors())
+        raise ConfigurationError(f"these models do not go together: {reasons}; name others, or none") from error
 
 
 def _placed(name: str) -> str:

@@ -257,8 +257,9 @@ def copy_judged(evidence: Evidence, control: np.ndarray) -> np.ndarray:
 
     A prompt that shows no face without the LoRA costs no cell a face; where none does, all count.
     """
-    if evidence.looks is None or not len(evidence.looks.training):
-        return np.zeros(len(control), dtype=bool)
+    looks = evidence.looks
+    if looks is None or not len(looks.training) or np.isnan(variety(looks.references)):
+        return np.zeros(len(control), dtype=bool)  # copying is not measured, so no lost face may have been a copy
     seen = np.isfinite(control)
     return seen if seen.any() else np.ones(len(control), dtype=bool)
 

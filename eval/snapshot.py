@@ -189,8 +189,11 @@ def load_evidence(grid: Grid) -> Evidence:
 
 
 def _looks(grid: Grid, ids: np.ndarray, control: np.ndarray, failed_control: np.ndarray) -> Looks | None:
+    """None where some look was never read (by an earlier version, or not yet): it is no lost face."""
     readings = grid.store.readings(looks_key(grid.snapshot.face_sha256))
-    if not readings:
+    found = grid.store.readings(grid.snapshot.face_sha256)
+    known = (*grid.snapshot.references, *grid.snapshot.training)
+    if any(one in found and one not in readings for one in (*ids.ravel().tolist(), *control.tolist(), *known)):
         return None
     return Looks(
         pictures=_vectors(readings, ids),

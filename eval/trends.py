@@ -60,9 +60,11 @@ def trends(evidence: Evidence, scores: Scores, limits: Limits) -> list[Trend]:
     figures = figures_of(scores, limits)
     if evidence.subject == "image":
         del figures[FACES]
-    # A file under two names is one cell: it is counted once, and concerned twice.
+    # A file under two names is one cell: it is counted once, by a name that has an epoch, and concerned twice.
     ids = [cell.id for cell in evidence.cells]
-    once = np.array([ids.index(one) == at for at, one in enumerate(ids)])
+    stands = {cell.id: at for at, cell in reversed(list(enumerate(evidence.cells)))}
+    stands |= {cell.id: at for at, cell in reversed(list(enumerate(evidence.cells))) if cell.epoch is not None}
+    once = np.array([stands[one] == at for at, one in enumerate(ids)])
     weights = _weight_axes(evidence, once)
     looks = len(figures) * (len(weights) + 1)
     said = _pulling_apart(figures[IDENTITY], weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
@@ -19,7 +18,7 @@ from trainer.record import (
     unknown,
     write_record,
 )
-from trainer.run_log import RunLog
+from trainer.run_log import RunLog, RunLogError
 
 
 @contextmanager
@@ -68,5 +67,5 @@ def _steps_made(config: TrainConfig, record: RunRecord) -> int:
     """By the log, which has every step, where the record has those of its last writing."""
     try:
         return RunLog(log_path(config)).steps()[-1].step
-    except (IndexError, KeyError, TypeError, json.JSONDecodeError):
+    except (IndexError, RunLogError):
         return record.done

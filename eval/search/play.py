@@ -109,6 +109,10 @@ class Game:
         price = self.ground.price_of(wanted)
         return price == 0 or price + self._reserve <= self._left
 
+    def _can_pay(self, price: float) -> bool:
+        """What is there already costs nothing, however the purse stands."""
+        return price == 0 or price <= self._left
+
     def _fresh(self, finalists: np.ndarray) -> np.ndarray:
         """The units (N,) to confirm on: as many as can be paid, and in any case enough to tell anything."""
         ground, course = self.ground, self.demand.course
@@ -119,7 +123,7 @@ class Game:
             return ground.price((cell, unit) for cell in cells for unit in ground.confirmed_on(units[:count]))
 
         least = min(LEAST_CONFIRMED, course.confirm_units)
-        count = next((one for one in range(course.confirm_units, least, -1) if price(one) <= self._left), least)
+        count = next((one for one in range(course.confirm_units, least, -1) if self._can_pay(price(one))), least)
         if count < course.confirm_units:
             self.reporter.say(f"the budget is nearly spent: {count} pairs confirm, not {course.confirm_units}")
         return units[:count]

@@ -103,7 +103,7 @@ def _learned_somewhere(updater: Updater, step: Step) -> list[nn.Parameter]:
     the device; a process without a batch of its own knows nothing. With module dropout it is asked at every step.
     """
     live, phase = updater.weights.live, text_learns(updater.learner, step)
-    if phase not in updater.learned or updater.learner.draws_inside:
+    if not any(updater.learned.get(phase, ())) or updater.learner.draws_inside:  # or all pictures had been left out
         flags = torch.tensor([float(parameter.grad is not None) for parameter in live]).to(live[0].device)
         updater.processes.add_up([flags])
         updater.learned[phase] = [bool(flag) for flag in flags.tolist()]
