@@ -16,7 +16,9 @@ from trainer.looks import SIZE, look_of
 
 def drawn(seed: int, side: int = 64) -> np.ndarray:
     """Something with light and colour, smooth enough to be resized."""
-    small = np.random.default_rng(seed).integers(0, 200, (6, 6, 3), dtype=np.uint8)
+    small = np.random.default_rng(seed).integers(
+        30, 160, (6, 6, 3), dtype=np.uint8
+    )  # what resizing overshoots stays in 8 bits
     return np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
 
 
