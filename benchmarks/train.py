@@ -63,6 +63,7 @@ from trainer.plan import Plan, Step, make_plan
 from trainer.progress import Silent
 from trainer.session import Session, prepare
 from trainer.state_file import take_snapshot
+from trainer.threads import on_threads
 
 Block = Callable[[Sequence[Step]], None]
 
@@ -87,7 +88,7 @@ def unguarded(config: TrainConfig, dataset: Dataset) -> Block:
     """The same session, optimizer and clipping, stepped without a look at anything."""
     session = our_session(config, dataset)
     updater, live = session.updater, session.updater.weights.live
-    optimizer = torch.optim.AdamW([{"params": live}])
+    optimizer = torch.optim.AdamW([{"params": live}], fused=True)
 
     def block(window: Sequence[Step]) -> None:
         for step in window:
@@ -97,9 +98,10 @@ def unguarded(config: TrainConfig, dataset: Dataset) -> Block:
             for number, samples in enumerate(step.batches):
                 batch = Batch(step, number, samples, tuple(range(len(samples))))
                 add_gradients(updater.learner, batch, live, 1 / len(step.batches))
-            if updater.max_grad_norm > 0:
-                clip_grad_norm_(live, updater.max_grad_norm)
-            optimizer.step()
+            with on_threads(1):
+                if updater.max_grad_norm > 0:
+                    clip_grad_norm_(live, updater.max_grad_norm)
+                optimizer.step()
 
     return block
 

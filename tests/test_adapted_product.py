@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trainer import adapted_product as module
 from trainer.adapted_product import adapted_product, merges
-from trainer.cpu_layers import has_onednn
-
-PROCESSORS = [True, pytest.param(False, marks=pytest.mark.skipif(not has_onednn(), reason="this torch has no oneDNN"))]
-
-
-@pytest.fixture(params=PROCESSORS, ids=["intel", "other"], autouse=True)
-def _processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Either kind of processor takes its own way; on this one both are right."""
-    monkeypatch.setattr(module, "is_intels", lambda: request.param)
 
 
 def _apart(given_: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up: Tensor, scale: float) -> Tensor:
@@ -26,7 +16,7 @@ def _apart(given_: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up
     return base + scale * torch.nn.functional.linear(torch.nn.functional.linear(given_, down), up)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None)
 @given(
     rows=st.lists(st.integers(1, 5), min_size=1, max_size=3),
     width=st.integers(1, 30),

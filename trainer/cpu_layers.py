@@ -8,9 +8,7 @@ in the same type; sums are taken in another order. Group norms and attention in 
 
 from __future__ import annotations
 
-import platform
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,15 +39,6 @@ def linear(given: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def has_onednn() -> bool:
     """Whether this torch carries oneDNN's plain product."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-
-
-@cache
-def is_intels() -> bool:
-    """Whether the processor is one that MKL has its fastest kernels for."""
-    try:
-        return "GenuineIntel" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:  # no Linux
-        return "GenuineIntel" in platform.processor()
 
 
 def pointwise(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -23,6 +23,7 @@ from trainer.guarding.update import Limits, Updater, update
 from trainer.optimizers import found_rate
 from trainer.plan import Step
 from trainer.state_file import Snapshot, put_back, take_snapshot
+from trainer.threads import on_threads
 
 # Moved by twice its own weights, nothing of the base is left. Deltas of finished LoRAs are 0.003 to 0.3 of the weights.
 EXPLODED = 2.0
@@ -147,10 +148,12 @@ class GuardedSteps:
 
     def _keep(self, course: Course) -> None:
         self.course = course
-        self._good = take_snapshot(course, self.updater.weights, self.updater.optimizer)
+        with on_threads(1):
+            self._good = take_snapshot(course, self.updater.weights, self.updater.optimizer)
 
     def _moved_too_far(self) -> Fault | None:
-        movement = self.gauge.measure()
+        with on_threads(1):
+            movement = self.gauge.measure()
         if movement.largest <= EXPLODED:
             return None
         return Fault(

@@ -16,6 +16,7 @@ from trainer.guarding.weights import GuardedWeights
 from trainer.learner import Batch, Learner, text_learns
 from trainer.plan import Step
 from trainer.processes import Processes
+from trainer.threads import on_threads
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,19 @@ def update(updater: Updater, step: Step, course: Course, limits: Limits, sound: 
         group["lr"] = rate * course.rate
     scale = course.loss_scale if updater.scales_loss else 1.0
     loss = accumulate_gradients(updater, step, course.left_out, scale)
+    with on_threads(1):
+        return _stepped(updater, step, course, limits, sound & loss.isfinite(), loss)
+
+
+def _stepped(updater: Updater, step: Step, course: Course, limits: Limits, sound: Tensor, loss: Tensor) -> Tensor:
+    """Step from the gradients that there are; what `update` returns."""
     gradients = updater.weights.gradients()
-    norm = get_total_norm(gradients).to(
-        loss.device
-    )  # of no gradients, where all pictures are left out, it is the CPU's
+    # Of no gradients, where all pictures are left out, it is the CPU's.
+    norm = get_total_norm(gradients).to(loss.device)
     if updater.max_grad_norm > 0:
         clip_grads_with_norm_(updater.weights.candidates, updater.max_grad_norm, norm)
     # Comparisons with NaN are false, so what is not finite does not pass either.
-    allowed = sound & (loss <= limits.loss) & (norm <= limits.gradient) & loss.isfinite() & norm.isfinite()
+    allowed = sound & (loss <= limits.loss) & (norm <= limits.gradient) & norm.isfinite()
     updater.optimizer.step()
     if course.rate != 1 and any(group.get("relative_step") for group in updater.optimizer.param_groups):
         updater.weights.shorten(course.rate)  # Adafactor's own steps, which no learning rate reaches
