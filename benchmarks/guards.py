@@ -35,10 +35,10 @@ from trainer.config import TrainConfig, parse_config
 from trainer.dataset import read_dataset
 from trainer.errors import UserError
 from trainer.held_out import with_held_out
+from trainer.identity import identity_of
 from trainer.plan import make_plan
 from trainer.processes import Processes
 from trainer.progress import Silent
-from trainer.record import identity_of
 from trainer.session import Session
 from trainer.training import carry_out, make_session
 

@@ -12,16 +12,17 @@ import torch
 from tiny import tiny_base, tiny_data, tiny_picture, tiny_settings
 
 from kills import killed_at_rename
-from trainer import record, training
+from trainer import identity, record, training
 from trainer.__main__ import main
 from trainer.config import TrainConfig, parse_config
 from trainer.course import Reading, Verdict
 from trainer.dataset import read_dataset
 from trainer.errors import BaseModelError, ConfigurationError, DatasetError, MissingFileError, UserError
+from trainer.identity import RunIdentity
 from trainer.ledger import LedgerEntry, read_ledger
 from trainer.ledger_table import ledger_json, print_ledger
 from trainer.picture_changes import marks_of, picture_changes
-from trainer.record import RunIdentity, RunRecord, read_record, record_path, require_begun
+from trainer.record import RunRecord, read_record, record_path, require_begun
 from trainer.run import run_training
 
 BEFORE = Reading(epoch=0, step=0, train_loss=0.1, held_out_loss=0.1)
@@ -77,8 +78,8 @@ def test_other_samples_are_a_change(tmp_path: Path) -> None:
 def test_a_record_of_before_a_key_was_there_is_no_other_run() -> None:
     old = RunIdentity(settings={"training": {"unet_lr": 1}}, data_sha256="d", base_sha256="b")
     new = RunIdentity(settings={"training": {"unet_lr": 1, "lr_timescale": None}}, data_sha256="d", base_sha256="b")
-    assert record.differences(old, new) == []
-    assert record.differences(new.model_copy(update={"settings": {"training": {"lr_timescale": 3}}}), old) == [
+    assert identity.differences(old, new) == []
+    assert identity.differences(new.model_copy(update={"settings": {"training": {"lr_timescale": 3}}}), old) == [
         "training.unet_lr: None -> 1",
         "training.lr_timescale: 3 -> None",
     ]

@@ -15,9 +15,10 @@ from eval.ranked_grid import RankedGrid, open_ranked
 from eval.run_scores import write_run_scores
 from eval.snapshot import KEY
 from trainer.files import sha256_of
+from trainer.identity import RunIdentity
 from trainer.ledger import read_ledger
 from trainer.ledger_table import print_ledger
-from trainer.record import RunIdentity, RunRecord
+from trainer.record import RunRecord
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ from trainer.config import TrainConfig, parse_config
 from trainer.dataset import read_dataset
 from trainer.errors import DivergedError
 from trainer.guarding.weights import GuardedWeights
+from trainer.identity import RunIdentity, identity_of
 from trainer.plan import make_plan
 from trainer.processes import Processes, Told
 from trainer.progress import Silent
-from trainer.record import RunIdentity, RunRecord, identity_of
+from trainer.record import RunRecord
 from trainer.session import Session, prepare
 from trainer.training import carry_out
 

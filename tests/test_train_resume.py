@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny import SIDE, tiny_base, tiny_data, tiny_settings
 from torch import equal
 
@@ -24,9 +24,10 @@ from trainer.errors import ConfigurationError, RunLogError, StoppedError
 from trainer.latents import PictureEncoder
 from trainer.pictures import cover
 from trainer.progress import Silent
-from trainer.record import RunRecord, require_begun, state_path
+from trainer.record import RunRecord, read_record, record_path, require_begun, state_path, write_record
 from trainer.run import run_training
 from trainer.run_log import LoggedStep, RunLog
+from trainer.state_header import read_header
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -181,3 +182,84 @@ def test_ctrl_c_saves_and_says_how_to_go_on(data: Path, base: Path, whole: Train
 def test_resuming_what_was_never_begun_is_an_error(data: Path, base: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nothing to resume"):
         require_begun(_config(data, base, str(tmp_path / "never")))
+
+
+NEWER = ("ema_decay", "lr_cycles", "optimizer_args")
+
+
+class _Listening(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def _begun_by_an_earlier_version(config: TrainConfig, monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
+    """Killed after two steps, with a state of them; then record and state are made what they once were.
+
+    Their settings lack keys that have defaults, and the state has nothing but the hash of what was written.
+    """
+    _killed_after_two_steps(config, monkeypatch)
+    record = read_record(record_path(config))
+    training = {key: one for key, one in record.identity.settings["training"].items() if key not in NEWER}
+    settings = {**record.identity.settings, "training": {**training, **changed}}
+    del settings["guards"]
+    early = record.model_copy(update={"identity": record.identity.model_copy(update={"settings": settings})})
+    write_record(early, config)
+    with safe_open(state_path(config), framework="pt") as opened:
+        header = {**opened.metadata(), "identity": early.identity.sha256()}
+    save_file(load_file(state_path(config)), state_path(config), header)
+
+
+def _killed_after_two_steps(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    with killed_at_rename(monkeypatch, 5):
+        run_training(config)
+    state = read_header(state_path(config))
+    assert state is not None
+    assert state.course.done == 2
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(
+    data: Path, base: Path, whole: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _config(data, base, str(tmp_path / "out"))
+    _begun_by_an_earlier_version(config, monkeypatch)
+    require_begun(config)
+    told = _Listening()
+    run_training(config, told)
+    assert any(line.startswith("going on after step 2 ") for line in told.lines)
+    _same_files(whole, config)
+
+
+def test_steps_of_a_run_with_other_settings_are_never_written_over(
+    data: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first checkpoint the state is all there is of them; with or without the record beside it."""
+    config = _config(data, base, str(tmp_path / "out"))
+    _begun_by_an_earlier_version(config, monkeypatch, min_snr_gamma=5.0)
+    before = state_path(config).read_bytes()
+    differs = r"training\.min_snr_gamma: 5\.0 -> 0\.0\)"
+    with pytest.raises(ConfigurationError, match=r"hina\.state: belongs to another run .*\(" + differs):
+        run_training(config)
+    with pytest.raises(ConfigurationError, match=r"begun with other settings \(" + differs):
+        require_begun(config)
+    record_path(config).unlink()
+    with pytest.raises(ConfigurationError, match=r"hina\.state: belongs to another run .*no record says"):
+        run_training(config)
+    assert state_path(config).read_bytes() == before
+
+
+def test_a_state_knows_its_run_without_a_record(
+    data: Path, base: Path, whole: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _config(data, base, str(tmp_path / "out"))
+    _killed_after_two_steps(config, monkeypatch)
+    record_path(config).unlink()
+    other = config.model_copy(update={"training": config.training.model_copy(update={"seed": 7})})
+    with pytest.raises(ConfigurationError, match=r"hina\.state: .*training\.seed: 0 -> 7"):
+        run_training(other)
+    told = _Listening()
+    run_training(config, told)
+    assert any(line.startswith("going on after step 2 ") for line in told.lines)
+    _same_files(whole, config)

@@ -53,7 +53,7 @@ class Execution:
 
     def start(self, events: tuple[Event, ...]) -> None:
         """From the saved state if there is one of this run; else before the first step, whose state is saved."""
-        state = load_state(state_path(self._config), self._record.identity.sha256())
+        state = load_state(state_path(self._config), self._record.identity)
         if state is None:
             self._events.go_on_from(None, ())
             first = Course(events=events)
@@ -202,7 +202,7 @@ class Execution:
         return RunSettings(config.lora.alpha / config.lora.rank, rates, config.model.dtype, learner.text_steps)
 
     def _saved(self) -> Snapshot:
-        state = load_state(state_path(self._config), self._record.identity.sha256())
+        state = load_state(state_path(self._config), self._record.identity)
         if state is None:
             raise DivergedError(f"{state_path(self._config)}: the run's own state is gone, so it cannot go back to it")
         return state
@@ -211,7 +211,7 @@ class Execution:
         spent = self._spent_before + time.monotonic() - self._began
         self._guarded.course = self.course.model_copy(update={"seconds": spent})
         if self._writes:
-            save_state(self._guarded.good, self._record.identity.sha256(), state_path(self._config))
+            save_state(self._guarded.good, self._record.identity, state_path(self._config))
 
     def _write_record(self, finished: bool = False) -> RunRecord:
         spent = self._spent_before + time.monotonic() - self._began

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from typing import cast
 
 from trainer.config import TrainConfig
 from trainer.errors import ConfigurationError, DivergedError, StoppedError, UserError
+from trainer.identity import changed_keys, unknown
 from trainer.processes import is_first_process
 from trainer.record import (
     RunRecord,
-    checkpoints,
     first_record,
     log_path,
     read_record,
     record_path,
-    unknown,
+    work_in,
     write_record,
 )
 from trainer.run_log import RunLog, RunLogError
@@ -56,11 +57,21 @@ def _own_record(config: TrainConfig) -> RunRecord | None:
         record = read_record(record_path(config)) if record_path(config).is_file() else None
     except ConfigurationError:
         return None
-    if record is not None and record.config == config.model_dump(mode="json"):
+    if record is not None and _same_configuration(record.config, config.model_dump(mode="json")):
         return record if record.seconds is None else None
-    if checkpoints(config.output.folder, config.output.name) or (record and (record.done or not record.failure)):
+    if work_in(config) or (record and (record.done or not record.failure)):
         return None
     return first_record(config, unknown(config), config.training.optimizer, 0, [], config.model.device)
+
+
+def _same_configuration(old: Mapping[str, object], new: Mapping[str, object]) -> bool:
+    """Whether two configurations say the same, names and paths included; a key that one lacks is at its default."""
+    tables = {name: [_as_table(one.get(name)) for one in (old, new)] for name in (*old, *new)}
+    return not any(changed_keys(name, *both) for name, both in tables.items())
+
+
+def _as_table(values: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", values) if isinstance(values, Mapping) else {"": values}
 
 
 def _steps_made(config: TrainConfig, record: RunRecord) -> int:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 from trainer.errors import ConfigurationError, MissingFileError
+from trainer.identity import changed_keys, differences
 from trainer.picture_changes import picture_changes
-from trainer.record import RunRecord, changed_keys, differences, read_record
+from trainer.record import RunRecord, read_record
 
 Read = TypeVar("Read")
 SCORES = "-scores.json"

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import re
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, ValidationError
 
 from trainer.config import TrainConfig
 from trainer.course import Course, Event, Reading, Verdict
 from trainer.errors import ConfigurationError
 from trainer.files import sha256_of, write_text
+from trainer.identity import RunIdentity, changed_settings, differences, settings_of
 from trainer.picture_changes import Marks, picture_changes
-from trainer.processes import process_count
 from trainer.samples.curve import Curve
+from trainer.state_header import foreign, read_header
 from trainer.toml_config import Section
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "bitsandbytes", "safetensors")
 
-
-# Keys that say where a run lies, or what is done beside the training: they do not shape its tensors.
-BESIDE = {
-    "preset": True,
-    "model": {"base", "vae", "prediction", "device"},  # the base's hash covers what it is loaded from
-    "data": {"train", "reg", "held_out", "cache"},
-    "samples": True,
-    "output": {"folder", "name", "save_state_every", "price_per_hour", "tensorboard", "comment"},
-}
-
-
-# What a record has of sittings before this one.
+# What a record has of sittings before this one. By the identity that they wrote, their state and samples know the run.
 OF_EARLIER_SITTINGS = (
+    "identity",
     "started",
     "pictures",
     "files",
@@ -46,18 +35,6 @@ OF_EARLIER_SITTINGS = (
     "spent_seconds",
     "cost",
 )
-
-
-class RunIdentity(Section):
-    """Everything that shapes the tensors. Runs with equal identities are the same run, wherever their folders lie."""
-
-    settings: dict[str, dict[str, JsonValue]]
-    data_sha256: str
-    base_sha256: str
-    processes: int = 1
-
-    def sha256(self) -> str:
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 class RunRecord(Section):
@@ -105,17 +82,6 @@ class RunRecord(Section):
     def outcome(self) -> str | None:
         """What became of it, in a word or as the error says it; None while there is nothing to say."""
         return self.failure or (self.verdict.name if self.verdict else None)
-
-
-def identity_of(config: TrainConfig, data_sha256: str, base_sha256: str) -> RunIdentity:
-    """The configuration without its paths and names (contents are hashed instead), the data and the base model."""
-    settings = config.model_dump(mode="json", exclude=BESIDE)
-    return RunIdentity(settings=settings, data_sha256=data_sha256, base_sha256=base_sha256, processes=process_count())
-
-
-def unknown(config: TrainConfig) -> RunIdentity:
-    """The identity of a run whose data or base model could not be read. No run that trains has the same."""
-    return identity_of(config, "", "")
 
 
 def first_record(
@@ -199,29 +165,34 @@ def write_record(record: RunRecord, config: TrainConfig) -> None:
 def earlier_run(config: TrainConfig, identity: RunIdentity, pictures: Marks) -> RunRecord | None:
     """The finished record of this very run, its files intact; None when it must be made, or made to its end.
 
-    Raises ConfigurationError when the folder holds files of another run under this name: they are never overwritten.
+    Raises ConfigurationError when the folder holds files or a state of another run under this name: they are never
+    overwritten.
     """
-    folder, name = config.output.folder, config.output.name
-    there, record = checkpoints(folder, name), _earlier_record(config)
+    folder, name, record = config.output.folder, config.output.name, _earlier_record(config)
     if record is not None and not differences(record.identity, identity):
         return record if record.seconds is not None and _intact(record, folder) else None
-    if there:
-        whose = "no record says which"
+    if there := work_in(config):
+        whose = ["no record says which"]
         if record:
-            whose = "; ".join(differences(record.identity, identity, picture_changes(record.pictures, pictures)))
-        raise ConfigurationError(
-            f"{there[0]}: belongs to another run named `{name}` ({whose}); "
-            "choose another output.name, or move that run's files away"
-        )
+            whose = differences(record.identity, identity, picture_changes(record.pictures, pictures))
+        elif there[0] == state_path(config) and (state := read_header(there[0])):
+            whose = state.differences(identity)
+        if whose:
+            raise foreign(there[0], name, whose)
     return None
 
 
 def require_begun(config: TrainConfig) -> None:
-    """Raises ConfigurationError where no run of this name was ever begun in the output folder."""
+    """Raises ConfigurationError where no run of this name and these settings was ever begun in the output folder."""
     record = _earlier_record(config)
     if record is None or (record.failure and not record.done and not state_path(config).is_file()):
         raise ConfigurationError(
             f"{record_path(config)}: no such run, so there is nothing to resume; leave --resume out to begin it"
+        )
+    if changed := changed_settings(record.identity.settings, settings_of(config)):
+        raise ConfigurationError(
+            f"{record_path(config)}: was begun with other settings ({'; '.join(changed)}); "
+            "set them back to resume it, or choose another output.name"
         )
 
 
@@ -239,6 +210,20 @@ def checkpoints(folder: Path, name: str) -> list[Path]:
     return sorted(path for path in folder.glob("*.safetensors") if ours.fullmatch(path.name))
 
 
+def work_in(config: TrainConfig) -> list[Path]:
+    """What would be lost if a run of this name began anew: checkpoints, and a state that has come past the start."""
+    there = checkpoints(config.output.folder, config.output.name)
+    return [*there, state_path(config)] if _has_state(config) else there
+
+
+def _has_state(config: TrainConfig) -> bool:
+    try:
+        state = read_header(state_path(config))
+    except ConfigurationError:  # damaged, it is still not ours to write over
+        return True
+    return state is not None and state.course.done > 0
+
+
 def checkpoint_path(config: TrainConfig, epoch: int) -> Path:
     """kohya's names: `name-000001.safetensors` for an epoch, plain `name.safetensors` for the last."""
     number = "" if epoch == config.training.epochs else f"-{epoch:06d}"
@@ -252,26 +237,3 @@ def versions() -> dict[str, str]:
 
 def _intact(record: RunRecord, folder: Path) -> bool:
     return all((folder / name).is_file() and sha256_of(folder / name) == sha for name, sha in record.files.items())
-
-
-def differences(old: RunIdentity, new: RunIdentity, of_pictures: Sequence[str] = ()) -> list[str]:
-    """What shapes the tensors and is not the same, in words: `table.key: old -> new`.
-
-    A setting that one of the two does not know is as one that is left out. `of_pictures` say more of other data.
-    """
-    changed: list[str] = []
-    for table in dict.fromkeys([*new.settings, *old.settings]):
-        changed += changed_keys(table, old.settings.get(table, {}), new.settings.get(table, {}))
-    if "" in (old.data_sha256, new.data_sha256):
-        changed.append("one of the two ended before its pictures and base model were read")
-    else:
-        changed += list(of_pictures or ["other pictures or captions"]) * (old.data_sha256 != new.data_sha256)
-        changed += ["another base model"] * (old.base_sha256 != new.base_sha256)
-    changed += [f"processes: {old.processes} -> {new.processes}"] * (old.processes != new.processes)
-    return changed
-
-
-def changed_keys(table: str, old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """`table.key: old -> new` for every key of either whose value is not the same."""
-    keys = dict.fromkeys([*new, *old])
-    return [f"{table}.{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]

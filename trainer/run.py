@@ -9,11 +9,12 @@ from trainer.dataset import read_dataset
 from trainer.errors import ConfigurationError
 from trainer.failures import failure_recorded
 from trainer.held_out import with_held_out
+from trainer.identity import identity_of
 from trainer.picture_changes import marks_of
 from trainer.plan import make_plan
 from trainer.processes import is_first_process, process_count
 from trainer.progress import Reporter, Silent
-from trainer.record import RunRecord, checkpoint_path, earlier_run, first_record, identity_of, write_record
+from trainer.record import RunRecord, checkpoint_path, earlier_run, first_record, write_record
 
 
 def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRecord:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from trainer.course import Course
-from trainer.errors import ConfigurationError
 from trainer.files import whole_file
 from trainer.guarding.weights import GuardedWeights
+from trainer.identity import RunIdentity
+from trainer.state_header import damaged, foreign, read_header
 from trainer.structure import mapped, put_together, taken_apart
 
 WEIGHTS = "weights"
@@ -43,32 +43,35 @@ def put_back(snapshot: Snapshot, weights: GuardedWeights, optimizer: torch.optim
     return snapshot.course
 
 
-def save_state(snapshot: Snapshot, identity: str, path: Path) -> None:
-    """Write the state whole. `identity` names the run that it belongs to."""
+def save_state(snapshot: Snapshot, identity: RunIdentity, path: Path) -> None:
+    """Write the state whole. `identity` is that of the run that it belongs to."""
     tensors = {WEIGHTS: snapshot.weights.detach().cpu()}
     optimizer = json.dumps(taken_apart(snapshot.optimizer, tensors))
-    header = {"identity": identity, "course": snapshot.course.model_dump_json(), "optimizer": optimizer}
+    header = {
+        "identity": identity.model_dump_json(),
+        "course": snapshot.course.model_dump_json(),
+        "optimizer": optimizer,
+    }
     with whole_file(path) as beside:
         save_file(tensors, beside, header)
 
 
-def load_state(path: Path, identity: str) -> Snapshot | None:
-    """The state in `path`, on the CPU; None when there is none, or it is of another run.
+def load_state(path: Path, identity: RunIdentity) -> Snapshot | None:
+    """The state in `path`, on the CPU; None when there is none, or one of another run that has made no step.
 
-    Raises ConfigurationError for a file that is damaged.
+    Raises ConfigurationError for a file that is damaged, or that has steps of another run.
     """
-    if not path.is_file():
+    header = read_header(path)
+    if header is None:
+        return None
+    if changes := header.differences(identity):
+        if header.course.done:
+            raise foreign(path, path.stem, changes)
         return None
     try:
         with safe_open(path, framework="pt") as opened:
-            header = dict(opened.metadata())
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        if header["identity"] != identity:
-            return None
-        course = Course.model_validate_json(header["course"])
-        optimizer = put_together(json.loads(header["optimizer"]), tensors)
-        return Snapshot(course, tensors[WEIGHTS], cast("dict[str, object]", optimizer))
-    except (SafetensorError, ValidationError, KeyError, ValueError, TypeError) as error:
-        raise ConfigurationError(
-            f"{path}: not a run's state; remove it, and the run starts from its beginning"
-        ) from error
+        optimizer = put_together(json.loads(header.optimizer), tensors)
+        return Snapshot(header.course, tensors[WEIGHTS], cast("dict[str, object]", optimizer))
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise damaged(path) from error

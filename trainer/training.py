@@ -14,12 +14,13 @@ from trainer.dataset import Dataset
 from trainer.errors import ConfigurationError, UnusablePicturesError
 from trainer.execution import Execution
 from trainer.files import sweep_partial
+from trainer.identity import RunIdentity
 from trainer.interrupt import stop_requests
 from trainer.latents import too_long
 from trainer.plan import Plan, make_plan, reg_note
 from trainer.processes import Processes, join_processes
 from trainer.progress import Reporter
-from trainer.record import RunIdentity, RunRecord, first_record
+from trainer.record import RunRecord, first_record
 from trainer.session import Session, prepare
 
 
