@@ -28,6 +28,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from statistics import fmean, median, quantiles
 from typing import Any
 
@@ -41,6 +42,7 @@ import torch
 from accelerate import Accelerator
 from diffusers import DDPMScheduler, StableDiffusionPipeline
 from diffusers.optimization import get_scheduler
+from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -73,10 +75,9 @@ def our_session(config: TrainConfig, dataset: Dataset) -> Session:
     return prepare(config, dataset, plan, load_base(config.model.base), Silent())
 
 
-def guarded(config: TrainConfig, dataset: Dataset) -> Block:
-    session = our_session(config, dataset)
+def guarded(session: Session) -> Block:
     snapshot = take_snapshot(Course(), session.updater.weights, session.updater.optimizer)
-    steps = GuardedSteps(session.updater, session.gauge, config.guards, Course(), lambda: snapshot)
+    steps = GuardedSteps(session.updater, session.gauge, session.config.guards, Course(), lambda: snapshot)
 
     def block(window: Sequence[Step]) -> None:
         steps.make(window)
@@ -84,9 +85,8 @@ def guarded(config: TrainConfig, dataset: Dataset) -> Block:
     return block
 
 
-def unguarded(config: TrainConfig, dataset: Dataset) -> Block:
-    """The same session, optimizer and clipping, stepped without a look at anything."""
-    session = our_session(config, dataset)
+def unguarded(session: Session) -> Block:
+    """The same optimizer and clipping, stepped without a look at anything."""
     updater, live = session.updater, session.updater.weights.live
     optimizer = torch.optim.AdamW([{"params": live}], fused=True)
 
@@ -122,19 +122,22 @@ class Peer:
     side: int
 
     @classmethod
-    def of(cls, config: TrainConfig, dataset: Dataset, steps: int) -> Peer:
-        pipeline: Any = StableDiffusionPipeline.from_pretrained(folder_of("base", "miniature"), safety_checker=None)
+    def of(cls, folder: Path, config: TrainConfig, dataset: Dataset, steps: int, accelerator: Accelerator) -> Peer:
+        """The base model in `folder`, its frozen weights in the accelerator's precision, the adapters in float32."""
+        pipeline: Any = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
         unet, text, lora = pipeline.unet, pipeline.text_encoder, config.lora
+        dtype = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float32
         for model in (unet, text, pipeline.vae):
             model.requires_grad_(False)
+            model.to(accelerator.device, dtype)
         for model, targets in ((unet, unet_targets(unet)), (text, text_encoder_targets(text))):
             model.add_adapter(
                 LoraConfig(r=lora.rank, lora_alpha=lora.alpha, init_lora_weights="gaussian", target_modules=targets)
             )
+        cast_training_params([unet, text], dtype=torch.float32)
         learned = [one for model in (unet, text) for one in model.parameters() if one.requires_grad]
         optimizer = torch.optim.AdamW(learned, lr=config.training.unet_lr)
         schedule = get_scheduler("cosine_with_restarts", optimizer, None, 0, steps)
-        accelerator = Accelerator(cpu=True)
         unet, text, optimizer, schedule = accelerator.prepare(unet, text, optimizer, schedule)
         unet.train()
         text.train()
@@ -159,7 +162,8 @@ class Peer:
 
     @torch.no_grad()
     def latents(self, samples: Sequence[int]) -> Tensor:
-        return self.vae.encode(self.pixels(samples)).latent_dist.sample() * self.vae.config.scaling_factor
+        pixels = self.pixels(samples).to(self.accelerator.device, self.vae.dtype)
+        return self.vae.encode(pixels).latent_dist.sample() * self.vae.config.scaling_factor
 
     def tokens(self, samples: Sequence[int]) -> Tensor:
         captions = [self.samples[at].caption for at in samples]
@@ -167,11 +171,12 @@ class Peer:
         encoded = self.tokenizer(
             captions, truncation=True, padding="max_length", max_length=length, return_tensors="pt"
         )
-        return encoded.input_ids
+        return encoded.input_ids.to(self.accelerator.device)
 
     def learn(self, latents: Tensor, tokens: Tensor) -> float:
         noise = torch.randn_like(latents)
-        timesteps = torch.randint(0, self.noise.config.num_train_timesteps, (len(latents),)).long()
+        steps = self.noise.config.num_train_timesteps
+        timesteps = torch.randint(0, steps, (len(latents),), device=latents.device).long()
         noisy = self.noise.add_noise(latents, noise, timesteps)
         words = self.text_encoder(tokens)[0]
         predicted = self.unet(noisy, timesteps, words, return_dict=False)[0]
@@ -186,9 +191,7 @@ class Peer:
         return loss.detach().item()
 
 
-def as_the_example(config: TrainConfig, dataset: Dataset, steps: int) -> Block:
-    peer = Peer.of(config, dataset, steps)
-
+def as_the_example(peer: Peer) -> Block:
     def block(window: Sequence[Step]) -> None:
         for step in window:
             for samples in step.batches:
@@ -197,9 +200,8 @@ def as_the_example(config: TrainConfig, dataset: Dataset, steps: int) -> Block:
     return block
 
 
-def with_latents(config: TrainConfig, dataset: Dataset, steps: int) -> Block:
-    peer = Peer.of(config, dataset, steps)
-    latents = [peer.latents([at])[0] for at in range(len(dataset.samples))]
+def with_latents(peer: Peer) -> Block:
+    latents = [peer.latents([at])[0] for at in range(len(peer.samples))]
 
     def block(window: Sequence[Step]) -> None:
         for step in window:
@@ -232,8 +234,11 @@ def serve_peers(connection: Connection, config: TrainConfig, threads: int) -> No
     """The peers' process: told a peer and a turn, answers with seconds a step."""
     torch.set_num_threads(threads)
     _, dataset, plan = work_of(config)
-    turns, steps = list(windows(plan.steps)), len(plan.steps)
-    blocks = {"example": as_the_example(config, dataset, steps), "cached": with_latents(config, dataset, steps)}
+    turns = list(windows(plan.steps))
+    example, cached = (
+        Peer.of(folder_of("base", "miniature"), config, dataset, len(plan.steps), Accelerator(cpu=True)) for _ in PEERS
+    )
+    blocks = {"example": as_the_example(example), "cached": with_latents(cached)}
     connection.send("ready")
     while (asked := connection.recv()) is not None:
         name, turn = asked
@@ -294,7 +299,7 @@ def main() -> None:
     config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 4})})
     _, dataset, plan = work_of(config)
     each = list(windows(plan.steps))
-    ours = {"guarded": guarded(config, dataset), "unguarded": unguarded(config, dataset)}
+    ours = {"guarded": guarded(our_session(config, dataset)), "unguarded": unguarded(our_session(config, dataset))}
     with peers(config, "passive") as theirs, peers(config, None) as spinning:
         blocks = {name: lambda turn, block=block: timed(block, each[turn]) for name, block in ours.items()}
         alike = {SPINNING + name: one for name, one in spinning.items()}
