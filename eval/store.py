@@ -7,11 +7,12 @@ Embeddings are kept per model hash: every metric is recomputed from them without
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from sqlalchemy import JSON, URL, Engine, Select, String, create_engine, delete, event, func, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -63,6 +64,24 @@ class EmbeddingRow(_Table):
     model: Mapped[str] = mapped_column(String, primary_key=True)
     count: Mapped[int]
     vector: Mapped[bytes | None]
+
+
+class SpentRow(_Table):
+    """What was rendered for one request (its hash): written with the pictures themselves, so no kill comes between."""
+
+    __tablename__ = "spent"
+    request: Mapped[str] = mapped_column(String, primary_key=True)
+    pictures: Mapped[int]
+    seconds: Mapped[float]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a request (a hash) has taken: pictures, counted as often as they were rendered, and seconds of wall time."""
+
+    request: str
+    pictures: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -140,12 +159,27 @@ class Store:
                 there = set(session.execute(rows).scalars())
             yield from (subject for subject in chunk if subject not in there)
 
-    def add_pictures(self, rows: Iterable[PictureRow], readings: Readings | None = None) -> None:
-        """Record pictures whose files are in place, with what models read from them, all or none."""
+    def add_pictures(
+        self, rows: Iterable[PictureRow], readings: Readings | None = None, spent: Spent | None = None
+    ) -> None:
+        """Record pictures whose files are in place, what models read from them, and what they took, all or none."""
         with Session(self._engine) as session, session.begin():
             _replace(session, PictureRow, [_values_of(row) for row in rows])
             for model, by_subject in (readings or {}).items():
                 _write_readings(session, model, by_subject)
+            if spent is not None:
+                _add_spent(session, spent)
+
+    def add_spent(self, spent: Spent) -> None:
+        """Add to what its request has taken."""
+        with Session(self._engine) as session, session.begin():
+            _add_spent(session, spent)
+
+    def spent(self, request: str) -> Spent:
+        """All that `request` has taken, in however many runs."""
+        with Session(self._engine) as session:
+            row = session.get(SpentRow, request)
+            return Spent(request, row.pictures, row.seconds) if row else Spent(request, 0, 0.0)
 
     def readings(self, model: str) -> dict[str, Reading]:
         """Everything `model` (a hash) has read, by subject."""
@@ -247,6 +281,16 @@ def _write_readings(session: Session, model: str, readings: dict[str, Reading]) 
         for subject, reading in readings.items()
     ]
     _replace(session, EmbeddingRow, stored)
+
+
+def _add_spent(session: Session, spent: Spent) -> None:
+    """In one statement, so that two commands of one request lose nothing of each other's."""
+    written = upsert(SpentRow).values(asdict(spent))
+    added = {
+        "pictures": SpentRow.pictures + written.excluded.pictures,
+        "seconds": SpentRow.seconds + written.excluded.seconds,
+    }
+    session.execute(written.on_conflict_do_update(index_elements=[SpentRow.request], set_=added))
 
 
 def _replace(session: Session, table: type[_Table], rows: Sequence[Mapping[str, object]]) -> None:
