@@ -143,6 +143,11 @@ class Store:
             recorded = session.execute(select(PictureRow.id).order_by(PictureRow.id).execution_options(yield_per=10000))
             return set(self.pictures.gone(recorded.scalars()))
 
+    def gone(self, picture_ids: Iterable[str]) -> set[str]:
+        """Those of the pictures that have no file. Raises PicturePlaceError where their place is gone."""
+        listed = sorted(picture_ids)
+        return set(self.pictures.gone(listed)) if listed else set()
+
     def forget(self, picture_ids: Iterable[str]) -> None:
         """Drop what is known of pictures, readings and all, as if they had never been made."""
         for chunk in chunks(picture_ids, ASKED_AT_ONCE):
