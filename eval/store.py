@@ -6,14 +6,27 @@ Embeddings are kept per model hash: every metric is recomputed from them without
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import JSON, URL, Engine, Select, String, create_engine, delete, event, func, insert, select
+from sqlalchemy import (
+    JSON,
+    URL,
+    Engine,
+    ExceptionContext,
+    Select,
+    String,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from eval.chunks import chunks
@@ -23,11 +36,29 @@ from trainer.files import sweep_partial
 
 FILE_NAME = "grid.sqlite"
 PICTURES = "pictures"
+# Faults of what is asked, not of the file: a mistake of this program, and not the user's to mend.
+OURS = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
+_DAMAGED = ("is damaged", "put a copy back if there is one, or delete it and run the grid again")
+_ANOTHER = ("was written by another version", "run the grid again in another store")
+# By a part of SQLite's message: what it means, and what to do. Its contents are at fault only where it says so.
+WHAT_TO_DO = {
+    "malformed": _DAMAGED,
+    "not a database": _DAMAGED,
+    "no such": _ANOTHER,
+    "has no column": _ANOTHER,
+    "full": ("cannot be written", "make room on its disk and run the same command again; nothing recorded is lost"),
+    "readonly": ("may not be written", "allow it and its folder to this user, and run the same command again"),
+    "locked": ("is in use", "wait for the other program that writes it, or stop it, and run the same command again"),
+}
+CHECK_ALL = (
+    "cannot be opened, read or written",
+    "see that its folder may be written, the disk works and has room, and run the same command again",
+)
 ASKED_AT_ONCE = 500  # SQLite takes a limited number of values in one question
 
 
 class StoreError(UserError):
-    """A folder that is not a store, or a store that has nothing to show yet."""
+    """A folder that is not a store, a store that has nothing to show yet, or a file of it that SQLite cannot use."""
 
 
 class _Table(DeclarativeBase):
@@ -254,21 +285,21 @@ def _connect(folder: Path) -> Store:
         cursor.execute("PRAGMA busy_timeout=30000")
         cursor.close()
 
-    try:
-        _Table.metadata.create_all(engine)
-    except DatabaseError as error:
-        raise StoreError(f"{folder / FILE_NAME}: {_in_words(str(error.orig))}") from error
+    @event.listens_for(engine, "handle_error")
+    def _name(context: ExceptionContext) -> None:
+        # Every question and every write passes here, so no fault of the file is met anywhere else.
+        fault = context.original_exception
+        if isinstance(fault, sqlite3.DatabaseError) and not isinstance(fault, OURS):
+            raise StoreError(f"{folder / FILE_NAME}: {_in_words(str(fault))}") from fault
+
+    _Table.metadata.create_all(engine)
     return Store(folder, engine)
 
 
 def _in_words(fault: str) -> str:
     """What SQLite's message means. Hours of rendering lie in a store, so only a file that is none any more goes."""
-    if "malformed" in fault or "not a database" in fault:
-        return f"is damaged ({fault}); delete it and run the grid again"
-    return (
-        f"cannot be opened or written ({fault}); its contents are not at fault: see that the folder may be written, "
-        "the disk has room and no other program holds the file, and try again"
-    )
+    advice = next((advice for part, advice in WHAT_TO_DO.items() if part in fault), CHECK_ALL)
+    return f"{advice[0]} ({fault}); {advice[1]}"
 
 
 def _readings_by(model: str) -> Select[str, bytes | None, int]:
