@@ -14,8 +14,11 @@ from typer.testing import CliRunner
 
 from eval.__main__ import app
 from eval.grid import run_grid
+from eval.limits import Limits, limits_of
 from eval.plan import make_plan
 from eval.ranked_grid import open_ranked
+from eval.ranking import rank
+from eval.rescore import Wanted, rescore, wanted_by
 from eval.search.budget import keep_terms, kept_terms
 from eval.search.purse import Purse
 from eval.search.run import run_search
@@ -302,6 +305,44 @@ def test_two_budgets_or_a_price_that_is_missing_are_refused(written: GridFolder,
         made.spec.write_text(text + wrong, encoding="utf-8")
         with pytest.raises(ConfigurationError, match=reason):
             read_spec(made.spec)
+
+
+def test_search_rank_and_score_judge_by_the_same_limits(searched: GridFolder, tmp_path: Path) -> None:
+    """Those of the specification, kept in the store, until another specification is scored by."""
+    made = copy_of(searched, tmp_path / "grid")
+    text = made.spec.read_text(encoding="utf-8")
+    strict, none = (
+        "copy = 0.0\nprompt = 0.0\nbleed = 0.0\n",
+        "".join(f'{name} = "off"\n' for name in ("face_rate", "prompt", "bleed", "copy")),
+    )
+
+    def asked(limits: str) -> GridSpec:
+        made.spec.write_text(f"{text}[limits]\n{limits}", encoding="utf-8")
+        return read_spec(made.spec)
+
+    def kept() -> Limits:
+        ranked = open_ranked(made.store)
+        limits = limits_of(ranked.grid.snapshot.limits)
+        assert [row.broken for row in ranked.rows] == [row.broken for row in rank(ranked.evidence, limits)]
+        return limits
+
+    first = asked(strict)
+    record = run_search(first, False, Silent()).record
+    assert kept() == limits_of(first.limits)
+    assert any(row.broken for row in open_ranked(made.store).rows)
+    assert record.recommended == open_ranked(made.store).rows[0].cell
+    rescore(made.store, Wanted(), Silent())
+    assert kept() == limits_of(first.limits)
+    rescore(made.store, wanted_by(asked(none), Wanted()), Silent())
+    assert kept() == limits_of(asked(none).limits)
+    ranked = open_ranked(made.store)
+    assert not any(row.broken for row in ranked.rows)
+    assert ranked.grid.snapshot.search is not None
+    assert ranked.grid.snapshot.search.recommended == ranked.rows[0].cell
+    rescore(made.store, wanted_by(asked(""), Wanted()), Silent())
+    assert kept() == Limits()
+    run_search(first, False, Silent())
+    assert kept() == limits_of(first.limits)
 
 
 def test_the_command_prints_one_document(searched: GridFolder) -> None:
