@@ -40,6 +40,7 @@ def cautions(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
     by_image = evidence.subject == "image"
     words = evidence.words
     unknown: list[tuple[bool, str]] = [
+        (evidence.left_out is not None, str(evidence.left_out)),
         (
             by_image,
             f"likeness by CLIP {evidence.clip_model}, of whole pictures: background and pose count, too; "
@@ -71,7 +72,8 @@ def cautions(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
         ),
         (
             bool(len(evidence.training)) and evidence.looks is None,
-            "copy not measured: the pictures were read by an earlier version; `python -m eval score STORE` reads them",
+            "copy not measured: not all looks were read, by an earlier version or because files are gone; "
+            "`python -m eval score STORE` reads them, or says what is gone",
         ),
         (
             bool(len(evidence.training)) and evidence.looks is not None and bool(np.isnan(scores.copy).all()),

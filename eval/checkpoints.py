@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +17,12 @@ from trainer.lora_header import read_metadata
 
 
 class DamagedLorasError(LoraFileError):
-    """LoRA files of a grid that cannot be read, all of them at once."""
+    """LoRA files of a grid that cannot be read, all of them at once: checkpoints, and what is blended in."""
 
-    def __init__(self, damaged: Mapping[Path, str]) -> None:
-        named = "; ".join(f"{path}: {reason}" for path, reason in damaged.items())
-        super().__init__(f"{named}; no cell can be made of what cannot be read, so leave it out of [lora] checkpoints")
+    def __init__(self, checkpoints: Mapping[Path, str], also: Mapping[Path, str]) -> None:
+        named = "; ".join(f"{path}: {reason}" for path, reason in {**checkpoints, **also}.items())
+        keys = " and ".join(key for key, damaged in (("checkpoints", checkpoints), ("also", also)) if damaged)
+        super().__init__(f"{named}; no cell can be made of what cannot be read, so leave it out of [lora] {keys}")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,26 @@ def find_checkpoints(patterns: list[str]) -> Found:
     damaged = {path: one for path, one in zip(paths, read, strict=True) if isinstance(one, str)}
     # An original comes behind its copies, so that what is asked for beside the last checkpoint stays with it.
     return Found(sorted(_paired(good), key=lambda one: (one.epoch or 0, not one.same_as, one.name)), damaged)
+
+
+@dataclass(frozen=True)
+class Blended:
+    """The LoRA files that are blended in, by their names in the specification; `damaged` ones with the reason."""
+
+    checkpoints: dict[str, Checkpoint]
+    damaged: dict[Path, str]
+
+
+def find_blended(files: Iterable[str]) -> Blended:
+    """Read what `[lora] also` names. Raises MissingFileError for a file that is not there."""
+    found = Blended({}, {})
+    for name in dict.fromkeys(files):
+        path = Path(name)
+        try:
+            found.checkpoints[name] = read_checkpoint(path)
+        except LoraFileError as error:
+            found.damaged[path] = reason_unreadable(path, error)
+    return found
 
 
 @dataclass(frozen=True)

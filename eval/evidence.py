@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from eval.gone import LeftOut
 from eval.subject_words import WORDS, SubjectWords
 from eval.weights import Weights
 
@@ -61,6 +62,7 @@ class Evidence:
 
     `subject` "image": likeness is CLIP's, and `faces`, `faces_control`, `references`, `training` are CLIP's embeddings
     of whole pictures. `second`: the same grid as a second, independent face model sees it. `looks` None: not read.
+    `left_out`: what is not here because pictures are gone.
     """
 
     cells: list[CellFacts]
@@ -80,6 +82,7 @@ class Evidence:
     subject: str = "face"
     second: Evidence | None = None
     looks: Looks | None = None
+    left_out: LeftOut | None = None
     licences: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property

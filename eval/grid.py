@@ -44,11 +44,12 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
         reporter.say(note)
     store = create_store(Path(spec.store.path), spec.store.pictures)
     try:
-        request: dict[str, object] = {"request": request_digest(spec, plan, references)}
+        request = request_digest(spec, plan, references)
+        finished: dict[str, object] = {"request": request}
         rendered = 0
-        if store.fact(FINISHED) != request or any_lost(plan, store.lost()):
-            rendered = _finish(spec, plan, references, store, reporter, ray)
-            store.set_fact(FINISHED, request)
+        if store.fact(FINISHED) != finished or any_lost(plan, store.lost()):
+            rendered = _finish(spec, plan, references, store, request, reporter, ray)
+            store.set_fact(FINISHED, finished)
         made = _made(plan, store)
         return GridOutcome(store.folder, len(plan.cells), rendered, made.total() - rendered, made[True])
     finally:
@@ -56,13 +57,13 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
 
 
 def _finish(
-    spec: GridSpec, plan: Plan, references: References, store: Store, reporter: Reporter, ray: str | None
+    spec: GridSpec, plan: Plan, references: References, store: Store, request: str, reporter: Reporter, ray: str | None
 ) -> int:
     """Make and judge what is missing; how many pictures were rendered."""
     from eval.rendering import opened_maker
     from eval.snapshot import write_snapshot
 
-    with opened_maker(spec, plan, store, reporter, ray) as maker:
+    with opened_maker(spec, plan, store, request, reporter, ray) as maker:
         rendered = maker.make(plan)
         maker.reader.read_references(references)
         maker.reader.read_prompts(plan.prompts.values())

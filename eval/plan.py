@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise, product
 from operator import attrgetter
-from pathlib import Path
 
 from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
-from eval.checkpoints import DamagedLorasError, find_checkpoints, read_checkpoint
+from eval.checkpoints import Blended, DamagedLorasError, find_blended, find_checkpoints
 from eval.evidence import Unit
 from eval.prompts import Prompt, near_misses, read_prompts, units_of
-from eval.spec import AlsoEntry, GridSpec
+from eval.spec import GridSpec
 from eval.weights import Weights
 from trainer.base_source import find_base
 
@@ -122,34 +121,42 @@ def make_plan(spec: GridSpec) -> Plan:
 
     Raises MissingFileError, DamagedLorasError, LoraFileError, BaseModelError or ConfigurationError.
     """
-    found = find_checkpoints(spec.lora.checkpoints)
-    if found.damaged:
-        raise DamagedLorasError(found.damaged)
-    return plan_of(spec, found.checkpoints)
+    found, blended = find_checkpoints(spec.lora.checkpoints), find_blended(spec.lora.blended)
+    if found.damaged or blended.damaged:
+        raise DamagedLorasError(found.damaged, blended.damaged)
+    return _plan_of(spec, found.checkpoints, blended)
 
 
 def plan_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> Plan:
-    """The plan of a specification over these of its checkpoints. Raises as `make_plan`."""
+    """The plan of a specification over these of its checkpoints. Raises as `make_plan`.
+
+    A damaged file that is blended in is never left out: who names it asks about its cells, and about nothing else.
+    """
+    blended = find_blended(spec.lora.blended)
+    if blended.damaged:
+        raise DamagedLorasError({}, blended.damaged)
+    return _plan_of(spec, checkpoints, blended)
+
+
+def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: Blended) -> Plan:
     prompts = read_prompts(spec.prompts)
     units, by_text = units_of(prompts, spec.prompts.seed_list), {prompt.text: prompt for prompt in prompts}
     notes = tuple(near_misses(prompts, spec.prompts.trigger))
-    return Plan(_sampling_of(spec), by_text, units, _cells_of(spec, checkpoints), notes)
+    return Plan(_sampling_of(spec), by_text, units, _cells_of(spec, checkpoints, blended), notes)
 
 
-def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> list[Cell]:
+def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: Blended) -> list[Cell]:
     cells = []
-    for entry in spec.lora.also:
-        others = entry if isinstance(entry, list) else [entry]
-        also = tuple(_also_use(other) for other in others if other.file is not None)
+    for others in spec.lora.also_lists:
+        also = tuple(
+            Use(blended.checkpoints[other.file], Weights.of(other.unet, other.te))
+            for other in others
+            if other.file is not None
+        )
         beside = checkpoints[-1:] if any(other.checkpoints == "last" for other in others) else checkpoints
         for checkpoint, te, unet in product(beside, spec.lora.te, spec.lora.unet):
             cells.append(Cell(Use(checkpoint, Weights.of(unet, te)), also, spec.lora.export_dtype))
     return cells
-
-
-def _also_use(entry: AlsoEntry) -> Use:
-    assert entry.file is not None
-    return Use(read_checkpoint(Path(entry.file)), Weights.of(entry.unet, entry.te))
 
 
 def _sampling_of(spec: GridSpec) -> Sampling:

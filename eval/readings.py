@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
-
 from eval.judges import Judge, Judges
 from eval.plan import PlannedPicture
 from eval.prompts import Prompt
-from eval.references import References, read_reference
+from eval.references import References, read_whole
 from eval.spec import ScoreSection
 from eval.store import Store
-from trainer.errors import ConfigurationError, MissingFileError
+from trainer.errors import ConfigurationError
 from trainer.progress import Reporter
 
 CHUNK = 64
 TITLES = {"faces": "finding faces", "clip": "scoring prompts"}
+# What to do where a picture cannot be read: one that was rendered can be made again, one of the user's cannot.
+OF_RENDERED = "a rendered picture: delete what is left of it, and run `python -m eval grid SPEC`, which makes it again"
+OF_REFERENCES = "a reference or training picture: put it back, or name a folder of others (--held-out, --training)"
 
 
 class Reader:
@@ -35,13 +36,21 @@ class Reader:
         """The same for pictures by their ids."""
         ids = list(pictures)
         for judge in self.judges.all:
-            self._read(judge, ids, self._store.picture_path)
+            self._read(judge, ids, self._store.picture_path, OF_RENDERED)
+
+    def unread(self, pictures: Iterable[str]) -> list[str]:
+        """Those of the pictures, in order and each once, of which some model has still to read something."""
+        return self._unread([key for judge in self.judges.all for key in judge.keys], pictures)
+
+    def unscored(self, pictures: Iterable[str]) -> list[str]:
+        """The same, of which a model's own reading is missing: without their looks alone they can be scored."""
+        return self._unread([judge.facts.sha256 for judge in self.judges.all], pictures)
 
     def read_references(self, references: References) -> None:
         """Raises ConfigurationError where a model sees the subject in no held-out reference."""
         known = references.held_out | references.training
         for judge in self.judges.of_likeness:
-            self._read(judge, list(known), known.__getitem__)
+            self._read(judge, list(known), known.__getitem__, OF_REFERENCES)
             found = self._store.readings_of(judge.facts.sha256, references.held_out)
             if all(reading.vector is None for reading in found.values()):
                 folder = next(iter(references.held_out.values())).parent
@@ -60,21 +69,19 @@ class Reader:
         if missing:
             self._store.add_readings(clip.facts.sha256, clip.read_texts(missing))
 
-    def _read(self, judge: Judge, subjects: list[str], place: Callable[[str], Path]) -> None:
-        unread = {one for key in judge.keys for one in self._store.unread(key, subjects)}
-        if not unread:
+    def _unread(self, keys: list[str], subjects: Iterable[str]) -> list[str]:
+        listed = list(dict.fromkeys(subjects))
+        unread = {one for key in keys for one in self._store.unread(key, listed)}
+        return [one for one in listed if one in unread]
+
+    def _read(self, judge: Judge, subjects: list[str], place: Callable[[str], Path], advice: str) -> None:
+        missing = self._unread(judge.keys, subjects)
+        if not missing:
             return
-        missing = [one for one in dict.fromkeys(subjects) if one in unread]
         advance = self._reporter.task(TITLES[judge.kind], len(missing))
         for at in range(0, len(missing), CHUNK):
             chunk = missing[at : at + CHUNK]
-            found = judge.read({subject: _opened(place(subject)) for subject in chunk})
+            found = judge.read({subject: read_whole(place(subject), advice) for subject in chunk})
             for key, readings in found.items():
                 self._store.add_readings(key, readings)
             advance(len(chunk))
-
-
-def _opened(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise MissingFileError(f"{path}: is gone, and it has to be read; put it back, or name other references")
-    return read_reference(path)

@@ -79,12 +79,14 @@ def pictures_below(folder: Path) -> dict[str, Path]:
     return {sha256_of(path): path for path in found}
 
 
-def read_reference(path: Path) -> np.ndarray:
-    """A picture as (H, W, 3) uint8, upright. Raises UnreadablePictureError."""
+def read_whole(path: Path, advice: str) -> np.ndarray:
+    """A picture as (H, W, 3) uint8, upright. Raises MissingFileError or UnreadablePictureError, with what to do."""
+    if not path.is_file():
+        raise MissingFileError(f"{path}: is gone, and it has to be read; {advice}")
     try:
         return read_picture(path)
     except UNREADABLE as error:
-        raise UnreadablePictureError(f"{path}: not a picture that can be read ({error}); replace it") from error
+        raise UnreadablePictureError(f"{path}: not a picture that can be read ({error}); {advice}") from error
 
 
 def _small(path: Path) -> np.ndarray:

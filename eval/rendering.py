@@ -6,7 +6,7 @@ A grid makes all of its pictures so, a search a few at a time. This is the coord
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from eval.plan import Batch, Plan, PlannedPicture, any_lost, batches_of
 from eval.rates import Rate, add_rate
 from eval.readings import Reader
 from eval.spec import GridSpec
-from eval.store import PictureRow, Store
+from eval.store import PictureRow, Spent, Store
 from trainer.base_source import find_base
 from trainer.progress import Reporter
 
@@ -32,11 +32,13 @@ LOOKED_UP_AT_ONCE = 32  # batches
 class Maker:
     """Makes pictures of one plan into one store, on one executor. `batch` is as the specification asks for it.
 
+    `request`: the hash of what is asked for, to whose account the store puts what is rendered.
     `lost`: pictures of the store whose files are gone; those that are made again leave it.
     """
 
     plan: Plan
     store: Store
+    request: str
     executor: Executor
     reader: Reader
     reporter: Reporter
@@ -50,13 +52,30 @@ class Maker:
         Returns how many were rendered. Raises UserErrors; what was made until then stays in the store.
         """
         wanted = any(not_made(chunk, self.store) for chunk in chunks(pictures, 500))
-        rendered = self._render(pictures) if wanted or any_lost(pictures, self.lost) else 0
-        self.reader.read_pictures(pictures)
+        if not wanted and not any_lost(pictures, self.lost):
+            self.reader.read_pictures(pictures)
+            return 0
+        lap = stopwatch()
+        try:
+            rendered = self._render(pictures, lap)
+            self.reader.read_pictures(pictures)
+        finally:  # what went by since the last batch: its pictures were read, or it was broken off
+            self.store.add_spent(Spent(self.request, 0, lap()))
         return rendered
 
-    def _render(self, pictures: Iterable[PlannedPicture]) -> int:
-        device = self.executor.device()
-        size = batch_size(self.batch, self.shape, device)
+    def price(self, pictures: Iterable[PlannedPicture]) -> int:
+        """How many pictures `make` would render: what is missing, and whole batches where a file is gone."""
+        if not any_lost(pictures, self.lost):
+            return sum(len(not_made(chunk, self.store)) for chunk in chunks(pictures, 500))
+        batches = missing_batches(pictures, self._batch_size, self.store, self.lost)
+        return sum(len(batch.pictures) for batch in batches)
+
+    @property
+    def _batch_size(self) -> int:
+        return batch_size(self.batch, self.shape, self.executor.device())
+
+    def _render(self, pictures: Iterable[PlannedPicture], lap: Callable[[], float]) -> int:
+        device, size = self.executor.device(), self._batch_size
         self._forget_lost(pictures, size)
         amount = amount_of(missing_batches(pictures, size, self.store))
         self.executor.check(checkpoints_in(pictures))
@@ -64,7 +83,7 @@ class Maker:
         began, done = time.perf_counter(), 0
         try:
             for finished in self.executor.run(missing_batches(pictures, size, self.store), amount):
-                self._record(finished)
+                self._record(finished, lap())
                 advance(len(finished.batch.pictures))
                 done += len(finished.batch.pictures)
         finally:
@@ -81,7 +100,7 @@ class Maker:
                     self.store.forget(ids)
                     self.lost.difference_update(ids)
 
-    def _record(self, finished: FinishedBatch) -> None:
+    def _record(self, finished: FinishedBatch, seconds: float) -> None:
         rows = [
             _row(planned, failure) for planned, failure in zip(finished.batch.pictures, finished.failures, strict=True)
         ]
@@ -90,14 +109,14 @@ class Maker:
                 f"{self.store.place}: a worker saved pictures that are not seen there from here; name a folder that "
                 "all nodes share, or a URL, as [store] pictures"
             )
-        self.store.add_pictures(rows, finished.readings)
+        self.store.add_pictures(rows, finished.readings, Spent(self.request, len(rows), seconds))
         for note in finished.notes:
             self.reporter.say(note)
 
 
 @contextmanager
 def opened_maker(
-    spec: GridSpec, plan: Plan, store: Store, reporter: Reporter, ray: str | None = None
+    spec: GridSpec, plan: Plan, store: Store, request: str, reporter: Reporter, ray: str | None = None
 ) -> Generator[Maker]:
     """A maker of a specification's pictures; its workers and models live as long as the block.
 
@@ -108,7 +127,7 @@ def opened_maker(
     shape = picture_shape(find_base(spec.model.base, spec.model.overrides), plan.sampling)
     reader, lost = Reader(spec.score, store, reporter), store.lost()
     with opened_executor(job, ray) as executor:
-        yield Maker(plan, store, executor, reader, reporter, spec.sampler.batch, shape, lost)
+        yield Maker(plan, store, request, executor, reader, reporter, spec.sampler.batch, shape, lost)
 
 
 def missing_batches(
@@ -133,6 +152,18 @@ def not_made(pictures: list[PlannedPicture], store: Store) -> list[PlannedPictur
     """Those that the store does not have."""
     there = store.failures(picture.id for picture in pictures)
     return [picture for picture in pictures if picture.id not in there]
+
+
+def stopwatch() -> Callable[[], float]:
+    """Says, whenever it is asked, how many seconds of wall time went by since it was last asked, or made."""
+    last = time.perf_counter()
+
+    def lap() -> float:
+        nonlocal last
+        before, last = last, time.perf_counter()
+        return last - before
+
+    return lap
 
 
 def amount_of(batches: Iterable[Batch]) -> Amount:

@@ -13,7 +13,7 @@ from eval.limits import limits_of
 from eval.readings import Reader
 from eval.references import References, check_held_out, pictures_below
 from eval.search.play import recommended
-from eval.snapshot import KEY, Grid, Snapshot, judgement_of, load_evidence, load_grid
+from eval.snapshot import KEY, Grid, Snapshot, judgement_of, load_evidence, load_whole_grid, readable
 from eval.spec import GridSpec, LimitsSection, ScoreSection
 from eval.store import Store, open_store
 from miniature.paths import NAME
@@ -60,11 +60,13 @@ def wanted_by(spec: GridSpec, over: Wanted) -> Wanted:
 def rescore(folder: Path, wanted: Wanted, reporter: Reporter) -> None:
     """Read what is unread of the last grid's pictures, and let it be ranked by it. Models are loaded only for that.
 
+    Pictures that would have to be read and are gone are named, and the rest is scored without them.
+
     Raises StoreError, ConfigurationError (references that cannot be used), FacePackError or ClipError.
     """
     store = open_store(folder)
     try:
-        grid = load_grid(store)
+        grid = load_whole_grid(store)
         references = _references(grid.snapshot, wanted)
         if not wanted.allow_trained and (wanted.held_out or wanted.training):
             check_held_out(references)
@@ -72,14 +74,19 @@ def rescore(folder: Path, wanted: Wanted, reporter: Reporter) -> None:
         units = grid.snapshot.units
         pictures = [grid.picture_id(cell, unit) for cell in (None, *grid.cells) for unit in units]
         made = store.failures(pictures)
-        reader.read_ids(dict.fromkeys(one for one in pictures if one in made))
+        unread = reader.unread(one for one in pictures if one in made)
+        gone = store.gone(unread)
+        reader.read_ids(one for one in unread if one not in gone)
         reader.read_references(references)
         reader.read_texts(plain_text(unit.class_prompt) for unit in units)
         limits = wanted.limits or grid.snapshot.limits
-        judged = grid.snapshot.model_copy(update=judgement_of(references, reader.judges) | {"limits": limits})
-        judged = _confirmed_again(Grid(store, judged, grid.cells))
-        store.set_fact(KEY, judged.model_dump(mode="json"))
+        changes = judgement_of(references, reader.judges) | {"limits": limits, "gone": reader.unscored(sorted(gone))}
+        judged = grid.snapshot.model_copy(update=changes)
+        shown = readable(replace(grid, snapshot=judged))
+        store.set_fact(KEY, _confirmed_again(judged, shown).model_dump(mode="json"))
         _forget_finished(store)
+        if gone:
+            reporter.say(_what_is_gone(shown, gone))
     finally:
         store.close()
 
@@ -121,12 +128,21 @@ def _placed(name: str) -> str:
     return str(place.resolve()) if name != NAME and place.is_dir() else name
 
 
-def _confirmed_again(grid: Grid) -> Snapshot:
+def _what_is_gone(shown: Grid, gone: set[str]) -> str:
+    first = shown.store.picture_path(min(gone))
+    if shown.left_out is not None:
+        return f"{shown.left_out} (the first: {first})"
+    return (
+        f"gone before their looks were read: {len(gone)} pictures, so copying is not measured; {shown.snapshot.again} "
+        f"(the first: {first})"
+    )
+
+
+def _confirmed_again(snapshot: Snapshot, shown: Grid) -> Snapshot:
     """A search's statement holds for the scores that were confirmed: with others it is made anew, for the finalists."""
-    snapshot = grid.snapshot
     if snapshot.search is None:
         return snapshot
-    chosen = recommended(load_evidence(grid), limits_of(snapshot.limits))
+    chosen = recommended(load_evidence(shown), limits_of(snapshot.limits))
     said = {"recommended": chosen.cell, "within": chosen.within, "certified": None, "rescored": True}
     return snapshot.model_copy(update={"search": snapshot.search.model_copy(update=said)})
 

@@ -11,9 +11,11 @@ from pydantic import Field, ValidationError
 
 from eval.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.evidence import CellFacts, Evidence, Looks, Unit
+from eval.gone import LeftOut, intact
 from eval.judges import Judges, looks_key
 from eval.plan import Plan
 from eval.references import References
+from eval.scores import SUBJECT
 from eval.search.record import SearchRecord
 from eval.spec import GridSpec, LimitsSection
 from eval.store import Reading, Store, StoreError
@@ -53,7 +55,8 @@ class Snapshot(Section):
     """Everything of a grid but pictures and readings. `licences`: what each scoring model may be used for.
 
     `subject`: "face", or "image" where likeness is CLIP's; then `face_model` is CLIP's name. `places`: where each
-    reference and training picture lay when it was read. `second_model` is "" where none was asked.
+    reference and training picture lay when it was read. `second_model` is "" where none was asked. `gone`: pictures
+    whose files were gone before these models had read them.
     """
 
     base_name: str
@@ -75,15 +78,25 @@ class Snapshot(Section):
     places: dict[str, str] = Field(default_factory=dict)
     limits: LimitsSection = LimitsSection()
     search: SearchRecord | None = None
+    gone: list[str] = Field(default_factory=list)
+
+    @property
+    def again(self) -> str:
+        """What makes pictures again that are gone."""
+        return f"run `python -m eval {'search' if self.search else 'grid'} SPEC`, which makes them again"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A stored grid, read back: rows of `cells` and `units` are those of the evidence's arrays."""
+    """A stored grid, read back: rows of `cells` and `units` are those of the evidence's arrays.
+
+    `left_out`: what it has no more, because pictures are gone.
+    """
 
     store: Store
     snapshot: Snapshot
     cells: list[Cell]
+    left_out: LeftOut | None = None
 
     @property
     def sampling(self) -> Sampling:
@@ -149,7 +162,31 @@ def judgement_of(references: References, judges: Judges) -> dict[str, Any]:
 
 
 def load_grid(store: Store) -> Grid:
-    """Read the last grid back. Raises StoreError where none was finished."""
+    """Read the last grid back, as far as it can be compared. Raises StoreError where none was finished, or none of it
+    is left."""
+    return readable(load_whole_grid(store))
+
+
+def readable(grid: Grid) -> Grid:
+    """The grid without pictures that were gone before they were read. Raises StoreError where nothing is left."""
+    snapshot, gone = grid.snapshot, set(grid.snapshot.gone)
+    if not gone:
+        return grid
+    ids = [[grid.picture_id(cell, unit) for unit in snapshot.units] for cell in (None, *grid.cells)]
+    rows, units = intact(np.array([[one in gone for one in row] for row in ids]))
+    shown = [unit for unit, stays in zip(snapshot.units, units, strict=True) if stays]
+    records = [record for record, stays in zip(snapshot.cells, rows, strict=True) if stays]
+    if not records or SUBJECT not in {unit.role for unit in shown}:
+        raise StoreError(
+            f"{grid.store.folder}: {len(gone)} of its pictures are gone, nothing is left to compare; {snapshot.again}"
+        )
+    left_out = LeftOut(len(gone), int((~units).sum()), len(units), int((~rows).sum()), len(rows), snapshot.again)
+    cells = [cell for cell, stays in zip(grid.cells, rows, strict=True) if stays]
+    return Grid(grid.store, snapshot.model_copy(update={"units": shown, "cells": records}), cells, left_out)
+
+
+def load_whole_grid(store: Store) -> Grid:
+    """Read the last grid back, with pictures that are gone. Raises StoreError where none was finished."""
     fact = store.fact(KEY)
     if fact is None:
         raise StoreError(f"{store.folder}: its grid is not finished; run `python -m eval grid SPEC` again, it goes on")
@@ -179,6 +216,7 @@ def load_evidence(grid: Grid) -> Evidence:
         clip_model=f"{snapshot.clip_model} ({snapshot.clip_sha256[:12]})",
         subject=snapshot.subject,
         licences=snapshot.licences,
+        left_out=grid.left_out,
         looks=_looks(grid, ids, control, _failed(failures, control)),
         **_seen_by(grid, snapshot.face_model, snapshot.face_sha256, ids, control, _failed(failures, control)),
     )
@@ -189,7 +227,7 @@ def load_evidence(grid: Grid) -> Evidence:
 
 
 def _looks(grid: Grid, ids: np.ndarray, control: np.ndarray, failed_control: np.ndarray) -> Looks | None:
-    """None where some look was never read (by an earlier version, or not yet): it is no lost face."""
+    """None where some look was never read (by an earlier version, or its file is gone): it is no lost face."""
     readings = grid.store.readings(looks_key(grid.snapshot.face_sha256))
     found = grid.store.readings(grid.snapshot.face_sha256)
     known = (*grid.snapshot.references, *grid.snapshot.training)

@@ -58,6 +58,16 @@ class LoraSection(Section):
     def _some(cls, also: list[AlsoEntry | list[AlsoEntry]]) -> list[AlsoEntry | list[AlsoEntry]]:
         return also or [AlsoEntry()]
 
+    @property
+    def also_lists(self) -> list[list[AlsoEntry]]:
+        """What is blended in together, a list for each value of the axis."""
+        return [entry if isinstance(entry, list) else [entry] for entry in self.also]
+
+    @property
+    def blended(self) -> list[str]:
+        """Every file that is blended in, as often as it is named."""
+        return [entry.file for entries in self.also_lists for entry in entries if entry.file is not None]
+
 
 class SamplerSection(Section):
     """The protocol's defaults: Euler a, 30 steps, CFG 9. Width and height default to the base model's own size.

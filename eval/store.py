@@ -6,13 +6,27 @@ Embeddings are kept per model hash: every metric is recomputed from them without
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import JSON, URL, Engine, Select, String, create_engine, delete, event, func, insert, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import (
+    JSON,
+    URL,
+    Engine,
+    ExceptionContext,
+    Select,
+    String,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from eval.chunks import chunks
@@ -22,11 +36,29 @@ from trainer.files import sweep_partial
 
 FILE_NAME = "grid.sqlite"
 PICTURES = "pictures"
+# Faults of what is asked, not of the file: a mistake of this program, and not the user's to mend.
+OURS = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
+_DAMAGED = ("is damaged", "put a copy back if there is one, or delete it and run the grid again")
+_ANOTHER = ("was written by another version", "run the grid again in another store")
+# By a part of SQLite's message: what it means, and what to do. Its contents are at fault only where it says so.
+WHAT_TO_DO = {
+    "malformed": _DAMAGED,
+    "not a database": _DAMAGED,
+    "no such": _ANOTHER,
+    "has no column": _ANOTHER,
+    "full": ("cannot be written", "make room on its disk and run the same command again; nothing recorded is lost"),
+    "readonly": ("may not be written", "allow it and its folder to this user, and run the same command again"),
+    "locked": ("is in use", "wait for the other program that writes it, or stop it, and run the same command again"),
+}
+CHECK_ALL = (
+    "cannot be opened, read or written",
+    "see that its folder may be written, the disk works and has room, and run the same command again",
+)
 ASKED_AT_ONCE = 500  # SQLite takes a limited number of values in one question
 
 
 class StoreError(UserError):
-    """A folder that is not a store, or a store that has nothing to show yet."""
+    """A folder that is not a store, a store that has nothing to show yet, or a file of it that SQLite cannot use."""
 
 
 class _Table(DeclarativeBase):
@@ -63,6 +95,24 @@ class EmbeddingRow(_Table):
     model: Mapped[str] = mapped_column(String, primary_key=True)
     count: Mapped[int]
     vector: Mapped[bytes | None]
+
+
+class SpentRow(_Table):
+    """What was rendered for one request (its hash): written with the pictures themselves, so no kill comes between."""
+
+    __tablename__ = "spent"
+    request: Mapped[str] = mapped_column(String, primary_key=True)
+    pictures: Mapped[int]
+    seconds: Mapped[float]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a request (a hash) has taken: pictures, counted as often as they were rendered, and seconds of wall time."""
+
+    request: str
+    pictures: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -124,6 +174,11 @@ class Store:
             recorded = session.execute(select(PictureRow.id).order_by(PictureRow.id).execution_options(yield_per=10000))
             return set(self.pictures.gone(recorded.scalars()))
 
+    def gone(self, picture_ids: Iterable[str]) -> set[str]:
+        """Those of the pictures that have no file. Raises PicturePlaceError where their place is gone."""
+        listed = sorted(picture_ids)
+        return set(self.pictures.gone(listed)) if listed else set()
+
     def forget(self, picture_ids: Iterable[str]) -> None:
         """Drop what is known of pictures, readings and all, as if they had never been made."""
         for chunk in chunks(picture_ids, ASKED_AT_ONCE):
@@ -140,12 +195,27 @@ class Store:
                 there = set(session.execute(rows).scalars())
             yield from (subject for subject in chunk if subject not in there)
 
-    def add_pictures(self, rows: Iterable[PictureRow], readings: Readings | None = None) -> None:
-        """Record pictures whose files are in place, with what models read from them, all or none."""
+    def add_pictures(
+        self, rows: Iterable[PictureRow], readings: Readings | None = None, spent: Spent | None = None
+    ) -> None:
+        """Record pictures whose files are in place, what models read from them, and what they took, all or none."""
         with Session(self._engine) as session, session.begin():
             _replace(session, PictureRow, [_values_of(row) for row in rows])
             for model, by_subject in (readings or {}).items():
                 _write_readings(session, model, by_subject)
+            if spent is not None:
+                _add_spent(session, spent)
+
+    def add_spent(self, spent: Spent) -> None:
+        """Add to what its request has taken."""
+        with Session(self._engine) as session, session.begin():
+            _add_spent(session, spent)
+
+    def spent(self, request: str) -> Spent:
+        """All that `request` has taken, in however many runs."""
+        with Session(self._engine) as session:
+            row = session.get(SpentRow, request)
+            return Spent(request, row.pictures, row.seconds) if row else Spent(request, 0, 0.0)
 
     def readings(self, model: str) -> dict[str, Reading]:
         """Everything `model` (a hash) has read, by subject."""
@@ -215,21 +285,21 @@ def _connect(folder: Path) -> Store:
         cursor.execute("PRAGMA busy_timeout=30000")
         cursor.close()
 
-    try:
-        _Table.metadata.create_all(engine)
-    except DatabaseError as error:
-        raise StoreError(f"{folder / FILE_NAME}: {_in_words(str(error.orig))}") from error
+    @event.listens_for(engine, "handle_error")
+    def _name(context: ExceptionContext) -> None:
+        # Every question and every write passes here, so no fault of the file is met anywhere else.
+        fault = context.original_exception
+        if isinstance(fault, sqlite3.DatabaseError) and not isinstance(fault, OURS):
+            raise StoreError(f"{folder / FILE_NAME}: {_in_words(str(fault))}") from fault
+
+    _Table.metadata.create_all(engine)
     return Store(folder, engine)
 
 
 def _in_words(fault: str) -> str:
     """What SQLite's message means. Hours of rendering lie in a store, so only a file that is none any more goes."""
-    if "malformed" in fault or "not a database" in fault:
-        return f"is damaged ({fault}); delete it and run the grid again"
-    return (
-        f"cannot be opened or written ({fault}); its contents are not at fault: see that the folder may be written, "
-        "the disk has room and no other program holds the file, and try again"
-    )
+    advice = next((advice for part, advice in WHAT_TO_DO.items() if part in fault), CHECK_ALL)
+    return f"{advice[0]} ({fault}); {advice[1]}"
 
 
 def _readings_by(model: str) -> Select[str, bytes | None, int]:
@@ -247,6 +317,16 @@ def _write_readings(session: Session, model: str, readings: dict[str, Reading]) 
         for subject, reading in readings.items()
     ]
     _replace(session, EmbeddingRow, stored)
+
+
+def _add_spent(session: Session, spent: Spent) -> None:
+    """In one statement, so that two commands of one request lose nothing of each other's."""
+    written = upsert(SpentRow).values(asdict(spent))
+    added = {
+        "pictures": SpentRow.pictures + written.excluded.pictures,
+        "seconds": SpentRow.seconds + written.excluded.seconds,
+    }
+    session.execute(written.on_conflict_do_update(index_elements=[SpentRow.request], set_=added))
 
 
 def _replace(session: Session, table: type[_Table], rows: Sequence[Mapping[str, object]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +166,16 @@ def broken_folder(folder: Path, break_it: str) -> Path:
 def test_half_a_folder_is_named_by_what_it_lacks(missing: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(BaseModelError, match=message) as caught:
         find_base(str(broken_folder(tmp_path / "base", missing)))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_a_truncated_weights_file_is_named(part: str, tmp_path: Path) -> None:
+    folder = tiny_folder("sd1", tmp_path)
+    [file] = (folder / part).glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(BaseModelError, match=re.escape(str(file))) as caught:
+        load_base(str(folder))
     assert len(str(caught.value).splitlines()) == 1
 
 

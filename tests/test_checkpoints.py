@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from eval.cells import Cell, Use
 from eval.checkpoints import DamagedLorasError, find_checkpoints
-from eval.plan import make_plan
+from eval.plan import make_plan, plan_of
 from eval.spec import GridSpec
 from eval.weights import Weights
 from trainer.lora_contents import tensors_sha256
@@ -60,6 +60,39 @@ def test_the_hash_is_that_of_the_bytes(tmp_path_factory: pytest.TempPathFactory,
     assert one == same != other
 
 
+def spec_of(folder: Path, also: list[object]) -> GridSpec:
+    return GridSpec.model_validate(
+        {
+            "model": {"base": "miniature"},
+            "lora": {"checkpoints": [str(folder / "*.safetensors")], "also": also},
+            "prompts": {"texts": ["a ohwx"], "trigger": "ohwx", "class": "person"},
+            "references": {"held_out": str(folder)},
+        }
+    )
+
+
+def test_damaged_files_that_are_blended_in_are_named_with_the_others_and_never_left_out(tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    save_file(tensors(1), tmp_path / "whole.safetensors")
+    whole = (tmp_path / "whole.safetensors").read_bytes()
+    for name, content in (("cut", whole[:-9]), ("empty", b""), ("good", whole)):
+        (beside / f"{name}.safetensors").write_bytes(content)
+    named = [{"file": str(beside / f"{name}.safetensors")} for name in ("cut", "empty", "good")]
+    spec = spec_of(tmp_path, [{}, named[0], named[1:]])
+    for plan in (make_plan, lambda spec: plan_of(spec, find_checkpoints(spec.lora.checkpoints).checkpoints)):
+        with pytest.raises(DamagedLorasError, match=r"leave it out of \[lora\] also$") as caught:
+            plan(spec)
+        assert "cut.safetensors: truncated" in str(caught.value)
+        assert "empty.safetensors: an empty file" in str(caught.value)
+        assert "good" not in str(caught.value)
+    (tmp_path / "off.safetensors").write_bytes(whole[:-9])
+    with pytest.raises(DamagedLorasError, match=r"off\.safetensors.*cut\.safetensors.*checkpoints and also$"):
+        make_plan(spec)
+    (tmp_path / "off.safetensors").unlink()
+    assert len(make_plan(spec_of(tmp_path, [{}, named[2]])).cells) == 2
+
+
 def test_all_damaged_files_are_named_at_once(tmp_path: Path) -> None:
     save_file(tensors(1), tmp_path / "whole.safetensors")
     for name in ("cut", "off"):
@@ -67,16 +100,8 @@ def test_all_damaged_files_are_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "empty.safetensors").touch()
     found = find_checkpoints([str(tmp_path / "*.safetensors")])
     assert [one.name for one in found.checkpoints] == ["whole"]
-    spec = GridSpec.model_validate(
-        {
-            "model": {"base": "miniature"},
-            "lora": {"checkpoints": [str(tmp_path / "*.safetensors")]},
-            "prompts": {"texts": ["a ohwx"], "trigger": "ohwx", "class": "person"},
-            "references": {"held_out": str(tmp_path)},
-        }
-    )
-    with pytest.raises(DamagedLorasError) as caught:
-        make_plan(spec)
+    with pytest.raises(DamagedLorasError, match=r"leave it out of \[lora\] checkpoints$") as caught:
+        make_plan(spec_of(tmp_path, []))
     assert all(f"{name}.safetensors" in str(caught.value) for name in ("cut", "off", "empty"))
     assert "truncated" in str(caught.value)
     assert "whole" not in str(caught.value)

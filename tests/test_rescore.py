@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import GridFolder, write_grid
 from face_packs import perturbed_pack
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 from synthetic_evidence import make_evidence
 from synthetic_store import write_store
 
 from eval import judges
 from eval.evidence import Evidence
+from eval.gone import intact
 from eval.grid import run_grid
 from eval.limits import Limits, limits_of
 from eval.ranked_grid import open_ranked
@@ -26,7 +32,7 @@ from eval.references import References, TrainedReferenceError, check_held_out, n
 from eval.rescore import Wanted, rescore, wanted_by
 from eval.snapshot import KEY, Snapshot, load_grid
 from eval.spec import LimitsSection, read_spec
-from eval.store import open_store
+from eval.store import FILE_NAME, StoreError, open_store
 from trainer.errors import ConfigurationError, MissingFileError
 from trainer.progress import Silent
 
@@ -46,6 +52,16 @@ def grid(made: GridFolder, tmp_path: Path) -> GridFolder:
     shutil.copytree(made.folder, tmp_path / "grid")
     folder = tmp_path / "grid"
     return GridFolder(folder, folder / made.spec.name, folder / "läufe" / "eval")
+
+
+@dataclass
+class Heard(Silent):
+    """A reporter that keeps what is said."""
+
+    lines: list[str] = field(default_factory=list[str])
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
 
 
 def identities_of(store: Path) -> list[float]:
@@ -179,10 +195,73 @@ def test_the_command_ranks_and_says_what_is_wrong(grid: GridFolder) -> None:
     assert "Traceback" not in wrong.stderr
 
 
-def test_a_picture_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_a_reference_that_is_gone_is_named(tmp_path: Path) -> None:
     store = write_store(tmp_path)
-    with pytest.raises(MissingFileError, match="is gone, and it has to be read"):
+    with pytest.raises(MissingFileError, match=r"is gone, and it has to be read; a reference.*--held-out"):
         rescore(store, Wanted(subject="image", clip="miniature"), Silent())
+
+
+def test_pictures_that_are_gone_are_left_out_in_pairs_until_the_grid_makes_them_again(grid: GridFolder) -> None:
+    before = open_ranked(grid.store)
+    heard, shown = Heard(), before.grid
+    first, other, *_ = shown.cells
+    units = shown.snapshot.units
+    for cell, unit in ((first, 0), (first, 1), (first, 2), (other, 0)):
+        shown.picture_path(cell, units[unit]).unlink()
+    pack = str(perturbed_pack(grid.folder / "second pack"))
+    rescore(grid.store, Wanted(second_faces=pack), heard)
+    ranked = open_ranked(grid.store)
+    assert [cell.id for cell in ranked.grid.cells] == [cell.id for cell in shown.cells if cell.id != first.id]
+    assert ranked.grid.snapshot.units == units[1:]
+    assert all(row.second is not None for row in ranked.rows)
+    [line] = heard.lines
+    assert line.startswith("gone before they were read: 4 pictures, so 1 of 3 (prompt, seed) pairs and 1 of 6 rows")
+    assert "python -m eval grid SPEC" in line
+    assert all(
+        any(flag.startswith("gone before they were read: 4 pictures") for flag in row.flags) for row in ranked.rows
+    )
+    rescore(grid.store, Wanted(second_faces="none"), Silent())
+    assert identities_of(grid.store) == [row.identity for row in before.rows]
+    rescore(grid.store, Wanted(second_faces=pack), Silent())
+    assert run_grid(read_spec(grid.spec), Silent()).rendered >= 4
+    assert [row.as_json() for row in open_ranked(grid.store).rows] == [row.as_json() for row in before.rows]
+
+
+def test_where_nothing_is_left_to_compare_the_store_stays_as_it_was(grid: GridFolder) -> None:
+    before = identities_of(grid.store)
+    for path in grid.store.rglob("*.png"):
+        path.unlink()
+    with pytest.raises(StoreError, match=r"of its pictures are gone, nothing is left.*eval grid SPEC"):
+        rescore(grid.store, Wanted(second_faces=str(perturbed_pack(grid.folder / "second pack"))), Silent())
+    assert identities_of(grid.store) == before
+
+
+def test_a_store_from_before_looks_is_scored_although_a_picture_is_gone(grid: GridFolder) -> None:
+    before, heard = open_ranked(grid.store), Heard()
+    assert before.rows[0].copy is not None
+    with sqlite3.connect(grid.store / FILE_NAME) as opened:
+        opened.execute("DELETE FROM embedding WHERE model LIKE '% look %'")
+    opened.close()
+    before.grid.picture_path(before.grid.cells[0], before.grid.snapshot.units[0]).unlink()
+    rescore(grid.store, Wanted(), heard)
+    [line] = heard.lines
+    assert line.startswith("gone before their looks were read: 1 pictures")
+    assert "python -m eval grid SPEC" in line
+    ranked = open_ranked(grid.store)
+    assert {row.cell: row.identity for row in ranked.rows} == {row.cell: row.identity for row in before.rows}
+    assert all(row.copy is None for row in ranked.rows)
+    assert run_grid(read_spec(grid.spec), Silent()).rendered >= 1
+    assert [row.as_json() for row in open_ranked(grid.store).rows] == [row.as_json() for row in before.rows]
+
+
+@given(
+    st.tuples(st.integers(2, 7), st.integers(1, 7)).flatmap(lambda shape: arrays(bool, shape)),
+)
+def test_what_stays_has_lost_nothing_and_what_goes_has(gone: np.ndarray) -> None:
+    rows, units = intact(gone)
+    assert not gone[np.concatenate([[True], rows])][:, units].any()
+    assert gone[1:][~rows].any(1).all()
+    assert gone[:, ~units].any(0).all()
 
 
 def of_two_minds(first: list[float], second: list[float]) -> Evidence:

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import GridFolder, write_grid
@@ -12,15 +14,19 @@ from typer.testing import CliRunner
 
 from eval.__main__ import app
 from eval.grid import run_grid
+from eval.limits import Limits, limits_of
 from eval.plan import make_plan
 from eval.ranked_grid import open_ranked
+from eval.ranking import rank
+from eval.rescore import Wanted, rescore, wanted_by
 from eval.search.budget import keep_terms, kept_terms
 from eval.search.purse import Purse
 from eval.search.run import run_search
 from eval.search.schedule import BudgetError
 from eval.search.search_summary import in_sentences
 from eval.spec import BudgetSection, GridSpec, SearchSection, read_spec
-from eval.store import PictureRow, create_store
+from eval.store import PictureRow, Spent, Store, create_store
+from kills import Killed
 from trainer.errors import ConfigurationError
 from trainer.lora_file import LoraFile, read_lora, write_lora
 from trainer.progress import Silent
@@ -217,8 +223,7 @@ def test_a_clock_that_runs_out_leaves_enough_to_confirm(
     """The rate was believed, and then pictures took ever longer."""
     made, heard = copy_of(written, tmp_path / "grid"), Heard()
     spec = with_search(read_spec(made.spec), keep=2, confirm_units=12, budget_minutes=60.0)
-    pay = Purse.pay
-    monkeypatch.setattr(Purse, "pay", lambda purse, pictures, _seconds: pay(purse, pictures, 600.0 * pictures))
+    monkeypatch.setattr("eval.rendering.stopwatch", lambda: lambda: 1200.0)
     monkeypatch.setattr("eval.search.budget.Ground.seconds_a_picture", 0.1)
     record = run_search(spec, False, heard).record
     assert record.out_of_budget
@@ -229,13 +234,57 @@ def test_a_clock_that_runs_out_leaves_enough_to_confirm(
 
 def test_what_was_spent_before_a_kill_counts(tmp_path: Path) -> None:
     store = create_store(tmp_path)
-    purse = Purse.opened(store, "this", 100, None)
-    store.add_pictures(PictureRow(id=str(at), cell="c", prompt="p", seed=at) for at in range(30))
-    purse.pay(30, 15.0)
-    assert Purse.opened(store, "this", 100, None).left(None) == 70
-    assert Purse.opened(store, "this", None, 60.0).left(99.0) == pytest.approx(90)
-    assert Purse.opened(store, "another", 100, None).left(None) == 100
+    rows = [PictureRow(id=str(at), cell="c", prompt="p", seed=at) for at in range(30)]
+    store.add_pictures(rows[:20], spent=Spent("this", 20, 9.0))
     store.close()
+    store = create_store(tmp_path)
+    store.add_pictures(rows, spent=Spent("another", 30, 1.0))
+    store.add_pictures(rows[20:], spent=Spent("this", 10, 5.0))
+    store.add_spent(Spent("this", 0, 1.0))
+    assert Purse(store, "this", 100, None).left(None) == 70
+    assert Purse(store, "this", None, 60.0).left(99.0) == pytest.approx(90)
+    assert Purse(store, "another", 100, None).left(None) == 70
+    assert Purse(store, "a third", 100, None).left(None) == 100
+    store.close()
+
+
+def rendered_by(spec: GridSpec, budget: int) -> int:
+    return run_search(with_search(spec, budget_pictures=budget), False, Silent()).record.rendered
+
+
+def test_a_search_is_billed_what_it_rendered_itself_whatever_comes_between(
+    written: GridFolder, searched: GridFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in its first round, then another command fills the store, then files are deleted: it pays for its own."""
+    made = copy_of(written, tmp_path / "grid")
+    spec, rendered = read_spec(made.spec), list[int]()
+    add = Store.add_pictures
+
+    def counting(store: Store, rows: Iterable[PictureRow], *others: Any) -> None:
+        listed = list(rows)
+        add(store, listed, *others)
+        rendered.append(len(listed))
+        if len(rendered) == 2:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "add_pictures", counting)
+        with pytest.raises(Killed):
+            rendered_by(spec, 900)
+    run_grid(spec.model_copy(update={"lora": spec.lora.model_copy(update={"unet": [0.9], "te": [0.1]})}), Silent())
+    first = sum(rendered)
+    deleted = sorted(made.store.rglob("[!.]*.png"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "add_pictures", counting)
+        for path in deleted:
+            path.unlink()
+        billed = rendered_by(spec, 900)
+    assert billed == sum(rendered)
+    assert len(rendered) > 2
+    own = {path.stem for path in searched.store.rglob("[!.]*.png")}
+    again = own & {path.stem for path in deleted}
+    assert first <= len(again)
+    assert billed == len(own) + first
 
 
 def test_terms_come_back_as_they_were(tmp_path: Path) -> None:
@@ -256,6 +305,44 @@ def test_two_budgets_or_a_price_that_is_missing_are_refused(written: GridFolder,
         made.spec.write_text(text + wrong, encoding="utf-8")
         with pytest.raises(ConfigurationError, match=reason):
             read_spec(made.spec)
+
+
+def test_search_rank_and_score_judge_by_the_same_limits(searched: GridFolder, tmp_path: Path) -> None:
+    """Those of the specification, kept in the store, until another specification is scored by."""
+    made = copy_of(searched, tmp_path / "grid")
+    text = made.spec.read_text(encoding="utf-8")
+    strict, none = (
+        "copy = 0.0\nprompt = 0.0\nbleed = 0.0\n",
+        "".join(f'{name} = "off"\n' for name in ("face_rate", "prompt", "bleed", "copy")),
+    )
+
+    def asked(limits: str) -> GridSpec:
+        made.spec.write_text(f"{text}[limits]\n{limits}", encoding="utf-8")
+        return read_spec(made.spec)
+
+    def kept() -> Limits:
+        ranked = open_ranked(made.store)
+        limits = limits_of(ranked.grid.snapshot.limits)
+        assert [row.broken for row in ranked.rows] == [row.broken for row in rank(ranked.evidence, limits)]
+        return limits
+
+    first = asked(strict)
+    record = run_search(first, False, Silent()).record
+    assert kept() == limits_of(first.limits)
+    assert any(row.broken for row in open_ranked(made.store).rows)
+    assert record.recommended == open_ranked(made.store).rows[0].cell
+    rescore(made.store, Wanted(), Silent())
+    assert kept() == limits_of(first.limits)
+    rescore(made.store, wanted_by(asked(none), Wanted()), Silent())
+    assert kept() == limits_of(asked(none).limits)
+    ranked = open_ranked(made.store)
+    assert not any(row.broken for row in ranked.rows)
+    assert ranked.grid.snapshot.search is not None
+    assert ranked.grid.snapshot.search.recommended == ranked.rows[0].cell
+    rescore(made.store, wanted_by(asked(""), Wanted()), Silent())
+    assert kept() == Limits()
+    run_search(first, False, Silent())
+    assert kept() == limits_of(first.limits)
 
 
 def test_the_command_prints_one_document(searched: GridFolder) -> None:

@@ -20,7 +20,7 @@ from eval.cell_lora import lora_of
 from eval.export import ExportError
 from eval.ranked_grid import open_ranked
 from eval.snapshot import KEY, load_grid
-from eval.store import create_store, open_store
+from eval.store import FILE_NAME, create_store, open_store
 from eval.verdict import name_of
 from studio.catalogue import find_stores, open_catalogued, short_names, stamp, stores_below
 from studio.exporting import contents_of, export_path, suggested_name
@@ -174,6 +174,19 @@ def test_a_grid_that_is_not_finished_says_so_and_how_far_it_is(open_app: OpenApp
     assert not app.exception
     assert "its grid is not finished; run `python -m eval grid SPEC` again" in words(app)
     assert "0 pictures are rendered so far" in words(app)
+
+
+def test_a_store_that_is_damaged_while_it_is_open_is_told(store: Path, open_app: OpenApp, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "one" / "eval"
+    shutil.copytree(store, folder)
+    app = open_app(tmp_path)
+    assert not app.exception
+    file = folder / FILE_NAME
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    app.run()
+    assert not app.exception
+    assert f"{file}: is damaged" in words(app)
 
 
 def test_without_a_store_the_studio_says_which_command_makes_one(open_app: OpenApp, tmp_path: Path) -> None:

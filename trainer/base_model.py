@@ -10,6 +10,7 @@ import diffusers
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.utils import logging
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -120,8 +121,22 @@ def _pipeline(source: BaseSource, dtype: torch.dtype, vae_dtype: torch.dtype | N
         if source.path.is_file():
             return load_single_file(source.path, family, source.prediction or family.prediction, dtype, **given)
         return kind.from_pretrained(source.path, torch_dtype=dtype, use_safetensors=True, **given)
+    except SafetensorError as error:
+        raise _damaged(source, error) from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BaseModelError(f"{source.path}: cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def _damaged(source: BaseSource, error: SafetensorError) -> BaseModelError:
+    """With the file that is to be replaced: the library's own error does not name it."""
+    files = [source.path] if source.path.is_file() else sorted(source.path.rglob("*.safetensors"))
+    for path in files:
+        try:
+            with safe_open(path, framework="np"):
+                pass
+        except SafetensorError as its_own:
+            return BaseModelError(f"{path}: not a readable .safetensors file ({its_own}); download or save it again")
+    return BaseModelError(f"{source.path}: cannot be loaded ({error}); download it again")
 
 
 def _safe_vae(vae: AutoencoderKL, family: Family, dtype: torch.dtype) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,7 @@ from eval.limits import applicable, limits_broken, limits_of
 from eval.plan import Plan, PlannedPicture
 from eval.rates import known_rate
 from eval.references import References
-from eval.rendering import Maker, not_made
+from eval.rendering import Maker
 from eval.scores import BLEED, SUBJECT, score
 from eval.search.arms import Arms
 from eval.search.bill import BLEED_SEEDS, BLEED_SEEDS_SEARCHED, Stock
@@ -111,20 +110,12 @@ class Ground:
 
     def make(self, pictures: Iterable[tuple[Cell, Unit]]) -> None:
         """Render and read those pictures that are missing, and the base model's own of the same units."""
-        wanted = self._planned(list(pictures))
-        if not wanted:
-            return
-        missing, began = len(not_made(wanted, self._maker.store)), time.monotonic()
-        try:
+        if wanted := self._planned(list(pictures)):
             self._maker.make(wanted)
-        finally:
-            if missing:
-                made = missing - len(not_made(wanted, self._maker.store))
-                self.purse.pay(made, time.monotonic() - began)
 
     def price(self, pictures: Iterable[tuple[Cell, Unit]]) -> int:
         """How many pictures `make` would render."""
-        return len(not_made(self._planned(list(pictures)), self._maker.store))
+        return self._maker.price(self._planned(list(pictures)))
 
     def price_of(self, wanted: np.ndarray) -> int:
         """How many pictures measuring what is wanted, (A, U) bool, and looking at its limits would render.
@@ -138,9 +129,9 @@ class Ground:
         return self.price([*subject, *shown]) + int(wanted[known:].sum()) + int((rows >= known).sum()) * len(bleed)
 
     def stock(self, units: list[Unit]) -> Stock:
-        """What is missing of the arms' and of the base model's pictures of `units` (U,)."""
+        """What is missing of the arms' and of the base model's pictures of `units` (U,), or has lost its file."""
         ids = [[self._plan.picture(cell, unit).id for unit in units] for cell in (None, *self.arms)]
-        there = self._maker.store.failures(one for row in ids for one in row)
+        there = self._maker.store.failures(one for row in ids for one in row).keys() - self._maker.lost
         missing = np.array([[one not in there for one in row] for row in ids], dtype=int)
         return Stock(missing[1:].sum(0), missing[0])
 

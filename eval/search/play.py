@@ -140,7 +140,7 @@ class Game:
             recommended=chosen.cell,
             confirm_units=len(fresh),
             pictures=halved.pictures + confirmed.scores.size,
-            rendered=self.ground.purse.spent,
+            rendered=self.ground.purse.spent.pictures,
             grid_pictures=arms * int(fresh[-1] + 1),
             within=chosen.within,
             certified=None,

@@ -90,8 +90,8 @@ def _play(search: _Search) -> Snapshot:
     left_out = [*search.damaged, *arms.left_out]
     for line in left_out:
         search.reporter.say(f"left out: {line}")
-    purse = Purse.opened(search.store, search.request, search.spec.search.budget_pictures, search.spec.search_seconds)
-    with opened_maker(search.spec, search.plan, search.store, search.reporter) as maker:
+    purse = Purse(search.store, search.request, search.spec.search.budget_pictures, search.spec.search_seconds)
+    with opened_maker(search.spec, search.plan, search.store, search.request, search.reporter) as maker:
         snapshot = _play_on(Ground(search.spec, arms, search.references, maker, purse), search)
     assert snapshot.search is not None
     return snapshot.model_copy(update={"search": snapshot.search.model_copy(update={"left_out": left_out})})
