@@ -233,7 +233,7 @@ def timed(block: Block, window: Sequence[Step]) -> float:
 def serve_peers(connection: Connection, config: TrainConfig, threads: int) -> None:
     """The peers' process: told a peer and a turn, answers with seconds a step."""
     torch.set_num_threads(threads)
-    _, dataset, plan = work_of(config)
+    dataset, plan = work_of(config)
     turns = list(windows(plan.steps))
     example, cached = (
         Peer.of(folder_of("base", "miniature"), config, dataset, len(plan.steps), Accelerator(cpu=True)) for _ in PEERS
@@ -281,9 +281,10 @@ def seconds_of(blocks: dict[str, Callable[[int], float]], turns: int) -> list[di
     return found[1:]
 
 
-def work_of(config: TrainConfig) -> tuple[TrainConfig, Dataset, Plan]:
+def work_of(config: TrainConfig) -> tuple[Dataset, Plan]:
+    """The configuration's pictures, and the steps that they make."""
     dataset = read_dataset(config.data.train, config.data.reg)
-    return config, dataset, make_plan(dataset, config.training, frames_of(dataset, config.data))
+    return dataset, make_plan(dataset, config.training, frames_of(dataset, config.data))
 
 
 def ratios(turns: Sequence[dict[str, float]], of: str, to: str) -> list[float]:
@@ -297,7 +298,7 @@ def main() -> None:
     quieten()
     config = read_config(SUBJECT / "train.toml")
     config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 4})})
-    _, dataset, plan = work_of(config)
+    dataset, plan = work_of(config)
     each = list(windows(plan.steps))
     ours = {"guarded": guarded(our_session(config, dataset)), "unguarded": unguarded(our_session(config, dataset))}
     with peers(config, "passive") as theirs, peers(config, None) as spinning:

@@ -38,17 +38,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from miniature.paths import SUBJECT, folder_of
-from train import Block, Peer, as_the_example, guarded, windows, with_latents
+from train import Block, Peer, as_the_example, guarded, windows, with_latents, work_of
 from trainer.batch_parts import add_gradients
-from trainer.buckets import frames_of
 from trainer.command_line import quieten
 from trainer.config import TrainConfig, parse_config
 from trainer.course import Course
-from trainer.dataset import Dataset, read_dataset
 from trainer.families.known import FAMILIES
 from trainer.guarding.update import Limits, update
 from trainer.learner import Batch
-from trainer.plan import Plan, Step, make_plan
+from trainer.plan import Step
 from trainer.processes import Processes
 from trainer.progress import Silent
 from trainer.session import Session
@@ -118,11 +116,6 @@ def config_of(base: Path, setting: Setting, rank: int, batch: int, checkpointing
         },
         SUBJECT / "train.toml",
     )
-
-
-def work_of(config: TrainConfig) -> tuple[Dataset, Plan]:
-    dataset = read_dataset(config.data.train, config.data.reg)
-    return dataset, make_plan(dataset, config.training, frames_of(dataset, config.data))
 
 
 def session_of(config: TrainConfig) -> Session:
