@@ -1,103 +1,131 @@
-"""The architecture, read off the imports: arrows point one way, there are no cycles, and rooms stay what they are."""
+"""The architecture, read off the imports: arrows point as `docs/rooms.toml` says, there are no cycles, and rooms stay
+what they are.
+"""
 
 from __future__ import annotations
 
-import ast
+import tomllib
+from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-import pytest
+from code_plan.imports import Arrow, arrows, import_cycles, top_names
+from code_plan.modules import SCRIPTS, Code, Module, read_code
+from code_plan.rooms import (
+    Rooms,
+    arrows_upwards,
+    as_markdown,
+    circles_of_rooms,
+    lines_upwards,
+    not_allowed,
+    not_in_both,
+    not_used,
+    read_rooms,
+    room_of,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
-MAY_IMPORT = {"trainer": {"miniature"}, "eval": {"trainer", "miniature"}, "studio": {"eval", "trainer", "miniature"}}
-ROOMS = [*MAY_IMPORT, "miniature"]
-HEAVY = {"torch", "diffusers", "transformers", "peft", "insightface", "open_clip", "onnxruntime", "bitsandbytes"}
+ROOMS: Rooms = read_rooms(ROOT / "docs" / "rooms.toml")
+WITH_STREAMLIT = ("streamlit_app.py", "session.py", "notices.py", "*_page.py")
 
 
-def modules() -> dict[str, Path]:
-    files = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
-    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
+@cache
+def code() -> Code:
+    return read_code(ROOT)
 
 
-def imports_of(path: Path, top_only: bool = False) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_only else ast.walk(tree)
-    found: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+@cache
+def found() -> list[Arrow]:
+    return arrows(code())
 
 
-def test_imports_point_one_way() -> None:
-    wrong = [
-        f"{name} imports {target}"
-        for name, path in modules().items()
-        for target in imports_of(path)
-        if (room := name.split(".")[0]) in MAY_IMPORT
-        and (other := target.split(".")[0]) in ROOMS
-        and other not in (room, *MAY_IMPORT[room])
-    ]
-    assert not wrong
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_folder_has_its_line_and_every_package_its_place() -> None:
+    assert not_in_both(code(), ROOMS) == []
+
+
+def test_folders_import_what_their_lines_allow() -> None:
+    assert not_allowed(found(), ROOMS) == []
+
+
+def test_lines_allow_what_is_imported_and_no_more() -> None:
+    assert not_used(found(), ROOMS) == []
+
+
+def test_the_table_has_no_circle() -> None:
+    assert circles_of_rooms(ROOMS) == []
+
+
+def test_no_arrow_points_up_the_order_of_rooms() -> None:
+    assert lines_upwards(ROOMS) == []
+    assert arrows_upwards(found(), ROOMS) == []
+
+
+def test_no_import_cycles() -> None:
+    """Over all imports: at the top, in functions and for types alone, in packages, tests and benchmarks."""
+    assert import_cycles(code(), found()) == []
+
+
+def test_the_doc_shows_the_table() -> None:
+    """`python benchmarks/structure.py --markdown` prints what has to stand there."""
+    assert as_markdown(ROOMS) in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
 def test_only_paths_of_the_miniature_are_imported() -> None:
     wrong = [
-        f"{name} imports {target}"
-        for name, path in modules().items()
-        for target in imports_of(path)
-        if not name.startswith("miniature")
-        and target.startswith("miniature.")
-        and not target.startswith("miniature.paths")
+        arrow.words
+        for arrow in found()
+        if arrow.importer.is_packaged
+        and room_of(arrow.target.name) == "miniature"
+        and room_of(arrow.importer.name) != "miniature"
+        and arrow.target.name != "miniature.paths"
     ]
-    assert not wrong
+    assert wrong == []
 
 
 def test_the_recipe_stands_alone() -> None:
-    wrong = [
-        f"{name} imports {target}"
-        for name, path in modules().items()
-        for target in imports_of(path)
-        if name.startswith("miniature") and target.split(".")[0] in MAY_IMPORT
-    ]
-    assert not wrong
+    rooms = {room for room in ROOMS.order if room != "miniature"}
+    recipe = [module for module in code().packaged if module.name.startswith("miniature.")]
+    assert any(module.name.startswith("miniature.recipe.") for module in recipe)
+    assert {module.name: names for module in recipe if (names := top_names(module) & rooms)} == {}
 
 
-def test_no_import_cycles() -> None:
-    known = modules()
-    graph = {name: sorted(imports_of(path, top_only=True) & known.keys()) for name, path in known.items()}
-    done: set[str] = set()
-
-    def visit(name: str, trail: tuple[str, ...]) -> None:
-        assert name not in trail, f"cycle: {' -> '.join([*trail[trail.index(name) :], name])}"
-        if name not in done:
-            for target in graph[name]:
-                visit(target, (*trail, name))
-            done.add(name)
-
-    for name in graph:
-        visit(name, ())
+def test_packages_import_no_test_and_no_benchmark() -> None:
+    """They would be found while pytest or a benchmark runs, and nowhere else."""
+    beside = {module.path.stem for module in code().modules.values() if module.package in SCRIPTS} | {*SCRIPTS}
+    wrong = {module.name: names for module in code().packaged if (names := top_names(module) & beside)}
+    assert wrong == {}
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_init_files_are_empty(room: str) -> None:
-    assert [path for path in (ROOT / room).rglob("__init__.py") if path.read_text()] == []
+def test_init_files_are_empty() -> None:
+    inits = [module for module in code().packaged if module.is_init]
+    assert {module.name for module in inits} >= {*ROOMS.order}
+    assert [module.name for module in inits if module.text] == []
 
 
-@pytest.mark.parametrize("room", ["trainer", "eval"])
-def test_commands_import_nothing_heavy_at_the_top(room: str) -> None:
-    top = {target.split(".")[0] for target in imports_of(ROOT / room / "__main__.py", top_only=True)}
-    assert not top & HEAVY
+def test_nothing_shadows_a_package() -> None:
+    """Streamlit puts studio/ first on sys.path, pytest the folder of a test, Python that of a benchmark."""
+    taken = {*ROOMS.order, "streamlit"}
+    assert [str(path) for top in ("studio", *SCRIPTS) for path in (ROOT / top).iterdir() if path.stem in taken] == []
 
 
-def test_the_studio_shadows_no_package() -> None:
-    """Streamlit puts studio/ first on sys.path."""
-    taken = {"eval", "trainer", "miniature", "studio", "streamlit"}
-    assert not {path.stem for path in (ROOT / "studio").iterdir()} & taken
+def may_import_streamlit(module: Module) -> bool:
+    named = any(fnmatch(module.path.name, pattern) for pattern in WITH_STREAMLIT)
+    return room_of(module.name) == "studio" and (named or module.package == "studio.pages")
 
 
-def test_logic_of_the_studio_imports_no_streamlit_into_eval_or_trainer() -> None:
-    assert [
-        name for name, path in modules().items() if not name.startswith("studio") and "streamlit" in imports_of(path)
-    ] == []
+def test_only_pages_and_what_they_share_import_streamlit() -> None:
+    """Neither the studio's logic nor any other package does."""
+    with_it = [module for module in code().packaged if "streamlit" in top_names(module)]
+    assert with_it
+    assert [module.name for module in with_it if not may_import_streamlit(module)] == []
+
+
+def test_every_package_is_shipped_and_type_checked() -> None:
+    shipped = {module.name for module in code().packaged if module.is_init and "recipe" not in module.name}
+    assert {*project()["tool"]["setuptools"]["packages"]} == shipped
+    assert {*project()["tool"]["basedpyright"]["include"]} == {*ROOMS.order}
