@@ -25,13 +25,13 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
-from eval.blend import Term, summed
-from eval.loras.blending import BlendRequest, write_blend
-from eval.loras.low_rank import Product
-from eval.loras.weighted_lora import WeightedLora
-from trainer.architecture import public_architecture
-from trainer.lora_file import LoraFile, LoraModule, read_lora, write_lora
-from trainer.progress import Silent
+from base_models.architecture import public_architecture
+from foundation.progress import Silent
+from loras.blend import Term, summed
+from loras.blending.blend_files import BlendRequest, write_blend
+from loras.blending.weighted_lora import WeightedLora
+from loras.lora_file import LoraFile, LoraModule, read_lora, write_lora
+from loras.low_rank import Product
 
 WEIGHTS = (0.8, 0.3)
 Shapes = dict[str, tuple[int, ...]]

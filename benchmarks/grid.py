@@ -27,18 +27,18 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from eval.cells import Cell
-from eval.grid import run_grid
-from eval.plan import Plan, batches_of, make_plan
-from eval.renderer import Renderer
-from eval.spec import GridSpec, read_spec
-from eval.store import create_store
+from base_models.drawing.guidance import read_prompts
+from base_models.drawing.render import render
+from base_models.onednn_layers import linear
+from eval.grid.run_grid import run_grid
+from eval.rendering.renderer import Renderer
+from eval.request.cells import Cell
+from eval.request.plan import Plan, batches_of, make_plan
+from eval.request.spec import GridSpec, read_spec
+from eval.store.store import create_store
+from foundation.progress import Silent
+from loras.lora_file import LoraFile, LoraModule, read_lora, write_lora
 from miniature.paths import folder_of
-from trainer.cpu_layers import linear
-from trainer.drawing.guidance import read_prompts
-from trainer.drawing.render import render
-from trainer.lora_file import LoraFile, LoraModule, read_lora, write_lora
-from trainer.progress import Silent
 
 PROMPTS = [
     "photo of a ohwx person, smiling, looking at viewer, red hoodie, blue background",

@@ -45,7 +45,7 @@ path = "{folder}/store"
 
 def write_checkpoints(folder: Path, count: int) -> None:
     """Files of different contents."""
-    from trainer.lora_file import LoraFile, LoraModule, read_lora, write_lora
+    from loras.lora_file import LoraFile, LoraModule, read_lora, write_lora
 
     shipped = read_lora(SUBJECT / "first.safetensors")
     for number in range(count):
@@ -59,11 +59,11 @@ def write_checkpoints(folder: Path, count: int) -> None:
 
 def render(checkpoints: int) -> dict[str, float]:
     """One grid in this process: pictures a second of rendering as the store kept it, and the peak of memory in MiB."""
-    from eval.grid import run_grid
-    from eval.rates import KEY
-    from eval.spec import read_spec
-    from eval.store import open_store
-    from trainer.progress import Silent
+    from eval.grid.run_grid import run_grid
+    from eval.request.spec import read_spec
+    from eval.store.render_rates import KEY
+    from eval.store.store import open_store
+    from foundation.progress import Silent
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

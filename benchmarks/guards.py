@@ -28,19 +28,19 @@ import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file
 
+from foundation.command_line import quieten
+from foundation.errors import UserError
+from foundation.progress import Silent
 from miniature.paths import FOLDERS, SUBJECT
-from trainer.buckets import frames_of
-from trainer.command_line import quieten
-from trainer.config import TrainConfig, parse_config
-from trainer.dataset import read_dataset
-from trainer.errors import UserError
-from trainer.held_out import with_held_out
-from trainer.identity import identity_of
-from trainer.plan import make_plan
-from trainer.processes import Processes
-from trainer.progress import Silent
-from trainer.session import Session
-from trainer.training import carry_out, make_session
+from trainer.config.config import TrainConfig, parse_config
+from trainer.data.buckets import frames_of
+from trainer.data.dataset import read_dataset
+from trainer.data.held_out import with_held_out
+from trainer.data.plan import make_plan
+from trainer.learning.processes import Processes
+from trainer.records.run_identity import identity_of
+from trainer.running.session import Session
+from trainer.running.training import carry_out, make_session
 
 FAULTY, HEALTHY = 30, 30
 AGAINST = "what was planted"
@@ -70,7 +70,7 @@ def nan_latent(run: Planted) -> None:
     run.culprit, run.expected = run.pictures()[at].name, ("diverged on these pictures",)
 
     def poison(session: Session) -> None:
-        session.updater.learner.material.latents[at][0, run.draw.randrange(8), run.draw.randrange(8)] = nan
+        session.updater.setup.inputs.latents[at][0, run.draw.randrange(8), run.draw.randrange(8)] = nan
 
     run.poison = poison
 

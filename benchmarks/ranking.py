@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import bootstrap
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fixtures"))
 
+from eval.ranking.evidence import Evidence
+from eval.ranking.ranking import rank
+from eval.ranking.scores import score
+from eval.ranking.statistics import RESAMPLES
 from synthetic_evidence import make_evidence
-
-from eval.evidence import Evidence
-from eval.ranking import rank
-from eval.scores import score
-from eval.statistics import RESAMPLES
 
 SIZES = {"grid": (300, 12, 8), "large": (1042, 12, 8)}  # cells, prompts, seeds
 PEER_CELLS = 10

@@ -20,20 +20,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eval.checkpoints import find_checkpoints
-from eval.evidence import Evidence
-from eval.grid import run_grid
-from eval.scores import control_identities, identities
-from eval.snapshot import load_evidence, load_grid
-from eval.spec import read_spec
-from eval.store import open_store
+from base_models.vision.likeness import ceiling
+from eval.grid.run_grid import run_grid
+from eval.judging.stored_grid import load_evidence, load_grid
+from eval.ranking.evidence import Evidence
+from eval.ranking.scores import control_identities, identities
+from eval.request.checkpoints import find_checkpoints
+from eval.request.spec import read_spec
+from eval.store.store import open_store
+from foundation.files import whole_file
+from foundation.progress import terminal
 from miniature.recipe.subject import SUBJECT, draw_subject
 from miniature.recipe.world import Identity
-from trainer.config import parse_config
-from trainer.files import whole_file
-from trainer.likeness import ceiling
-from trainer.progress import terminal
-from trainer.run import run_training
+from trainer.config.config import parse_config
+from trainer.running.run import run_training
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE.parent / "runs" / "recorded"

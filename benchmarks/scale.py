@@ -21,16 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.cells import Cell, Checkpoint, Sampling, Use
-from eval.evidence import Unit
-from eval.picture_files import PictureFolder
-from eval.plan import Plan, batches_of
-from eval.prompts import Prompt
-from eval.rendering import amount_of, missing_batches
-from eval.store import PictureRow, Reading, create_store
-from eval.weights import Weights
-from trainer.drawing.png import png_of
-from trainer.files import sha256_of
+from base_models.drawing.png import png_of
+from eval.grid.picture_maker import amount_of, missing_batches
+from eval.request.cells import Cell, Checkpoint, Sampling, Use
+from eval.request.plan import Plan, batches_of
+from eval.request.prompts import Prompt
+from eval.request.units import Unit
+from eval.store.picture_files import PictureFolder
+from eval.store.store import PictureRow, Reading, create_store
+from foundation.files import sha256_of
+from loras.weights import Weights
 
 SAMPLING = Sampling("base", "float16", "euler_a", 30, 9.0, 512, 512, 1, "")
 PROMPT = Prompt("a ohwx person", "a person")

@@ -17,13 +17,13 @@ import torch
 
 from eval.executors.choice import opened_executor
 from eval.executors.executor import Job
-from eval.plan import batches_of, make_plan
-from eval.readings import Reader
-from eval.rendering import amount_of
-from eval.spec import GridSpec, read_spec
-from eval.store import create_store
+from eval.grid.picture_maker import amount_of
+from eval.judging.readings import Reader
+from eval.request.plan import batches_of, make_plan
+from eval.request.spec import GridSpec, read_spec
+from eval.store.store import create_store
+from foundation.progress import Silent
 from miniature.paths import SUBJECT
-from trainer.progress import Silent
 
 BATCH = 16
 SPEC = """

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.search.halving import Estimate, Measure, confirm, halve, mean_so_far
-from eval.search.race import looks_at, race
-from eval.search.recorded_grid import RecordedGrid, read_recorded
-from eval.search.replays import (
-    course_for,
+from eval.search.strategies.halving import Estimate, Measure, confirm, halve, mean_so_far
+from eval.search.strategies.race import looks_at, race
+from eval.search.strategies.schedule import Schedule, round_plan_of
+from eval.search.strategies.surface import GLANCE, Surface
+from recorded_grids.recorded_grid import RecordedGrid, read_recorded
+from recorded_grids.replays import (
     loss_of,
     one_seed,
     permuted,
@@ -29,11 +30,10 @@ from eval.search.replays import (
     random_arms,
     redrawn,
     replay,
+    round_plan_for,
     said_worse,
     shuffled,
 )
-from eval.search.schedule import Schedule, course_of
-from eval.search.surface import GLANCE, Surface
 
 RECORDED = Path(__file__).resolve().parent / "recorded"
 ARMS, UNITS, PROMPTS, PAIRED_SD, CLOSE, WITHIN = 300, 48, 12, 0.14, 0.02, 7
@@ -65,8 +65,8 @@ def simulated(surfaces: int) -> dict[str, float]:
 
 def _on_a_surface(rng: np.random.Generator) -> dict[str, float]:
     truth = _hill(rng)
-    course = course_of(ARMS, Schedule())
-    units = course.confirm_from(PROMPTS) + course.confirm_units
+    round_plan = round_plan_of(ARMS, Schedule())
+    units = round_plan.confirm_from(PROMPTS) + round_plan.confirm_units
     scores = truth[:, None] + rng.normal(scale=0.12, size=units)
     scores = scores + rng.normal(scale=PAIRED_SD, size=(ARMS, units))
     prompts = [f"prompt {at % PROMPTS}" for at in range(units)]
@@ -74,8 +74,8 @@ def _on_a_surface(rng: np.random.Generator) -> dict[str, float]:
     def measure(wanted: np.ndarray) -> np.ndarray:
         return np.where(wanted, scores, np.nan)
 
-    halved = halve(measure, course, prompts)
-    confirmed = confirm(measure, halved, np.arange(course.confirm_from(PROMPTS), units), prompts)
+    halved = halve(measure, round_plan, prompts)
+    confirmed = confirm(measure, halved, np.arange(round_plan.confirm_from(PROMPTS), units), prompts)
     read, surface_pictures = _read_surface(measure, prompts)
     raced = race(measure, ARMS, looks_at(Schedule().first_units, UNITS), prompts)
     full, by_eye = scores[:, :UNITS].mean(1).argmax(), scores[:, :PROMPTS].mean(1).argmax()
@@ -97,10 +97,10 @@ def _on_a_surface(rng: np.random.Generator) -> dict[str, float]:
 
 def _read_surface(measure: Measure, prompts: list[str]) -> tuple[int, int]:
     """The choice of a search that reads the surface, and its pictures."""
-    course = course_of(ARMS, Schedule(glance=GLANCE))
-    halved = halve(measure, course, prompts, Surface(_places(), _places()[:, 0].tolist()))
-    first = course.confirm_from(PROMPTS)
-    confirmed = confirm(measure, halved, np.arange(first, first + course.confirm_units), prompts)
+    round_plan = round_plan_of(ARMS, Schedule(glance=GLANCE))
+    halved = halve(measure, round_plan, prompts, Surface(_places(), _places()[:, 0].tolist()))
+    first = round_plan.confirm_from(PROMPTS)
+    confirmed = confirm(measure, halved, np.arange(first, first + round_plan.confirm_units), prompts)
     return confirmed.choice, halved.pictures + confirmed.scores.size
 
 
@@ -121,10 +121,10 @@ def _places() -> np.ndarray:
 def replayed(grid: RecordedGrid, way: Way, replays: int) -> dict[str, float]:
     """The figures of one way to search on one recorded grid."""
     rng = np.random.default_rng(2)
-    course, estimate = course_for(grid, way.schedule), way.estimate(grid)
+    round_plan, estimate = round_plan_for(grid, way.schedule), way.estimate(grid)
     shuffles = [shuffled(grid, rng) for _ in range(replays)]
-    done = [replay(one, course, estimate) for one in shuffles]
-    known = [replay(redrawn(grid, rng), course, estimate) for _ in range(replays)]
+    done = [replay(one, round_plan, estimate) for one in shuffles]
+    known = [replay(redrawn(grid, rng), round_plan, estimate) for _ in range(replays)]
     pictures = int(np.mean([one.pictures for one in done]))
     return {
         "picture_share": pictures / grid.pictures,
@@ -133,7 +133,7 @@ def replayed(grid: RecordedGrid, way: Way, replays: int) -> dict[str, float]:
         "coverage_of_heldout_means": float(np.mean([one.covered for one in done])),
         "within": float(np.mean([one.within for one in done])),
         "overstated": float(np.mean([one.score_seen - one.score_held_out for one in done])),
-        "null": float(np.mean([said_worse(permuted(one, rng), course, DESIGNATED, estimate) for one in shuffles])),
+        "null": float(np.mean([said_worse(permuted(one, rng), round_plan, DESIGNATED, estimate) for one in shuffles])),
         "null_of_the_race": float(np.mean([raced_out(permuted(one, rng), DESIGNATED, 4) for one in shuffles])),
         "random_search": float(np.mean([loss_of(one, random_arms(pictures, rng)) for one in shuffles])),
         "one_seed": float(np.mean([loss_of(one, one_seed) for one in shuffles])),

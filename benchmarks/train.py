@@ -49,23 +49,23 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 from torch.nn.utils import clip_grad_norm_
 
+from base_models.base_model import load_base
+from foundation.command_line import quieten
+from foundation.progress import Silent
 from miniature.paths import SUBJECT, folder_of
-from trainer.adapters import text_encoder_targets, unet_targets
-from trainer.base_model import load_base
-from trainer.batch_parts import add_gradients
-from trainer.buckets import frames_of
-from trainer.command_line import quieten
-from trainer.config import TrainConfig, read_config
-from trainer.course import Course
-from trainer.dataset import Dataset, Sample, read_dataset
-from trainer.execution import WINDOW
+from trainer.config.config import TrainConfig, read_config
+from trainer.data.buckets import frames_of
+from trainer.data.dataset import Dataset, Sample, read_dataset
+from trainer.data.plan import Plan, Step, make_plan
 from trainer.guarding.guarded_steps import GuardedSteps
-from trainer.learner import Batch
-from trainer.plan import Plan, Step, make_plan
-from trainer.progress import Silent
-from trainer.session import Session, prepare
-from trainer.state_file import take_snapshot
-from trainer.threads import on_threads
+from trainer.guarding.state_file import take_snapshot
+from trainer.learning.adapters import text_encoder_targets, unet_targets
+from trainer.learning.batch_loss import Batch
+from trainer.learning.batch_parts import add_gradients
+from trainer.learning.run_state import RunState
+from trainer.learning.threads import on_threads
+from trainer.running.execution import WINDOW
+from trainer.running.session import Session, prepare
 
 Block = Callable[[Sequence[Step]], None]
 
@@ -76,8 +76,8 @@ def our_session(config: TrainConfig, dataset: Dataset) -> Session:
 
 
 def guarded(session: Session) -> Block:
-    snapshot = take_snapshot(Course(), session.updater.weights, session.updater.optimizer)
-    steps = GuardedSteps(session.updater, session.gauge, session.config.guards, Course(), lambda: snapshot)
+    snapshot = take_snapshot(RunState(), session.updater.weights, session.updater.optimizer)
+    steps = GuardedSteps(session.updater, session.gauge, session.config.guards, RunState(), lambda: snapshot)
 
     def block(window: Sequence[Step]) -> None:
         steps.make(window)
@@ -97,7 +97,7 @@ def unguarded(session: Session) -> Block:
             optimizer.zero_grad(set_to_none=True)
             for number, samples in enumerate(step.batches):
                 batch = Batch(step, number, samples, tuple(range(len(samples))))
-                add_gradients(updater.learner, batch, live, 1 / len(step.batches))
+                add_gradients(updater.setup, batch, live, 1 / len(step.batches))
             with on_threads(1):
                 if updater.max_grad_norm > 0:
                     clip_grad_norm_(live, updater.max_grad_norm)

@@ -37,21 +37,21 @@ from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNe
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from base_models.families.known import FAMILIES
+from foundation.command_line import quieten
+from foundation.progress import Silent
 from miniature.paths import SUBJECT, folder_of
 from train import Block, Peer, as_the_example, guarded, windows, with_latents, work_of
-from trainer.batch_parts import add_gradients
-from trainer.command_line import quieten
-from trainer.config import TrainConfig, parse_config
-from trainer.course import Course
-from trainer.families.known import FAMILIES
+from trainer.config.config import TrainConfig, parse_config
+from trainer.data.plan import Step
 from trainer.guarding.update import Limits, update
-from trainer.learner import Batch
-from trainer.plan import Step
-from trainer.processes import Processes
-from trainer.progress import Silent
-from trainer.session import Session
-from trainer.threads import on_threads
-from trainer.training import make_session
+from trainer.learning.batch_loss import Batch
+from trainer.learning.batch_parts import add_gradients
+from trainer.learning.processes import Processes
+from trainer.learning.run_state import RunState
+from trainer.learning.threads import on_threads
+from trainer.running.session import Session
+from trainer.running.training import make_session
 
 RANKS, GIB = (128, 32), 2**30
 SD1 = FAMILIES["sd1"]
@@ -171,7 +171,7 @@ def flops_of_a_step(session: Session, step: Step) -> float:
     """As torch counts those of a step's forward and backward; without the optimizer's."""
     batch = Batch(step, 0, step.batches[0], tuple(range(len(step.batches[0]))))
     with on_threads(1), FlopCounterMode(display=False) as counter:  # it does not see into other threads
-        add_gradients(session.updater.learner, batch, session.updater.weights.live, 1.0)
+        add_gradients(session.updater.setup, batch, session.updater.weights.live, 1.0)
     session.updater.weights.clear_gradients()
     return counter.get_total_flops()
 
@@ -180,13 +180,13 @@ def host_syncs(session: Session, steps: Sequence[Step]) -> int:
     """How often the host waits for the GPU in the updates of these steps, as torch's own debug mode sees it."""
     sound = torch.ones((), dtype=torch.bool, device=session.updater.weights.live[0].device)
     for step in steps:  # the first time, kernels are loaded
-        update(session.updater, step, Course(), Limits(), sound)
+        update(session.updater, step, RunState(), Limits(), sound)
     torch.cuda.set_sync_debug_mode("warn")
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             for step in steps:
-                update(session.updater, step, Course(), Limits(), sound)
+                update(session.updater, step, RunState(), Limits(), sound)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     found = [str(one.message) for one in caught if "synchron" in str(one.message)]

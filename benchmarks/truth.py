@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from foundation.files import whole_file
 from known_truth.cases import sheets
 from known_truth.figures import figures_of, summary
-from trainer.files import whole_file
 
 HERE = Path(__file__).resolve().parent
 RECORDED, WORK = HERE / "known_truth" / "readings.parquet", HERE.parent / "runs" / "truth"
@@ -39,9 +39,9 @@ def train_the_judge() -> None:
 
 def record(only: str) -> None:
     """Make what is missing; once every sheet is there, write them as one file."""
+    from foundation.progress import terminal
     from known_truth.judge import load_judge
     from known_truth.recording import record_sheet
-    from trainer.progress import terminal
 
     judge = load_judge()
     with terminal() as reporter:

@@ -29,16 +29,16 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from eval.cell_lora import lora_of
-from eval.cells import Cell, Checkpoint, Use
-from eval.patching import PatchedModel
-from eval.weights import Weights
+from base_models.base_model import BaseModel, kohya_modules, load_base
+from base_models.families.known import FAMILIES
+from base_models.public_models import on_meta
+from eval.rendering.cell_lora import lora_of
+from eval.rendering.patching import PatchedModel
+from eval.request.cells import Cell, Checkpoint, Use
+from foundation.files import sha256_of
 from grid import Peer, checkpoints
-from trainer.base_model import BaseModel, kohya_modules, load_base
-from trainer.families.known import FAMILIES
-from trainer.files import sha256_of
-from trainer.lora_file import LoraModule
-from trainer.public_models import on_meta
+from loras.lora_file import LoraModule
+from loras.weights import Weights
 
 RANK, FORWARDS, CHANGES = 128, 60, 1000
 HALF_SDXL = {"block_out_channels": (160, 320, 640), "attention_head_dim": (5, 5, 10)}

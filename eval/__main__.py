@@ -9,9 +9,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from eval.loras import blend_command, checkpoint_commands, lora_commands
 from eval.search import search_command
-from trainer.command_line import run_app
+from foundation.command_line import run_app
+from loras.blending import blend_command
+from loras.checkpoints import checkpoint_commands
+from loras.inspecting import inspect_commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
@@ -39,13 +41,13 @@ def grid(
     as_json: Json = False,
 ) -> None:
     """Render and score checkpoint x UNet weight x text-encoder weight. What exists is not made again."""
-    from eval.grid import run_grid
-    from eval.run_scores import write_scores_of
-    from eval.spec import read_spec
-    from trainer.progress import terminal
+    from eval.grid.run_grid import run_grid
+    from eval.reporting.run_scores import write_scores_of
+    from eval.request.spec import read_spec
+    from foundation.progress import terminal
 
     if dry_run:
-        from eval.forecast import forecast
+        from eval.grid.forecast import forecast
 
         expected = forecast(read_spec(spec))
         print(json.dumps(expected.as_json()) if as_json else expected)
@@ -72,9 +74,9 @@ def grid(
 @app.command()
 def rank(store: StoreFolder, as_json: Json = False) -> None:
     """Rank the cells of a grid, best first, with intervals and ties."""
-    from eval.ranked_grid import open_ranked
-    from eval.run_scores import write_run_scores
-    from eval.table import print_ranking
+    from eval.reporting.ranked_grid import open_ranked
+    from eval.reporting.ranking_table import print_ranking
+    from eval.reporting.run_scores import write_run_scores
 
     ranked = open_ranked(store)
     write_run_scores(ranked)
@@ -121,11 +123,11 @@ def score(
 
     Nothing is rendered, and a model is loaded only for pictures that it has not seen.
     """
-    from eval.ranked_grid import open_ranked
-    from eval.rescore import Wanted, rescore, wanted_by
-    from eval.spec import read_spec
-    from eval.table import print_ranking
-    from trainer.progress import terminal
+    from eval.reporting.ranked_grid import open_ranked
+    from eval.reporting.ranking_table import print_ranking
+    from eval.request.spec import read_spec
+    from eval.rescoring.rescore import Wanted, rescore, wanted_by
+    from foundation.progress import terminal
 
     wanted = Wanted(held_out, training, subject, faces, clip, second_faces, force)
     wanted = wanted_by(read_spec(spec), wanted) if spec else wanted
@@ -144,9 +146,9 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write one HTML file with ranking, curves and pictures, that opens offline, and a sheet to share beside it."""
-    from eval.contact_sheet import write_sheet
-    from eval.ranked_grid import open_ranked, report_data
-    from eval.report import write_report
+    from eval.reporting.contact_sheet import write_sheet
+    from eval.reporting.ranked_grid import open_ranked, report_data
+    from eval.reporting.report import write_report
 
     ranked = open_ranked(store)
     write_report(report_data(ranked), output)
@@ -163,8 +165,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a cell as one LoRA file that renders the same at weight 1 in A1111, ComfyUI and diffusers."""
-    from eval.export import choose_cell, export_cell
-    from eval.ranked_grid import open_ranked
+    from eval.exporting.export import choose_cell, export_cell
+    from eval.reporting.ranked_grid import open_ranked
 
     ranked = open_ranked(store)
     row = choose_cell(ranked.grid, ranked.rows, cell)
@@ -175,7 +177,7 @@ def export(
         print(f"wrote {written.path} ({row.checkpoint}, {row.weights}) and {written.preview}")
 
 
-for commands in (search_command, blend_command, checkpoint_commands, lora_commands):
+for commands in (search_command, blend_command, checkpoint_commands, inspect_commands):
     commands.register(app)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from eval.store import StoreError
-from studio.catalogue import RUNS, VARIABLE, pictures_made
-from studio.wording import plain
-from trainer.errors import UserError
+from eval.store.store import StoreError
+from foundation.errors import UserError
+from studio.logic.catalogue import RUNS, VARIABLE, pictures_made
+from studio.logic.wording import plain
 
 
 def show_no_store() -> None:

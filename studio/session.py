@@ -8,9 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from eval.ranking import RankedCell
-from eval.verdict import name_of
-from studio.catalogue import OpenedStore, find_stores, open_catalogued, short_names, stamp
+from eval.ranking.ranking import RankedCell
+from eval.ranking.verdict import name_of
+from studio.logic.catalogue import OpenedStore, find_stores, open_catalogued, short_names, stamp
 
 STORE = "store"
 CHOSEN = "chosen"

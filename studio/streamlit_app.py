@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from foundation.errors import UserError
 from studio.notices import show_no_store, show_problem
 from studio.session import choose_store, open_store_once
-from trainer.errors import UserError
 
 st.set_page_config(page_title="LoRA studio", layout="wide")
 # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trainer.command_line import run_app
+from foundation.command_line import run_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
@@ -29,11 +29,11 @@ def run(
 
     On several GPUs: accelerate launch -m trainer run CONFIG
     """
-    from trainer.config import read_config
-    from trainer.processes import is_first_process
-    from trainer.progress import terminal
-    from trainer.record import require_begun
-    from trainer.run import run_training
+    from foundation.progress import terminal
+    from trainer.config.config import read_config
+    from trainer.learning.processes import is_first_process
+    from trainer.records.record import require_begun
+    from trainer.running.run import run_training
 
     settings = read_config(config)
     if resume:
@@ -57,8 +57,8 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List runs: settings, verdict, best score where there is one, and what differs from the run before."""
-    from trainer.ledger import read_ledger
-    from trainer.ledger_table import ledger_json, print_ledger
+    from trainer.records.ledger import read_ledger
+    from trainer.records.ledger_table import ledger_json, print_ledger
 
     ledger = read_ledger(folder)
     if as_json:
@@ -76,8 +76,8 @@ def import_kohya(
     """Turn a kohya_ss settings file into a configuration of ours, and list what could not be carried over and why."""
     import json
 
-    from trainer.files import write_text
-    from trainer.kohya_settings import as_toml, carry_over, read_settings
+    from foundation.files import write_text
+    from trainer.kohya.settings import as_toml, carry_over, read_settings
 
     imported = carry_over(read_settings(file))
     if out:

@@ -88,12 +88,11 @@ def resolved(code: Code, module: Module, one: Import, roots: list[str]) -> Modul
 
 
 def search_roots(code: Code) -> list[str]:
-    """Where tests and benchmarks find modules, as prefixes of dotted names: pytest's `pythonpath`, and the tests."""
+    """Where tests and benchmarks find modules, as prefixes of dotted names: pytest's `pythonpath`."""
     path = code.root / "pyproject.toml"
     project: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     asked: list[str] = project.get("tool", {}).get("pytest", {}).get("ini_options", {}).get("pythonpath", ["."])
-    folders = [*asked, "tests"]
-    return ["" if folder == "." else folder.strip("/").replace("/", ".") + "." for folder in folders]
+    return ["" if folder == "." else folder.strip("/").replace("/", ".") + "." for folder in asked]
 
 
 def import_cycles(code: Code, found: list[Arrow]) -> list[list[str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from miniature.recipe.subject import draw_subject
 from miniature.recipe.world import BEARDS, CLASS_WORD, HAIR_STYLES, TRIGGER, Identity, draw_identity_where
-from trainer.config import TrainConfig, parse_config
+from trainer.config.config import TrainConfig, parse_config
 
 PILOTS = 4  # the settings below were chosen on the first four people, who are not judged by them
 SUBJECTS = range(PILOTS, PILOTS + 20)

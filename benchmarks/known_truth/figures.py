@@ -1,6 +1,6 @@
 """From rows to what the issue asks: does our identity follow the truth, and are planted faults told from clean runs?
 
-Pure: rows in, figures out. Our figures come from `eval.scores`, as the ranking has them.
+Pure: rows in, figures out. Our figures come from `eval.ranking.scores`, as the ranking has them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from eval.evidence import CellFacts, Evidence, Looks, Unit
-from eval.scores import expected_nearest, rows_mean, score
-from eval.weights import Weights
+from eval.ranking.evidence import Appearances, CellFacts, Evidence
+from eval.ranking.scores import expected_nearest, rows_mean, score
+from eval.request.units import Unit
 from known_truth.attributes import ATTRIBUTES, shares_right
 from known_truth.cases import BLEED, CLEAN, COPY, subjects
 from known_truth.rows import CONTROL, REFERENCE, TRAINING, unpacked
+from loras.weights import Weights
 
 RENDERED = ("subject", "bleed")
 
@@ -55,7 +56,7 @@ def evidence_of(rows: pd.DataFrame) -> Evidence:
         training=known(TRAINING),
         face_model="miniature",
         clip_model="none",
-        looks=Looks(
+        looks=Appearances(
             pictures=np.stack([vectors(cell, looks) for cell in cells.values()]),
             control=vectors(control, looks),
             references=known(REFERENCE, looks),

@@ -20,11 +20,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foundation.files import whole_file
 from known_truth.attributes import ATTRIBUTES, NOBODY, places_of
 from miniature.paths import FOLDERS
 from miniature.recipe.draw import draw_other, draw_person
 from miniature.recipe.world import draw_identity_where, draw_scene
-from trainer.files import whole_file
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "recorded" / "judge.safetensors"
 PEOPLE, OTHERS, SEED = 12_000, 900, 90_210  # the recipe draws from groups of other seeds

@@ -13,21 +13,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from eval.evidence import Evidence
-from eval.grid import run_grid
-from eval.judges import looks_key
-from eval.snapshot import Grid, load_evidence, load_grid
-from eval.spec import read_spec
-from eval.store import open_store
+from base_models.drawing.png import read_picture
+from eval.grid.run_grid import run_grid
+from eval.judging.judge_facts import appearance_key
+from eval.judging.stored_grid import Grid, load_evidence, load_grid
+from eval.ranking.evidence import Evidence
+from eval.request.spec import read_spec
+from eval.store.store import open_store
+from foundation.files import sha256_of, whole_file
+from foundation.progress import Reporter
 from known_truth.attributes import ATTRIBUTES
 from known_truth.cases import COPY, Sheet, case_of, draw_pictures
 from known_truth.judge import Judge, read_attributes
 from known_truth.rows import CONTROL, REFERENCE, TRAINING, packed
 from miniature.recipe.world import CLASS_WORD, TRIGGER
-from trainer.drawing.png import read_picture
-from trainer.files import sha256_of, whole_file
-from trainer.progress import Reporter
-from trainer.run import run_training
+from trainer.running.run import run_training
 
 SPEC = """
 [model]
@@ -124,7 +124,7 @@ def _known_pictures(grid: Grid, folder: Path) -> Iterator[dict[str, object]]:
     """A row a drawn picture of the subject. The one that `copy` repeats has that as its case."""
     repeated = {sha256_of(path) for path in (folder / "One").rglob("*.png")}
     readings = grid.store.readings(grid.snapshot.face_sha256)
-    looks = grid.store.readings(looks_key(grid.snapshot.face_sha256))
+    looks = grid.store.readings(appearance_key(grid.snapshot.face_sha256))
     for role, names in ((REFERENCE, grid.snapshot.references), (TRAINING, grid.snapshot.training)):
         for name in names:
             reading, look = readings[name], looks[name].vector

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count, groupby
 
 from eval.executors.executor import Amount
-from eval.plan import Batch
-from trainer.errors import UserError
+from eval.request.plan import Batch
+from foundation.errors import UserError
 
 # So many groups a worker keep the last one from waiting long for the others.
 GROUPS_A_WORKER = 8

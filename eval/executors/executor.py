@@ -10,11 +10,11 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from eval.cells import Checkpoint, Sampling
-from eval.fitting import DeviceFacts
-from eval.plan import Batch
-from eval.spec import ModelSection, ScoreSection
-from eval.store import Reading
+from eval.rendering.batch_size import DeviceFacts
+from eval.request.cells import Checkpoint, Sampling
+from eval.request.plan import Batch
+from eval.request.spec import ModelSection, ScoreSection
+from eval.store.store import Reading
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from functools import cached_property
 
-from eval.cells import Checkpoint
 from eval.executors.executor import Amount, FinishedBatch, Job
 from eval.executors.worker import Worker
-from eval.fitting import DeviceFacts
-from eval.plan import Batch
+from eval.rendering.batch_size import DeviceFacts
+from eval.request.cells import Checkpoint
+from eval.request.plan import Batch
 
 
 class InProcess:

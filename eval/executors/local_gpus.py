@@ -10,13 +10,13 @@ from typing import Any
 
 import torch.multiprocessing
 
-from eval.cells import Checkpoint
 from eval.executors.backlog import Backlog, WorkersLostError
 from eval.executors.executor import Amount, FinishedBatch, Job
 from eval.executors.worker import Worker
-from eval.fitting import DeviceFacts
-from eval.plan import Batch
-from trainer.errors import UserError
+from eval.rendering.batch_size import DeviceFacts
+from eval.request.cells import Checkpoint
+from eval.request.plan import Batch
+from foundation.errors import UserError
 
 GROUP_DONE = None
 

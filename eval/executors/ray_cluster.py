@@ -17,14 +17,14 @@ from ray.exceptions import RayError as RayFailure
 from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from eval.cells import Checkpoint
 from eval.executors.backlog import Backlog, WorkersLostError
 from eval.executors.executor import Amount, FinishedBatch, Job
 from eval.executors.worker import Worker
-from eval.fitting import DeviceFacts
-from eval.plan import Batch, PlannedPicture
-from trainer.errors import UserError
-from trainer.files import sha256_of
+from eval.rendering.batch_size import DeviceFacts
+from eval.request.cells import Checkpoint
+from eval.request.plan import Batch, PlannedPicture
+from foundation.errors import UserError
+from foundation.files import sha256_of
 
 POLL = 2.0  # seconds after which new nodes are looked for
 PATIENCE = 60.0  # seconds without any worker before giving up

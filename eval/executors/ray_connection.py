@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from trainer.errors import UserError
+from foundation.errors import UserError
 
 ADDRESS, AUTH_MODE, TOKEN, TOKEN_PATH = "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 CONNECT_SECONDS, ANSWER_SECONDS = 4, 10

@@ -9,16 +9,16 @@ from tempfile import gettempdir
 import numpy as np
 import torch
 
-from eval.ahead import ahead
+from base_models.drawing.png import failure_of, png_of, to_bytes
 from eval.executors.executor import FinishedBatch, Job
-from eval.fitting import DeviceFacts, device_facts
-from eval.parameters import parameters_text
-from eval.picture_files import picture_place
-from eval.picture_readers import Models
-from eval.plan import Batch
-from eval.renderer import Renderer
-from trainer.drawing.png import failure_of, png_of, to_bytes
-from trainer.errors import BaseModelError
+from eval.judging.picture_readers import Models
+from eval.rendering.a1111_parameters import parameters_text
+from eval.rendering.batch_size import DeviceFacts, device_facts
+from eval.rendering.prefetch import prefetched
+from eval.rendering.renderer import Renderer
+from eval.request.plan import Batch
+from eval.store.picture_files import picture_place
+from foundation.errors import BaseModelError
 
 
 class Worker:
@@ -43,7 +43,7 @@ class Worker:
 
     def work(self, batches: Iterable[Batch]) -> Generator[FinishedBatch]:
         """Each batch, in order, once its pictures are saved; the next is rendered meanwhile, in a thread."""
-        with ahead(((batch, self.renderer.render(batch)) for batch in batches), room=1) as rendered:
+        with prefetched(((batch, self.renderer.render(batch)) for batch in batches), room=1) as rendered:
             for batch, pictures in rendered:
                 yield self._finish(batch, pictures)
 

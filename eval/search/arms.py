@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.cells import Cell, Checkpoint
-from eval.loras.compare_loras import SAME_NORM, CompareError, compare_loras
-from eval.loras.inspect_lora import inspect_lora
-from trainer.errors import UserError
-from trainer.progress import Reporter
+from eval.request.cells import Cell, Checkpoint
+from foundation.errors import UserError
+from foundation.progress import Reporter
+from loras.inspecting.compare_loras import SAME_NORM, CompareError, compare_loras
+from loras.inspecting.inspect_lora import inspect_lora
 
 # Verdicts of `eval inspect` that no weight of the grid mends.
 HOPELESS = frozenset(["broken", "exploded", "vanished"])

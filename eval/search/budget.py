@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass, replace
 
 from pydantic import TypeAdapter
 
-from eval.plan import Plan
-from eval.search.bill import Bill, Demand, Refinement, bill_of
-from eval.search.ground import Ground, units_for
-from eval.search.purse import TIMED
-from eval.search.schedule import BudgetError, Course, Schedule, course_of, within_budget
-from eval.search.surface import GLANCE
-from eval.spec import GridSpec
-from eval.store import Store
+from eval.request.plan import Plan
+from eval.request.spec import GridSpec
+from eval.search.arm_pictures import ArmPictures, units_for
+from eval.search.cost_bound import CostBound, Demand, Refinement, cost_bound_of
+from eval.search.spending import TIMED
+from eval.search.strategies.schedule import BudgetError, RoundPlan, Schedule, round_plan_of, within_budget
+from eval.search.strategies.surface import GLANCE
+from eval.store.store import Store
 
 KEY = "search_schedule"
 
@@ -26,31 +26,31 @@ class Terms:
     race_units: int | None
 
 
-def terms_for(spec: GridSpec, plan: Plan, ground: Ground, certify: bool) -> Terms:
+def terms_for(spec: GridSpec, plan: Plan, pictures: ArmPictures, certify: bool) -> Terms:
     """What the specification asks for, fitted into its budget. Raises BudgetError."""
-    search, arms = spec.search, len(ground.arms)
-    prompts = len(ground.prompts)
+    search, arms = spec.search, len(pictures.arms)
+    prompts = len(pictures.prompts)
     confirm_units = -(-search.confirm_units // prompts) * prompts
     schedule = Schedule(search.first_units, search.keep, search.finalists, confirm_units)
     if search.method == "surface" and not certify:
         schedule = replace(schedule, glance=GLANCE)
     asked = Terms(schedule, search.certify_units if certify else None)
-    allowed = _allowed(spec, plan, ground)
+    allowed = _allowed(spec, plan, pictures)
     if allowed is None:
         return asked
-    most = demand_of(spec, ground, asked, course_of(arms, schedule))
-    stock = ground.stock(units_for(plan, spec.prompts.seed_list, most.units).subject)
+    most = demand_of(spec, pictures, asked, round_plan_of(arms, schedule))
+    missing = pictures.missing(units_for(plan, spec.prompts.seed_list, most.units).subject)
 
-    def cost(course: Course, race_units: int | None = None) -> int:
-        return bill_of(demand_of(spec, ground, Terms(schedule, race_units), course), stock).pictures
+    def cost(round_plan: RoundPlan, race_units: int | None = None) -> int:
+        return cost_bound_of(demand_of(spec, pictures, Terms(schedule, race_units), round_plan), missing).pictures
 
     if not certify:
         return Terms(within_budget(arms, schedule, allowed, cost), None)
-    course = course_of(arms, schedule)
+    round_plan = round_plan_of(arms, schedule)
     for units in range(search.certify_units, search.first_units - 1, -1):
-        if cost(course, units) <= allowed:
+        if cost(round_plan, units) <= allowed:
             return Terms(schedule, units)
-    least = cost(course, search.first_units)
+    least = cost(round_plan, search.first_units)
     raise BudgetError(
         f"a budget of {allowed} pictures is too small to certify {arms} cells: {search.first_units} pictures of each "
         f"and {confirm_units} of each finalist are the least, {least} with those of other people and of the base "
@@ -58,15 +58,15 @@ def terms_for(spec: GridSpec, plan: Plan, ground: Ground, certify: bool) -> Term
     )
 
 
-def demand_of(spec: GridSpec, ground: Ground, terms: Terms, course: Course) -> Demand:
+def demand_of(spec: GridSpec, pictures: ArmPictures, terms: Terms, round_plan: RoundPlan) -> Demand:
     """All that a search by these terms may ask for."""
     refinement = Refinement(spec.search.refine_trials, spec.search.refine_units)
-    return Demand(course, terms.race_units, refinement, len(ground.prompts), len(ground.other_prompts))
+    return Demand(round_plan, terms.race_units, refinement, len(pictures.prompts), len(pictures.other_prompts))
 
 
-def bill_for(demand: Demand, ground: Ground) -> Bill:
-    """What it may take, less what is there. The ground has its units by now."""
-    return bill_of(demand, ground.stock(ground.units.subject))
+def cost_bound_for(demand: Demand, pictures: ArmPictures) -> CostBound:
+    """What it may take, less what is there. The pictures has its units by now."""
+    return cost_bound_of(demand, pictures.missing(pictures.units.subject))
 
 
 def kept_terms(store: Store, request: str) -> Terms | None:
@@ -79,15 +79,15 @@ def keep_terms(store: Store, request: str, terms: Terms) -> None:
     store.set_fact(KEY, {"request": request, "terms": asdict(terms)})
 
 
-def _allowed(spec: GridSpec, plan: Plan, ground: Ground) -> int | None:
+def _allowed(spec: GridSpec, plan: Plan, pictures: ArmPictures) -> int | None:
     """The budget in pictures, or None. One of time is measured on the first pictures, which are needed in any case."""
     if spec.search_seconds is None:
         return spec.search.budget_pictures
-    if ground.seconds_a_picture is None:
+    if pictures.seconds_a_picture is None:
         units = units_for(plan, spec.prompts.seed_list, TIMED).subject
-        ground.make((ground.arms[0], unit) for unit in units)
-    if ground.seconds_a_picture is None:
+        pictures.make((pictures.arms[0], unit) for unit in units)
+    if pictures.seconds_a_picture is None:
         raise BudgetError(
             f"{spec.store.path}: its pictures were made before and say nothing about time; give budget_pictures instead"
         )
-    return int(ground.purse.left(ground.seconds_a_picture))
+    return int(pictures.spending.left(pictures.seconds_a_picture))

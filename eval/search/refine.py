@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval.cells import Cell, Use
-from eval.search.bill import PROPOSALS, Refinement
-from eval.search.ground import Ground
-from eval.search.halving import Affordable, Halved
-from eval.weights import Weights
-from trainer.kohya_names import part_of
-from trainer.lora_file import read_lora
-from trainer.progress import Reporter
+from base_models.kohya_names import part_of
+from eval.request.cells import Cell, Use
+from eval.search.arm_pictures import ArmPictures
+from eval.search.cost_bound import PROPOSALS, Refinement
+from eval.search.strategies.halving import Affordable, Halved
+from foundation.progress import Reporter
+from loras.lora_file import read_lora
+from loras.weights import Weights
 
 DIGITS = 2  # of a weight
 SEED = 0  # a search that goes on proposes the same weights again, and their pictures are there
@@ -135,7 +135,9 @@ def moved(start: Cell, axes: Sequence[Axis], point: Point) -> Cell:
     return replace(start, use=uses[0], also=tuple(uses[1:]))
 
 
-def refine(ground: Ground, halved: Halved, asked: Refinement, affordable: Affordable, reporter: Reporter) -> Refined:
+def refine(
+    pictures: ArmPictures, halved: Halved, asked: Refinement, affordable: Affordable, reporter: Reporter
+) -> Refined:
     """Try cells around the best finalist, each on the first units; the best join the finalists.
 
     Finalists that have not met these units meet them first, also where few cells left nothing to cut. It ends before a
@@ -146,12 +148,12 @@ def refine(ground: Ground, halved: Halved, asked: Refinement, affordable: Afford
     wanted &= np.isnan(halved.scores)
     if not affordable(wanted):
         return Refined(halved, 0, 0)
-    scores = np.where(wanted, ground.measure(wanted), halved.scores) if wanted.any() else halved.scores
-    start = _best(ground, scores[:, : asked.units], halved.finalists)
-    tries = _Tries(ground, ground.arms[start], scores, asked.units)
+    scores = np.where(wanted, pictures.measure(wanted), halved.scores) if wanted.any() else halved.scores
+    start = _best(pictures, scores[:, : asked.units], halved.finalists)
+    tries = _Tries(pictures, pictures.arms[start], scores, asked.units)
     if not tries.axes:
         return Refined(replace(halved, scores=scores), 0, 0)
-    ground_before = len(ground.arms)
+    pictures_before = len(pictures.arms)
     known = [tries.seen(point) for point in tries.arms]
     advance = reporter.task("trying weights between the grid's", asked.trials)
 
@@ -162,27 +164,27 @@ def refine(ground: Ground, halved: Halved, asked: Refinement, affordable: Afford
 
     tried = explore(evaluate, tries.axes, known, asked.trials, lambda: affordable(tries.another()))
     ranked = sorted(dict.fromkeys(tried), key=lambda one: (one.broken, -one.value))
-    joining = [arm for one in ranked if (arm := tries.arms[one.point]) >= ground_before][:PROPOSALS]
+    joining = [arm for one in ranked if (arm := tries.arms[one.point]) >= pictures_before][:PROPOSALS]
     finalists = np.array([*halved.finalists, *joining], dtype=int)
     return Refined(Halved(finalists, halved.stages, tries.scores, halved.unfinished), len(tried), len(joining))
 
 
-def _best(ground: Ground, scores: np.ndarray, arms: np.ndarray) -> int:
+def _best(pictures: ArmPictures, scores: np.ndarray, arms: np.ndarray) -> int:
     """The arm of fewest limits broken, then of the highest mean over scores (A, U)."""
-    order = np.lexsort((-scores[arms].mean(1), ground.broken(arms)))
+    order = np.lexsort((-scores[arms].mean(1), pictures.broken(arms)))
     return int(arms[order[0]])
 
 
 class _Tries:
     """The cells around `start`, those that have met the first `units` to begin with. `arms` by point."""
 
-    def __init__(self, ground: Ground, start: Cell, scores: np.ndarray, units: int) -> None:
-        self._ground, self._start, self._shown = ground, start, np.arange(units)
+    def __init__(self, pictures: ArmPictures, start: Cell, scores: np.ndarray, units: int) -> None:
+        self._ground, self._start, self._shown = pictures, start, np.arange(units)
         self.scores = scores
-        self.axes = axes_of(start, ground.arms)
+        self.axes = axes_of(start, pictures.arms)
         self.arms: dict[Point, int] = {}
         for arm in np.flatnonzero(np.isfinite(scores[:, :units]).all(1)):
-            cell = ground.arms[int(arm)]
+            cell = pictures.arms[int(arm)]
             if _files(cell) == _files(start):
                 point = tuple(cell.uses[axis.lora].weights.on(axis.part) for axis in self.axes)
                 if moved(start, self.axes, point) == cell:

@@ -31,13 +31,14 @@ def search(
     The table [search] of SPEC sets the finalists, the pictures for each, and a budget. What is rendered is shared with
     `eval grid`, and a search that was interrupted goes on where it stopped.
     """
-    from eval.ranked_grid import open_ranked
-    from eval.run_scores import write_run_scores
-    from eval.search.run import run_search
-    from eval.search.search_summary import as_document, in_sentences
-    from eval.spec import read_spec
-    from eval.table import print_ranking
-    from trainer.progress import terminal
+    from eval.reporting.ranked_grid import open_ranked
+    from eval.reporting.ranking_table import print_ranking
+    from eval.reporting.run_scores import write_run_scores
+    from eval.reporting.search_sentences import in_sentences
+    from eval.request.spec import read_spec
+    from eval.search.run_search import run_search
+    from eval.search.search_summary import as_document
+    from foundation.progress import terminal
 
     with terminal() as reporter:
         searched = run_search(read_spec(spec), certify, reporter)

@@ -8,9 +8,9 @@ from math import isfinite
 
 from torch.nn.utils import get_total_norm
 
+from trainer.data.plan import Step
 from trainer.guarding.update import Limits, Updater
-from trainer.learner import Batch, batch_losses
-from trainer.plan import Step
+from trainer.learning.batch_loss import Batch, batch_losses
 
 # Pictures from elsewhere in the data, tried as well: where most break, it is not the pictures.
 CONTROLS = 4
@@ -34,14 +34,14 @@ def find_culprits(updater: Updater, step: Step, left_out: Collection[int], limit
         batch = Batch(step, number, step.batches[number], (place,))
         if fault := _try(updater, batch, sample, limits):
             faults[sample] = fault
-    others = [at for at in range(len(updater.learner.material.names)) if at not in own and at not in left_out]
+    others = [at for at in range(len(updater.setup.inputs.names)) if at not in own and at not in left_out]
     controls = [_try(updater, Batch(step, at, (at,), (0,)), at, limits) for at in others[:CONTROLS]]
     tried = len([sample for sample in own if sample not in left_out]) + len(controls)
     # Where most pictures break, wherever they come from, it is the weights that break them.
     everything = tried > 1 and 2 * (len(faults) + sum(fault is not None for fault in controls)) > tried
     updater.weights.clear_gradients()
     # A latent that is broken is broken, whatever else is.
-    latents = updater.learner.material.latents
+    latents = updater.setup.inputs.latents
     named = {
         sample: fault for sample, fault in faults.items() if not everything or not latents[sample].isfinite().all()
     }
@@ -49,10 +49,10 @@ def find_culprits(updater: Updater, step: Step, left_out: Collection[int], limit
 
 
 def _try(updater: Updater, batch: Batch, sample: int, limits: Limits) -> str | None:
-    if not updater.learner.material.latents[sample].isfinite().all():
+    if not updater.setup.inputs.latents[sample].isfinite().all():
         return "its latent is not finite"
     updater.weights.clear_gradients()
-    loss = batch_losses(updater.learner, batch).mean()
+    loss = batch_losses(updater.setup, batch).mean()
     loss.backward()
     norm, value = get_total_norm(updater.weights.gradients()).item(), loss.item()
     if not isfinite(value):

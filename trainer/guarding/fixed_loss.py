@@ -12,40 +12,40 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
-from trainer.learner import Learner, losses_at
-from trainer.losses import draw_noise
+from trainer.learning.batch_loss import TrainingSetup, losses_at
+from trainer.learning.losses import draw_noise
 
 # Enough that a mean over them moves by training and not by chance: neither the noise nor the timesteps are ever drawn
 # anew, so what is left is how much these pictures stand for the others.
 PICTURES, TIMESTEPS = 8, 4
 
 
-def fixed_choice(samples: Sequence[int], learner: Learner) -> list[int]:
+def fixed_choice(samples: Sequence[int], setup: TrainingSetup) -> list[int]:
     """PICTURES of `samples` at most, the same for the same seed, none of a broken latent."""
-    usable = [sample for sample in samples if learner.material.latents[sample].isfinite().all()]
-    return sorted(Random(f"{learner.seed}/fixed").sample(usable, min(PICTURES, len(usable))))
+    usable = [sample for sample in samples if setup.inputs.latents[sample].isfinite().all()]
+    return sorted(Random(f"{setup.seed}/fixed").sample(usable, min(PICTURES, len(usable))))
 
 
 @torch.no_grad()
-def fixed_loss(learner: Learner, samples: Sequence[int]) -> float | None:
+def fixed_loss(setup: TrainingSetup, samples: Sequence[int]) -> float | None:
     """The mean over `samples` at TIMESTEPS timesteps spread over the schedule; None without any, or not finite."""
     if not samples:
         return None
-    total = len(learner.schedule.kept)
+    total = len(setup.schedule.kept)
     timesteps = torch.tensor([int((at + 0.5) * total / TIMESTEPS) for at in range(TIMESTEPS)])
     losses: list[float] = []
     for sample in samples:
-        losses.append(_losses_of(learner, sample, timesteps).mean().item())
+        losses.append(_losses_of(setup, sample, timesteps).mean().item())
         if not isfinite(losses[-1]):
             return None
     return fmean(losses)
 
 
-def _losses_of(learner: Learner, sample: int, timesteps: torch.Tensor) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(Random(f"{learner.seed}/fixed/{sample}").getrandbits(63))
-    shape = (len(timesteps), *learner.material.latents[sample].shape)
-    noise = draw_noise(shape, learner.noise_offset, generator)
-    return losses_at(learner, [sample] * len(timesteps), noise, timesteps)
+def _losses_of(setup: TrainingSetup, sample: int, timesteps: torch.Tensor) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(Random(f"{setup.seed}/fixed/{sample}").getrandbits(63))
+    shape = (len(timesteps), *setup.inputs.latents[sample].shape)
+    noise = draw_noise(shape, setup.noise_offset, generator)
+    return losses_at(setup, [sample] * len(timesteps), noise, timesteps)
 
 
 @contextmanager

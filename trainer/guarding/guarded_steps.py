@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 import torch
 
-from trainer.config import GuardsSection
-from trainer.course import Course, Event
-from trainer.errors import DivergedError
+from foundation.errors import DivergedError
+from trainer.config.config import GuardsSection
+from trainer.data.plan import Step
 from trainer.guarding.culprits import Culprits, find_culprits
-from trainer.guarding.limits import limits_for
-from trainer.guarding.movement import MovementGauge
+from trainer.guarding.explosion_limits import limits_for
+from trainer.guarding.state_file import Snapshot, put_back, take_snapshot
 from trainer.guarding.update import Limits, Updater, update
-from trainer.optimizers import found_rate
-from trainer.plan import Step
-from trainer.state_file import Snapshot, put_back, take_snapshot
-from trainer.threads import on_threads
+from trainer.guarding.weight_change import WeightChangeGauge
+from trainer.learning.optimizers import found_rate
+from trainer.learning.run_state import Event, RunState
+from trainer.learning.threads import on_threads
 
 # Moved by twice its own weights, nothing of the base is left. Deltas of finished LoRAs are 0.003 to 0.3 of the weights.
 EXPLODED = 2.0
@@ -56,7 +56,7 @@ class Fault:
 
 
 class GuardedSteps:
-    """Carries out a plan's steps; `course` is the state after the last sound window.
+    """Carries out a plan's steps; `run_state` is the state after the last sound window.
 
     `saved` returns the last state that was saved: what a rollback goes back to when no single picture is to blame.
     """
@@ -64,19 +64,19 @@ class GuardedSteps:
     def __init__(
         self,
         updater: Updater,
-        gauge: MovementGauge,
+        gauge: WeightChangeGauge,
         policy: GuardsSection,
-        course: Course,
+        run_state: RunState,
         saved: Callable[[], Snapshot],
     ) -> None:
-        self.updater, self.gauge, self.course = updater, gauge, course
+        self.updater, self.gauge, self.run_state = updater, gauge, run_state
         self._policy, self._saved = policy, saved
-        self._good = take_snapshot(course, updater.weights, updater.optimizer)
+        self._good = take_snapshot(run_state, updater.weights, updater.optimizer)
 
     @property
     def good(self) -> Snapshot:
-        """The state after the last sound window, of this very course."""
-        return Snapshot(self.course, self._good.weights, self._good.optimizer)
+        """The state after the last sound window, as it is in memory."""
+        return Snapshot(self.run_state, self._good.weights, self._good.optimizer)
 
     def go_on_from(self, state: Snapshot) -> None:
         """Put a saved state in the place of everything there is."""
@@ -88,7 +88,7 @@ class GuardedSteps:
         Returns those that were made, from the first on. Raises DivergedError when the policy says stop, or has run out
         of what it may try.
         """
-        limits, sound = limits_for(self.course), window
+        limits, sound = limits_for(self.run_state), window
         made: list[MadeStep] = []
         fault: Fault | None = None
         # What is made again is looked at like the first time: a GPU's kernels may add in another order, so that a step
@@ -107,17 +107,19 @@ class GuardedSteps:
 
     def _tried(self, window: Sequence[Step], limits: Limits) -> tuple[list[tuple[float, float, float]], Fault | None]:
         """Make a window, at half the loss's scale as long as a gradient overflows: what does so at 1 is a fault."""
-        asked = self.course
+        asked = self.run_state
         while True:
             figures = self._updates(window, limits)
             fault = self._looked_at(window, figures, limits)
             if fault is None or not self.updater.scales_loss or fault.what != OVERFLOWN:
                 return figures, fault
-            if self.course.loss_scale <= 1:
-                self.course = asked  # it was not the scale's
+            if self.run_state.loss_scale <= 1:
+                self.run_state = asked  # it was not the scale's
                 return figures, fault
             self._undo()
-            self.course = self.course.model_copy(update={"loss_scale": self.course.loss_scale / 2, "scaled_for": 0})
+            self.run_state = self.run_state.model_copy(
+                update={"loss_scale": self.run_state.loss_scale / 2, "scaled_for": 0}
+            )
 
     def _looked_at(
         self, window: Sequence[Step], figures: Sequence[tuple[float, float, float]], limits: Limits
@@ -135,21 +137,21 @@ class GuardedSteps:
         figures: list[torch.Tensor] = []
         self._found_rates: list[float | None] = []
         for step in steps:
-            figures.append(update(self.updater, step, self.course, limits, sound))
+            figures.append(update(self.updater, step, self.run_state, limits, sound))
             self._found_rates.append(found_rate(self.updater.optimizer))
             sound = figures[-1][2] > 0
         return [(loss, norm, let_through) for loss, norm, let_through in torch.stack(figures).tolist()]
 
     def _made(self, figures: Sequence[tuple[float, float, float]]) -> list[MadeStep]:
         made = [MadeStep(loss, norm, d) for (loss, norm, _), d in zip(figures, self._found_rates, strict=True)]
-        course = self.course.after([(one.loss, one.gradient) for one in made])
-        self._keep(_scaled_on(course, len(made)) if self.updater.scales_loss else course)
+        run_state = self.run_state.after([(one.loss, one.gradient) for one in made])
+        self._keep(_scaled_on(run_state, len(made)) if self.updater.scales_loss else run_state)
         return made
 
-    def _keep(self, course: Course) -> None:
-        self.course = course
+    def _keep(self, run_state: RunState) -> None:
+        self.run_state = run_state
         with on_threads(1):
-            self._good = take_snapshot(course, self.updater.weights, self.updater.optimizer)
+            self._good = take_snapshot(run_state, self.updater.weights, self.updater.optimizer)
 
     def _moved_too_far(self) -> Fault | None:
         with on_threads(1):
@@ -167,15 +169,15 @@ class GuardedSteps:
         culprits, step = Culprits({}, False), fault.step
         if step is not None:
             culprits = self.updater.processes.told_by_first(
-                lambda: find_culprits(self.updater, step, self.course.left_out, limits)
+                lambda: find_culprits(self.updater, step, self.run_state.left_out, limits)
             )
         event = self._event(fault, first, culprits)
         if culprits.everything_breaks and "not finite" in fault.what:
             raise self._stop(event.model_copy(update={"kind": "overflow"}))
         if self._policy.on_divergence == "stop":
             raise self._stop(event)
-        left_out = {*self.course.left_out, *culprits.faults}
-        if culprits.faults and left_out.issuperset(range(self.updater.learner.of_subject)):
+        left_out = {*self.run_state.left_out, *culprits.faults}
+        if culprits.faults and left_out.issuperset(range(self.updater.setup.of_subject)):
             nothing = f"{event.what}; no picture of the subject is left to learn from"
             raise self._stop(event.model_copy(update={"what": nothing}))
         if self._policy.on_divergence == "skip":
@@ -184,69 +186,69 @@ class GuardedSteps:
             self._roll_back(event, culprits)
 
     def _event(self, fault: Fault, first: Step, culprits: Culprits) -> Event:
-        names = self.updater.learner.material.names
+        names = self.updater.setup.inputs.names
         pictures = tuple(f"{names[sample]}: {what}" for sample, what in culprits.faults.items())
         kind = "pictures" if pictures else fault.kind
         number = fault.step.number if fault.step else first.number
         return Event(step=number, kind=kind, what=fault.what, pictures=pictures)
 
     def _roll_back(self, event: Event, culprits: Culprits) -> None:
-        if self.course.rollbacks >= self._policy.max_rollbacks:
+        if self.run_state.rollbacks >= self._policy.max_rollbacks:
             raise self._stop(event)
-        events = self.course.events
+        events = self.run_state.events
         if not culprits.faults:
-            found = _findings(self.course)
+            found = _findings(self.run_state)
             self.go_on_from(self._saved())
             # What was found on the way holds, however far the run goes back.
-            self.course = self.course.model_copy(update=found)
-        rate = self.course.rate / 2
-        done = f"back to the state after step {self.course.done}, learning rates at {rate:g} of what was asked for"
+            self.run_state = self.run_state.model_copy(update=found)
+        rate = self.run_state.rate / 2
+        done = f"back to the state after step {self.run_state.done}, learning rates at {rate:g} of what was asked for"
         if culprits.faults:
             done += ", those pictures left out"
         self._found(
             event.model_copy(update={"done": done}),
             events=events,
             rate=rate,
-            rollbacks=self.course.rollbacks + 1,
-            left_out=tuple(sorted({*self.course.left_out, *culprits.faults})),
+            rollbacks=self.run_state.rollbacks + 1,
+            left_out=tuple(sorted({*self.run_state.left_out, *culprits.faults})),
         )
 
     def _skip(self, event: Event, culprits: Culprits) -> None:
-        if self.course.skipped_in_a_row >= MOST_SKIPPED:
+        if self.run_state.skipped_in_a_row >= MOST_SKIPPED:
             raise self._stop(event)
         self._found(
             event.model_copy(
                 update={"done": "left this step out" + (" and those pictures" if culprits.faults else "")}
             ),
-            events=self.course.events,
-            done=self.course.done + 1,
-            skipped_in_a_row=self.course.skipped_in_a_row + 1,
-            left_out=tuple(sorted({*self.course.left_out, *culprits.faults})),
+            events=self.run_state.events,
+            done=self.run_state.done + 1,
+            skipped_in_a_row=self.run_state.skipped_in_a_row + 1,
+            left_out=tuple(sorted({*self.run_state.left_out, *culprits.faults})),
         )
 
     def _found(self, event: Event, events: tuple[Event, ...], **changed: object) -> None:
-        self._keep(self.course.model_copy(update={**changed, "events": (*events, event)}))
+        self._keep(self.run_state.model_copy(update={**changed, "events": (*events, event)}))
 
     def _stop(self, event: Event) -> DivergedError:
-        self.course = self.course.with_event(event.model_copy(update={"done": "stopped"}))
+        self.run_state = self.run_state.with_event(event.model_copy(update={"done": "stopped"}))
         pictures = f"; {'; '.join(event.pictures)}" if event.pictures else ""
         return DivergedError(f"step {event.step}: {event.what}{pictures}; nothing of it reached the weights or a file")
 
 
-def _scaled_on(course: Course, steps: int) -> Course:
+def _scaled_on(run_state: RunState, steps: int) -> RunState:
     """The loss's scale after so many more sound steps: twice as large after SCALE_HOLDS of them."""
-    held = course.scaled_for + steps
-    grown = {"loss_scale": course.loss_scale * 2, "scaled_for": 0}
-    return course.model_copy(update=grown if held >= SCALE_HOLDS else {"scaled_for": held})
+    held = run_state.scaled_for + steps
+    grown = {"loss_scale": run_state.loss_scale * 2, "scaled_for": 0}
+    return run_state.model_copy(update=grown if held >= SCALE_HOLDS else {"scaled_for": held})
 
 
-def _findings(course: Course) -> dict[str, object]:
+def _findings(run_state: RunState) -> dict[str, object]:
     return {
-        "rate": course.rate,
-        "rollbacks": course.rollbacks,
-        "left_out": course.left_out,
-        "events": course.events,
-        "seconds": course.seconds,
+        "rate": run_state.rate,
+        "rollbacks": run_state.rollbacks,
+        "left_out": run_state.left_out,
+        "events": run_state.events,
+        "seconds": run_state.seconds,
     }
 
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from trainer.batch_parts import add_gradients
-from trainer.course import Course
-from trainer.guarding.weights import GuardedWeights
-from trainer.learner import Batch, Learner, text_learns
-from trainer.plan import Step
-from trainer.processes import Processes
-from trainer.threads import on_threads
+from trainer.data.plan import Step
+from trainer.guarding.guarded_weights import GuardedWeights
+from trainer.learning.batch_loss import Batch, TrainingSetup, text_learns
+from trainer.learning.batch_parts import add_gradients
+from trainer.learning.processes import Processes
+from trainer.learning.run_state import RunState
+from trainer.learning.threads import on_threads
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Updater:
     """What an update works with: `rates` gives each of the optimizer's groups its learning rate at a step.
 
     `max_grad_norm` is what gradients are clipped to; 0 leaves them as they are. `scales_loss`: gradients are made of
-    the loss times the course's `loss_scale`, because float16 loses those below 6e-8, and then divided by it. `learned`
+    the loss times the state's `loss_scale`, because float16 loses those below 6e-8, and then divided by it. `learned`
     is what was found out of which live weights learn, by whether the text encoders do.
     """
 
-    learner: Learner
+    setup: TrainingSetup
     weights: GuardedWeights
     optimizer: torch.optim.Optimizer
     rates: Callable[[Step], Sequence[float]]
@@ -46,22 +46,22 @@ class Updater:
     learned: dict[bool, list[bool]] = field(default_factory=dict)
 
 
-def update(updater: Updater, step: Step, course: Course, limits: Limits, sound: Tensor) -> Tensor:
+def update(updater: Updater, step: Step, run_state: RunState, limits: Limits, sound: Tensor) -> Tensor:
     """Make one update, unless it is broken; returns (3,) loss, norm of the gradient, and whether it was let through.
 
-    `course` says what rollbacks left of the learning rates, and which samples are left out. `sound` (a flag, 0-dim, on
-    the device) says whether all updates before were: after a broken one none is made. Nothing here waits for the
-    device. The loss is the mean over the step's batches.
+    `run_state` says what rollbacks left of the learning rates, and which samples are left out. `sound` (a flag,
+    0-dim, on the device) says whether all updates before were: after a broken one none is made. Nothing here waits
+    for the device. The loss is the mean over the step's batches.
     """
     for group, rate in zip(updater.optimizer.param_groups, updater.rates(step), strict=True):
-        group["lr"] = rate * course.rate
-    scale = course.loss_scale if updater.scales_loss else 1.0
-    loss = accumulate_gradients(updater, step, course.left_out, scale)
+        group["lr"] = rate * run_state.rate
+    scale = run_state.loss_scale if updater.scales_loss else 1.0
+    loss = accumulate_gradients(updater, step, run_state.left_out, scale)
     with on_threads(1):
-        return _stepped(updater, step, course, limits, sound & loss.isfinite(), loss)
+        return _stepped(updater, step, run_state, limits, sound & loss.isfinite(), loss)
 
 
-def _stepped(updater: Updater, step: Step, course: Course, limits: Limits, sound: Tensor, loss: Tensor) -> Tensor:
+def _stepped(updater: Updater, step: Step, run_state: RunState, limits: Limits, sound: Tensor, loss: Tensor) -> Tensor:
     """Step from the gradients that there are; what `update` returns."""
     gradients = updater.weights.gradients()
     # Of no gradients, where all pictures are left out, it is the CPU's.
@@ -71,8 +71,8 @@ def _stepped(updater: Updater, step: Step, course: Course, limits: Limits, sound
     # Comparisons with NaN are false, so what is not finite does not pass either.
     allowed = sound & (loss <= limits.loss) & (norm <= limits.gradient) & norm.isfinite()
     updater.optimizer.step()
-    if course.rate != 1 and any(group.get("relative_step") for group in updater.optimizer.param_groups):
-        updater.weights.shorten(course.rate)  # Adafactor's own steps, which no learning rate reaches
+    if run_state.rate != 1 and any(group.get("relative_step") for group in updater.optimizer.param_groups):
+        updater.weights.shorten(run_state.rate)  # Adafactor's own steps, which no learning rate reaches
     accepted = updater.weights.accept(allowed)
     updater.weights.average(accepted, step.number)
     return torch.stack([loss, norm, accepted.float()])
@@ -91,7 +91,7 @@ def accumulate_gradients(updater: Updater, step: Step, left_out: Collection[int]
         if kept:
             # An epoch's last group may be short of batches; its mean is over those it has.
             batch, share = Batch(step, number, samples, kept), 1 / len(step.batches)
-            total += share * add_gradients(updater.learner, batch, weights.live, scale * share)
+            total += share * add_gradients(updater.setup, batch, weights.live, scale * share)
     for parameter in weights.live if scale != 1 else ():
         parameter.grad = None if parameter.grad is None else parameter.grad / scale
     if updater.processes.count > 1:
@@ -108,8 +108,8 @@ def _learned_somewhere(updater: Updater, step: Step) -> list[nn.Parameter]:
     Which they are hangs on whether the text encoders learn, and is asked once for either answer, since asking waits for
     the device; a process without a batch of its own knows nothing. With module dropout it is asked at every step.
     """
-    live, phase = updater.weights.live, text_learns(updater.learner, step)
-    if not any(updater.learned.get(phase, ())) or updater.learner.draws_inside:  # or all pictures had been left out
+    live, phase = updater.weights.live, text_learns(updater.setup, step)
+    if not any(updater.learned.get(phase, ())) or updater.setup.draws_inside:  # or all pictures had been left out
         flags = torch.tensor([float(parameter.grad is not None) for parameter in live]).to(live[0].device)
         updater.processes.add_up([flags])
         updater.learned[phase] = [bool(flag) for flag in flags.tolist()]

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from trainer.course import Event, PartMovement, Reading, Verdict
+from trainer.learning.run_state import Event, PartMovement, Reading, Verdict
 
 VANISHED = 3e-4
 # A tenth of that does nothing that could be seen, whatever the learning rate explains.

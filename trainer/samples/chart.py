@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from trainer.drawing.axis import ticks
-from trainer.files import whole_file
+from foundation.chart_axis import ticks
+from foundation.files import whole_file
 from trainer.samples.curve import Curve, Identity
 
 # Drawn twice as large and scaled down, which smooths the lines.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from trainer.files import write_text
-from trainer.toml_config import Section
+from foundation.files import write_text
+from foundation.toml_config import Section
 
 
 class Identity(Section):

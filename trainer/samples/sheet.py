@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from PIL import Image, ImageDraw, ImageFont
 
-from trainer.files import whole_file
+from foundation.files import whole_file
 from trainer.samples.curve import Drawn
 
 TILE, GAP, SIDE, LINE = 160, 6, 128, 15

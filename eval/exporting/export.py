@@ -1,0 +1,129 @@
+"""Exports a cell as one LoRA file that does at weight 1 what the cell did, with its recipe in the header."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from eval.judging.stored_grid import Grid
+from eval.ranking.ranking import RankedCell
+from eval.rendering.cell_lora import lora_of
+from eval.request.cells import Cell
+from foundation.errors import MissingFileError, UserError
+from foundation.files import sha256_of, whole_file
+from foundation.safetensors_header import read_metadata
+from loras.blending.blend_metadata import blend_metadata
+from loras.lora_file import LoraFile, LoraModule, read_lora, write_lora
+
+
+class ExportError(UserError):
+    """A cell that cannot be exported as it was scored."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The written file, its sha256, and the picture beside it that A1111 and ComfyUI managers show."""
+
+    path: Path
+    sha256: str
+    preview: Path
+
+
+def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell:
+    """The row that `wanted` ("best", or a cell's id or its beginning) names. Raises ExportError."""
+    if wanted == "best":
+        return ranked[0]
+    found = [row for row in ranked if row.cell.startswith(wanted)]
+    if not found or len({row.cell for row in found}) > 1:
+        problem = "no cell" if not found else "several cells"
+        raise ExportError(
+            f"--cell {wanted}: {problem} of {grid.store.folder} begin so; `python -m eval rank` lists them"
+        )
+    return found[0]
+
+
+def export_cell(grid: Grid, row: RankedCell, path: Path) -> Exported:
+    """Write the cell's LoRA to `path`, with a preview picture beside it.
+
+    The tensors are those that were scored. Raises ExportError where nothing acts or a parent's file has changed since,
+    MissingFileError where it is gone.
+    """
+    if path.suffix != ".safetensors":
+        raise ExportError(f"{path}: a LoRA file ends in .safetensors; name it so")
+    cell = grid.cell(row.cell, row.checkpoint)
+    _check_parents(cell)
+    shown = _preview_of(grid, cell)
+    lora = lora_of(cell)
+    if not lora.modules:
+        raise ExportError(f"{row.checkpoint} at {cell.use.weights}: does nothing at these weights; choose another cell")
+    metadata = _metadata(grid, cell, row, lora, path.stem)
+    write_lora(LoraFile(lora.modules, metadata), path, getattr(torch, cell.dtype))
+    _check_written(path, lora)
+    preview = path.with_suffix(".png")
+    with whole_file(preview) as beside:
+        shutil.copyfile(shown, beside)
+    return Exported(path, sha256_of(path), preview)
+
+
+def _preview_of(grid: Grid, cell: Cell) -> Path:
+    subject = next(unit for unit in grid.snapshot.units if unit.role == "subject")
+    path = grid.picture_path(cell, subject)
+    if not path.is_file():
+        raise MissingFileError(
+            f"{path}: this picture of the cell is gone; run the grid again, it makes what is missing"
+        )
+    return path
+
+
+def _check_parents(cell: Cell) -> None:
+    for use in cell.uses:
+        source = use.checkpoint
+        if not source.path.is_file():
+            raise MissingFileError(f"{source.path}: is gone; the cell was made from it, put it back")
+        if sha256_of(source.path) != source.sha256:
+            raise ExportError(f"{source.path}: has changed since it was scored; run the grid again")
+
+
+def _check_written(path: Path, lora: LoraFile[LoraModule]) -> None:
+    """Read the file back and compare every tensor: what was scored is what is shipped."""
+    written = read_lora(path)
+    for name, module in lora.modules.items():
+        there = written.modules[name]
+        found, wanted = there.tensors(), module.tensors()
+        same = found.keys() == wanted.keys() and all(torch.equal(found[key], wanted[key]) for key in wanted)
+        if not same or there.stored_alpha != module.alpha:
+            path.unlink()
+            raise ExportError(f"{path}: `{name}` came back from the disk otherwise than written; is the disk failing?")
+
+
+def _metadata(grid: Grid, cell: Cell, row: RankedCell, lora: LoraFile[LoraModule], name: str) -> dict[str, str]:
+    parents = [read_metadata(use.checkpoint.path) for use in cell.uses]
+    recipe = _recipe(grid, cell, row, max(module.rank for module in lora.modules.values()))
+    return blend_metadata(lora, parents, name, recipe)
+
+
+def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, object]:
+    """Everything needed to make the file again, and why it was chosen."""
+    return {
+        "parents": [
+            {
+                "name": use.checkpoint.name,
+                "sha256": use.checkpoint.sha256,
+                "unet": use.weights.unet,
+                "te1": use.weights.te1,
+                "te2": use.weights.te2,
+            }
+            for use in cell.uses
+        ],
+        "method": "sum",
+        "rank": rank,
+        "dtype": cell.dtype,
+        "error": 0.0,
+        "cell": cell.id,
+        "grid": grid.snapshot.sampling,
+        "scores": row.as_json(),
+        "scored_by": {"likeness": grid.snapshot.face_sha256, "clip": grid.snapshot.clip_sha256},
+    }

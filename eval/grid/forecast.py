@@ -1,0 +1,129 @@
+"""What a grid will take, before it is run: pictures, changes of weights, time, cost. Nothing is rendered or written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from base_models.base_model import chosen_device
+from base_models.base_source import BaseSource, find_base
+from eval.executors.executor import Amount
+from eval.grid.picture_maker import amount_of, missing_batches
+from eval.rendering.batch_size import DeviceFacts, batch_size, device_facts
+from eval.rendering.render_cost import picture_shape, seconds_a_picture
+from eval.request.cells import Sampling
+from eval.request.plan import Plan, batches_of, make_plan
+from eval.request.spec import GridSpec
+from eval.store.render_rates import known_rate
+from eval.store.store import FILE_NAME, Store, open_store
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """`amount` is what is left to do; `cached` pictures are there. `rate_from` says where the time comes from."""
+
+    cells: int
+    pictures: int
+    cached: int
+    amount: Amount
+    batch: int
+    device: str
+    seconds_a_picture: float
+    rate_from: str
+    price_per_hour: float | None
+
+    @property
+    def seconds(self) -> float:
+        return self.amount.pictures * self.seconds_a_picture
+
+    @property
+    def device_hours(self) -> float:
+        return self.seconds / 3600
+
+    @property
+    def cost(self) -> float | None:
+        """In the currency of `price_per_hour`; None where no price was given."""
+        return None if self.price_per_hour is None else self.device_hours * self.price_per_hour
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "cells": self.cells,
+            "pictures": self.pictures,
+            "cached": self.cached,
+            "to_render": self.amount.pictures,
+            "checkpoints": self.amount.checkpoints,
+            "unet_changes": self.amount.unet_changes,
+            "text_changes": self.amount.text_changes,
+            "batches": self.amount.batches,
+            "batch": self.batch,
+            "device": self.device,
+            "seconds_a_picture": self.seconds_a_picture,
+            "rate_from": self.rate_from,
+            "seconds": self.seconds,
+            "gpu_hours": self.device_hours,
+            "cost": self.cost,
+        }
+
+    def __str__(self) -> str:
+        amount = self.amount
+        cost = "" if self.cost is None else f", {self.cost:.2f} at {self.price_per_hour:g} an hour"
+        return "\n".join(
+            (
+                f"{self.cells} cells, {self.pictures} pictures: {self.cached} are there, {amount.pictures} to render",
+                f"{amount.batches} batches of at most {self.batch}; {amount.checkpoints} checkpoints, "
+                f"{amount.unet_changes} changes of the UNet's weights, {amount.text_changes} of the text encoders'",
+                f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} GPU-hours{cost}",
+                f"{self.seconds_a_picture:.3g} s a picture: {self.rate_from}",
+            )
+        )
+
+
+def forecast(spec: GridSpec) -> Forecast:
+    """Plan `spec` and reckon. Raises what planning raises."""
+    plan = make_plan(spec)
+    there = Path(spec.store.path) / FILE_NAME
+    if not there.is_file():
+        return _reckoned(spec, plan, None)
+    store = open_store(there.parent)
+    try:
+        return _reckoned(spec, plan, store)
+    finally:
+        store.close()
+
+
+def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:
+    device = torch.device(chosen_device(spec.model.device))
+    facts = device_facts(device)
+    base = find_base(spec.model.base, spec.model.overrides)
+    size = batch_size(spec.sampler.batch, picture_shape(base, plan.sampling), facts)
+    amount = amount_of(missing_batches(plan, size, store, store.lost()) if store else batches_of(plan, size))
+    seconds, source = _rate(base, plan.sampling, store, device, facts)
+    pictures = plan.picture_count
+    return Forecast(
+        cells=len(plan.cells),
+        pictures=pictures,
+        cached=pictures - amount.pictures,
+        amount=amount,
+        batch=size,
+        device=facts.name,
+        seconds_a_picture=seconds,
+        rate_from=source,
+        price_per_hour=spec.budget.price_per_hour,
+    )
+
+
+def _rate(
+    base: BaseSource, sampling: Sampling, store: Store | None, device: torch.device, facts: DeviceFacts
+) -> tuple[float, str]:
+    seen = known_rate(store, sampling, facts.name) if store else None
+    if seen:
+        return seen.seconds_a_picture, f"from {seen.pictures} pictures rendered here"
+    return seconds_a_picture(base, sampling, device), "estimated from the model's arithmetic and a matrix product here"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,90 @@
+"""The loaded models as readers of pictures: faces by insightface, whole pictures and texts by open_clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from base_models.vision.appearance import appearance_of
+from base_models.vision.clip_model import ClipModel, load_clip
+from base_models.vision.faces import FaceModel, load_faces
+from eval.judging.judge_facts import JudgeFacts, appearance_key
+from eval.request.spec import ScoreSection
+from eval.store.store import Reading, Readings
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a model reads from a picture, and what it looks like: the largest face, or the whole."""
+
+    reading: Reading
+    look: Reading
+
+
+@dataclass(frozen=True)
+class FaceReader:
+    """Reads the largest face of pictures (H, W, 3) RGB uint8."""
+
+    model: FaceModel
+
+    @property
+    def facts(self) -> JudgeFacts:
+        return JudgeFacts(name=self.model.name, sha256=self.model.sha256, licence=self.model.licence)
+
+    def read(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
+        found = self.model.read_all(pictures)
+        return [Seen(Reading(one.embedding, one.count), Reading(one.look, one.count)) for one in found]
+
+
+@dataclass(frozen=True)
+class ClipReader:
+    """Reads whole pictures (H, W, 3) RGB uint8, and texts."""
+
+    model: ClipModel
+
+    @property
+    def facts(self) -> JudgeFacts:
+        return JudgeFacts(name=self.model.name, sha256=self.model.sha256, licence="")
+
+    def read(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
+        vectors, looks = self.model.embed_pictures(pictures), map(appearance_of, pictures)
+        return [Seen(Reading(vector), Reading(look)) for vector, look in zip(vectors, looks, strict=True)]
+
+    def read_texts(self, texts: Sequence[str]) -> list[Reading]:
+        return [Reading(vector) for vector in self.model.embed_texts(texts)]
+
+
+@dataclass(frozen=True)
+class Models:
+    """The loaded models that read pictures beside their rendering. The first is that of likeness, and keeps looks."""
+
+    readers: tuple[FaceReader | ClipReader, ...]
+
+    @classmethod
+    def load(cls, score: ScoreSection) -> Models:
+        packs = [] if score.subject == "image" else [score.faces, *([score.second_faces] if score.second_faces else [])]
+        return cls((*map(face_reader, packs), clip_reader(score.clip)))
+
+    def read(self, pictures: Mapping[str, np.ndarray]) -> Readings:
+        """What all of them see in pictures (H, W, 3) RGB uint8, by id."""
+        found: Readings = {}
+        for at, reader in enumerate(self.readers):
+            seen = dict(zip(pictures, reader.read(list(pictures.values())), strict=True))
+            found |= as_kept(reader.facts.sha256, seen, with_looks=at == 0)
+        return found
+
+
+def as_kept(sha256: str, seen: Mapping[str, Seen], *, with_looks: bool) -> Readings:
+    """What a model saw of pictures, by their ids, under the keys that a store keeps it by."""
+    found = {sha256: {one: what.reading for one, what in seen.items()}}
+    return found | {appearance_key(sha256): {one: what.look for one, what in seen.items()}} if with_looks else found
+
+
+def face_reader(name: str) -> FaceReader:
+    return FaceReader(load_faces(name))
+
+
+def clip_reader(name: str) -> ClipReader:
+    return ClipReader(load_clip(name))

@@ -1,0 +1,83 @@
+"""What was seen of a grid, as arrays: the only input of the ranking. Models made it, no model is needed to judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from eval.ranking.missing_pictures import LeftOut
+from eval.ranking.subject_words import WORDS, SubjectWords
+from eval.request.units import Unit
+from loras.weights import Weights
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """Who a row of the arrays is. `also` is the text of the other LoRAs blended in ("" for none)."""
+
+    id: str
+    checkpoint: str
+    epoch: int | None
+    weights: Weights
+    also: str
+
+
+@dataclass(frozen=True)
+class Appearances:
+    """How the subject looks in each picture (`base_models.vision.appearance`), unit vectors, NaN where it was not seen.
+
+    pictures (C, U, L); control (U, L), the base model's; references (R, L), held out; training (T, L), trained on.
+    """
+
+    pictures: np.ndarray
+    control: np.ndarray
+    references: np.ndarray
+    training: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything the ranking reads. C cells, U units, R references; `*_control` is the base model's own row.
+
+    faces (C, U, D): the largest face's unit embedding, NaN where no face was found; face_counts (C, U): faces found;
+    pictures (C, U, E): CLIP's unit embedding of the picture; failed (C, U): black, flat or not finite, or not made;
+    prompts (U, E): CLIP's unit embedding of the unit's prompt with the class word in the trigger's place;
+    references (R, D): held-out pictures of the subject; training (T, D): those it was trained on (may be empty).
+    `face_model`, `clip_model`: name and hash, for what is shown to a user; `licences`: what the scoring models of that
+    name may be used for, where it is known.
+
+    `subject` "image": likeness is CLIP's, and `faces`, `faces_control`, `references`, `training` are CLIP's embeddings
+    of whole pictures. `second`: the same grid as a second, independent face model sees it. `looks` None: not read.
+    `left_out`: what is not here because pictures are gone.
+    """
+
+    cells: list[CellFacts]
+    units: list[Unit]
+    faces: np.ndarray
+    face_counts: np.ndarray
+    pictures: np.ndarray
+    failed: np.ndarray
+    faces_control: np.ndarray
+    face_counts_control: np.ndarray
+    pictures_control: np.ndarray
+    prompts: np.ndarray
+    references: np.ndarray
+    training: np.ndarray
+    face_model: str
+    clip_model: str
+    subject: str = "face"
+    second: Evidence | None = None
+    looks: Appearances | None = None
+    left_out: LeftOut | None = None
+    licences: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def words(self) -> SubjectWords:
+        """What the subject's kind is called."""
+        return WORDS[self.subject]
+
+    def where(self, role: str) -> np.ndarray:
+        """Indices of the units of `role`."""
+        return np.array([at for at, unit in enumerate(self.units) if unit.role == role], dtype=int)

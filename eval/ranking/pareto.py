@@ -1,0 +1,22 @@
+"""The Pareto front: rows that no other row beats in everything. It stands beside the order and does not change it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eval.ranking.scores import Scores
+
+# As many digits as are shown to programs, so that the front follows from what they see.
+DIGITS = 4
+
+
+def pareto_front(scores: Scores) -> np.ndarray:
+    """Which cells (C,) are on the front of identity and prompt (more is better), bleed and copy (less is better).
+
+    Off it is a cell that another one equals or beats in all four, and beats in one. Bleed and copy count lost faces at
+    their worst, as the limits do. A figure that no cell has is left out; one that a single cell lacks is its worst.
+    """
+    columns = [scores.identity, scores.prompt, -scores.bleed_at_worst, -scores.copy_at_worst]
+    goods = np.round(np.stack([column for column in columns if np.isfinite(column).any()], axis=1), DIGITS)
+    goods = np.where(np.isfinite(goods), goods, -np.inf)
+    return np.array([not ((goods >= own).all(1) & (goods > own).any(1)).any() for own in goods])

@@ -1,0 +1,266 @@
+"""What a grid shows over epochs and weights, in sentences, each said only where its interval excludes 0.
+
+All intervals that are looked at hold at once (Bonferroni), so looking at many figures and epochs invents nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval.ranking.contrasts import Estimate, Figure, difference, mean_of, slope
+from eval.ranking.evidence import Evidence
+from eval.ranking.limits import Limits
+from eval.ranking.scores import Scores
+
+# Differences of cosines below this are not worth a sentence, however sure.
+NOTICEABLE = 0.01
+IDENTITY, PROMPT, BLEED, COPY, FACES = "identity", "prompt", "bleed", "copy", "faces"
+# In the words of the kind of subject (`SubjectWords.said`).
+RISES_FALLS = {
+    IDENTITY: ("likeness rises", "likeness falls"),
+    PROMPT: ("obedience to the prompt rises", "obedience to the prompt falls"),
+    BLEED: ("bleeding into {others} grows", "bleeding into {others} shrinks"),
+    COPY: ("copying of training pictures grows", "copying of training pictures shrinks"),
+    FACES: ("pictures with a face become more", "pictures with a face become fewer"),
+}
+# What a group of cells does whose figure is over its limit: of one, of several.
+OVERDOES = {
+    BLEED: ("bleeds into {others}", "bleed into {others}"),
+    COPY: ("copies its training pictures", "copy their training pictures"),
+    PROMPT: ("no longer does what is asked", "no longer do what is asked"),
+}
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A sentence, and the cells (rows of the evidence) that it concerns."""
+
+    text: str
+    cells: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is looked along: a level each cell (C,), NaN where it has none; `blocks` is all else about a cell."""
+
+    name: str
+    levels: np.ndarray
+    blocks: list[Hashable]
+
+    @property
+    def steps(self) -> list[float]:
+        return sorted(set(self.levels[np.isfinite(self.levels)].tolist()))
+
+
+def trends(evidence: Evidence, scores: Scores, limits: Limits) -> list[Trend]:
+    """All that can be said, the most useful first."""
+    figures = figures_of(scores, limits)
+    if evidence.subject == "image":
+        del figures[FACES]
+    # A file under two names is one cell: it is counted once, by a name that has an epoch, and concerned twice.
+    ids = [cell.id for cell in evidence.cells]
+    stands = {cell.id: at for at, cell in reversed(list(enumerate(evidence.cells)))}
+    stands |= {cell.id: at for at, cell in reversed(list(enumerate(evidence.cells))) if cell.epoch is not None}
+    once = np.array([stands[one] == at for at, one in enumerate(ids)])
+    weights = _weight_axes(evidence, once)
+    looks = len(figures) * (len(weights) + 1)
+    said = _pulling_apart(figures[IDENTITY], weights)
+    left = [figure for name, figure in figures.items() if not (said and name == IDENTITY)]
+    for axis in weights:
+        said += [one for figure in left for one in _above(figure, axis) or _direction(figure, axis, looks)]
+    overdone = {name: _overdoing(figures[name], evidence, once) for name in (COPY, BLEED)}
+    said += [one for found in overdone.values() for one in found]
+    if epochs := _epoch_axis(evidence, once):
+        said += _peak(figures[IDENTITY], epochs, looks)
+        unsaid = [figures[name] for name in (BLEED, COPY, PROMPT, FACES) if name in figures and not overdone.get(name)]
+        said += [one for figure in unsaid for one in _direction(figure, epochs, looks)]
+    whole = {at: [twin for twin, one in enumerate(ids) if one == ids[at]] for at in range(len(ids))}
+    return [Trend(one.text, frozenset(twin for at in one.cells for twin in whole[at])) for one in said]
+
+
+def figures_of(scores: Scores, limits: Limits) -> dict[str, Figure]:
+    """What trends are looked for in, more being worse where there is a limit."""
+
+    def limit(share: float | None, scale: float) -> float:
+        return np.nan if share is None else share * scale
+
+    subject, words = scores.prompts, scores.words
+    found = [
+        Figure(IDENTITY, scores.counted, subject),
+        Figure(BLEED, scores.bleed_changes, scores.bleed_prompts, limit(limits.bleed, scores.span), words),
+        Figure(COPY, scores.copy_margins, subject, limit(limits.copy, 1.0), words),
+        Figure(PROMPT, scores.prompt_changes, subject, -limit(limits.prompt, scores.prompt_contrast)),
+        Figure(FACES, scores.faces_seen.astype(float), subject),
+    ]
+    return {one.name: one for one in found}
+
+
+def over(figure: Figure, value: float) -> bool:
+    """Whether a value is past the figure's limit: below it for what is lost, above it for what is spilt."""
+    return value < figure.limit if figure.name == PROMPT else value > figure.limit
+
+
+def _epoch_axis(evidence: Evidence, once: np.ndarray) -> Axis | None:
+    """None where epochs are not known, or belong to several runs."""
+    epoch_of = {cell.checkpoint: cell.epoch for cell, own in zip(evidence.cells, once, strict=True) if own}
+    epochs = list(epoch_of.values())
+    if None in epochs or len(set(epochs)) < max(2, len(epochs)):
+        return None
+    levels = np.array([cell.epoch for cell in evidence.cells], dtype=float)
+    return Axis("epoch", np.where(once, levels, np.nan), [(str(cell.weights), cell.also) for cell in evidence.cells])
+
+
+def _weight_axes(evidence: Evidence, once: np.ndarray) -> list[Axis]:
+    weights = [cell.weights for cell in evidence.cells]
+    names = {"UNet": "unet", "TEnc": "te1"}
+    if any(one.te1 != one.te2 for one in weights):
+        names = {"UNet": "unet", "TEnc 1": "te1", "TEnc 2": "te2"}
+    together = "TEnc" in names
+
+    def block(at: int, name: str) -> Hashable:
+        own = weights[at]
+        kept = {"unet": own.unet, "te1": own.te1, "te2": own.te2} | {name: None} | ({"te2": None} if together else {})
+        return evidence.cells[at].checkpoint, evidence.cells[at].also, tuple(kept.items())
+
+    return [
+        Axis(
+            title,
+            np.where(once, [getattr(one, name) for one in weights], np.nan),
+            [block(at, name) for at in range(len(weights))],
+        )
+        for title, name in names.items()
+    ]
+
+
+def _pulling_apart(identity: Figure, axes: Sequence[Axis]) -> list[Trend]:
+    """UNet and TEnc at odds: one raises likeness and the other lowers it, or which way TEnc goes hangs on the UNet."""
+    if len(axes) != 2:
+        return []
+    unet, te = axes
+    if len(unet.steps) < 2 or len(te.steps) < 2:
+        return []
+    up, along = (identity.estimate(_range_of(axis), 4) for axis in axes)
+    everyone = frozenset(np.flatnonzero(np.isfinite(unet.levels)).tolist())
+    if up.sign * along.sign < 0:
+        ways = ["rises" if one.sign > 0 else "falls" for one in (up, along)]
+        text = (
+            f"UNet and TEnc pull apart: likeness {ways[0]} with the UNet weight, {_between(unet)}: {up}, "
+            f"and {ways[1]} with the TEnc weight, {_between(te)}: {along}"
+        )
+        return [Trend(text, everyone)]
+    ends = unet.steps[0], unet.steps[-1]
+    low, high = (identity.estimate(_range_of(te, unet.levels == end), 4) for end in ends)
+    if low.sign * high.sign >= 0:
+        return []
+    text = (
+        f"UNet and TEnc pull apart: more TEnc, {_between(te)}, changes likeness by {low} at UNet {ends[0]:g} and by "
+        f"{high} at UNet {ends[1]:g}"
+    )
+    return [Trend(text, everyone)]
+
+
+def _above(figure: Figure, axis: Axis) -> list[Trend]:
+    """The level above which all levels are past the figure's limit, and up to which none is."""
+    steps = axis.steps
+    past = [over(figure, _mean(figure, axis.levels == one)) for one in steps]
+    first = past.index(True) if True in past else 0
+    if first == 0 or not all(past[first:]):
+        return []
+    upper, lower = axis.levels >= steps[first], axis.levels < steps[first]
+    known = figure.known
+    found = figure.estimate(difference(axis.blocks, upper & known, lower & known), len(steps) - 1)
+    if found.sign == 0 or over(figure, 0.0) or (found.sign < 0) != (figure.name == PROMPT):
+        return []
+    high, low = (_mean(figure, group) for group in (upper, lower))
+    does = figure.words.said(OVERDOES[figure.name][0])
+    text = (
+        f"{axis.name} above {steps[first - 1]:g} {does}: {figure.name} {high:+.3f} there and "
+        f"{low:+.3f} up to it; with all else the same {found} more"
+    )
+    return [Trend(text, _places(upper))]
+
+
+def _direction(figure: Figure, axis: Axis, looks: int) -> list[Trend]:
+    """Which way a figure goes over the whole axis."""
+    if len(axis.steps) < 2:
+        return []
+    found = figure.estimate(_range_of(axis, figure.known), looks)
+    if found.sign == 0 or abs(found.value) < NOTICEABLE:
+        return []
+    way = figure.words.said(RISES_FALLS[figure.name][0 if found.sign > 0 else 1])
+    over_what = "over the epochs" if axis.name == "epoch" else f"with the {axis.name} weight"
+    return [Trend(f"{way} {over_what}, {_between(axis)}: {found}", _places(np.isfinite(axis.levels)))]
+
+
+def _overdoing(figure: Figure, evidence: Evidence, once: np.ndarray) -> list[Trend]:
+    """Checkpoints whose cells together are past the figure's limit, surely beyond nothing at all."""
+    names = [cell.checkpoint for cell in evidence.cells]
+    checkpoints = list(dict.fromkeys(name for name, own in zip(names, once, strict=True) if own))
+    called = _titles(evidence, once)
+    found: dict[str, tuple[Estimate, frozenset[int]]] = {}
+    for checkpoint in checkpoints:
+        own = np.array([name == checkpoint for name in names]) & once & figure.known
+        estimate = figure.estimate(mean_of(own), len(checkpoints))
+        if estimate.sign > 0 and over(figure, estimate.value):
+            found[checkpoint] = estimate, _places(own)
+    if not found:
+        return []
+    every = len(found) == len(checkpoints) > 1
+    who = "every checkpoint" if every else _listed([called[name] for name in found])
+    does = figure.words.said(OVERDOES[figure.name][0 if every or len(found) == 1 else 1])
+    figures = "; ".join(f"{called[name]} {estimate}" for name, (estimate, _) in found.items())
+    shown = str(next(iter(found.values()))[0]) if len(found) == 1 else figures
+    return [Trend(f"{who} {does}: {figure.name} {shown}", frozenset().union(*(cells for _, cells in found.values())))]
+
+
+def _peak(identity: Figure, axis: Axis, looks: int) -> list[Trend]:
+    """Whether likeness has passed its best epoch, or still rises at the last one."""
+    steps = axis.steps
+    means = [_mean(identity, axis.levels == one) for one in steps]
+    best = int(np.argmax(means))
+    last = axis.levels == steps[-1]
+    against = steps[best] if best < len(steps) - 1 else steps[-2]
+    found = identity.estimate(difference(axis.blocks, last, axis.levels == against), looks)
+    if found.sign == 0 or abs(found.value) < NOTICEABLE:
+        return []
+    ending = f"epoch {steps[-1]:g} differs from epoch {against:g} by {found}"
+    if best < len(steps) - 1 and found.sign < 0:
+        text = f"likeness is past its best: {ending}; the training went on for too long, or too strongly"
+        return [Trend(text, _places(axis.levels > against))]
+    if best == len(steps) - 1 and found.sign > 0:
+        return [Trend(f"likeness still rises at the end: {ending}; more epochs may bring more", _places(last))]
+    return []
+
+
+def _mean(figure: Figure, group: np.ndarray) -> float:
+    """The mean over the cells of `group` (C,) that have the figure, NaN where none has."""
+    known = group & figure.known
+    return float(figure.means[known].mean()) if known.any() else np.nan
+
+
+def _range_of(axis: Axis, group: np.ndarray | None = None) -> np.ndarray:
+    """Weights (C,) of the change from the axis's lowest level to its highest, by the slope among `group`."""
+    levels = axis.levels if group is None else np.where(group, axis.levels, np.nan)
+    return slope(axis.blocks, levels) * (axis.steps[-1] - axis.steps[0])
+
+
+def _between(axis: Axis) -> str:
+    return f"from {axis.steps[0]:g} to {axis.steps[-1]:g}"
+
+
+def _titles(evidence: Evidence, once: np.ndarray) -> dict[str, str]:
+    """What to call each checkpoint: "epoch 12" where no other one is of that epoch, else its file's name."""
+    epochs = {cell.checkpoint: cell.epoch for cell, own in zip(evidence.cells, once, strict=True) if own}
+    lone = [epoch for epoch in epochs.values() if list(epochs.values()).count(epoch) == 1]
+    return {name: f"epoch {epoch}" if epoch is not None and epoch in lone else name for name, epoch in epochs.items()}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def _places(group: np.ndarray) -> frozenset[int]:
+    return frozenset(np.flatnonzero(group).tolist())

@@ -1,0 +1,51 @@
+"""A stored grid with its ranking: what the commands and the studio both start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from base_models.drawing.samplers import SAMPLERS
+from eval.judging.stored_grid import Grid, load_evidence, load_grid
+from eval.ranking.evidence import Evidence
+from eval.ranking.limits import limits_of
+from eval.ranking.ranking import RankedCell, rank
+from eval.reporting.report import ReportData
+from eval.reporting.search_sentences import in_sentences
+from eval.store.store import open_store
+
+
+@dataclass(frozen=True)
+class RankedGrid:
+    """`rows` are best first."""
+
+    grid: Grid
+    evidence: Evidence
+    rows: list[RankedCell]
+
+
+def open_ranked(folder: Path) -> RankedGrid:
+    """Open a store and rank its last grid; no model is loaded. Raises StoreError."""
+    grid = load_grid(open_store(folder))
+    evidence = load_evidence(grid)
+    return RankedGrid(grid, evidence, rank(evidence, limits_of(grid.snapshot.limits)))
+
+
+def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
+    """What the report shows of a ranked grid."""
+    grid, snapshot = ranked.grid, ranked.grid.snapshot
+
+    def picture(cell_id: str | None, unit: int) -> Path:
+        return grid.picture_path(grid.cell(cell_id) if cell_id else None, snapshot.units[unit])
+
+    sampling = grid.sampling
+    facts = {
+        "Base model": f"{snapshot.base_name} ({sampling.base[:12]})",
+        "Sampler": f"{SAMPLERS[sampling.sampler].a1111}, {sampling.steps} steps, CFG {sampling.cfg:g}, "
+        f"{sampling.width}x{sampling.height}",
+        "Trigger": f"{snapshot.trigger} (class: {snapshot.class_word})",
+        "Exported as": grid.cells[0].dtype,
+        **({"Chosen by": " ".join(in_sentences(snapshot.search))} if snapshot.search else {}),
+        **{f"Licence of {name}": licence for name, licence in snapshot.licences.items()},
+    }
+    return ReportData(title, ranked.evidence, ranked.rows, picture, facts)

@@ -1,0 +1,256 @@
+"""The report: one HTML file that opens offline, with the verdict, the table, the curves and the pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from eval.ranking.evidence import Evidence
+from eval.ranking.ranking import RankedCell
+from eval.ranking.scores import BLEED, SUBJECT, Scores, control_identities, identities, score
+from eval.ranking.verdict import name_of, verdict
+from eval.reporting.ranking_table import columns_for, provenance, shared_flags, trends_of
+from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
+from foundation.files import write_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+THUMBNAIL = 224
+SHEET_UNITS = 8
+SHEET_BLEED_UNITS = 4
+SHOWN_FAILURES = 12
+OPEN_ROWS = 15
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All a report shows. `picture` gives the PNG of (cell id, or None for the base model; index of the unit), which
+    may not exist; `facts` are shown as they are: base model, sampler, hashes, licences."""
+
+    title: str
+    evidence: Evidence
+    ranked: list[RankedCell]
+    picture: Callable[[str | None, int], Path]
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture in the page: a data URI (None: there is no file), what is below it, and how it is read aloud."""
+
+    source: str | None
+    caption: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Pictures of the same units side by side: `heads` over the columns, (prompt, seed) before each row."""
+
+    heads: list[str]
+    rows: list[tuple[str, int, list[Shown]]]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a grid, captioned with how alike they are to the subject: `identity` (C, U), `control` (U,)."""
+
+    data: ReportData
+    identity: np.ndarray
+    control: np.ndarray
+
+    def shown(self, row: RankedCell | None, unit: int) -> Shown:
+        facts = self.data.evidence.units[unit]
+        source = thumbnail(self.data.picture(row.cell if row else None, unit))
+        who = name_of(row) if row else "base model"
+        return Shown(
+            source, self._caption(row, unit) if source else "not made", f"{who}: {facts.prompt}, seed {facts.seed}"
+        )
+
+    def sheet(self, columns: Sequence[RankedCell | None], heads: list[str], role: str, most: int) -> Sheet:
+        evidence = self.data.evidence
+        units = evidence.where(role)
+        chosen = units[np.unique(np.linspace(0, len(units) - 1, min(most, len(units))).round().astype(int))]
+        rows = [
+            (evidence.units[at].prompt, evidence.units[at].seed, [self.shown(row, at) for row in columns])
+            for at in map(int, chosen)
+        ]
+        return Sheet(heads, rows, len(units) - len(chosen))
+
+    def _caption(self, row: RankedCell | None, unit: int) -> str:
+        if row and self.data.evidence.failed[self.row_of(row), unit]:
+            return "failed"
+        value = self.identity[self.row_of(row), unit] if row else self.control[unit]
+        return self.data.evidence.words.lost_mark if np.isnan(value) else f"{value:.2f}"
+
+    def row_of(self, row: RankedCell) -> int:
+        return next(at for at, cell in enumerate(self.data.evidence.cells) if cell.id == row.cell)
+
+
+def write_report(data: ReportData, path: Path) -> None:
+    """Write the report, whole or not at all. Raises UnscorableError as the ranking does."""
+    scores = score(data.evidence)
+    pictures = Pictures(data, identities(data.evidence), control_identities(data.evidence))
+    common = shared_flags(data.ranked)
+    curve = _epoch_curve(data.ranked, scores)
+    page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    text = page.get_template("report.html.jinja").render(
+        title=data.title,
+        words=data.evidence.words,
+        best=data.ranked[0],
+        verdict=verdict(data.ranked, data.evidence, scores),
+        columns=[column for column in columns_for(data.ranked) if column.heading],
+        ranked=data.ranked,
+        open_rows=OPEN_ROWS,
+        common=common,
+        common_set=frozenset(common),
+        curve=curve[0] if curve else None,
+        curve_key=[(one.name, one.style) for one in curve[1]] if curve else [],
+        heat_maps=_heat_maps(data.ranked),
+        trends=trends_of(data.ranked),
+        trade_off=_trade_off(data.ranked),
+        sheet=_contact_sheet(data.ranked, pictures),
+        bleed_sheet=pictures.sheet([data.ranked[0], None], ["first", "base model"], BLEED, SHEET_BLEED_UNITS),
+        strip=_epoch_strip(data.ranked, pictures),
+        strip_unit=_unit_text(data.evidence),
+        failures=_failures(data, pictures),
+        provenance=provenance(data.evidence, len(data.ranked)),
+        facts=data.facts,
+    )
+    write_text(path, text)
+
+
+@lru_cache(maxsize=4096)
+def thumbnail(path: Path) -> str | None:
+    """A picture as a data URI, WebP, at most 224 pixels a side; None where there is no readable picture."""
+    try:
+        picture = Image.open(path).convert("RGB")
+    except OSError:
+        return None
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    stream = io.BytesIO()
+    picture.save(stream, "WEBP", quality=82)
+    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _contact_sheet(ranked: Sequence[RankedCell], pictures: Pictures) -> Sheet:
+    """The first, the next other cell, the last and the base model: what the order means, to the eye."""
+    distinct = list({row.cell: row for row in reversed(ranked)}.values())[::-1]
+    columns = [distinct[0], *distinct[1:2], *(distinct[-1:] if len(distinct) > 2 else [])]
+    places = ["first", "second", "last"]
+    heads = [f"{place}: {name_of(row)}" for place, row in zip(places, columns, strict=False)]
+    return pictures.sheet([*columns, None], [*heads, "base model, class word"], SUBJECT, SHEET_UNITS)
+
+
+def _by_epoch(rows: Iterable[RankedCell]) -> list[RankedCell]:
+    """One row a checkpoint, in the order of training."""
+    first = {row.checkpoint: row for row in reversed(list(rows))}
+    return sorted(first.values(), key=lambda row: (row.epoch is None, row.epoch or 0, row.checkpoint))
+
+
+def _epoch_labels(rows: Sequence[RankedCell]) -> list[str]:
+    epochs = [row.epoch for row in rows]
+    if None not in epochs and len(set(epochs)) == len(epochs):
+        return [str(epoch) for epoch in epochs]
+    return [row.checkpoint if len(row.checkpoint) <= 14 else f"…{row.checkpoint[-13:]}" for row in rows]
+
+
+def _epoch_curve(ranked: Sequence[RankedCell], scores: Scores) -> tuple[Markup, list[Series]] | None:
+    """Identity over the epochs at the best row's weights, and at weight 1 where that is another."""
+    best, checkpoints = ranked[0], _by_epoch(ranked)
+    if len(checkpoints) < 2:
+        return None
+    place = {row.checkpoint: at for at, row in enumerate(checkpoints)}
+    wanted = dict.fromkeys([(best.weights, best.also), ("unet=1,te=1", "")])
+    series: list[Series] = []
+    for (weights, also), style in zip(wanted, ("first", "second"), strict=False):
+        rows = _by_epoch(row for row in ranked if (row.weights, row.also) == (weights, also))
+        points = [Point(place[row.checkpoint], row.identity, row.identity_low, row.identity_high) for row in rows]
+        series += [Series(f"at {weights} with {also}" if also else f"at {weights}", style, points)] if points else []
+    levels = {"base model": scores.floor, "real pictures": scores.ceiling}
+    known = {name: level for name, level in levels.items() if not np.isnan(level)}
+    return line_chart(_epoch_labels(checkpoints), series, known, "epoch"), series
+
+
+def _heat_maps(ranked: Sequence[RankedCell]) -> list[tuple[str, Markup]]:
+    """UNet x TEnc for the best checkpoint, one map for each `also`, on one colour scale."""
+    best = ranked[0]
+    own = [row for row in ranked if row.checkpoint == best.checkpoint]
+    columns = sorted({row.unet for row in own})
+    rows = sorted({(row.te1, row.te2) for row in own}, reverse=True)
+    if len(columns) * len(rows) < 2:
+        return []
+    scale = min(row.identity for row in own), max(row.identity for row in own)
+    names = [f"{te1:g}" if te1 == te2 else f"{te1:g}/{te2:g}" for te1, te2 in rows]
+    maps: list[tuple[str, Markup]] = []
+    for also in dict.fromkeys(row.also for row in own):
+        cells = {
+            (rows.index((row.te1, row.te2)), columns.index(row.unet)): HeatCell(
+                row.identity,
+                "best" if row is best else "broken" if row.broken else "",
+                f"{name_of(row)}: {row.identity:.3f}",
+            )
+            for row in own
+            if row.also == also
+        }
+        title = f"{best.checkpoint} with {also}" if also else best.checkpoint
+        maps.append((title, heat_map(names, [f"{unet:g}" for unet in columns], cells, scale)))
+    return maps
+
+
+def _trade_off(ranked: Sequence[RankedCell]) -> tuple[str, Markup] | None:
+    """Likeness against what it costs, the Pareto front marked: bleed where it was measured, else the prompt."""
+    figures: dict[str, Callable[[RankedCell], float | None]] = {
+        "bleed (further left is better)": lambda row: row.bleed,
+        "prompt (further right is better)": lambda row: row.prompt,
+    }
+    for name, figure in figures.items():
+        dots = [
+            Dot(value, row.identity, at, _dot_style(row, at), f"{name_of(row)}: {row.identity:.3f}, {value:+.3f}")
+            for at, row in enumerate(ranked)
+            if (value := figure(row)) is not None
+        ]
+        if len(dots) > 2:
+            return name, scatter(dots, name, "likeness")
+    return None
+
+
+def _dot_style(row: RankedCell, at: int) -> str:
+    return "best" if at == 0 else "broken" if row.broken else "front" if row.pareto_front else "behind"
+
+
+def _epoch_strip(ranked: Sequence[RankedCell], pictures: Pictures) -> list[tuple[str, Shown]]:
+    """The first prompt over the epochs, each checkpoint at the weights nearest to 1, after the base model's picture."""
+    alone = [row for row in ranked if not row.also] or list(ranked)
+    nearest = sorted(alone, key=lambda row: abs(row.unet - 1) + abs(row.te1 - 1) + abs(row.te2 - 1))
+    checkpoints = _by_epoch(nearest)
+    unit = int(pictures.data.evidence.where(SUBJECT)[0])
+    shown = [
+        (f"epoch {label}" if label.isdigit() else label, pictures.shown(row, unit))
+        for label, row in zip(_epoch_labels(checkpoints), checkpoints, strict=True)
+    ]
+    return [("base model", pictures.shown(None, unit)), *shown] if len(shown) > 1 else []
+
+
+def _failures(data: ReportData, pictures: Pictures) -> tuple[int, list[Shown]]:
+    """How many pictures failed or show nothing of the kind where it was asked for, and the first few of them."""
+    subject = data.evidence.where(SUBJECT)
+    rows = list({row.cell: row for row in data.ranked}.values())
+    found = [
+        (row, int(unit)) for row in rows for unit in subject[np.isnan(pictures.identity[pictures.row_of(row), subject])]
+    ]
+    return len(found), [pictures.shown(row, unit) for row, unit in found[:SHOWN_FAILURES]]
+
+
+def _unit_text(evidence: Evidence) -> str:
+    unit = evidence.units[int(evidence.where(SUBJECT)[0])]
+    return f"“{unit.prompt}”, seed {unit.seed}"

@@ -1,0 +1,133 @@
+"""Cells and pictures: what is rendered and compared, and ids that are hashes of everything that shapes the result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from loras.weights import Weights
+
+CONTROL = "control"  # the id of the base model's own cell
+# Counts up when the renderer's pictures change, so that a store never answers with what an older one drew.
+RENDERER = 2
+
+
+_JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def digest(*parts: object) -> str:
+    """A short hash over JSON-able parts."""
+    return _hash_of(_JSON.encode(parts))
+
+
+def _hash_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A LoRA file that can be put on: `name` is its file name without suffix, `epoch` what its metadata says.
+
+    `same_as`: the sha256 of the file of the grid whose tensors this one repeats, metadata aside; "" for an original.
+    """
+
+    path: Path
+    name: str
+    sha256: str
+    epoch: int | None
+    same_as: str = ""
+
+    @property
+    def content(self) -> str:
+        """What ids know it by: one hash for all files of the same tensors. Alone, a file keeps the hash of its own."""
+        return self.same_as or self.sha256
+
+
+@dataclass(frozen=True)
+class Use:
+    """One LoRA at certain weights."""
+
+    checkpoint: Checkpoint
+    weights: Weights
+
+    def __str__(self) -> str:
+        return f"{self.checkpoint.name}:{self.weights}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (checkpoint, also, weights), exported as `dtype`: the export's type is part of what is scored."""
+
+    use: Use
+    also: tuple[Use, ...]
+    dtype: str
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        return (self.use, *self.also)
+
+    @property
+    def acting(self) -> tuple[Use, ...]:
+        """The uses that move anything: a LoRA at weight 0 everywhere does nothing."""
+        return tuple(use for use in self.uses if use.weights.act)
+
+    @cached_property
+    def id(self) -> str:
+        """A hash over contents and weights, not names: two files of the same tensors at the same weights are one cell.
+
+        Where nothing acts, whatever the files, it is the base model itself.
+        """
+        acting = [(use.checkpoint.content, use.weights.unet, use.weights.te1, use.weights.te2) for use in self.acting]
+        return digest("cell", acting, self.dtype) if acting else CONTROL
+
+    @property
+    def text_key(self) -> str:
+        """Cells with the same key move the text encoders alike, and share encoded prompts."""
+        acting = [
+            (use.checkpoint.content, use.weights.te1, use.weights.te2)
+            for use in self.uses
+            if use.weights.te1 or use.weights.te2
+        ]
+        return digest("text", acting, self.dtype)
+
+    @property
+    def unet_key(self) -> str:
+        """Cells with the same key put the same bits on the UNet, and are rendered in one batch.
+
+        The factors of a blend of several LoRAs are scaled by what acts in all of it, the text encoders included, so
+        there the key says which text encoders move.
+        """
+        acting = self.acting
+        if len(acting) == 1:
+            return digest("unet", [(acting[0].checkpoint.content, acting[0].weights.unet)], self.dtype)
+        moved = [
+            (use.checkpoint.content, use.weights.unet, use.weights.te1 != 0, use.weights.te2 != 0) for use in acting
+        ]
+        return digest("unet", moved, self.dtype)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Everything but cell, prompt and seed that shapes a picture. `clip_skip` 1 is the last layer, as A1111 counts."""
+
+    base: str
+    dtype: str
+    sampler: str
+    steps: int
+    cfg: float
+    width: int
+    height: int
+    clip_skip: int
+    negative: str
+
+    @cached_property
+    def _stem(self) -> str:
+        """What all pictures' ids begin with: a plan makes a million of them."""
+        return _JSON.encode(["picture", RENDERER, asdict(self)])[:-1]
+
+    def picture_id(self, cell_id: str, prompt: str, seed: int) -> str:
+        """As `digest("picture", RENDERER, asdict(self), cell_id, prompt, seed)`."""
+        return _hash_of(f"{self._stem},{_JSON.encode([cell_id, prompt, seed])[1:]}")

@@ -1,0 +1,180 @@
+"""The plan of a grid: checkpoints x also x weights, the units each renders, and the batches that share weights.
+
+A plan is a value: it can be counted, printed and tested without loading a model. Its pictures are made as they are
+asked for, so a plan of a million takes the memory of its cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby, pairwise, product
+from operator import attrgetter
+
+from base_models.base_source import find_base
+from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
+from eval.request.checkpoints import Blended, DamagedLorasError, find_blended, find_checkpoints
+from eval.request.prompts import Prompt, near_misses, read_prompts, units_of
+from eval.request.spec import GridSpec
+from eval.request.units import Unit
+from loras.weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPicture:
+    """A picture to render. `cell` None is the base model; `prompt` the text itself (the control's has the class word).
+
+    `checkpoint` and `unet_key` say what has to be loaded and what the UNet carries; both are "" for the base model.
+    """
+
+    id: str
+    cell: Cell | None
+    prompt: str
+    seed: int
+    checkpoint: str = ""
+    unet_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures rendered together: they share what the UNet carries, while their texts may differ."""
+
+    pictures: tuple[PlannedPicture, ...]
+
+    @property
+    def checkpoint(self) -> str:
+        return self.pictures[0].checkpoint
+
+    @property
+    def unet_key(self) -> str:
+        return self.pictures[0].unet_key
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`cells` are the rows of the ranking (tensors under two names or two headers: two rows, one id); `notes`: what to
+    tell the user before anything is rendered."""
+
+    sampling: Sampling
+    prompts: dict[str, Prompt]
+    units: list[Unit]
+    cells: list[Cell]
+    notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[PlannedPicture]:
+        """Every picture once, dearest change first: the checkpoint, then the UNet's weight, then the text's.
+
+        The text encoders are cheap to change within a checkpoint, for each prompt is encoded once at each of their
+        weights and kept; the UNet's weights change as seldom as can be.
+        """
+        yield from self._base_pictures()
+        for cell in self._distinct:
+            yield from (self.picture(cell, unit) for unit in self.units)
+
+    def picture(self, cell: Cell | None, unit: Unit) -> PlannedPicture:
+        """The picture of a row (None: the control, which sees the class word) and a unit."""
+        prompt = self.prompts[unit.prompt]
+        text = prompt.text if cell else prompt.class_text
+        if cell is None or cell.id == CONTROL:
+            return PlannedPicture(self.sampling.picture_id(CONTROL, text, unit.seed), None, text, unit.seed)
+        identity = self.sampling.picture_id(cell.id, text, unit.seed)
+        return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.content, cell.unet_key)
+
+    @property
+    def picture_count(self) -> int:
+        return sum(1 for _ in self._base_pictures()) + len(self._distinct) * len(self.units)
+
+    @cached_property
+    def _distinct(self) -> list[Cell]:
+        """The cells in which something acts, each once, in the order of the work."""
+        unique = {cell.id: cell for cell in self.cells if cell.id != CONTROL}
+        return sorted(unique.values(), key=_cost_order)
+
+    def _base_pictures(self) -> Iterable[PlannedPicture]:
+        """The control's, and those of cells at weight 0: the base model, shown the trigger."""
+        idle = next((cell for cell in self.cells if cell.id == CONTROL), None)
+        rows = [None] if idle is None else [None, idle]
+        listed = [self.picture(row, unit) for row in rows for unit in self.units]
+        return {picture.id: picture for picture in listed}.values()
+
+
+def batches_of(pictures: Iterable[PlannedPicture], size: int) -> Iterator[Batch]:
+    """Cut what shares the UNet's weights into as few batches of at most `size` as can be, of sizes as equal as can be.
+
+    The boundaries follow from the plan alone, so pictures come out to the same bits whoever renders them.
+    """
+    for _, shared in groupby(pictures, key=attrgetter("checkpoint", "unet_key")):
+        listed = tuple(shared)
+        count = -(-len(listed) // size)
+        ends = [len(listed) * number // count for number in range(count + 1)]
+        yield from (Batch(listed[start:end]) for start, end in pairwise(ends))
+
+
+def any_lost(pictures: Iterable[PlannedPicture], lost: Collection[str]) -> bool:
+    """Whether the file of one of them is gone."""
+    return bool(lost) and any(picture.id in lost for picture in pictures)
+
+
+def make_plan(spec: GridSpec) -> Plan:
+    """Work out the whole grid. Hashes files, loads no model.
+
+    Raises MissingFileError, DamagedLorasError, LoraFileError, BaseModelError or ConfigurationError.
+    """
+    found, blended = find_checkpoints(spec.lora.checkpoints), find_blended(spec.lora.blended)
+    if found.damaged or blended.damaged:
+        raise DamagedLorasError(found.damaged, blended.damaged)
+    return _plan_of(spec, found.checkpoints, blended)
+
+
+def plan_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> Plan:
+    """The plan of a specification over these of its checkpoints. Raises as `make_plan`.
+
+    A damaged file that is blended in is never left out: who names it asks about its cells, and about nothing else.
+    """
+    blended = find_blended(spec.lora.blended)
+    if blended.damaged:
+        raise DamagedLorasError({}, blended.damaged)
+    return _plan_of(spec, checkpoints, blended)
+
+
+def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: Blended) -> Plan:
+    prompts = read_prompts(spec.prompts)
+    units, by_text = units_of(prompts, spec.prompts.seed_list), {prompt.text: prompt for prompt in prompts}
+    notes = tuple(near_misses(prompts, spec.prompts.trigger))
+    return Plan(_sampling_of(spec), by_text, units, _cells_of(spec, checkpoints, blended), notes)
+
+
+def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: Blended) -> list[Cell]:
+    cells = []
+    for others in spec.lora.also_lists:
+        also = tuple(
+            Use(blended.checkpoints[other.file], Weights.of(other.unet, other.te))
+            for other in others
+            if other.file is not None
+        )
+        beside = checkpoints[-1:] if any(other.checkpoints == "last" for other in others) else checkpoints
+        for checkpoint, te, unet in product(beside, spec.lora.te, spec.lora.unet):
+            cells.append(Cell(Use(checkpoint, Weights.of(unet, te)), also, spec.lora.export_dtype))
+    return cells
+
+
+def _sampling_of(spec: GridSpec) -> Sampling:
+    base = find_base(spec.model.base, spec.model.overrides)
+    return Sampling(
+        base=base.sha256,
+        dtype=spec.model.dtype,
+        sampler=spec.sampler.name,
+        steps=spec.sampler.steps,
+        cfg=spec.sampler.cfg,
+        width=spec.sampler.width or base.size,
+        height=spec.sampler.height or base.size,
+        clip_skip=spec.sampler.clip_skip if base.family.clip_skip_acts else 1,
+        negative=spec.prompts.negative,
+    )
+
+
+def _cost_order(cell: Cell) -> tuple[str, str, float, str, str]:
+    """The file; what else is put on; the UNet's weight and key, so that equal keys stand together; the text's key."""
+    others = " ".join(use.checkpoint.content for use in cell.also)
+    return (cell.use.checkpoint.content, others, cell.use.weights.unet, cell.unet_key, cell.text_key)

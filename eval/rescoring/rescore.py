@@ -1,0 +1,152 @@
+"""Scores a store's pictures anew, against other references or by other models. Renders nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from base_models.prompts.prompt_weights import plain_text
+from eval.grid.run_grid import FINISHED
+from eval.judging.readings import Reader
+from eval.judging.stored_grid import KEY, Grid, GridRecord, judgement_of, load_evidence, load_whole_grid, readable
+from eval.ranking.limits import limits_of
+from eval.request.references import References, check_held_out, pictures_below
+from eval.request.spec import GridSpec, LimitsSection, ScoreSection
+from eval.search.search_rounds import recommended
+from eval.store.store import Store, open_store
+from foundation.errors import ConfigurationError
+from foundation.progress import Reporter
+from miniature.paths import NAME
+
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to change; None keeps what the store was scored by. `second_faces` "none": no second model any more.
+
+    `allow_trained`: go on although a held-out picture was trained on.
+    """
+
+    held_out: Path | None = None
+    training: Path | None = None
+    subject: Literal["face", "image"] | None = None
+    faces: str | None = None
+    clip: str | None = None
+    second_faces: str | None = None
+    allow_trained: bool = False
+    limits: LimitsSection | None = None
+
+
+def wanted_by(spec: GridSpec, over: Wanted) -> Wanted:
+    """What the tables [references], [score] and [limits] of a specification ask for, where `over` asks nothing else."""
+    references, asked = spec.references, spec.score
+    own = Wanted(
+        held_out=Path(references.held_out),
+        training=Path(references.training) if references.training else None,
+        subject=over.subject or ("face" if over.faces else asked.subject),
+        faces=asked.faces,
+        clip=asked.clip,
+        second_faces=asked.second_faces or NONE,
+        limits=spec.limits,
+    )
+    named = {name: value for name, value in vars(over).items() if value is not None}
+    return replace(own, **named | {"allow_trained": over.allow_trained or references.allow_trained})
+
+
+def rescore(folder: Path, wanted: Wanted, reporter: Reporter) -> None:
+    """Read what is unread of the last grid's pictures, and let it be ranked by it. Models are loaded only for that.
+
+    Pictures that would have to be read and are gone are named, and the rest is scored without them.
+
+    Raises StoreError, ConfigurationError (references that cannot be used), FacePackError or ClipError.
+    """
+    store = open_store(folder)
+    try:
+        grid = load_whole_grid(store)
+        references = _references(grid.snapshot, wanted)
+        if not wanted.allow_trained and (wanted.held_out or wanted.training):
+            check_held_out(references)
+        reader = Reader(_section(grid.snapshot, wanted), store, reporter)
+        units = grid.snapshot.units
+        pictures = [grid.picture_id(cell, unit) for cell in (None, *grid.cells) for unit in units]
+        made = store.failures(pictures)
+        unread = reader.unread(one for one in pictures if one in made)
+        gone = store.gone(unread)
+        reader.read_ids(one for one in unread if one not in gone)
+        reader.read_references(references)
+        reader.read_texts(plain_text(unit.class_prompt) for unit in units)
+        limits = wanted.limits or grid.snapshot.limits
+        changes = judgement_of(references, reader.judges) | {"limits": limits, "gone": reader.unscored(sorted(gone))}
+        judged = grid.snapshot.model_copy(update=changes)
+        shown = readable(replace(grid, snapshot=judged))
+        store.set_fact(KEY, _confirmed_again(judged, shown).model_dump(mode="json"))
+        _forget_finished(store)
+        if gone:
+            reporter.say(_what_is_gone(shown, gone))
+    finally:
+        store.close()
+
+
+def _references(snapshot: GridRecord, wanted: Wanted) -> References:
+    held_out = pictures_below(wanted.held_out) if wanted.held_out else _known(snapshot, snapshot.references)
+    if not held_out:
+        raise ConfigurationError(f"{wanted.held_out}: zero reference pictures; put at least one of the subject there")
+    training = pictures_below(wanted.training) if wanted.training else _known(snapshot, snapshot.training)
+    return References(held_out, training)
+
+
+def _known(snapshot: GridRecord, hashes: list[str]) -> dict[str, Path]:
+    """Where the pictures lay that the store was scored against; they are looked at only by a model that has not yet."""
+    return {sha256: Path(snapshot.places.get(sha256, sha256)) for sha256 in hashes}
+
+
+def _section(snapshot: GridRecord, wanted: Wanted) -> ScoreSection:
+    """Whom to ask. A model keeps its place unless another one is named."""
+    subject = wanted.subject or ("face" if wanted.faces else snapshot.subject)
+    faces = snapshot.face_model if snapshot.subject == "face" else "miniature"
+    second = wanted.second_faces or (snapshot.second_model if subject == "face" else NONE) or NONE
+    asked = {
+        "subject": subject,
+        "faces": _placed(wanted.faces or faces),
+        "clip": _placed(wanted.clip or snapshot.clip_model),
+        "second_faces": None if second == NONE else _placed(second),
+    }
+    try:
+        return ScoreSection.model_validate(asked)
+    except ValidationError as error:
+        reasons = "; ".join(one["msg"] for one in error.errors())
+        raise ConfigurationError(f"these models do not go together: {reasons}; name others, or none") from error
+
+
+def _placed(name: str) -> str:
+    """A folder's whole path, so that it is found from anywhere later on."""
+    place = Path(name).expanduser()
+    return str(place.resolve()) if name != NAME and place.is_dir() else name
+
+
+def _what_is_gone(shown: Grid, gone: set[str]) -> str:
+    first = shown.store.picture_path(min(gone))
+    if shown.left_out is not None:
+        return f"{shown.left_out} (the first: {first})"
+    return (
+        f"gone before their looks were read: {len(gone)} pictures, so copying is not measured; {shown.snapshot.again} "
+        f"(the first: {first})"
+    )
+
+
+def _confirmed_again(snapshot: GridRecord, shown: Grid) -> GridRecord:
+    """A search's statement holds for the scores that were confirmed: with others it is made anew, for the finalists."""
+    if snapshot.search is None:
+        return snapshot
+    chosen = recommended(load_evidence(shown), limits_of(snapshot.limits))
+    said = {"recommended": chosen.cell, "within": chosen.within, "certified": None, "rescored": True}
+    return snapshot.model_copy(update={"search": snapshot.search.model_copy(update=said)})
+
+
+def _forget_finished(store: Store) -> None:
+    """Let `eval grid` and `eval search` judge by their specification again, when they are next asked."""
+    store.set_fact(FINISHED, {"request": "scored anew"})

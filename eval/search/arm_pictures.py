@@ -1,0 +1,173 @@
+"""Where a search plays: cells and units that are rendered and scored when they are asked for, never twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from eval.grid.picture_maker import PictureMaker
+from eval.judging.stored_grid import Grid, GridRecord, grid_record_of, load_evidence
+from eval.ranking.evidence import Evidence
+from eval.ranking.limits import applicable, limits_broken, limits_of
+from eval.ranking.scores import BLEED, SUBJECT, score
+from eval.request.cells import Cell
+from eval.request.plan import Plan, PlannedPicture
+from eval.request.references import References
+from eval.request.spec import GridSpec
+from eval.request.units import Unit
+from eval.search.arms import Arms
+from eval.search.cost_bound import BLEED_SEEDS, BLEED_SEEDS_SEARCHED, MissingCounts
+from eval.search.spending import Spending
+from eval.store.render_rates import known_rate
+
+
+@dataclass(frozen=True)
+class Units:
+    """`subject` (U,) in the order that rounds draw them; `bleed` are those shown before the last cut."""
+
+    subject: list[Unit]
+    bleed: list[Unit]
+
+    @property
+    def prompts(self) -> list[str]:
+        return [unit.prompt for unit in self.subject]
+
+
+def units_for(plan: Plan, seeds: Sequence[int], count: int) -> Units:
+    """`count` subject units, a seed at a time; after the specification's own seeds come those that follow the last."""
+    prompts = [prompt.text for prompt in plan.prompts.values() if prompt.role == SUBJECT]
+    others = [prompt for prompt in plan.prompts.values() if prompt.role != SUBJECT]
+    wanted = -(-count // len(prompts))
+    drawn = [*seeds, *range(max(seeds) + 1, max(seeds) + 1 + wanted)][:wanted]
+    subject = [Unit(prompt, seed, SUBJECT) for seed in drawn for prompt in prompts][:count]
+    few = drawn[:BLEED_SEEDS_SEARCHED]
+    return Units(subject, [Unit(one.text, seed, one.role) for one in others for seed in few])
+
+
+class ArmPictures:
+    """Arms are cells by number, units those of `units.subject` by number."""
+
+    def __init__(
+        self, spec: GridSpec, arms: Arms, references: References, maker: PictureMaker, spending: Spending
+    ) -> None:
+        maker.reader.read_references(references)
+        maker.reader.read_prompts(maker.plan.prompts.values())
+        self._spec, self._references, self._maker = spec, references, maker
+        self.spending, self.limits = spending, limits_of(spec.limits)
+        self._plan = replace(maker.plan, cells=arms.cells)
+        self._twins = arms.twins
+        self._met = np.zeros((len(arms.cells), 0), dtype=bool)
+        self.units = Units([], [])  # set once the rounds are known, with `last_cut`: arms that are shown bleed prompts
+        self.last_cut = 0
+
+    @property
+    def arms(self) -> list[Cell]:
+        return self._plan.cells
+
+    @property
+    def prompts(self) -> list[str]:
+        """Those that show the subject."""
+        return [prompt.text for prompt in self._plan.prompts.values() if prompt.role == SUBJECT]
+
+    @property
+    def other_prompts(self) -> list[str]:
+        """Those that test for bleed."""
+        return [prompt.text for prompt in self._plan.prompts.values() if prompt.role != SUBJECT]
+
+    @property
+    def seconds_a_picture(self) -> float | None:
+        """As this search's pictures took, or this store's on this device before; None where that is not known."""
+        if self.spending.seconds_a_picture is not None:
+            return self.spending.seconds_a_picture
+        rate = known_rate(self._maker.store, self._plan.sampling, self._maker.executor.device().name)
+        return rate.seconds_a_picture if rate else None
+
+    def measure(self, wanted: np.ndarray) -> np.ndarray:
+        """Identity (A, U) of the wanted pictures, faceless ones at the floor (`strategies.halving.Measure`)."""
+        rows, columns = np.flatnonzero(wanted.any(1)), np.flatnonzero(wanted.any(0))
+        self.make((self._plan.cells[row], self.units.subject[column]) for row, column in np.argwhere(wanted))
+        self._met = wanted if self._met.shape != wanted.shape else self._met | wanted
+        counted = np.full(wanted.shape, np.nan)
+        evidence = self.evidence(rows, [self.units.subject[column] for column in columns])
+        counted[np.ix_(rows, columns)] = score(evidence).counted
+        return np.where(wanted, counted, np.nan)
+
+    def broken(self, arms: np.ndarray) -> np.ndarray:
+        """How many limits each of `arms` (K,) breaks, by the units that all of them have met, before the last cut by
+        bleed prompts too. 0 where they have met none in common."""
+        common = np.flatnonzero(self._met[arms].all(0))
+        if not len(common):
+            return np.zeros(len(arms), dtype=int)
+        bleed = self.units.bleed if len(arms) <= self.last_cut else []
+        self.make((self._plan.cells[arm], unit) for arm in arms for unit in bleed)
+        evidence = self.evidence(arms, [*(self.units.subject[unit] for unit in common), *bleed])
+        return np.array([len(reasons) for reasons in limits_broken(score(evidence), applicable(self.limits, evidence))])
+
+    def add(self, cell: Cell) -> int:
+        """One more arm, by number."""
+        self._plan = replace(self._plan, cells=[*self._plan.cells, cell])
+        self._met = np.vstack([self._met, np.zeros((1, self._met.shape[1]), dtype=bool)])
+        return len(self._plan.cells) - 1
+
+    def make(self, pictures: Iterable[tuple[Cell, Unit]]) -> None:
+        """Render and read those pictures that are missing, and the base model's own of the same units."""
+        if wanted := self._planned(list(pictures)):
+            self._maker.make(wanted)
+
+    def price(self, pictures: Iterable[tuple[Cell, Unit]]) -> int:
+        """How many pictures `make` would render."""
+        return self._maker.price(self._planned(list(pictures)))
+
+    def price_of(self, wanted: np.ndarray) -> int:
+        """How many pictures measuring what is wanted, (A, U) bool, and looking at its limits would render.
+
+        Rows beyond the arms are cells that are not known yet.
+        """
+        rows, known = np.flatnonzero(wanted.any(1)), len(self.arms)
+        subject = [(self.arms[row], self.units.subject[unit]) for row, unit in np.argwhere(wanted[:known])]
+        bleed = self.units.bleed if len(rows) <= self.last_cut else []
+        shown = [(self.arms[row], unit) for row in rows if row < known for unit in bleed]
+        return self.price([*subject, *shown]) + int(wanted[known:].sum()) + int((rows >= known).sum()) * len(bleed)
+
+    def missing(self, units: list[Unit]) -> MissingCounts:
+        """What is missing of the arms' and of the base model's pictures of `units` (U,), or has lost its file."""
+        ids = [[self._plan.picture(cell, unit).id for unit in units] for cell in (None, *self.arms)]
+        there = self._maker.store.failures(one for row in ids for one in row).keys() - self._maker.lost
+        missing = np.array([[one not in there for one in row] for row in ids], dtype=int)
+        return MissingCounts(missing[1:].sum(0), missing[0])
+
+    def _planned(self, asked: list[tuple[Cell, Unit]]) -> list[PlannedPicture]:
+        """Pictures of cells and the base model's own of the same units, each once, the base model's first."""
+        beside = [self._plan.picture(None, unit) for unit in dict.fromkeys(unit for _, unit in asked)]
+        wanted = [self._plan.picture(cell, unit) for cell, unit in asked]
+        # What shares the UNet's weights stands together, as in a plan: weights are changed as seldom as can be.
+        wanted.sort(key=lambda one: (one.checkpoint, one.unet_key, one.cell.text_key if one.cell else ""))
+        return list({one.id: one for one in [*beside, *wanted]}.values())
+
+    def evidence(self, arms: np.ndarray, units: list[Unit]) -> Evidence:
+        """What is known of `arms` (K,) on `units`."""
+        cells = [self._plan.cells[arm] for arm in arms]
+        return load_evidence(Grid(self._maker.store, self._snapshot(cells, units), cells))
+
+    def _snapshot(self, cells: list[Cell], units: list[Unit]) -> GridRecord:
+        plan = replace(self._plan, cells=cells, units=units)
+        return grid_record_of(self._spec, plan, self._references, self._maker.reader.judges)
+
+    def confirmed_on(self, fresh: np.ndarray) -> list[Unit]:
+        """The units by number (N,), and bleed prompts with their first seeds."""
+        subject = [self.units.subject[unit] for unit in fresh]
+        seeds = list(dict.fromkeys(unit.seed for unit in subject))[:BLEED_SEEDS]
+        return [*subject, *(Unit(prompt, seed, BLEED) for prompt in self.other_prompts for seed in seeds)]
+
+    def confirmed(self, arms: np.ndarray, fresh: np.ndarray) -> GridRecord:
+        """The finalists (K,) on the units that they were confirmed on, and on bleed prompts with those seeds.
+
+        Beside each stand its twins, rows of the same pictures under another name.
+        """
+        shown = self.confirmed_on(fresh)
+        self.make((self.arms[arm], unit) for arm in arms for unit in shown)
+        cells = [self.arms[arm] for arm in arms]
+        names = {cell.id for cell in cells}
+        return self._snapshot([*cells, *(twin for twin in self._twins if twin.id in names)], shown)

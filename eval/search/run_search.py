@@ -1,0 +1,110 @@
+"""`eval search`: chooses among the cells of a grid with a fraction of its pictures, and leaves a store to be ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.grid.picture_maker import opened_maker
+from eval.grid.run_grid import FINISHED, request_digest
+from eval.judging.stored_grid import KEY, GridRecord
+from eval.request.cells import digest
+from eval.request.checkpoints import Found, find_checkpoints
+from eval.request.plan import Plan, plan_of
+from eval.request.references import References, find_references
+from eval.request.spec import GridSpec
+from eval.search.arm_pictures import ArmPictures, units_for
+from eval.search.arms import NothingToSearchError, arms_of
+from eval.search.budget import cost_bound_for, demand_of, keep_terms, kept_terms, terms_for
+from eval.search.search_forecast import demand_in_words
+from eval.search.search_rounds import SearchRounds
+from eval.search.spending import Spending
+from eval.search.strategies.schedule import round_plan_of
+from eval.store.search_record import SearchRecord
+from eval.store.store import Store, create_store
+from foundation.progress import Reporter
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A finished search: its store, which `eval rank` ranks, and what it did."""
+
+    store: Path
+    record: SearchRecord
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What is searched, and where it is kept; `request` is the hash of all that is asked for."""
+
+    spec: GridSpec
+    plan: Plan
+    references: References
+    store: Store
+    reporter: Reporter
+    request: str
+    certify: bool
+    damaged: list[str]
+
+
+def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> Searched:
+    """Search, never making a picture twice. Interrupted, it goes on where it stopped. Raises UserErrors."""
+    with _opened(spec, certify, reporter) as search:
+        asked: dict[str, object] = {"request": search.request}
+        if search.store.fact(FINISHED) != asked:
+            search.store.set_fact(KEY, _play(search).model_dump(mode="json"))
+            search.store.set_fact(FINISHED, asked)
+        record = GridRecord.model_validate(search.store.fact(KEY)).search
+        assert record is not None
+        return Searched(search.store.folder, record)
+
+
+@contextmanager
+def _opened(spec: GridSpec, certify: bool, reporter: Reporter) -> Generator[_Search]:
+    references = find_references(spec.references)
+    plan, damaged = _sound_plan(spec)
+    store = create_store(Path(spec.store.path), spec.store.pictures)
+    request = digest("search", request_digest(spec, plan, references), spec.search.model_dump(), certify)
+    try:
+        yield _Search(spec, plan, references, store, reporter, request, certify, damaged)
+    finally:
+        store.close()
+
+
+def _sound_plan(spec: GridSpec) -> tuple[Plan, list[str]]:
+    """The plan without files that cannot be read, and these in words: one that is damaged ends no search."""
+    found: Found = find_checkpoints(spec.lora.checkpoints)
+    damaged = [f"{path.name}: broken, {reason}" for path, reason in found.damaged.items()]
+    if not found.checkpoints:
+        raise NothingToSearchError("no checkpoint can be read: " + "; ".join(damaged))
+    return plan_of(spec, found.checkpoints), damaged
+
+
+def _play(search: _Search) -> GridRecord:
+    """Leave out what is hopeless, play the rounds, confirm the finalists; the snapshot shows them on fresh units."""
+    arms = arms_of(search.plan.cells, search.reporter)
+    for note in search.plan.notes:
+        search.reporter.say(note)
+    left_out = [*search.damaged, *arms.left_out]
+    for line in left_out:
+        search.reporter.say(f"left out: {line}")
+    spending = Spending(search.store, search.request, search.spec.search.budget_pictures, search.spec.search_seconds)
+    with opened_maker(search.spec, search.plan, search.store, search.request, search.reporter) as maker:
+        snapshot = _play_on(ArmPictures(search.spec, arms, search.references, maker, spending), search)
+    assert snapshot.search is not None
+    return snapshot.model_copy(update={"search": snapshot.search.model_copy(update={"left_out": left_out})})
+
+
+def _play_on(pictures: ArmPictures, search: _Search) -> GridRecord:
+    spec = search.spec
+    terms = kept_terms(search.store, search.request)
+    if terms is None:
+        terms = terms_for(spec, search.plan, pictures, search.certify)
+        keep_terms(search.store, search.request, terms)
+    round_plan = round_plan_of(len(pictures.arms), terms.schedule)
+    demand = demand_of(spec, pictures, terms, round_plan)
+    pictures.units, pictures.last_cut = units_for(search.plan, spec.prompts.seed_list, demand.units), demand.last_cut
+    search.reporter.say(demand_in_words(demand, cost_bound_for(demand, pictures), pictures.seconds_a_picture))
+    return SearchRounds(pictures, demand, terms.schedule, spec.search.method == "surface", search.reporter).play()

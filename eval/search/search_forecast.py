@@ -1,0 +1,61 @@
+"""What a search expects to cost and to be able to tell, said before it renders."""
+
+from __future__ import annotations
+
+import math
+
+from eval.ranking.statistics import Z_95, Z_POWER_80
+from eval.search.cost_bound import CostBound, Demand
+
+# The SD of a paired difference of identities that SD 1.5 grids show; the miniature's is smaller.
+ASSUMED_SD = 0.14
+
+
+def tells_apart(units: int, sd: float = ASSUMED_SD) -> float:
+    """The difference that so many pairs show at 95 % with 80 % power."""
+    return (Z_95 + Z_POWER_80) * sd / math.sqrt(units)
+
+
+def demand_in_words(demand: Demand, cost_bound: CostBound, seconds_a_picture: float | None) -> str:
+    """The most that a search may render, its time where the speed is known, its rounds, and what it can tell apart."""
+    time = f", about {duration(cost_bound.pictures * seconds_a_picture)}" if seconds_a_picture else ""
+    parts = [
+        f"{cost_bound.cells} of cells",
+        f"{cost_bound.others} of others",
+        f"{cost_bound.control} of the base model",
+    ]
+    parts += [f"{cost_bound.refinement} of weights between the grid's"] if cost_bound.refinement else []
+    there = f"; {cost_bound.there} more are there already" if cost_bound.there else ""
+    round_plan = demand.round_plan
+    return (
+        f"{round_plan.arms} cells: at most {cost_bound.pictures} pictures{time} ({', '.join(parts)}{there}).\n"
+        f"{_choosing(demand)}{_refining(demand)} Then {demand.confirmed} finalists x {round_plan.confirm_units} fresh "
+        f"pairs. Finalists {tells_apart(round_plan.confirm_units):.3f} apart will be told apart in 4 of 5 searches "
+        f"(at a paired SD of {ASSUMED_SD})."
+    )
+
+
+def _choosing(demand: Demand) -> str:
+    round_plan = demand.round_plan
+    if demand.race_units is not None:
+        return (
+            f"A race over up to {demand.race_units} (prompt, seed) pairs, a third to a half of that where cells "
+            "differ; a cell goes when it is surely behind one that breaks no more limits."
+        )
+    rounds = ", ".join(
+        f"{one.arms} cells x {'1 of ' if one.dealt else ''}{one.units} (prompt, seed) pairs"
+        for one in round_plan.rounds
+    )
+    return f"Rounds: {rounds or 'none, so few cells are all finalists'}."
+
+
+def _refining(demand: Demand) -> str:
+    asked = demand.refinement
+    if not asked.trials:
+        return ""
+    return f" Weights between the grid's: {asked.trials} cells x {asked.units} pairs around the best finalist."
+
+
+def duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 90 else f"{max(1, minutes)} min"

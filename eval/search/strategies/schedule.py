@@ -1,0 +1,122 @@
+"""How many arms meet how many units, round by round: a value that is known before anything is rendered.
+
+An *arm* is a cell that may win. Units count from 0 in the order in which they are drawn; every arm of a round has seen
+all units of the rounds before it, so arms are always compared over the same units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import product
+
+from foundation.errors import UserError
+
+LEAST_CONFIRMED = 8
+SHARING = 4  # arms that meet each unit of a glance: with fewer, what is the arm's and what the unit's is not told apart
+
+
+class BudgetError(UserError):
+    """A budget too small for any search of these arms."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Sequential halving: all arms meet `first_units`, one in `keep` stays, units double, until `finalists` are left.
+
+    Each finalist is then scored on `confirm_units` fresh units. (Karnin, Koren & Somekh 2013, "Almost optimal
+    exploration in multi-armed bandits", with a third in place of a half.) With a `glance`, every arm meets a single
+    unit before that, one of so many, dealt out among the arms, and one arm in `glance_keep` goes on to the rounds:
+    what neighbours saw on other units then speaks for an arm (`eval.search.strategies.surface`). Few arms do without.
+    """
+
+    first_units: int = 4
+    keep: int = 3
+    finalists: int = 4
+    confirm_units: int = 64
+    glance: int = 0
+    glance_keep: int = 2
+
+
+@dataclass(frozen=True)
+class Round:
+    """`arms` arms meet all units before `units`, and `kept` stay. A `dealt` round shows each arm only one of these
+    units. `pictures` counts those that no round before has made."""
+
+    arms: int
+    units: int
+    kept: int
+    pictures: int
+    dealt: bool = False
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """All that a search is going to render: its rounds, then `confirm_units` fresh units for each of `finalists`."""
+
+    arms: int
+    rounds: tuple[Round, ...]
+    finalists: int
+    confirm_units: int
+
+    @property
+    def pictures(self) -> int:
+        """Pictures of arms, at most; the base model's own, one a unit, come on top."""
+        return sum(one.pictures for one in self.rounds) + self.finalists * self.confirm_units
+
+    @property
+    def search_units(self) -> int:
+        return max((one.units for one in self.rounds), default=0)
+
+    def confirm_from(self, prompts: int) -> int:
+        """The first unit to confirm on: that of the first seed which no round has touched, with so many prompts."""
+        return -(-self.search_units // prompts) * prompts
+
+
+# A plan of rounds to the pictures that it takes.
+Cost = Callable[[RoundPlan], int]
+
+
+def round_plan_of(arms: int, schedule: Schedule) -> RoundPlan:
+    """The rounds for so many arms. The last round keeps the finalists, however many went into it."""
+    finalists = min(schedule.finalists, arms)
+    rounds: list[Round] = []
+    left = arms
+    if schedule.glance and arms >= max(SHARING * schedule.glance, schedule.glance_keep * finalists + 1):
+        left = math.ceil(arms / schedule.glance_keep)
+        rounds.append(Round(arms, schedule.glance, left, arms, dealt=True))
+    count = max(1, round(math.log(left / finalists, schedule.keep))) if left > finalists else 0
+    met, units = 0, schedule.first_units
+    for number in range(count):
+        kept = finalists if number == count - 1 else max(finalists, math.ceil(left / schedule.keep))
+        rounds.append(Round(left, units, kept, left * (units - met)))
+        met, units, left = units, 2 * units, kept
+    return RoundPlan(arms, tuple(rounds), finalists, schedule.confirm_units)
+
+
+def of_arms(round_plan: RoundPlan) -> int:
+    """The cost where nothing but the arms' pictures counts."""
+    return round_plan.pictures
+
+
+def within_budget(arms: int, schedule: Schedule, pictures: int, cost: Cost = of_arms) -> Schedule:
+    """The schedule nearest to `schedule` that costs at most `pictures`: fewer units to confirm on, then to begin with,
+    then a harder cut. Raises BudgetError where none does.
+    """
+    least = min(LEAST_CONFIRMED, schedule.confirm_units)
+    cheapest: list[int] = []
+    for keep, first in product((schedule.keep, 2 * schedule.keep), range(schedule.first_units, 0, -1)):
+        tried = replace(schedule, first_units=first, keep=keep)
+        cheapest.append(cost(round_plan_of(arms, replace(tried, confirm_units=least))))
+        if cheapest[-1] <= pictures:
+            fitting = (
+                replace(tried, confirm_units=units)
+                for units in range(schedule.confirm_units, least - 1, -1)
+                if cost(round_plan_of(arms, replace(tried, confirm_units=units))) <= pictures
+            )
+            return next(fitting)
+    raise BudgetError(
+        f"a budget of {pictures} pictures is too small for {arms} cells: the cheapest search takes {min(cheapest)}; "
+        "raise it, or name fewer checkpoints or weights"
+    )

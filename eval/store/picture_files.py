@@ -1,0 +1,134 @@
+"""Where pictures lie: a folder, or any place that fsspec knows by URL (s3://bucket/folder). Workers write, all read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from foundation.errors import UserError
+from foundation.files import whole_file
+
+
+class PicturePlaceError(UserError):
+    """A place for pictures that cannot be reached."""
+
+
+@dataclass(frozen=True)
+class PictureFolder:
+    """A folder, on this machine's disk or shared by all."""
+
+    folder: Path
+
+    def write(self, picture_id: str, png: bytes) -> None:
+        """Write whole or not at all, flushed to the disk."""
+        with whole_file(self.path(picture_id)) as beside:
+            beside.write_bytes(png)
+
+    def has(self, picture_id: str) -> bool:
+        return self.path(picture_id).is_file()
+
+    def path(self, picture_id: str) -> Path:
+        return self.folder / _name_of(picture_id)
+
+    def gone(self, picture_ids: Iterable[str]) -> Iterator[str]:
+        """Those of `picture_ids`, which come sorted, that have no file: a listing a shelf, not a question a picture.
+
+        Raises PicturePlaceError where the folder itself is not there, as a share that is not mounted.
+        """
+        if not self.folder.is_dir():
+            raise _not_there(str(self.folder))
+        for shelf, ids in groupby(picture_ids, key=_shelf_of):
+            try:
+                names = set(os.listdir(self.folder / shelf))
+            except FileNotFoundError:
+                names = set[str]()
+            yield from (one for one in ids if f"{one}.png" not in names)
+
+    def forget_copies(self, picture_ids: Iterable[str]) -> None:
+        """There are none: a folder's files are the pictures themselves."""
+
+
+@dataclass(frozen=True)
+class RemotePictures:
+    """A URL. `path` fetches a picture into `cache` when it is first asked for."""
+
+    url: str
+    cache: PictureFolder
+
+    def write(self, picture_id: str, png: bytes) -> None:
+        files, root = _opened(self.url)
+        place = f"{root}/{_name_of(picture_id)}"
+        files.makedirs(place.rpartition("/")[0], exist_ok=True)
+        files.pipe_file(place, png)
+
+    def has(self, picture_id: str) -> bool:
+        files, root = _opened(self.url)
+        return files.exists(f"{root}/{_name_of(picture_id)}")
+
+    def path(self, picture_id: str) -> Path:
+        path = self.cache.path(picture_id)
+        if not path.is_file():
+            files, root = _opened(self.url)
+            with suppress(FileNotFoundError):  # then, as in a folder, it is the path of what is not there
+                self.cache.write(picture_id, files.cat_file(f"{root}/{_name_of(picture_id)}"))
+        return path
+
+    def gone(self, picture_ids: Iterable[str]) -> Iterator[str]:
+        """Those of `picture_ids` that are not at the URL, by one listing of it. Raises PicturePlaceError."""
+        files, root = _opened(self.url)
+        # What was listed before is remembered by some file systems, and what workers write meanwhile is not seen then.
+        files.invalidate_cache()
+        try:
+            names = {str(found).rpartition("/")[2] for found in files.find(root)}
+        except FileNotFoundError as error:
+            raise _not_there(self.url) from error
+        files.invalidate_cache()
+        yield from (one for one in picture_ids if f"{one}.png" not in names)
+
+    def forget_copies(self, picture_ids: Iterable[str]) -> None:
+        """Fetch these anew when they are next asked for."""
+        for one in picture_ids:
+            self.cache.path(one).unlink(missing_ok=True)
+
+
+PicturePlace = PictureFolder | RemotePictures
+
+
+def picture_place(place: str, cache: Path) -> PicturePlace:
+    """A folder's path or a URL. Raises PicturePlaceError where the URL's kind is not known or not installed."""
+    if "://" not in place:
+        return PictureFolder(Path(place))
+    _opened(place)
+    return RemotePictures(place, PictureFolder(cache))
+
+
+def _opened(url: str) -> tuple[Any, str]:
+    """fsspec's file system of a URL (it keeps one of each) and the path in it."""
+    from fsspec.core import url_to_fs  # needed for URLs alone
+
+    try:
+        files, root = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise PicturePlaceError(
+            f"{url}: {error}; [store] pictures takes a folder or a URL that fsspec knows (`pip install s3fs` for s3://)"
+        ) from error
+    return files, root.rstrip("/")
+
+
+def _not_there(place: str) -> PicturePlaceError:
+    return PicturePlaceError(
+        f"{place}: is not there, and the store's pictures lie in it; mount it, or make it to have them rendered again"
+    )
+
+
+def _shelf_of(picture_id: str) -> str:
+    return picture_id[:2]
+
+
+def _name_of(picture_id: str) -> str:
+    return f"{_shelf_of(picture_id)}/{picture_id}.png"

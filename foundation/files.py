@@ -1,0 +1,134 @@
+"""Files that are either whole or absent: written beside, flushed to the disk, then renamed into place."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+from foundation.errors import DamagedFileError
+
+PARTIAL = ".partial"
+# What a temporary's name says of its writer: the host, and the process there.
+OWNER = re.compile(r"-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}" + re.escape(PARTIAL))
+# Whether another host's process still lives cannot be told; none writes a file for so long.
+ABANDONED = 24 * 60 * 60  # seconds
+
+
+@contextmanager
+def whole_file(path: Path) -> Generator[Path]:
+    """Yield a path beside `path` to write to; it becomes `path` when the block ends well, else it vanishes.
+
+    The suffix is kept, because many libraries choose the format by it. Permissions follow the umask. An OSError names
+    `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = partial_beside(path)
+    try:
+        yield beside
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(beside, 0o666 & ~mask)
+        _flush(beside)
+        os.replace(beside, path)
+        _flush(path.parent)
+    except OSError as error:
+        # A full disk is told of without a name, and the name of what is written beside says nothing to a user.
+        if error.errno is not None and error.filename in (None, str(beside)):
+            error.filename, error.filename2 = str(path), None
+        raise
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def check_written(beside: Path, sha256: str, path: Path) -> None:
+    """Compare the hash of what was meant with what the disk has of `beside`, which is to become `path`.
+
+    Raises DamagedFileError where they differ.
+    """
+    _flush(beside, forget=True)
+    if sha256_of(beside) != sha256:
+        raise DamagedFileError(
+            f"{path}: the disk gave back other bytes than were written, so the file was not put in place; "
+            "check the disk and the room that is left on it, then run the same command again"
+        )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file whole."""
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def partial_beside(path: Path) -> Path:
+    """A new name beside `path` for what will become it: hidden, with its suffix, and with who is writing it."""
+    return path.with_name(f".{path.stem}-{_host()}-{os.getpid()}-{uuid4().hex[:8]}{PARTIAL}{path.suffix}")
+
+
+def sweep_partial(folder: Path, stem: str = "") -> None:
+    """Remove what a kill left half-written in `folder`, of files whose name begins with `stem`.
+
+    What a living process of this host is writing stays, and so does what another host wrote less than a day ago.
+    """
+    for left in folder.glob(f".*{PARTIAL}*"):
+        if not left.name.startswith(f".{stem}") or not _is_left_over(left):
+            continue
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _is_left_over(path: Path) -> bool:
+    owner = OWNER.search(path.name)
+    if owner and owner[1] == _host():
+        return not _lives(int(owner[2]))
+    try:
+        return time.time() - path.stat().st_mtime > ABANDONED
+    except OSError:
+        return False  # renamed into place just now
+
+
+@cache
+def _host() -> str:
+    """This machine, or the container that numbers processes by itself, in eight hex digits."""
+    try:
+        numbered_in = os.readlink("/proc/self/ns/pid")
+    except OSError:  # not Linux
+        numbered_in = ""
+    return hashlib.sha256(f"{socket.gethostname()} {numbered_in}".encode()).hexdigest()[:8]
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush(path: Path, forget: bool = False) -> None:
+    """Have the disk hold what was written; `forget`: and the system no copy of its own, which would be read instead."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+        if forget and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(handle)

@@ -1,0 +1,92 @@
+"""A LoRA file's header, read without its tensors and without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from foundation.errors import LoraFileError, MissingFileError
+
+PICKLES = (".pt", ".ckpt", ".bin", ".pth")
+PICKLE_STARTS = (b"\x80", b"PK\x03\x04")  # pickle protocol 2 and later; torch.save's zip archive
+HEADER_LIMIT = 16 * 2**20
+FLOATS = frozenset(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"])
+
+
+@dataclass(frozen=True)
+class Header:
+    """Shapes and safetensors' type names by key, in the file's order, and the metadata."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    types: Mapping[str, str]
+    metadata: Mapping[str, str]
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The header's metadata. Raises MissingFileError, or LoraFileError for what is no .safetensors file."""
+    return dict(read_header(path).metadata)
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header alone: milliseconds, whatever the file's size.
+
+    Raises MissingFileError, or LoraFileError for a pickle (renamed or not), a truncated file, a header over 16 MiB, or
+    a key that stands there twice: safetensors itself lets a reader see one of the two only.
+    """
+    _check_is_no_pickle(path)
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        if size > HEADER_LIMIT:
+            raise LoraFileError(
+                f"{path}: its header claims {size} bytes; a LoRA's is under 16 MiB, so this is damaged or none"
+            )
+        text = stream.read(size)
+    with opened_safetensors(path, framework="np"):  # the library's own checks: offsets, holes, truncation
+        pass
+    entries = dict[str, dict[str, object]](json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path)))
+    metadata = {key: str(value) for key, value in entries.pop("__metadata__", {}).items()}
+    shapes = {key: _shape(entry["shape"]) for key, entry in entries.items()}
+    return Header(shapes, {key: str(entry["dtype"]) for key, entry in entries.items()}, metadata)
+
+
+def _shape(listed: object) -> tuple[int, ...]:
+    return tuple(int(side) for side in listed) if isinstance(listed, list) else ()
+
+
+def _once(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        doubled = next(key for key in keys if keys.count(key) > 1)
+        raise LoraFileError(f"{path}: `{doubled}` stands twice in the header; the file was made wrongly, make it again")
+    return found
+
+
+def _check_is_no_pickle(path: Path) -> None:
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such LoRA file")
+    with path.open("rb") as stream:
+        start = stream.read(10)
+    # A .safetensors file begins with its header's length and `{`; a pickle's second byte is its protocol.
+    is_pickle = start.startswith(PICKLE_STARTS) and start[8:9] != b"{"
+    if path.suffix in PICKLES or is_pickle:
+        renamed = "" if path.suffix in PICKLES else " (whatever its name says)"
+        raise LoraFileError(
+            f"{path}: a pickle{renamed}; pickles can run code and are refused; convert it to .safetensors first"
+        )
+
+
+@contextmanager
+def opened_safetensors(path: Path, framework: str = "pt") -> Generator[safe_open]:
+    """Open a .safetensors file lazily; a damaged file or a pickle is a LoraFileError."""
+    _check_is_no_pickle(path)
+    try:
+        with safe_open(path, framework=framework) as opened:
+            yield opened
+    except SafetensorError as error:
+        raise LoraFileError(f"{path}: not a readable .safetensors file ({error}); download or save it again") from error

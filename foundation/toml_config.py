@@ -1,0 +1,72 @@
+"""Configuration files: TOML, validated as a whole before anything loads; an unknown key names the nearest known one."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from foundation.errors import ConfigurationError, MissingFileError
+
+
+class Section(BaseModel):
+    """A table of a configuration file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+Configuration = TypeVar("Configuration", bound=Section)
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Parse a TOML file.
+
+    Raises MissingFileError when it is not there, ConfigurationError (with line and column) when it is not TOML.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+
+
+def validate(kind: type[Configuration], values: dict[str, object], path: Path) -> Configuration:
+    """Build `kind` from parsed TOML; every fault is named with its key in one ConfigurationError."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        faults = [_in_words(kind, fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
+        raise ConfigurationError(f"{path}: " + "; ".join(dict.fromkeys(faults))) from error
+
+
+def _in_words(kind: type[BaseModel], place: Sequence[int | str], fault: str, message: str) -> str:
+    key = ".".join(str(part) for part in place)
+    if fault != "extra_forbidden":
+        return f"{key}: " * bool(key) + message.removeprefix("Value error, ")
+    known = _keys_at(kind, place[:-1])
+    near = get_close_matches(str(place[-1]), known, n=1, cutoff=0.0)
+    return f"unknown key `{key}`" + (f" (did you mean `{near[0]}`?)" if near else "")
+
+
+def _keys_at(kind: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """The keys that a nested table takes, found by walking the models along `place`."""
+    for part in place:
+        if isinstance(part, str) and part in (fields := _fields(kind)):
+            inner = _model_in(fields[part])
+            kind = inner or kind
+    return list(_fields(kind))
+
+
+def _fields(kind: type[BaseModel]) -> dict[str, object]:
+    return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

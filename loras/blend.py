@@ -1,0 +1,109 @@
+"""Blending, as pure arithmetic: LoRA files with weights -> one LoRA file that does at weight 1 what they do together.
+
+The delta of a blend is the sum over LoRAs of w * alpha / rank * up @ down, per module. It is exact by concatenating
+ranks: [up_1 .. up_n] @ [down_1; ..; down_n], each part's coefficient folded into its factors. Kinds other than plain
+factors enter by their exact low rank; DoRA and OFT do not add up, and are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from foundation.errors import UserError
+from loras.lora_file import Additive, LoraFile, LoraModule, Module
+from loras.weights import Weights
+
+
+class BlendError(UserError):
+    """LoRA files that cannot be added up into one."""
+
+
+class Weighting(Protocol):
+    """How strongly a LoRA acts on each module, by kohya name."""
+
+    def on_module(self, name: str) -> float: ...
+
+
+@dataclass(frozen=True)
+class Term:
+    """One LoRA's part of a module's blend: plain factors, and the weight they get."""
+
+    module: LoraModule
+    weight: float
+
+
+def blend(parts: Sequence[tuple[LoraFile[Module], Weights]]) -> LoraFile[LoraModule]:
+    """The exact sum. One LoRA alone keeps its tensors bit for bit, alpha scaled; weight 0 leaves a module out.
+
+    Raises BlendError for a module that does not add up (DoRA, OFT, norms, biases).
+    """
+    by_name: dict[str, list[Term]] = {}
+    acting = 0
+    for lora, weights in parts:
+        acting += any(weights.on_module(name) for name in lora.modules)
+        for name, module in lora.modules.items():
+            if weight := weights.on_module(name):
+                by_name.setdefault(name, []).append(Term(plain_factors(module, name), weight))
+    modules = {name: summed(terms, name) for name, terms in by_name.items()}
+    metadata = dict(parts[0][0].metadata) if len(parts) == 1 else {}
+    if acting <= 1:
+        return LoraFile(modules, metadata)
+    alpha = float(max((module.rank for module in modules.values()), default=1))
+    return LoraFile({name: at_alpha(module, alpha) for name, module in modules.items()}, {})
+
+
+def at_alpha(module: LoraModule, alpha: float) -> LoraModule:
+    """The same delta with another alpha, the factor's root on both factors.
+
+    One alpha for all modules of a blend: diffusers (0.42) reads a kohya file whose modules differ in alpha as if most
+    had the commonest one.
+    """
+    factor = module.alpha / alpha
+    if factor == 1.0:
+        return module
+    root = abs(factor) ** 0.5
+    return LoraModule(module.down.float() * root, module.up.float() * (root if factor > 0 else -root), alpha)
+
+
+def plain_factors(module: Module, name: str) -> LoraModule:
+    """The module as plain factors, exactly. Raises BlendError where its effect depends on the base model."""
+    if isinstance(module, Additive) and not (module.kind == "full" and module.delta().dim() < 2):
+        return module.low_rank()
+    raise BlendError(
+        f"`{name}` is of the kind {module.kind}, which does not add up without the base model; `python -m eval bake` "
+        "puts the file into a model, and `python -m eval extract` makes a plain LoRA of the difference"
+    )
+
+
+def summed(terms: Sequence[Term], name: str) -> LoraModule:
+    """The exact weighted sum of one module's terms. Raises BlendError where their weights' shapes differ."""
+    if len(terms) == 1:
+        module, weight = terms[0].module, terms[0].weight
+        return LoraModule(module.down, module.up, module.alpha * weight)
+    _check_shapes((term.module for term in terms), name)
+    downs, ups = zip(*(_folded(term) for term in terms), strict=True)
+    kernel = max((down.shape[2:] for down in downs), key=len)
+    down = torch.cat([part.reshape(*part.shape[:2], *kernel) for part in downs], dim=0)
+    up = torch.cat([part.reshape(*part.shape[:2], *[1] * len(kernel)) for part in ups], dim=1)
+    return LoraModule(down, up, float(down.shape[0]))
+
+
+def _folded(term: Term) -> tuple[torch.Tensor, torch.Tensor]:
+    """Factors whose product is the term's: the coefficient's root on both, so that fp16 keeps its range."""
+    coefficient = term.weight * term.module.scale
+    root = abs(coefficient) ** 0.5
+    return term.module.down.float() * root, term.module.up.float() * (root if coefficient > 0 else -root)
+
+
+def _check_shapes(modules: Iterable[LoraModule], name: str) -> None:
+    """Linear and 1x1 factors of one weight go together: tools write either."""
+    shapes = {module.shape if module.shape[2:] != (1, 1) else module.shape[:2] for module in modules}
+    if len(shapes) > 1:
+        listed = " and ".join(str(shape) for shape in sorted(shapes))
+        raise BlendError(
+            f"`{name}` is {listed} in different files; they are for different models, so they do not add up"
+        )

@@ -1,0 +1,73 @@
+"""`eval blend`: several LoRAs at weights -> one file, with its error stated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("blend")(blend_command)
+
+
+def blend_command(
+    loras: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LORA[:WEIGHTS]...",
+            help="A.safetensors:unet=0.8,te=0.6,blocks=OUTALL: what is not said is 1. SDXL has te1= and te2= too; "
+            "blocks= comes last and is a preset's name, 17 or 26 numbers (SDXL: 12 or 20), or *attn2*=0.5;*ff_net*=0",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
+    method: Annotated[
+        Literal["sum", "ties", "dare"], typer.Option(help="The exact sum, or a merge of whole deltas (needs --rank).")
+    ] = "sum",
+    rank: Annotated[
+        str | None,
+        typer.Option(help="Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20."),
+    ] = None,
+    density: Annotated[float, typer.Option(min=0.01, max=1.0, help="ties, dare: the share of entries kept.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="dare: which entries are dropped.")] = 0,
+    dtype: Annotated[Literal["float16", "bfloat16", "float32"], typer.Option(help="The file's type.")] = "float16",
+    form: Annotated[Literal["kohya", "diffusers"], typer.Option("--format", help="Whose keys are written.")] = "kohya",
+    base: Annotated[
+        str | None,
+        typer.Option(help="diffusers: the model to take names from, if it is no SD1, SD2 or SDXL."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """Blend LoRAs into one that does at weight 1 what they do together: exactly, or smaller with --rank.
+
+    The error printed is the distance from the exact sum, relative to its norm, by block and in all, of the factors that
+    the written file was read back to hold.
+    """
+    import torch
+
+    from foundation.progress import terminal
+    from loras.blending.blend_files import BlendRequest, write_blend
+    from loras.blending.diffusers_names import names_for
+    from loras.blending.merge_methods import Merge
+    from loras.blending.rank_rule import RankRule
+    from loras.blending.weighted_lora import WeightedLora
+
+    parts = tuple(WeightedLora.parse(text) for text in loras)
+    request = BlendRequest(
+        parts,
+        output,
+        None if rank is None else RankRule.parse(rank),
+        None if method == "sum" else Merge(method, density, seed),
+        getattr(torch, dtype),
+        names_for([part.path for part in parts], base) if form == "diffusers" else None,
+    )
+    with terminal() as reporter:
+        blended = write_blend(request, reporter)
+    if as_json:
+        print(json.dumps(blended.as_json()))
+        return
+    for line in blended.lines("the exact sum"):
+        print(line)

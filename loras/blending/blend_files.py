@@ -1,0 +1,207 @@
+"""One blend from files to a file: read module by module, sum or merge, compress, measure, write, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from base_models.architecture import Architecture
+from base_models.kohya_names import block_of
+from foundation.files import sha256_of
+from foundation.progress import Reporter
+from loras.blend import BlendError, Term, at_alpha, plain_factors, summed
+from loras.blending.blend_metadata import blend_metadata
+from loras.blending.block_weights import BlockWeights
+from loras.blending.merge_methods import Merge
+from loras.blending.rank_rule import RankRule
+from loras.blending.weighted_lora import WeightedLora
+from loras.blending.written_fit import BlockFit, WrittenFit
+from loras.lora_file import (
+    LoraFile,
+    LoraModule,
+    OpenedLora,
+    check_values,
+    open_lora,
+    write_diffusers,
+    write_lora,
+)
+from loras.low_rank import Product
+
+
+@dataclass(frozen=True)
+class BlendRequest:
+    """What is asked for. `rank` None keeps the exact concatenation; `merge` None is the exact sum.
+
+    `names`: the model whose diffusers names are written; None writes kohya's.
+    """
+
+    parts: tuple[WeightedLora, ...]
+    output: Path
+    rank: RankRule | None = None
+    merge: Merge | None = None
+    dtype: torch.dtype = torch.float16
+    names: Architecture | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """One module as the file will hold it, and squared Frobenius norms: of the exact sum, and of what is missing."""
+
+    module: LoraModule
+    norm: float
+    distance: float
+
+
+def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenFit:
+    """Blend, write, re-read. Raises BlendError, LoraFileError or WeightsError; then nothing is left written.
+
+    Errors are those of the factors as the file holds them; the file read back has those factors bit for bit.
+    """
+    if request.merge is not None and request.rank is None:
+        raise BlendError(f"{request.merge.method} merges whole deltas, which are of full rank; say --rank N or auto")
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_lora(part.path)) for part in request.parts]
+        terms = Terms(request.parts, opened)
+        names = terms.names()
+        if not names:
+            raise BlendError(f"{request.output}: nothing is left at these weights; nothing was written")
+        _check_family(names, request)
+        advance = reporter.task("blending", len(names))
+        alpha = _alpha(request, terms)
+        made: dict[str, Made] = {}
+        for name in names:
+            made[name] = _blended(request, terms, name, alpha)
+            advance(1)
+        blocks, error = _errors(made)
+        lora = LoraFile({name: one.module for name, one in made.items()}, {})
+        ranks = [module.rank for module in lora.modules.values()]
+        recipe = _recipe(request, max(ranks), error)
+        metadata = blend_metadata(lora, [one.metadata for one in opened], request.output.stem, recipe)
+        _write_checked(request, LoraFile(lora.modules, metadata))
+    return WrittenFit(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
+
+
+def _alpha(request: BlendRequest, terms: Terms) -> float | None:
+    """The alpha that all modules get (see `at_alpha`); None leaves one LoRA's tensors as they are."""
+    if request.rank is None:
+        return None if len(request.parts) == 1 else float(max(1, terms.greatest_rank()))
+    return request.rank.alpha
+
+
+class Terms:
+    """The terms of each module of a blend, read from opened files when asked for."""
+
+    def __init__(self, parts: Sequence[WeightedLora], opened: Sequence[OpenedLora]) -> None:
+        self._parts = list(zip(parts, opened, strict=True))
+        for part, one in self._parts:
+            part.blocks.check_family(one.names, str(part.path))
+
+    def names(self) -> list[str]:
+        """Modules that anything moves, sorted."""
+        return sorted({name for part, one in self._parts for name in one.names if part.on_module(name)})
+
+    def greatest_rank(self) -> int:
+        """The greatest rank that plain factors add up to, read off the headers."""
+        greatest = 0
+        for name in self.names():
+            keys = [(one, one.spelling.modules.get(name, {}).get("lora_down.weight")) for _, one in self._parts]
+            greatest = max(greatest, sum(one.header.shapes[key][0] for one, key in keys if key is not None))
+        return greatest
+
+    def of(self, name: str) -> tuple[list[Term], list[str]]:
+        """A module's terms, and for each the name of its file."""
+        terms: list[Term] = []
+        labels: list[str] = []
+        for part, one in self._parts:
+            weight = part.on_module(name)
+            if weight and name in one.spelling.modules:
+                module = check_values(one.module(name), name, one.path)
+                terms.append(Term(plain_factors(module, name), weight))
+                labels.append(part.path.name)
+        return terms, labels
+
+
+def _blended(request: BlendRequest, terms: Terms, name: str, alpha: float | None) -> Made:
+    found, labels = terms.of(name)
+    exact = summed(found, name)
+    if request.rank is None:
+        exact = exact if alpha is None else at_alpha(exact, alpha)
+        module = _cast(exact, request.dtype)
+        return Made(module, *Product.of(exact).rounded_to(Product.of(module)))
+    product = Product.of(exact)
+    if request.merge is None:
+        spectrum = product.spectrum()
+        norm = float(spectrum.values.square().sum())
+    else:
+        spectrum = Product.dense(request.merge.merged(found, name, labels)).spectrum()
+        norm = product.squared_norm()
+    module = spectrum.best(request.rank.of(spectrum.values))
+    module = _cast(module if alpha is None else at_alpha(module, alpha), request.dtype)
+    there = Product.of(module)
+    return Made(module, norm, max(0.0, norm - 2 * product.inner(there) + there.squared_norm()))
+
+
+def _cast(module: LoraModule, dtype: torch.dtype) -> LoraModule:
+    """In the file's type, so that a blend is no bigger in memory than on the disk. Writing refuses infinities."""
+    return LoraModule(module.down.to(dtype), module.up.to(dtype), module.alpha)
+
+
+def _check_family(names: Sequence[str], request: BlendRequest) -> None:
+    original = any("_input_blocks_" in name or "_output_blocks_" in name for name in names)
+    plain = any("_down_blocks_" in name or "_up_blocks_" in name for name in names)
+    if original and plain:
+        listed = ", ".join(str(part.path) for part in request.parts)
+        raise BlendError(f"{listed}: some are for SDXL, some for SD1 or SD2; only LoRAs of one family add up")
+
+
+def _write_checked(request: BlendRequest, lora: LoraFile[LoraModule]) -> None:
+    """Write, read back, compare every tensor."""
+    if request.names is None:
+        held = write_lora(lora, request.output, request.dtype)
+    else:
+        held = write_diffusers(lora, request.output, request.names, request.dtype)
+    with open_lora(request.output) as there:
+        for name, module in held.modules.items():
+            found = there.module(name)
+            pairs = [(found.tensors().get(suffix), tensor) for suffix, tensor in module.tensors().items()]
+            same = all(tensor is not None and torch.equal(tensor, wanted) for tensor, wanted in pairs)
+            if not same or found.stored_alpha != module.alpha:
+                request.output.unlink()
+                raise BlendError(f"{request.output}: `{name}` came back otherwise than written; is the disk failing?")
+
+
+def _errors(made: Mapping[str, Made]) -> tuple[tuple[BlockFit, ...], float]:
+    by_block: dict[str, list[Made]] = {}
+    for name, one in made.items():
+        by_block.setdefault(block_of(name), []).append(one)
+    blocks = tuple(BlockFit(block, len(found), _relative(found)) for block, found in sorted(by_block.items()))
+    return blocks, _relative(list(made.values()))
+
+
+def _relative(made: Sequence[Made]) -> float:
+    norm = sum(one.norm for one in made)
+    return (sum(one.distance for one in made) / norm) ** 0.5 if norm > 0 else 0.0
+
+
+def _recipe(request: BlendRequest, rank: int, error: float) -> dict[str, object]:
+    """What makes the file again: parents by content, weights, method, and how exact it is."""
+    merge = request.merge
+    return {
+        "parents": [_parent(part) for part in request.parts],
+        "method": "sum" if merge is None else f"{merge.method} density={merge.density:g} seed={merge.seed}",
+        "rank": rank,
+        "rule": "exact" if request.rank is None else str(request.rank),
+        "dtype": str(request.dtype).removeprefix("torch."),
+        "error": error,
+    }
+
+
+def _parent(part: WeightedLora) -> dict[str, object]:
+    said: dict[str, object] = {"name": part.name, "sha256": sha256_of(part.path), **asdict(part.weights)}
+    if part.blocks != BlockWeights():
+        said["blocks"] = dict(part.blocks.by_block or part.blocks.by_pattern)
+    return said

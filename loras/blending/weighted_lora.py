@@ -1,0 +1,50 @@
+"""A LoRA file with weights, as commands write it: `PATH[:unet=0.8,te=0.6,te1=..,te2=..,blocks=..]`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loras.blending.block_weights import BlockWeights
+from loras.weights import Weights, WeightsError
+
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class WeightedLora:
+    """A LoRA file, and how strongly it acts on each part and block of the model; without either, 1 everywhere."""
+
+    path: Path
+    weights: Weights = field(default_factory=lambda: Weights.of(1.0, 1.0))
+    blocks: BlockWeights = field(default_factory=BlockWeights)
+
+    @classmethod
+    def parse(cls, text: str) -> WeightedLora:
+        """Read `PATH.safetensors:unet=0.8,te=0.6,blocks=OUTD`.
+
+        The path ends at the last `.safetensors:`, so that colons in it (a Windows drive's) survive. `blocks=` comes
+        last and takes the rest of the text, commas included. What is not said is 1. Raises WeightsError.
+        """
+        path, colon, said = text.rpartition(f"{SUFFIX}:")
+        if not colon:
+            return cls(Path(text))
+        weights, *blocks = re.split(r"(?:^|,)\s*blocks=", said, maxsplit=1)
+        try:
+            return cls(
+                Path(path + SUFFIX),
+                Weights.parse(weights),
+                BlockWeights.parse(blocks[0]) if blocks else BlockWeights(),
+            )
+        except WeightsError as error:
+            raise WeightsError(f"{text}: {error}") from None
+
+    def on_module(self, name: str) -> float:
+        """The factor on a module, by its kohya name: its part's times its block's."""
+        return self.weights.on_module(name) * self.blocks.on(name)
+
+    @property
+    def name(self) -> str:
+        """The file's name without folder and suffix."""
+        return self.path.stem

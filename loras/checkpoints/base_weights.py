@@ -1,0 +1,54 @@
+"""The weights of a base model by kohya name, read one at a time: the model itself is never built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from base_models.base_source import find_base
+from loras.checkpoints.checkpoint_layout import Checkpoint, Place, open_checkpoint, opened_places
+from miniature.paths import folder_of
+
+
+@dataclass(frozen=True)
+class BaseWeights:
+    """A base model's files, open for reading; `name` is what the user called it."""
+
+    name: str
+    checkpoint: Checkpoint
+    _read: Callable[[Place], Tensor]
+    _squares: dict[str, float] = field(default_factory=dict[str, float])
+
+    def weight(self, module: str) -> Tensor | None:
+        """The weight of the module of that kohya name, or None where the base has no such module."""
+        place = self.checkpoint.places.get((module, "weight"))
+        return None if place is None else self._read(place)
+
+    def squares(self, module: str, elements: int) -> float | None:
+        """The weight's squared Frobenius norm, or None where the base has none of that many elements.
+
+        Each weight is read once, however many LoRA files are held against it.
+        """
+        place = self.checkpoint.places.get((module, "weight"))
+        if place is None or torch.Size(place.shape).numel() != elements:
+            return None
+        if module not in self._squares:
+            self._squares[module] = torch.linalg.vector_norm(self._read(place).double()).item() ** 2
+        return self._squares[module]
+
+
+@contextmanager
+def open_base(name: str) -> Generator[BaseWeights]:
+    """Open a base's files: "miniature", a diffusers folder, a .safetensors checkpoint or a hub id.
+
+    Raises CheckpointError or LoraFileError for what is none of these, BaseModelError for an id that cannot be had.
+    """
+    is_here = folder_of("base", name) is not None or Path(name).exists()
+    checkpoint = open_checkpoint(name if is_here else find_base(name).path)
+    with opened_places(checkpoint) as read:
+        yield BaseWeights(name, checkpoint, read)

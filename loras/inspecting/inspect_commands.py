@@ -1,0 +1,64 @@
+"""The commands that read LoRA files alone: `inspect` and `compare`."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foundation.command_line import BAD_ANSWER
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands on `app`."""
+    app.command("inspect")(inspect)
+    app.command("compare")(compare)
+
+
+def inspect(
+    loras: Annotated[list[Path], typer.Argument(metavar="LORA...", help="LoRA files, or folders of them.")],
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="BASE", help="Measure against this base model's own weights.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what LoRA files hold, how far they move the base, and whether they are worth rendering.
+
+    Exit code 1: at least one file is broken.
+    """
+    from foundation.progress import shown_if_slow
+    from loras.checkpoints.base_weights import open_base
+    from loras.inspecting.inspect_lora import inspect_lora, lora_files
+    from loras.inspecting.inspection_table import print_reports
+
+    files = lora_files(loras)
+    with ExitStack() as stack:
+        weights = None if base is None else stack.enter_context(open_base(base))
+        reports = [inspect_lora(path, weights) for path in shown_if_slow(files, "inspecting")]
+    if as_json:
+        print(json.dumps([report.as_json() for report in reports], allow_nan=False))
+    else:
+        print_reports(reports)
+    if any(report.verdict.name == "broken" for report in reports):
+        raise typer.Exit(BAD_ANSWER)
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A LoRA file.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    as_json: Json = False,
+) -> None:
+    """Say how far two LoRA files do the same, by block: direction, strength, shared subspace."""
+    from loras.inspecting.compare_loras import compare_loras
+    from loras.inspecting.comparison_table import print_comparison
+
+    comparison = compare_loras(a, b)
+    if as_json:
+        print(json.dumps(comparison.as_json(), allow_nan=False))
+    else:
+        print_comparison(comparison)

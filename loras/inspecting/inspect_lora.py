@@ -1,0 +1,245 @@
+"""A LoRA file -> a report: what it holds, how far it moves the base, and whether it is worth rendering.
+
+Modules are read one at a time, so a file of any size needs the memory of its largest module. A file that cannot be read
+gets a report too, with the verdict "broken".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from base_models.kohya_names import part_of
+from foundation.errors import MissingFileError, UserError
+from foundation.safetensors_header import PICKLES
+from loras.checkpoints.base_weights import BaseWeights
+from loras.inspecting.health import Verdict, by_block, judge, pooled
+from loras.inspecting.lora_family import LoraFamily, family_of
+from loras.inspecting.module_reading import ModuleReading, read_module
+from loras.lora_file import OpenedLora, open_lora
+from loras.metadata_words import metadata_in_words, printable
+from loras.unreadable import reason_unreadable
+
+Number = TypeVar("Number", int, float)
+SUFFIXES = frozenset([".safetensors", *PICKLES])
+
+
+class EmptyFolderError(UserError):
+    """A folder in which there is no LoRA file."""
+
+
+@dataclass(frozen=True)
+class BlockReport:
+    """A block: its modules and how many are dead, |delta|, its root mean square an element, |delta| / |W| against the
+    base or typical weights, and the mean effective rank. None where nothing was measured."""
+
+    block: str
+    modules: int
+    dead: int
+    norm: float | None
+    rms: float | None
+    relative: float | None
+    effective_rank: float | None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a readable file holds. Counts are of modules; `ranks`, `alphas` and `scales` by their value.
+
+    `total` is over all blocks. `against` is the base's name, or None where sizes are against typical weights;
+    `misfits` are the modules for which that base has no weight of their shape.
+    """
+
+    family: LoraFamily
+    dialect: str
+    kinds: Mapping[str, int]
+    parts: Mapping[str, int]
+    ranks: Mapping[int, int]
+    alphas: Mapping[float, int]
+    scales: Mapping[float, int]
+    total: BlockReport
+    blocks: tuple[BlockReport, ...]
+    non_finite: tuple[str, ...]
+    dead: tuple[str, ...]
+    against: str | None
+    misfits: tuple[str, ...]
+    hash_check: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LoraReport:
+    """One file's report; `contents` is None where it cannot be read."""
+
+    path: Path
+    bytes: int
+    verdict: Verdict
+    notes: tuple[str, ...]
+    contents: Contents | None
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values that JSON can hold: nothing infinite, keys as text."""
+        found: dict[str, object] = {
+            "file": str(self.path),
+            "bytes": self.bytes,
+            "verdict": self.verdict.name,
+            "reason": self.verdict.reason,
+            "notes": list(self.notes),
+        }
+        return found if self.contents is None else found | _contents_as_json(self.contents)
+
+
+def lora_files(paths: Sequence[Path]) -> list[Path]:
+    """The files that are asked for; a folder stands for those in it, pickles too, for they are named as such.
+
+    Raises MissingFileError, and EmptyFolderError for a folder without any.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(one for one in path.iterdir() if one.suffix in SUFFIXES and not one.name.startswith("."))
+            if not inside:
+                raise EmptyFolderError(f"{path}: no .safetensors file in this folder; name another folder, or files")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise MissingFileError(f"{path}: no such LoRA file or folder")
+    return found
+
+
+def inspect_lora(path: Path, base: BaseWeights | None = None) -> LoraReport:
+    """Read and judge one file. Whatever is wrong with the file is in the report; nothing is raised for it."""
+    try:
+        length = path.stat().st_size
+        with open_lora(path) as opened:
+            readings = [read_module(name, opened.module(name), base) for name in opened.names]
+            contents = _contents(opened, readings, base)
+    except (UserError, OSError) as error:
+        return _unreadable(path, reason_unreadable(path, error))
+    except (IndexError, RuntimeError, ValueError) as error:
+        # Shapes are a stranger's: what the readers' own checks let through fails in the arithmetic.
+        return _unreadable(path, f"its tensors' shapes make no sense ({printable(str(error))}); save it again")
+    return LoraReport(path, length, judge(readings), tuple(_notes(contents)), contents)
+
+
+def _unreadable(path: Path, reason: str) -> LoraReport:
+    try:
+        length = path.stat().st_size
+    except OSError:
+        length = 0
+    return LoraReport(path, length, Verdict("broken", reason), (), None)
+
+
+def _contents(opened: OpenedLora, readings: list[ModuleReading], base: BaseWeights | None) -> Contents:
+    misfits = [
+        reading.name
+        for reading in readings
+        if base is not None and reading.movement is not None and not reading.movement.measured
+    ]
+    return Contents(
+        family=family_of(readings, opened.metadata),
+        dialect=opened.spelling.dialect,
+        kinds=Counter(kind for reading in readings for kind in reading.kinds),
+        parts=Counter(part_of(reading.name) for reading in readings),
+        ranks=_counted(reading.rank for reading in readings),
+        alphas=_counted(reading.alpha for reading in readings),
+        scales=_counted(reading.scale for reading in readings),
+        total=_block("all", readings),
+        blocks=tuple(_block(name, inside) for name, inside in by_block(readings).items()),
+        non_finite=tuple(reading.name for reading in readings if reading.fault),
+        dead=tuple(reading.name for reading in readings if reading.is_dead),
+        against=None if base is None else base.name,
+        misfits=tuple(misfits),
+        hash_check=_hash_check(opened.path, opened.metadata),
+        metadata=metadata_in_words(opened.metadata),
+    )
+
+
+def _counted(values: Iterable[Number | None]) -> dict[Number, int]:
+    """How often each value is there, commonest first; None and NaN are left out."""
+    return dict(Counter(value for value in values if value is not None and not math.isnan(value)).most_common())
+
+
+def _block(name: str, readings: Sequence[ModuleReading]) -> BlockReport:
+    moved = [reading.movement for reading in readings if reading.movement is not None]
+    ranks = [reading.effective_rank for reading in readings if reading.effective_rank is not None]
+    squares, elements = sum(movement.squares for movement in moved), sum(movement.elements for movement in moved)
+    return BlockReport(
+        name,
+        len(readings),
+        sum(reading.is_dead for reading in readings),
+        squares**0.5 if moved else None,
+        (squares / elements) ** 0.5 if elements else None,
+        pooled(moved),
+        sum(ranks) / len(ranks) if ranks else None,
+    )
+
+
+def _hash_check(path: Path, metadata: Mapping[str, str]) -> str:
+    """Whether kohya's hash in the header is that of the bytes behind it: "matches", "absent" or "does not match"."""
+    said = metadata.get("sshs_model_hash")
+    if said is None:
+        return "absent"
+    with path.open("rb") as stream:
+        stream.seek(8 + int.from_bytes(stream.read(8), "little"))
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    return "matches" if found == said.removeprefix("0x").lower() else "does not match"
+
+
+def _notes(contents: Contents) -> list[str]:
+    """What is worth knowing beside the verdict."""
+    modules, notes = contents.total.modules, list[str]()
+    if contents.dead and len(contents.dead) < modules:
+        notes.append(f"{len(contents.dead)} of {modules} modules move nothing, first `{contents.dead[0]}`")
+    if set(contents.parts) == {"unet"}:
+        notes.append("UNet only: the text encoder's weight does nothing")
+    if contents.misfits:
+        notes.append(
+            f"{contents.against} has no weight that fits {len(contents.misfits)} of {modules} modules, first "
+            f"`{contents.misfits[0]}`; those are held against typical weights. Is it the base that this file is for?"
+        )
+    if contents.hash_check == "does not match":
+        notes.append("sshs_model_hash does not match: the tensors were changed after the trainer saved them")
+    if not {"dora", "oft", "boft"}.isdisjoint(contents.kinds) and contents.against is None:
+        notes.append("DoRA and OFT act through the base's weights; give --base to measure what they do")
+    return notes
+
+
+def _contents_as_json(contents: Contents) -> dict[str, object]:
+    return {
+        "family": contents.family.name,
+        "family_because": contents.family.because,
+        "text_width": contents.family.text_width,
+        "dialect": contents.dialect,
+        "modules": contents.total.modules,
+        "kinds": dict(contents.kinds),
+        "parts": dict(contents.parts),
+        "ranks": {str(rank): count for rank, count in contents.ranks.items()},
+        "alphas": {f"{alpha:.6g}": count for alpha, count in contents.alphas.items()},
+        "scales": {f"{scale:.6g}": count for scale, count in contents.scales.items()},
+        "against": contents.against or "typical weights of Stable Diffusion",
+        **_block_as_json(contents.total),
+        "blocks": {block.block: _block_as_json(block) for block in contents.blocks},
+        "non_finite": list(contents.non_finite),
+        "dead": list(contents.dead),
+        "misfits": list(contents.misfits),
+        "hash": contents.hash_check,
+        "metadata": dict(contents.metadata),
+    }
+
+
+def _block_as_json(block: BlockReport) -> dict[str, object]:
+    figures = {
+        "norm": block.norm,
+        "rms": block.rms,
+        "relative_norm": block.relative,
+        "effective_rank": block.effective_rank,
+    }
+    finite = {name: value if value is not None and value < float("inf") else None for name, value in figures.items()}
+    return {"modules": block.modules, "dead_modules": block.dead, **finite}

@@ -1,0 +1,262 @@
+"""A LoRA file: modules by kohya name, metadata, hashes. The trainer owns the format; eval and studio read it.
+
+Every family is read (`loras.key_spellings` knows the spellings, `loras.module_kinds` the kinds), and kohya's
+spelling is written, or diffusers' where asked for. A missing alpha means scale 1. Nothing in a file is ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from base_models.architecture import Architecture
+from base_models.kohya_names import kernel_of, part_of
+from foundation.errors import LoraFileError
+from foundation.files import check_written, whole_file
+from foundation.safetensors_header import FLOATS, Header, opened_safetensors, read_header
+from loras.base_bound_kinds import BiasedModule, DoraModule, OftModule
+from loras.key_spellings import PeftScales, Spelling, spelling_of
+from loras.metadata import Serialised
+from loras.module_kinds import Additive, LoraModule, Module, TuckerModule
+from loras.module_tensors import ModuleTensors, module_from
+
+__all__ = [
+    "Additive",
+    "LoraFile",
+    "LoraModule",
+    "Module",
+    "OpenedLora",
+    "TuckerModule",
+    "cast_lora",
+    "check_values",
+    "open_lora",
+    "part_of",
+    "read_lora",
+    "write_diffusers",
+    "write_lora",
+    "write_modules",
+]
+_Kind_co = TypeVar("_Kind_co", bound=Module, covariant=True)
+
+
+@dataclass(frozen=True)
+class LoraFile(Generic[_Kind_co]):
+    """Modules by kohya name, and the header's metadata. `LoraFile[LoraModule]` holds plain factors only."""
+
+    modules: Mapping[str, _Kind_co]
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class OpenedLora:
+    """A LoRA file of which only the header is read; each module's tensors are read when it is asked for."""
+
+    path: Path
+    header: Header
+    spelling: Spelling
+    _scales: PeftScales
+    _opened: safe_open
+
+    @property
+    def names(self) -> list[str]:
+        """kohya names of all modules, sorted."""
+        return sorted(self.spelling.modules)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self.header.metadata
+
+    @cached_property
+    def _linear_projections(self) -> bool:
+        """SD2 (text of width 1024) and SDXL have linear outer projections, SD1 has 1x1 convolutions."""
+        for name, keys in self.spelling.modules.items():
+            if "input_blocks_" in name or "output_blocks_" in name:
+                return True
+            if name.endswith("attn2_to_k"):
+                return _columns({suffix: self.header.shapes[key] for suffix, key in keys.items()}) >= 1024
+        return False
+
+    def module(self, name: str) -> Module:
+        """One module. Raises LoraFileError for a missing half or shapes that do not fit; values are not judged."""
+        keys = self.spelling.modules[name]
+        parts = {suffix: self._opened.get_tensor(key) for suffix, key in keys.items()}
+        path = self.spelling.paths.get(name)
+        down = parts.get("lora_down.weight")
+        if "alpha" not in parts and path is not None and down is not None:
+            alpha = self._scales.alpha(path, down.shape[0])
+            if alpha is not None:
+                parts["alpha"] = torch.tensor(alpha)
+        if down is not None and "lora_magnitude_vector" in keys.get("dora_scale", ""):
+            # PEFT scales outputs always, and keeps (out,) for a linear layer, (1, out, 1, 1) for a convolution.
+            parts["dora_scale"] = parts["dora_scale"].reshape(-1, *[1] * (down.dim() - 1))
+        kernel = kernel_of(name, self._linear_projections)
+        return module_from(ModuleTensors(self.path, name, parts, kernel))
+
+
+def _columns(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """The inputs of a linear layer, from the shapes of its tensors by suffix; 0 where they do not tell."""
+    for suffix in ("lora_down.weight", "hada_w1_b", "diff"):
+        if len(shapes.get(suffix, ())) > 1:
+            return shapes[suffix][1]
+    halves = [shapes.get(f"{name}_b", shapes.get(name, ())) for name in ("lokr_w1", "lokr_w2")]
+    return math.prod(half[1] if len(half) > 1 else 0 for half in halves)
+
+
+@contextmanager
+def open_lora(path: Path) -> Generator[OpenedLora]:
+    """Open a LoRA file lazily: header, names and metadata at once, tensors module by module.
+
+    Raises MissingFileError, or LoraFileError for a pickle, a damaged file, an unknown or doubled key, or no tensors.
+    """
+    header = read_header(path)
+    if not header.shapes:
+        raise LoraFileError(f"{path}: holds no tensors; it is not a LoRA file")
+    for key, kind in header.types.items():
+        if kind not in FLOATS and not key.endswith(".alpha"):
+            raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
+    spelling = spelling_of(header.shapes, path)
+    scales = PeftScales.beside(path, header.metadata) if spelling.paths else PeftScales({})
+    with opened_safetensors(path) as opened:
+        yield OpenedLora(path, header, spelling, scales, opened)
+
+
+def read_lora(path: Path) -> LoraFile[Module]:
+    """Read a LoRA file of any family whole.
+
+    Raises what `open_lora` and its modules raise, and LoraFileError for an alpha of 0 or values that are not finite.
+    """
+    with open_lora(path) as opened:
+        modules = {name: check_values(opened.module(name), name, path) for name in opened.names}
+        return LoraFile(modules, dict(opened.metadata))
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no number is NaN or infinite: by the extremes, in a seventh of the time that a mask of all takes."""
+    if tensor.numel() == 0:
+        return True
+    low, high = (tensor if tensor.element_size() > 1 else tensor.float()).aminmax()  # 8-bit floats have none
+    return bool(low.isfinite() and high.isfinite())
+
+
+def check_values(module: Module, name: str, path: Path) -> Module:
+    """`module` itself. Raises LoraFileError for an alpha of 0 or values that are not finite."""
+    alpha = module.stored_alpha
+    if not all(is_finite(tensor) for tensor in module.tensors().values()) or not math.isfinite(alpha or 0.0):
+        raise LoraFileError(f"{path}: `{name}` holds NaN or infinity; the run that made it broke, use another epoch")
+    inner = _innermost(module)
+    if alpha == 0 and not isinstance(inner, OftModule):
+        # Trainers read alpha 0 as the rank, A1111 as nothing at all: no reading would be right everywhere.
+        rank = f", {inner.rank}" if isinstance(inner, LoraModule) else ""
+        raise LoraFileError(f"{path}: `{name}.alpha` is 0, which tools read differently; set it to the rank{rank}")
+    return module
+
+
+def _innermost(module: Module) -> Module | None:
+    """The factors themselves, without the bias or the magnitude around them; None for a bias alone."""
+    inner: Module | None = module
+    while isinstance(inner, BiasedModule | DoraModule):
+        inner = inner.inner
+    return inner
+
+
+def write_lora(lora: LoraFile[LoraModule], path: Path, dtype: torch.dtype = torch.float16) -> LoraFile[LoraModule]:
+    """Write plain factors whole in kohya's spelling, cast to `dtype` (alphas stay float32); return what it now holds.
+
+    The header gets kohya's `sshs_*` hashes, over the final bytes.
+    """
+    cast = cast_lora(lora, dtype)
+    return LoraFile(cast.modules, write_modules(cast, path).metadata)
+
+
+def write_modules(lora: LoraFile[Module], path: Path) -> LoraFile[Module]:
+    """Write modules of any kind whole, in kohya's and LyCORIS' spelling, in the types they have."""
+    tensors: dict[str, Tensor] = {}
+    for name, module in lora.modules.items():
+        for suffix, tensor in module.tensors().items():
+            tensors[f"{name}.{suffix}"] = tensor.contiguous()
+        if module.stored_alpha is not None:
+            tensors[f"{name}.alpha"] = torch.tensor(module.stored_alpha, dtype=torch.float32)
+    serialised = Serialised.of(tensors)
+    metadata = serialised.hashed(lora.metadata)
+    _write(serialised, metadata, path)
+    return LoraFile(lora.modules, metadata)
+
+
+def write_diffusers(
+    lora: LoraFile[LoraModule], path: Path, names: Architecture, dtype: torch.dtype = torch.float16
+) -> LoraFile[LoraModule]:
+    """Write plain factors in diffusers' spelling (`unet.<path>.lora_A.weight`), scales in `lora_adapter_metadata`.
+
+    diffusers >= 0.34 reads that configuration; older ones take every scale for 1. Raises LoraFileError for a module
+    that `names` does not know.
+    """
+    cast = cast_lora(lora, dtype)
+    tensors: dict[str, Tensor] = {}
+    by_part: dict[str, dict[str, LoraModule]] = {}
+    for name, module in cast.modules.items():
+        known = names.by_kohya.get(name)
+        if known is None:
+            raise LoraFileError(f"`{name}`: no such module in the model that names are taken from; give its --base")
+        tensors[f"{known.diffusers}.lora_A.weight"] = module.down.contiguous()
+        tensors[f"{known.diffusers}.lora_B.weight"] = module.up.contiguous()
+        part, _, inner = known.diffusers.partition(".")
+        by_part.setdefault(part, {})[inner.removeprefix("text_model.")] = module
+    flat = {f"{part}.{key}": value for part in by_part for key, value in _peft_config(by_part[part]).items()}
+    metadata = {**lora.metadata, "lora_adapter_metadata": json.dumps(flat, sort_keys=True)}
+    _write(Serialised.of(tensors), {key: metadata[key] for key in metadata if not key.startswith("sshs_")}, path)
+    return replace(cast, metadata=metadata)
+
+
+def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:
+    """PEFT's LoraConfig of one model's modules, by their path's end: transformers 5 has no `text_model` before it.
+
+    The most frequent rank and alpha are the defaults: PEFT holds every module against every other pattern, which takes
+    half a minute for SDXL where all modules are listed.
+    """
+    ranks = {path: module.rank for path, module in modules.items()}
+    alphas = {path: module.alpha for path, module in modules.items()}
+    (rank, _), (alpha, _) = Counter(ranks.values()).most_common(1)[0], Counter(alphas.values()).most_common(1)[0]
+    return {
+        "r": rank,
+        "lora_alpha": alpha,
+        "target_modules": list(modules),
+        "rank_pattern": {path: other for path, other in ranks.items() if other != rank},
+        "alpha_pattern": {path: other for path, other in alphas.items() if other != alpha},
+    }
+
+
+def _write(serialised: Serialised, metadata: Mapping[str, str], path: Path) -> None:
+    """Raises DamagedFileError where the disk gives back other bytes; `path` then is what it was before."""
+    meant = hashlib.sha256()
+    with whole_file(path) as beside:
+        with beside.open("wb") as stream:
+            for chunk in (serialised.header(metadata), *serialised.chunks):
+                meant.update(chunk)
+                stream.write(chunk)
+        check_written(beside, meant.hexdigest(), path)
+
+
+def cast_lora(lora: LoraFile[LoraModule], dtype: torch.dtype) -> LoraFile[LoraModule]:
+    """The same LoRA as a file of `dtype` would hold it: alphas as float32 keeps them.
+
+    Raises LoraFileError where a value leaves the range of `dtype`.
+    """
+    modules = {}
+    for name, module in lora.modules.items():
+        down, up = module.down.to("cpu", dtype), module.up.to("cpu", dtype)
+        if not (is_finite(down) and is_finite(up)):
+            raise LoraFileError(f"{name}: not finite as {dtype}; nothing was written")
+        modules[name] = LoraModule(down, up, torch.tensor(module.alpha, dtype=torch.float32).item())
+    return LoraFile(modules, lora.metadata)

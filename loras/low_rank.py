@@ -1,0 +1,144 @@
+"""Linear algebra of low-rank products: norms, singular values and the best approximation, never the full matrix.
+
+For delta = U D with U (out, R) and D (R, columns), all of it follows from the Gram matrices U'U and D D', R by R, in
+float64. With D D' = L L', the rows of inv(L) D are orthonormal, so delta has the singular values of U L, whose squares
+are the eigenvalues of L' U'U L. (Eckart & Young 1936 say that the leading ones give the best approximation.)
+Squaring costs half the digits: singular values below 1e-7 of the largest are noise, and are cut off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from loras.lora_file import LoraModule
+from loras.low_rank_norm import grams, squared_norm
+
+NOISE = 1e-14  # of the largest eigenvalue: what float64 leaves of a squared singular value
+ILL_CONDITIONED = 1e-6  # smallest to largest of a Cholesky factor's diagonal
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """A product's singular values (float64, descending, above the noise), and its best approximations."""
+
+    values: Tensor
+    _up: Tensor  # (R, n): U @ _up is orthogonal, its columns' norms are the singular values
+    _down: Tensor  # (n, R): _down @ D is orthonormal
+    _product: Product
+
+    def best(self, rank: int) -> LoraModule:
+        """The best approximation of at most `rank`, alpha = its rank, the singular values' roots on both factors."""
+        rank = max(1, min(rank, len(self.values)))
+        if not len(self.values):
+            return self._product.nothing()
+        roots = self.values[:rank].sqrt()
+        up = (self._up[:, :rank] / roots).to(self._product.up.dtype)
+        down = (roots[:, None] * self._down[:rank]).to(self._product.up.dtype)
+        return self._product.module(self._product.up @ up, down @ self._product.down)
+
+
+@dataclass(frozen=True)
+class Product:
+    """`up` (out, R) @ `down` (R, columns), float32, and the kernel that the columns stand for."""
+
+    up: Tensor
+    down: Tensor
+    kernel: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, module: LoraModule) -> Product:
+        """The module's delta as a product, the scale folded into the shorter factor."""
+        up, down = module.up.float().flatten(1), module.down.float().flatten(1)
+        kernel = tuple(module.down.shape[2:]) if module.down.dim() == 4 else None
+        if module.scale == 1.0:
+            return cls(up, down, kernel)
+        return (
+            cls(up * module.scale, down, kernel) if up.numel() < down.numel() else cls(up, down * module.scale, kernel)
+        )
+
+    @classmethod
+    def dense(cls, delta: Tensor) -> Product:
+        """A whole delta (out, in[, k, k]) times an identity on its shorter side."""
+        kernel = tuple(delta.shape[2:]) if delta.dim() == 4 else None
+        flat = delta.flatten(1)
+        rows, columns = flat.shape
+        if rows <= columns:
+            return cls(torch.eye(rows, dtype=flat.dtype), flat, kernel)
+        return cls(flat, torch.eye(columns, dtype=flat.dtype), kernel)
+
+    def module(self, up: Tensor, down: Tensor) -> LoraModule:
+        """Factors of this product's sides as a LoRA module with alpha = rank."""
+        if self.kernel is not None:
+            up, down = up.reshape(*up.shape, 1, 1), down.unflatten(1, (-1, *self.kernel))
+        return LoraModule(down.float(), up.float(), float(down.shape[0]))
+
+    def nothing(self) -> LoraModule:
+        """A delta of zero, of rank 1: tools want all four of an attention's projections, so none is left out."""
+        return self.module(torch.zeros(self.up.shape[0], 1), torch.zeros(1, self.down.shape[1]))
+
+    def grams(self) -> tuple[Tensor, Tensor]:
+        """U'U and D D', (R, R), float64."""
+        return grams(self.up.double(), self.down.double())
+
+    def squared_norm(self) -> float:
+        """The squared Frobenius norm of the delta."""
+        return float(squared_norm(*self.grams()))
+
+    def inner(self, other: Product) -> float:
+        """The Frobenius inner product with another delta of the same shape."""
+        up = self.up.double().T @ other.up.double()
+        return float((up * (self.down.double() @ other.down.double().T)).sum())
+
+    def squared_distance(self, other: Product) -> float:
+        """The squared Frobenius norm of the difference to another delta of the same shape.
+
+        From inner products, so distances under 1e-8 of the norms come out as rounding.
+        """
+        return max(0.0, self.squared_norm() - 2 * self.inner(other) + other.squared_norm())
+
+    def rounded_to(self, cast: Product) -> tuple[float, float]:
+        """Squared norms of this delta, and of what is lost where `cast` holds the same factors in a coarser type.
+
+        U D - U' D' = (U - U') D + U' (D - D'): differences are taken of the factors, so float32 does.
+        """
+        up, down = self.up - cast.up, self.down - cast.down
+        ups = up.T @ up, up.T @ cast.up, cast.up.T @ cast.up
+        downs = self.down @ self.down.T, self.down @ down.T, down @ down.T
+        whole = ups[0] + ups[1] + ups[1].T + ups[2]
+        lost = sum(float((a.double() * b.double()).sum()) * k for a, b, k in zip(ups, downs, (1, 2, 1), strict=True))
+        return float((whole.double() * downs[0].double()).sum()), max(0.0, lost)
+
+    def narrowed(self) -> Product:
+        """The same delta with R at most its shorter side: wider factors are multiplied out."""
+        outputs, columns = self.up.shape[0], self.down.shape[1]
+        if self.up.shape[1] <= min(outputs, columns):
+            return self
+        whole = Product.dense(self.up.double() @ self.down.double())
+        return Product(whole.up, whole.down, self.kernel)
+
+    def spectrum(self) -> Spectrum:
+        """All singular values, by two Gram matrices, one Cholesky factorisation and one symmetric eigenproblem."""
+        product = self.narrowed()
+        gram_up, gram_down = product.grams()
+        root, inverse = _root_of(gram_down)
+        squared, vectors = torch.linalg.eigh(root.T @ gram_up @ root)
+        squared, vectors = squared.flip(0), vectors.flip(1)
+        kept = squared > NOISE * squared[:1].clamp_min(torch.finfo(torch.float64).tiny) if len(squared) else squared > 0
+        vectors = vectors[:, kept]
+        return Spectrum(squared[kept].sqrt(), root @ vectors, vectors.T @ inverse, product)
+
+
+def _root_of(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """L (R, r) and its left inverse (r, R) with L L' = gram; r < R where the factor is rank-deficient."""
+    root, failed = torch.linalg.cholesky_ex(gram)
+    diagonal = root.diagonal()
+    if not failed and diagonal.min() > ILL_CONDITIONED * diagonal.max():
+        one = torch.eye(len(root), dtype=root.dtype)
+        return root, torch.linalg.solve_triangular(root, one, upper=False)
+    values, vectors = torch.linalg.eigh(gram)
+    kept = values > NOISE * values[-1].clamp_min(torch.finfo(torch.float64).tiny)
+    roots, vectors = values[kept].sqrt(), vectors[:, kept]
+    return vectors * roots, (vectors / roots).T

@@ -1,0 +1,84 @@
+"""The second page: a cell's pictures beside those of its rival and the base model, unit by unit."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from eval.ranking.ranking import RankedCell
+from eval.ranking.scores import BLEED, SUBJECT
+from eval.ranking.verdict import name_of
+from eval.reporting.ranking_table import shared_flags
+from studio.logic.catalogue import OpenedStore
+from studio.logic.frames import figures_of, interval_of, meaning_of
+from studio.logic.pictures import Picture, comparison, pairs_won, rival_of, units_of_role
+from studio.logic.wording import plain
+from studio.session import choose_row, opened_store
+
+PAGE = 8
+ROLES = SUBJECT, BLEED
+
+
+def show() -> None:
+    opened = opened_store()
+    st.title("Pictures, side by side", anchor=False)
+    row = choose_row("Cell", opened.rows)
+    rival = rival_of(opened, row)
+    _show_figures(opened, row, rival)
+    columns = [row, *([rival] if rival else []), None]
+    called = {SUBJECT: "The subject", BLEED: opened.words.others.capitalize()}
+    role = st.segmented_control("Pictures of", _roles_in(opened), format_func=called.__getitem__, default=SUBJECT)
+    _show_pictures(opened, columns, role or SUBJECT)
+
+
+def _show_figures(opened: OpenedStore, row: RankedCell, rival: RankedCell | None) -> None:
+    for tile, (name, figure) in zip(st.columns(6), figures_of(row).items(), strict=False):
+        tile.metric(name, figure, help=meaning_of(name, opened.words))
+    said = [f"Identity, 95 %: {interval_of(row)}." if interval_of(row) else ""]
+    if rival:
+        won, pairs = pairs_won(opened, row, rival)
+        said.append(f"More alike than {name_of(rival)} on {won} of {pairs} (prompt, seed) pairs.")
+    st.markdown(plain(" ".join(said)))
+    common = shared_flags(opened.rows)
+    for flag in row.flags:
+        if flag not in common:
+            st.warning(plain(flag), icon=":material/info:")
+
+
+def _roles_in(opened: OpenedStore) -> list[str]:
+    return [role for role in ROLES if units_of_role(opened, role)]
+
+
+def _show_pictures(opened: OpenedStore, columns: list[RankedCell | None], role: str) -> None:
+    units = units_of_role(opened, role)
+    pages = -(-len(units) // PAGE)
+    page = st.pagination(pages) if pages > 1 else 1
+    _show_heads(opened, columns)
+    for unit in comparison(opened, columns, units[(page - 1) * PAGE : page * PAGE]):
+        label, *tiles = st.columns([1, *([1] * len(columns))])
+        label.markdown(f"{plain(unit.prompt)}  \n:gray[seed {unit.seed}]")
+        for tile, picture in zip(tiles, unit.pictures, strict=True):
+            with tile:
+                _show_picture(picture)
+
+
+def _show_heads(opened: OpenedStore, columns: list[RankedCell | None]) -> None:
+    label, *tiles = st.columns([1, *([1] * len(columns))], vertical_alignment="bottom")
+    label.caption("Below each picture: likeness to the subject")
+    for tile, row in zip(tiles, columns, strict=True):
+        tile.markdown(f"**{plain(_head(opened, row))}**")
+
+
+def _head(opened: OpenedStore, row: RankedCell | None) -> str:
+    if row is None:
+        return f"Base model, “{opened.ranked.grid.snapshot.class_word}” for the trigger"
+    return f"{opened.rows.index(row) + 1}. {name_of(row)}"
+
+
+def _show_picture(picture: Picture) -> None:
+    if picture.path:
+        st.image(picture.path, caption=picture.likeness, width="stretch")
+    else:
+        st.caption(picture.likeness)
+
+
+show()

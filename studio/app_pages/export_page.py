@@ -1,0 +1,96 @@
+"""The third page: a cell as one LoRA file, what is in it, and how to use it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from eval.exporting.export import Exported
+from eval.ranking.ranking import RankedCell
+from eval.ranking.verdict import name_of
+from eval.request.cells import Cell
+from studio.logic.catalogue import OpenedStore
+from studio.logic.exporting import contents_of, export_path, size_in_words, suggested_name, uses_of, write_export
+from studio.logic.wording import plain
+from studio.session import choose_row, opened_store
+
+WRITTEN = "written"
+
+
+def show() -> None:
+    opened = opened_store()
+    st.title("Export", anchor=False)
+    st.markdown("One file that does at weight 1 what the cell did. The tensors written are those that were scored.")
+    row = choose_row("Cell", opened.rows)
+    for reason in row.broken:
+        st.warning(plain(reason), icon=":material/info:")
+    _show_contents(opened.cell(row))
+    name = st.text_input("Name of the file", suggested_name(row), key=f"name {row.cell} {row.checkpoint}")
+    path = export_path(opened, name)
+    if path.exists():
+        st.caption(f"{plain(str(path))} exists and will be replaced.")
+    if st.button("Write the file", type="primary", icon=":material/save:"):
+        st.session_state[WRITTEN] = (row, write_export(opened, row, path))
+    _show_written(opened, row)
+
+
+def _show_contents(cell: Cell) -> None:
+    contents = contents_of(cell)
+    st.dataframe(
+        [
+            {
+                "LoRA": use.checkpoint.name,
+                "epoch": use.checkpoint.epoch,
+                "weights": str(use.weights),
+                "sha256": use.checkpoint.sha256[:12],
+                "file": str(use.checkpoint.path),
+            }
+            for use in cell.uses
+        ],
+        hide_index=True,
+    )
+    tiles = st.columns(4)
+    tiles[0].metric("Type", contents.dtype)
+    tiles[1].metric("Rank", contents.rank)
+    tiles[2].metric("Modules", contents.modules)
+    tiles[3].metric("Size, about", size_in_words(contents.size))
+
+
+def _show_written(opened: OpenedStore, row: RankedCell) -> None:
+    shown: tuple[RankedCell, Exported] | None = st.session_state.get(WRITTEN)
+    if shown is None or shown[0] != row or not shown[1].path.is_file():
+        return
+    exported = shown[1]
+    st.success(f"{plain(name_of(row))} is written to {plain(str(exported.path))}", icon=":material/check:")
+    left, right = st.columns([1, 3])
+    left.image(exported.preview, caption="the preview beside it", width="stretch")
+    with right:
+        _show_downloads(exported)
+        _show_uses(opened, exported)
+
+
+def _show_downloads(exported: Exported) -> None:
+    path, preview = exported.path, exported.preview
+    st.markdown("sha256")
+    st.code(exported.sha256, language=None)
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download the LoRA",
+            path.read_bytes,
+            path.name,
+            "application/octet-stream",
+            on_click="ignore",
+            type="primary",
+        )
+        st.download_button("Download the preview", preview.read_bytes, preview.name, "image/png", on_click="ignore")
+
+
+def _show_uses(opened: OpenedStore, exported: Exported) -> None:
+    base_name = opened.ranked.grid.snapshot.base_name
+    st.markdown(f"**Use it at weight 1**, with the base model it was scored on ({plain(base_name)}):")
+    uses = uses_of(opened, exported.path.stem)
+    for tab, (where, what) in zip(st.tabs(list(uses)), uses.values(), strict=True):
+        tab.markdown(where)
+        tab.code(what, language=None)
+
+
+show()

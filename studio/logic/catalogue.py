@@ -1,0 +1,101 @@
+"""Stores: which there are, and what an opened one holds. No Streamlit here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eval.ranking.ranking import RankedCell
+from eval.ranking.scores import Scores, control_identities, identities, score
+from eval.ranking.subject_words import SubjectWords
+from eval.reporting.ranked_grid import RankedGrid, open_ranked
+from eval.request.cells import Cell
+from eval.store.store import FILE_NAME, open_store
+
+VARIABLE = "LORA_STUDIO_STORE"
+RUNS = "runs"
+# Deep enough for runs/<subject>/<run>/eval.
+DEPTH = 4
+
+
+@dataclass(frozen=True)
+class OpenedStore:
+    """A ranked grid with the likeness of every picture: `identity` (C, U), `identity_control` (U,); NaN: not seen."""
+
+    folder: Path
+    ranked: RankedGrid
+    scores: Scores
+    identity: np.ndarray
+    identity_control: np.ndarray
+
+    @property
+    def rows(self) -> list[RankedCell]:
+        return self.ranked.rows
+
+    @property
+    def words(self) -> SubjectWords:
+        return self.ranked.evidence.words
+
+    def place_in_evidence(self, row: RankedCell) -> int:
+        """The index of the row's cell in the evidence's arrays. Twins (one id, two names) have equal vectors."""
+        return next(at for at, cell in enumerate(self.ranked.evidence.cells) if cell.id == row.cell)
+
+    def cell(self, row: RankedCell) -> Cell:
+        """The cell under the row's own name: a file under two names is one cell, but two parents to tell of."""
+        return self.ranked.grid.cell(row.cell, row.checkpoint)
+
+
+def find_stores(arguments: Sequence[str], variables: Mapping[str, str], here: Path) -> list[Path]:
+    """The stores to offer: named ones (arguments, then the variable LORA_STUDIO_STORE), else those below `here`/runs.
+
+    A named folder that is no store stands for the stores below it; where there are none it is kept, so that opening
+    it says what is wrong.
+    """
+    named = [*arguments, *variables.get(VARIABLE, "").split(os.pathsep)]
+    folders = [(here / Path(name).expanduser()).resolve() for name in named if name]
+    found = [store for folder in folders for store in (stores_below(folder) or [folder])]
+    return list(dict.fromkeys(found)) if folders else stores_below((here / RUNS).resolve())
+
+
+def stores_below(folder: Path) -> list[Path]:
+    """Folders with a store's file, `folder` itself included, the last changed first."""
+    files = [file for depth in range(DEPTH) for file in folder.glob("*/" * depth + FILE_NAME)]
+    return [file.parent for file in sorted(files, key=lambda file: max(stamp(file.parent)), reverse=True)]
+
+
+def stamp(folder: Path) -> tuple[int, int]:
+    """When the store last changed, in ns. SQLite's write-ahead file changes first; an empty one is only a reader's."""
+    return _changed(folder / FILE_NAME), _changed(folder / f"{FILE_NAME}-wal")
+
+
+def open_catalogued(folder: Path) -> OpenedStore:
+    """Open and rank a store. Raises StoreError, or UnscorableError as the ranking does."""
+    ranked = open_ranked(folder)
+    evidence = ranked.evidence
+    return OpenedStore(folder, ranked, score(evidence), identities(evidence), control_identities(evidence))
+
+
+def pictures_made(folder: Path) -> int:
+    """How many pictures an unfinished grid has rendered so far. Raises StoreError."""
+    store = open_store(folder)
+    try:
+        return store.count_pictures()
+    finally:
+        store.close()
+
+
+def short_names(folders: Sequence[Path], here: Path) -> dict[Path, str]:
+    """Folders as a person would write them from `here`."""
+    return {folder: str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder) for folder in folders}
+
+
+def _changed(file: Path) -> int:
+    try:
+        facts = file.stat()
+    except FileNotFoundError:
+        return 0
+    return facts.st_mtime_ns if facts.st_size else 0

@@ -1,0 +1,92 @@
+"""The pictures of a grid with what was read from them, unit by unit. No Streamlit here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eval.ranking.ranking import RankedCell
+from eval.ranking.scores import SUBJECT
+from eval.reporting.report import thumbnail
+from studio.logic.catalogue import OpenedStore
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: its file (None where there is none) and how alike it is to the subject, in words."""
+
+    path: Path | None
+    likeness: str
+
+
+@dataclass(frozen=True)
+class UnitRow:
+    """The pictures of one (prompt, seed), one for each column of a comparison."""
+
+    prompt: str
+    seed: int
+    pictures: list[Picture]
+
+
+def typical_picture(opened: OpenedStore, row: RankedCell) -> str | None:
+    """The thumbnail of the subject picture nearest to the row's median likeness: neither its luckiest nor its worst."""
+    units = opened.ranked.evidence.where(SUBJECT)
+    likeness = opened.identity[opened.place_in_evidence(row), units]
+    if np.isnan(likeness).all():
+        return thumbnail(_path(opened, row, int(units[0])))
+    return thumbnail(_path(opened, row, int(units[np.nanargmin(np.abs(likeness - np.nanmedian(likeness)))])))
+
+
+def comparison(opened: OpenedStore, columns: Sequence[RankedCell | None], units: Sequence[int]) -> list[UnitRow]:
+    """The pictures of `units`, a row each; a column None is the base model."""
+    facts = opened.ranked.evidence.units
+    return [
+        UnitRow(facts[unit].prompt, facts[unit].seed, [_picture(opened, row, unit) for row in columns])
+        for unit in units
+    ]
+
+
+def units_of_role(opened: OpenedStore, role: str) -> list[int]:
+    return [int(unit) for unit in opened.ranked.evidence.where(role)]
+
+
+def spread_out(units: Sequence[int], most: int) -> list[int]:
+    """At most `most` of `units`, evenly taken: other prompts rather than other seeds of the first one."""
+    places = np.linspace(0, len(units) - 1, min(most, len(units))).round().astype(int)
+    return [units[place] for place in dict.fromkeys(places.tolist())]
+
+
+def rival_of(opened: OpenedStore, row: RankedCell) -> RankedCell | None:
+    """What to hold a row against: the best, or for the best itself the next row of other tensors."""
+    return next((other for other in opened.rows if other.cell != row.cell), None)
+
+
+def pairs_won(opened: OpenedStore, row: RankedCell, other: RankedCell) -> tuple[int, int]:
+    """On how many subject units `row` is more alike than `other`, and out of how many."""
+    at, against = opened.place_in_evidence(row), opened.place_in_evidence(other)
+    difference = opened.scores.counted[at] - opened.scores.counted[against]
+    return int((difference > 0).sum()), len(difference)
+
+
+def _picture(opened: OpenedStore, row: RankedCell | None, unit: int) -> Picture:
+    path = _path(opened, row, unit)
+    if not path.is_file():
+        return Picture(None, "not made")
+    if row is None:
+        return Picture(path, _in_words(opened, float(opened.identity_control[unit])))
+    at = opened.place_in_evidence(row)
+    failed = bool(opened.ranked.evidence.failed[at, unit])
+    return Picture(path, "failed" if failed else _in_words(opened, float(opened.identity[at, unit])))
+
+
+def _path(opened: OpenedStore, row: RankedCell | None, unit: int) -> Path:
+    grid = opened.ranked.grid
+    return grid.picture_path(grid.cell(row.cell) if row else None, grid.snapshot.units[unit])
+
+
+def _in_words(opened: OpenedStore, likeness: float) -> str:
+    return opened.words.lost_mark if math.isnan(likeness) else f"{likeness:.2f}"

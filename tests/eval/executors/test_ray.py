@@ -1,0 +1,93 @@
+"""Ray on one machine: two nodes make the bits of one process, and one that is killed loses nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from eval.executors.ray_cluster import RayCluster
+from eval.executors.ray_connection import RayError, check_address, connect
+from executor_jobs import Example, example, ids_of
+
+NODE: dict[str, Any] = {"object_store_memory": 80 * 2**20}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    return example(tmp_path_factory.mktemp("ray"), seeds=8)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without processors and two nodes with one each; Ray is gone afterwards, whatever happens."""
+    # A worker finds our code and the tests' as this process does.
+    os.environ["PYTHONPATH"] = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    os.environ["RAY_raylet_start_wait_time_s"] = "120"  # noqa: SIM112 (Ray's own spelling)
+    started = None
+    try:
+        started = Cluster(
+            initialize_head=True,
+            head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False},
+        )
+        for _ in range(2):
+            started.add_node(num_cpus=1, **NODE)
+        ray.init(address=started.address, log_to_driver=False)
+        yield started
+    finally:
+        ray.shutdown()
+        if started is not None:
+            started.shutdown()
+
+
+def test_two_nodes_make_the_bits_of_one_process_and_a_killed_node_loses_nothing(made: Example, cluster: Any) -> None:
+    executor = RayCluster(made.job("nodes"))
+    assert executor.workers == 2
+    finished = []
+    for one in executor.run(made.batches, made.amount):
+        if not finished:
+            cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+        finished.append(one)
+    assert sorted(ids_of(finished)) == sorted(made.alone)
+    assert made.pictures("nodes") == made.alone
+
+
+def test_an_unreachable_head_is_one_clear_message_within_seconds() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    began = time.monotonic()
+    with pytest.raises(RayError, match=f"127.0.0.1:{port}: no Ray head answers there"):
+        connect(f"127.0.0.1:{port}")
+    assert time.monotonic() - began < 15
+
+
+def test_what_listens_but_is_no_head_is_told_within_seconds() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        with pytest.raises(RayError, match="does not answer as a Ray head"):
+            check_address(f"127.0.0.1:{listening.getsockname()[1]}")
+
+
+def test_what_is_no_address_is_said() -> None:
+    with pytest.raises(RayError, match="write host:port"):
+        check_address("ray://head:10001")
+
+
+def test_a_token_is_needed_off_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with socket.socket() as listening:
+        listening.bind(("0.0.0.0", 0))
+        listening.listen()
+        own = ray.util.get_node_ip_address()
+        if own.startswith("127."):
+            pytest.skip("this machine has no address but loopback")
+        with pytest.raises(RayError, match="no token is set"):
+            check_address(f"{own}:{listening.getsockname()[1]}")

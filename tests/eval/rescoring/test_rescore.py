@@ -1,0 +1,353 @@
+"""`eval score`: a store judged anew by other references and models, without rendering; and the odd kinds of subject."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from eval.grid.run_grid import run_grid
+from eval.judging import judges
+from eval.judging.stored_grid import KEY, GridRecord, load_grid
+from eval.ranking.evidence import Evidence
+from eval.ranking.limits import Limits, limits_of
+from eval.ranking.missing_pictures import without_missing
+from eval.ranking.ranking import rank
+from eval.reporting.ranked_grid import open_ranked
+from eval.request.references import References, TrainedReferenceError, check_held_out, nearest_pair
+from eval.request.spec import LimitsSection, read_spec
+from eval.rescoring.rescore import Wanted, rescore, wanted_by
+from eval.store.store import FILE_NAME, StoreError, open_store
+from face_packs import perturbed_pack
+from foundation.errors import ConfigurationError, MissingFileError
+from foundation.progress import Silent
+from grid_folders import GridFolder, write_grid
+from synthetic_evidence import make_evidence
+from synthetic_store import write_store
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
+    """A grid of its own, since what is tested changes it."""
+    grid = write_grid(tmp_path_factory.mktemp("scored"), steps=2)
+    run_grid(read_spec(grid.spec), Silent())
+    return grid
+
+
+@pytest.fixture
+def grid(made: GridFolder, tmp_path: Path) -> GridFolder:
+    shutil.copytree(made.folder, tmp_path / "grid")
+    folder = tmp_path / "grid"
+    return GridFolder(folder, folder / made.spec.name, folder / "läufe" / "eval")
+
+
+@dataclass
+class Heard(Silent):
+    """A reporter that keeps what is said."""
+
+    lines: list[str] = field(default_factory=list[str])
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def identities_of(store: Path) -> list[float]:
+    return [row.identity for row in open_ranked(store).rows]
+
+
+def pictures_of(store: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in store.rglob("*.png")}
+
+
+def refuse(name: str, *_: object) -> None:
+    raise AssertionError(f"{name} was loaded although everything is read")
+
+
+def test_other_references_need_no_rendering_and_no_model_twice(
+    grid: GridFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures, before = pictures_of(grid.store), identities_of(grid.store)
+    fewer = grid.folder / "fewer"
+    fewer.mkdir()
+    for path in sorted((grid.folder / "references").glob("*.png"))[:5]:
+        shutil.copy(path, fewer)
+    monkeypatch.setattr(judges.Judge, "reader", property(refuse))
+    rescore(grid.store, Wanted(held_out=fewer), Silent())
+    ranked = open_ranked(grid.store)
+    assert len(ranked.evidence.references) == 5
+    assert [row.identity for row in ranked.rows] != before
+    assert any("the ceiling is weak: 5" in flag for flag in ranked.rows[0].flags)
+    rescore(grid.store, Wanted(held_out=grid.folder / "references"), Silent())
+    assert identities_of(grid.store) == pytest.approx(before)
+    assert pictures_of(grid.store) == pictures
+
+
+def test_a_grid_asked_for_again_judges_by_its_specification(grid: GridFolder) -> None:
+    before = identities_of(grid.store)
+    rescore(grid.store, Wanted(subject="image"), Silent())
+    assert identities_of(grid.store) != pytest.approx(before)
+    outcome = run_grid(read_spec(grid.spec), Silent())
+    assert outcome.rendered == 0
+    assert identities_of(grid.store) == pytest.approx(before)
+
+
+def test_a_second_face_model_is_shown_and_kept_apart(grid: GridFolder) -> None:
+    before = identities_of(grid.store)
+    pack = perturbed_pack(grid.folder / "second pack")
+    rescore(grid.store, Wanted(second_faces=str(pack)), Silent())
+    rows = open_ranked(grid.store).rows
+    assert [row.identity for row in rows] == before
+    seconds = [row.second for row in rows if row.second]
+    assert len(seconds) == len(rows)
+    assert all("second pack" in one.model for one in seconds)
+    assert [one.identity for one in seconds] != pytest.approx(before)
+    assert [one.identity for one in seconds] == pytest.approx(before, abs=0.3)
+    document = rows[0].as_json()["second"]
+    assert isinstance(document, dict)
+    assert set(document) == {
+        "model", "identity", "identity_low", "identity_high", "identity_normalised", "face_rate",
+    }  # fmt: skip
+    rescore(grid.store, Wanted(second_faces="none"), Silent())
+    assert open_ranked(grid.store).rows[0].second is None
+
+
+def test_a_subject_without_a_face_is_scored_by_clip(grid: GridFolder) -> None:
+    rescore(grid.store, Wanted(subject="image"), Silent())
+    ranked = open_ranked(grid.store)
+    row = ranked.rows[0]
+    assert row.face_rate is None
+    assert row.identity_normalised is not None
+    assert row.copy is not None
+    assert row.bleed is not None
+    assert any(flag.startswith("likeness by CLIP miniature (") for flag in row.flags)
+    assert not any("no face" in flag for flag in row.flags)
+    assert ranked.evidence.face_model == ranked.evidence.clip_model
+
+
+def test_an_image_subject_in_a_specification_loads_no_face_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = write_grid(tmp_path, steps=1)
+    text = grid.spec.read_text(encoding="utf-8") + '\n[score]\nsubject = "image"\nfaces = "no such pack"\n'
+    grid.spec.write_text(text, encoding="utf-8")
+    monkeypatch.setattr("eval.judging.picture_readers.load_faces", refuse)
+    run_grid(read_spec(grid.spec), Silent())
+    assert open_ranked(grid.store).evidence.subject == "image"
+
+
+def test_references_that_were_trained_on_are_refused_unless_forced(grid: GridFolder) -> None:
+    trained = next((grid.folder / "Train").rglob("*.png"))
+    bad = grid.folder / "bad"
+    shutil.copytree(grid.folder / "references", bad)
+    with Image.open(trained) as opened:
+        opened.convert("RGB").resize((100, 100)).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(bad / "twin.jpg")
+    with pytest.raises(TrainedReferenceError, match=r"twin.jpg: is nearly the training picture"):
+        rescore(grid.store, Wanted(held_out=bad), Silent())
+    shutil.copy(trained, bad / "same.png")
+    with pytest.raises(TrainedReferenceError, match=r"same.png: is also in the training set"):
+        rescore(grid.store, Wanted(held_out=bad), Silent())
+    rescore(grid.store, Wanted(held_out=bad, allow_trained=True), Silent())
+    assert len(open_ranked(grid.store).evidence.references) > 16
+
+
+def test_the_shipped_references_are_no_near_duplicates(grid: GridFolder) -> None:
+    held_out = {str(path): path for path in (grid.folder / "references").glob("*.png")}
+    training = {str(path): path for path in (grid.folder / "Train").rglob("*.png")}
+    check_held_out(References(held_out, training))
+    assert nearest_pair(References(held_out, {})) is None
+
+
+def test_pictures_at_a_url_are_scored_too(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path, steps=1)
+    text = grid.spec.read_text(encoding="utf-8")
+    place = (tmp_path / "far away").as_uri()
+    elsewhere = text.replace('path = "läufe/eval"', f'path = "läufe/eval"\npictures = "{place}"')
+    grid.spec.write_text(elsewhere, encoding="utf-8")
+    run_grid(read_spec(grid.spec), Silent())
+    rescore(grid.store, Wanted(faces=str(perturbed_pack(tmp_path / "other"))), Silent())
+    assert "other (" in open_ranked(grid.store).evidence.face_model
+
+
+def test_the_command_ranks_and_says_what_is_wrong(grid: GridFolder) -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "eval", "score", str(grid.store), *words]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+
+    done = run("--subject", "image", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["face_rate"] is None
+    wrong = run("--held-out", str(grid.folder / "nowhere"))
+    assert wrong.returncode == 2
+    assert "no such folder" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_a_reference_that_is_gone_is_named(tmp_path: Path) -> None:
+    store = write_store(tmp_path)
+    with pytest.raises(MissingFileError, match=r"is gone, and it has to be read; a reference.*--held-out"):
+        rescore(store, Wanted(subject="image", clip="miniature"), Silent())
+
+
+def test_pictures_that_are_gone_are_left_out_in_pairs_until_the_grid_makes_them_again(grid: GridFolder) -> None:
+    before = open_ranked(grid.store)
+    heard, shown = Heard(), before.grid
+    first, other, *_ = shown.cells
+    units = shown.snapshot.units
+    for cell, unit in ((first, 0), (first, 1), (first, 2), (other, 0)):
+        shown.picture_path(cell, units[unit]).unlink()
+    pack = str(perturbed_pack(grid.folder / "second pack"))
+    rescore(grid.store, Wanted(second_faces=pack), heard)
+    ranked = open_ranked(grid.store)
+    assert [cell.id for cell in ranked.grid.cells] == [cell.id for cell in shown.cells if cell.id != first.id]
+    assert ranked.grid.snapshot.units == units[1:]
+    assert all(row.second is not None for row in ranked.rows)
+    [line] = heard.lines
+    assert line.startswith("gone before they were read: 4 pictures, so 1 of 3 (prompt, seed) pairs and 1 of 6 rows")
+    assert "python -m eval grid SPEC" in line
+    assert all(
+        any(flag.startswith("gone before they were read: 4 pictures") for flag in row.flags) for row in ranked.rows
+    )
+    rescore(grid.store, Wanted(second_faces="none"), Silent())
+    assert identities_of(grid.store) == [row.identity for row in before.rows]
+    rescore(grid.store, Wanted(second_faces=pack), Silent())
+    assert run_grid(read_spec(grid.spec), Silent()).rendered >= 4
+    assert [row.as_json() for row in open_ranked(grid.store).rows] == [row.as_json() for row in before.rows]
+
+
+def test_where_nothing_is_left_to_compare_the_store_stays_as_it_was(grid: GridFolder) -> None:
+    before = identities_of(grid.store)
+    for path in grid.store.rglob("*.png"):
+        path.unlink()
+    with pytest.raises(StoreError, match=r"of its pictures are gone, nothing is left.*eval grid SPEC"):
+        rescore(grid.store, Wanted(second_faces=str(perturbed_pack(grid.folder / "second pack"))), Silent())
+    assert identities_of(grid.store) == before
+
+
+def test_a_store_from_before_looks_is_scored_although_a_picture_is_gone(grid: GridFolder) -> None:
+    before, heard = open_ranked(grid.store), Heard()
+    assert before.rows[0].copy is not None
+    with sqlite3.connect(grid.store / FILE_NAME) as opened:
+        opened.execute("DELETE FROM embedding WHERE model LIKE '% look %'")
+    opened.close()
+    before.grid.picture_path(before.grid.cells[0], before.grid.snapshot.units[0]).unlink()
+    rescore(grid.store, Wanted(), heard)
+    [line] = heard.lines
+    assert line.startswith("gone before their looks were read: 1 pictures")
+    assert "python -m eval grid SPEC" in line
+    ranked = open_ranked(grid.store)
+    assert {row.cell: row.identity for row in ranked.rows} == {row.cell: row.identity for row in before.rows}
+    assert all(row.copy is None for row in ranked.rows)
+    assert run_grid(read_spec(grid.spec), Silent()).rendered >= 1
+    assert [row.as_json() for row in open_ranked(grid.store).rows] == [row.as_json() for row in before.rows]
+
+
+@given(
+    st.tuples(st.integers(2, 7), st.integers(1, 7)).flatmap(lambda shape: arrays(bool, shape)),
+)
+def test_what_stays_has_lost_nothing_and_what_goes_has(gone: np.ndarray) -> None:
+    rows, units = without_missing(gone)
+    assert not gone[np.concatenate([[True], rows])][:, units].any()
+    assert gone[1:][~rows].any(1).all()
+    assert gone[:, ~units].any(0).all()
+
+
+def of_two_minds(first: list[float], second: list[float]) -> Evidence:
+    """One grid as two models see it."""
+    evidence = make_evidence(first, noise=0.03)
+    other = make_evidence(second, noise=0.03, seed=1)
+    return replace(evidence, second=replace(other, face_model="other faces (00ff)"))
+
+
+def test_models_that_agree_are_not_flagged() -> None:
+    rows = rank(of_two_minds([0.6, 0.3], [0.6, 0.3]))
+    assert not any("second face model" in flag for row in rows for flag in row.flags)
+
+
+def test_another_winner_by_the_second_model_is_flagged() -> None:
+    rows = rank(of_two_minds([0.6, 0.5, 0.2], [0.4, 0.6, 0.2]))
+    text = "; ".join(rows[0].flags)
+    assert "the second face model other faces (00ff) finds hina-000002 at unet=0.8,te=0.6 more alike, by +0." in text
+    assert "the second face model disagrees" in text
+    assert not any("finds" in flag for row in rows[1:] for flag in row.flags)
+    assert [row.second.identity for row in rows if row.second] == pytest.approx([0.4, 0.6, 0.2], abs=0.05)
+
+
+def test_the_second_model_never_moves_the_order() -> None:
+    alone = rank(replace(of_two_minds([0.6, 0.5, 0.4], [0.1, 0.5, 0.9]), second=None))
+    asked = rank(of_two_minds([0.6, 0.5, 0.4], [0.1, 0.5, 0.9]))
+    assert [row.cell for row in asked] == [row.cell for row in alone]
+    assert [row.identity for row in asked] == [row.identity for row in alone]
+
+
+def test_an_image_subject_has_no_face_rate_gate() -> None:
+    evidence = replace(make_evidence([0.6, 0.5], training=0), subject="image")
+    failed = evidence.failed.copy()
+    failed[0, :8] = True
+    black = replace(evidence, failed=failed)
+    rows = rank(black)
+    assert not any("face rate" in reason for row in rows for reason in row.broken)
+    assert all(row.face_rate is None for row in rows)
+    assert any("8 failed pictures" in flag for row in rows for flag in row.flags)
+
+
+def test_a_specification_says_by_what_and_within_which_limits_a_store_is_scored(
+    grid: GridFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures, before = pictures_of(grid.store), identities_of(grid.store)
+    (grid.folder / "fewer").mkdir()
+    for path in sorted((grid.folder / "references").glob("*.png"))[:5]:
+        shutil.copy(path, grid.folder / "fewer")
+    text = grid.spec.read_text(encoding="utf-8").replace('"references"', '"fewer"')
+    grid.spec.write_text(text + '[limits]\nbleed = "off"\ncopy = 0.3\n', encoding="utf-8")
+    monkeypatch.setattr(judges.Judge, "reader", property(refuse))
+    spec = read_spec(grid.spec)
+    rescore(grid.store, wanted_by(spec, Wanted()), Silent())
+    ranked = open_ranked(grid.store)
+    assert limits_of(ranked.grid.snapshot.limits) == Limits(bleed=None, copy=0.3)
+    assert len(ranked.evidence.references) == 5
+    rescore(grid.store, wanted_by(spec, Wanted(held_out=grid.folder / "references")), Silent())
+    assert identities_of(grid.store) == pytest.approx(before)
+    assert limits_of(open_ranked(grid.store).grid.snapshot.limits).bleed is None
+    assert pictures_of(grid.store) == pictures
+
+
+def test_limits_of_the_specification_reach_the_ranking(tmp_path: Path) -> None:
+    folder = write_store(tmp_path)
+    assert any("bleed" in reason for row in open_ranked(folder).rows for reason in row.broken)
+    store = open_store(folder)
+    snapshot = load_grid(store).snapshot
+    off = LimitsSection.model_validate(dict.fromkeys(("face_rate", "prompt", "bleed", "copy"), "off"))
+    store.set_fact(KEY, snapshot.model_copy(update={"limits": off}).model_dump(mode="json"))
+    store.close()
+    assert not any(row.broken for row in open_ranked(folder).rows)
+
+
+def test_a_limit_that_is_no_share_is_refused(grid: GridFolder) -> None:
+    grid.spec.write_text(grid.spec.read_text(encoding="utf-8") + '[limits]\nbleed = "of"\n', encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"limits\.bleed"):
+        read_spec(grid.spec)
+    assert limits_of(LimitsSection()) == Limits()
+
+
+def test_limits_that_change_are_taken_up_by_a_finished_grid(grid: GridFolder) -> None:
+    assert "bleed" in {name for name, share in vars(limits_of(load_snapshot(grid).limits)).items() if share is not None}
+    grid.spec.write_text(grid.spec.read_text(encoding="utf-8") + '[limits]\nbleed = "off"\n', encoding="utf-8")
+    assert run_grid(read_spec(grid.spec), Silent()).rendered == 0
+    assert limits_of(load_snapshot(grid).limits).bleed is None
+
+
+def load_snapshot(grid: GridFolder) -> GridRecord:
+    return open_ranked(grid.store).grid.snapshot

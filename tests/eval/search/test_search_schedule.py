@@ -1,0 +1,70 @@
+"""What a search is going to cost is known before it starts, and a budget is kept."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.search.strategies.schedule import BudgetError, Schedule, round_plan_of, within_budget
+
+
+def test_the_protocol_s_own_example() -> None:
+    round_plan = round_plan_of(300, Schedule())
+    assert [(one.arms, one.units, one.kept) for one in round_plan.rounds] == [
+        (300, 4, 100),
+        (100, 8, 34),
+        (34, 16, 12),
+        (12, 32, 4),
+    ]
+    assert round_plan.pictures == 2320
+    assert round_plan.confirm_from(12) == 36
+
+
+def test_few_arms_go_straight_to_the_end() -> None:
+    round_plan = round_plan_of(3, Schedule())
+    assert round_plan.rounds == ()
+    assert round_plan.pictures == 3 * 64
+    assert round_plan.confirm_from(6) == 0
+
+
+def test_a_glance_shows_every_arm_once() -> None:
+    round_plan = round_plan_of(128, Schedule(glance=12))
+    assert (round_plan.rounds[0].pictures, round_plan.rounds[0].dealt, round_plan.rounds[0].kept) == (128, True, 64)
+    assert round_plan.rounds[-1].kept == 4
+
+
+def test_few_arms_have_no_glance() -> None:
+    """Where hardly two arms met one unit, nothing tells an arm's merit from its unit's."""
+    assert not any(one.dealt for arms in (5, 12, 47) for one in round_plan_of(arms, Schedule(glance=12)).rounds)
+    assert round_plan_of(48, Schedule(glance=12)).rounds[0].dealt
+
+
+@given(st.integers(1, 2000), st.integers(1, 6), st.integers(2, 5), st.integers(1, 6), st.sampled_from([0, 12]))
+def test_rounds_follow_one_another(arms: int, first: int, keep: int, finalists: int, glance: int) -> None:
+    round_plan = round_plan_of(arms, Schedule(first, keep, finalists, 10, glance))
+    left = arms
+    for one in round_plan.rounds:
+        assert one.arms == left
+        assert 0 < one.kept < one.arms
+        left = one.kept
+    assert left == round_plan.finalists == min(arms, finalists)
+
+
+@given(st.integers(1, 500), st.integers(0, 5000))
+def test_a_budget_is_kept_or_refused(arms: int, pictures: int) -> None:
+    try:
+        fitted = within_budget(arms, Schedule(), pictures)
+    except BudgetError:
+        return
+    assert round_plan_of(arms, fitted).pictures <= pictures
+    assert fitted.confirm_units >= 8
+
+
+def test_a_budget_that_is_large_enough_changes_nothing() -> None:
+    assert within_budget(300, Schedule(), 2320) == Schedule()
+
+
+def test_a_budget_too_small_names_the_cheapest_search() -> None:
+    with pytest.raises(BudgetError, match="the cheapest search takes") as caught:
+        within_budget(300, Schedule(), 50)
+    cheapest = int(str(caught.value).split("takes ")[1].split(";")[0])
+    assert round_plan_of(300, within_budget(300, Schedule(), cheapest)).pictures == cheapest

@@ -1,0 +1,133 @@
+"""What a user is told about a store that does not open: only a file that is none any more is to be deleted."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eval.store.store import FILE_NAME, PictureRow, Reading, Store, StoreError, create_store, open_store
+from synthetic_store import Size, write_store
+
+ROOT = Path(__file__).resolve().parents[3]
+# What a store is asked and told, by name: what fails in SQLite is told alike, whichever of them it is.
+READS: dict[str, Callable[[Store], object]] = {
+    "count_pictures": Store.count_pictures,
+    "failures": lambda store: store.failures(["a"]),
+    "lost": Store.lost,
+    "unread": lambda store: list(store.unread("m", ["a"])),
+    "readings": lambda store: store.readings("m"),
+    "readings_of": lambda store: store.readings_of("m", ["a"]),
+    "fact": lambda store: store.fact("grid"),
+    "spent": lambda store: store.spent("r"),
+}
+WRITES: dict[str, Callable[[Store], object]] = {
+    "add_pictures": lambda store: store.add_pictures(rows(5000)),
+    "add_readings": lambda store: store.add_readings("m", {str(at): Reading(None) for at in range(5000)}),
+    "set_fact": lambda store: store.set_fact("big", {"text": "x" * 500_000}),
+    "forget": lambda store: store.forget(["a"]),
+}
+
+
+def rows(count: int) -> list[PictureRow]:
+    return [PictureRow(id=f"picture {at}", cell="c", prompt="p", seed=at) for at in range(count)]
+
+
+def pragma(store: Store, words: str) -> None:
+    """Set it on the store's own connection, as the disk would set it on any."""
+    with store._engine.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA {words}")
+
+
+def test_a_damaged_store_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreError, match=r"is damaged.*delete it"):
+        open_store(tmp_path)
+
+
+@pytest.mark.parametrize("fault", ["unable to open database file", "database is locked", "database or disk is full"])
+def test_a_sound_store_is_never_to_be_deleted(tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_store(tmp_path).close()
+
+    def refuse(*_: object, **__: object) -> sqlite3.Connection:
+        raise sqlite3.OperationalError(fault)
+
+    monkeypatch.setattr("sqlalchemy.dialects.sqlite.pysqlite.SQLiteDialect_pysqlite.connect", refuse)
+    with pytest.raises(StoreError, match=fault) as caught:
+        open_store(tmp_path)
+    assert "delete" not in str(caught.value)
+    assert "damaged" not in str(caught.value)
+    monkeypatch.undo()
+    open_store(tmp_path).close()
+
+
+@pytest.mark.parametrize("name", READS | WRITES)
+def test_a_file_that_is_damaged_behind_its_header_is_named_whatever_is_asked(tmp_path: Path, name: str) -> None:
+    store = create_store(tmp_path)
+    store.add_pictures(rows(2000))
+    store.close()
+    file = tmp_path / FILE_NAME
+    whole = file.read_bytes()
+    store = open_store(tmp_path)
+    file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    store.close()
+    with pytest.raises(StoreError, match=rf"{FILE_NAME}: is damaged"):
+        (READS | WRITES)[name](store)
+    with pytest.raises(StoreError, match=rf"{FILE_NAME}: is damaged"):
+        open_store(tmp_path).fact("grid")
+
+
+@pytest.mark.parametrize("name", [name for name in WRITES if name != "forget"])
+def test_a_disk_that_is_full_is_named_and_loses_nothing(tmp_path: Path, name: str) -> None:
+    store = create_store(tmp_path)
+    store.add_pictures(rows(10))
+    pragma(store, "max_page_count = 12")
+    with pytest.raises(StoreError, match=r"cannot be written \(database or disk is full\); make room"):
+        WRITES[name](store)
+    pragma(store, "max_page_count = 1000000")
+    assert store.count_pictures() == 10
+    WRITES[name](store)
+    store.close()
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_store_that_may_not_be_written_can_be_read_and_says_so(tmp_path: Path, name: str) -> None:
+    store = create_store(tmp_path)
+    store.add_pictures(rows(1))
+    pragma(store, "query_only = 1")
+    with pytest.raises(StoreError, match="may not be written"):
+        WRITES[name](store)
+    assert store.count_pictures() == 1
+    store.close()
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_store_that_another_program_holds_is_named(tmp_path: Path, name: str) -> None:
+    store = create_store(tmp_path)
+    pragma(store, "busy_timeout = 1")
+    holder = sqlite3.connect(tmp_path / FILE_NAME)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match=r"is in use.*wait for the other program"):
+        WRITES[name](store)
+    holder.close()
+    WRITES[name](store)
+    store.close()
+
+
+@pytest.mark.parametrize("command", ["rank", "score", "report", "export"])
+def test_commands_say_in_a_line_that_a_store_is_damaged(tmp_path: Path, command: str) -> None:
+    folder = write_store(tmp_path, Size(epochs=(2, 4), unet=(1.0,), te=(1.0,), seeds=1))
+    file = folder / FILE_NAME
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    words = ["-o", str(tmp_path / "out.safetensors")] if command in ("report", "export") else []
+    done = subprocess.run(
+        [sys.executable, "-m", "eval", command, str(folder), *words],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"{file}: is damaged" in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2

@@ -1,0 +1,92 @@
+"""What every command does with an error of the disk: a line that says which file, what is wrong and what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+from foundation.command_line import in_words, run_app
+from foundation.files import whole_file, write_text
+
+ROOT = Path(__file__).resolve().parents[2]
+HELP = [sys.executable, "-m", "eval", "--help"]
+
+
+def ended(work: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> object:
+    """The exit code of an app whose one command does `work`."""
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(work)
+    monkeypatch.setattr(sys, "argv", ["app"])
+    monkeypatch.setattr("foundation.command_line._silence_stdout", lambda: None)  # it is the test's own
+    with pytest.raises(SystemExit) as ending:
+        run_app(app)
+    return ending.value.code
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "No space left on device; free some there, or name a place on another disk"),
+        (errno.EACCES, "Permission denied; allow it to this user, or name another place"),
+        (errno.EROFS, "Read-only file system; name a place that can be written"),
+        (errno.EIO, "Input/output error; see to the file and its disk"),
+    ],
+)
+def test_an_error_of_the_disk_is_one_line(
+    number: int, advice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> None:
+        raise OSError(number, os.strerror(number), "runs/hina.safetensors")
+
+    assert ended(work, monkeypatch) == 2
+    assert capsys.readouterr().err == f"error: runs/hina.safetensors: {advice}, and run the same command again\n"
+
+
+def test_a_full_disk_names_the_file_that_was_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Writing tells of a full disk without a name."""
+    path = tmp_path / "lora.safetensors"
+
+    def work() -> None:
+        with whole_file(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert ended(work, monkeypatch) == 2
+    assert capsys.readouterr().err.startswith(f"error: {path}: No space left on device; free some")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OSError, match="taken") as told:
+        write_text(tmp_path / "taken" / "deeper" / "x.json", "{}")
+    assert str(tmp_path / "taken") in in_words(told.value)
+
+
+def test_a_librarys_own_words_are_kept_in_one_line() -> None:
+    assert in_words(OSError("Can't load the tokenizer.\n  Is it there?")) == "Can't load the tokenizer. Is it there?"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_output_onto_a_full_disk_is_told_of() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(HELP, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: standard output or a file: No space left on device")
+    assert done.stderr.count("\n") == 1
+
+
+def test_who_has_read_enough_hears_nothing() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run(HELP, cwd=ROOT, stdout=writes, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writes)
+    assert done.stderr == ""

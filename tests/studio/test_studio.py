@@ -1,0 +1,302 @@
+"""The studio: every page runs on a real store, and what it shows and exports is what the ranking says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from eval.exporting.export import ExportError
+from eval.judging.stored_grid import KEY, load_grid
+from eval.ranking.verdict import name_of
+from eval.rendering.cell_lora import lora_of
+from eval.reporting.ranked_grid import open_ranked
+from eval.store.store import FILE_NAME, create_store, open_store
+from foundation.files import sha256_of
+from loras.lora_file import read_lora
+from studio.logic.catalogue import find_stores, open_catalogued, short_names, stamp, stores_below
+from studio.logic.exporting import contents_of, export_path, suggested_name
+from studio.logic.frames import Filters, curve_frame, heat_frame, ranking_frame, usual_settings
+from studio.logic.pictures import comparison, pairs_won, rival_of, spread_out, units_of_role
+from studio.logic.wording import plain
+from synthetic_store import Size, write_store
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENTRY = REPOSITORY / "studio" / "streamlit_app.py"
+SECONDS = 60
+TINY = Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)
+
+OpenApp = Callable[[Path], AppTest]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_store(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def open_app(monkeypatch: pytest.MonkeyPatch) -> OpenApp:
+    """Runs the entry as `streamlit run studio` in a folder would."""
+
+    def run(folder: Path) -> AppTest:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
+        return AppTest.from_file(str(ENTRY), default_timeout=SECONDS).run()
+
+    return run
+
+
+@pytest.fixture
+def app(store: Path, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("LORA_STUDIO_STORE", str(store))
+    return open_app(store.parent)
+
+
+def words(app: AppTest) -> str:
+    """Everything the page says, without Markdown's escapes."""
+    shown = [*app.title, *app.markdown, *app.caption, *app.warning, *app.success, *app.info, *app.error]
+    return "\n".join(element.value for element in shown).replace("\\", "")
+
+
+def test_ranking_page_says_which_to_take_and_how_sure_that_is(app: AppTest, store: Path) -> None:
+    best = open_ranked(store).rows[0]
+    assert not app.exception
+    assert app.title[0].value.replace("\\", "") == name_of(best)
+    assert f"(95 % {best.identity_low:.3f} to {best.identity_high:.3f})" in words(app)
+    assert "is tied with" in words(app)
+    assert "Faces: drawn faces (ffffffffffff)" in words(app)
+
+
+def test_ranking_page_shows_every_row_and_filters_them(app: AppTest, store: Path) -> None:
+    rows = open_ranked(store).rows
+    assert len(app.dataframe[0].value) == len(rows)
+    app.multiselect[0].select("tessa-000002").run()
+    assert not app.exception
+    assert set(app.dataframe[0].value["checkpoint"]) == {"tessa-000002"}
+    assert list(app.dataframe[0].value.index) == [
+        at + 1 for at, row in enumerate(rows) if row.checkpoint == "tessa-000002"
+    ]
+    app.multiselect[1].select("first_try:unet=0.3,te=0.2").run()
+    assert "No row passes these filters" in words(app)
+
+
+def test_rows_over_a_limit_are_named_and_can_be_hidden(app: AppTest, store: Path) -> None:
+    broken = [row for row in open_ranked(store).rows if row.broken]
+    assert broken
+    assert list(app.dataframe[0].value["standing"]).count("limit") == len(broken)
+    app.toggle[0].set_value(True).run()
+    assert "limit" not in set(app.dataframe[0].value["standing"])
+
+
+def test_pictures_page_compares_the_chosen_cell_with_its_rival_and_the_base_model(app: AppTest, store: Path) -> None:
+    app.switch_page("cell_page.py").run()
+    rows = open_ranked(store).rows
+    assert not app.exception
+    assert f"More alike than {name_of(rows[1])}" in words(app)
+    assert "Base model, “person” for the trigger" in words(app)
+    last = len(rows) - 1
+    app.selectbox(key="chosen").set_value(last).run()
+    assert not app.exception
+    assert f"More alike than {name_of(rows[0])}" in words(app)
+    assert rows[last].broken[0] in words(app)
+    app.switch_page("export_page.py").run()
+    assert app.selectbox(key="chosen").value == last
+
+
+def test_of_a_subject_without_a_face_the_pages_speak_of_pictures(
+    open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_store(tmp_path, TINY)
+    store = open_store(folder)
+    snapshot = load_grid(store).snapshot
+    by_clip = {"subject": "image", "face_model": snapshot.clip_model, "licences": {}}
+    store.set_fact(KEY, snapshot.model_copy(update=by_clip).model_dump(mode="json"))
+    store.close()
+    monkeypatch.setenv("LORA_STUDIO_STORE", str(folder))
+    app = open_app(tmp_path)
+    assert not app.exception
+    assert "Likeness and prompt by CLIP: drawn scenes" in words(app)
+    helps = " ".join(tile.help for tile in app.metric)
+    assert "face" not in helps + words(app).replace("the face rate does not apply", "")
+    assert "other subjects" in helps
+    app.switch_page("cell_page.py").run()
+    assert app.button_group[0].options == ["The subject", "Other subjects"]
+
+
+def test_export_page_writes_the_tensors_that_were_scored(app: AppTest, store: Path) -> None:
+    app.switch_page("export_page.py").run()
+    assert not app.exception
+    name = app.text_input[0].value
+    app.button[0].click().run()
+    assert not app.exception
+    path = store / "exports" / f"{name}.safetensors"
+    opened = open_catalogued(store)
+    expected = lora_of(opened.cell(opened.rows[0]))
+    written = read_lora(path)
+    assert {key: module.alpha for key, module in written.modules.items()} == {
+        key: module.alpha for key, module in expected.modules.items()
+    }
+    assert all((written.modules[key].up == module.up).all() for key, module in expected.modules.items())
+    assert path.with_suffix(".png").is_file()
+    shown = [block.value for block in app.code]
+    assert sha256_of(path) in shown
+    assert f"ohwx person, <lora:{name}:1>" in shown
+    app.text_input[0].set_value("../elsewhere").run()
+    assert "not a file name" in words(app)
+    assert not app.exception
+
+
+def test_an_export_that_its_parents_no_longer_allow_is_refused_in_words(
+    open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = write_store(tmp_path, TINY)
+    monkeypatch.setenv("LORA_STUDIO_STORE", str(store))
+    app = open_app(tmp_path).switch_page("export_page.py").run()
+    parent = open_catalogued(store).cell(open_ranked(store).rows[0]).use.checkpoint.path
+    parent.unlink()
+    app.run()
+    assert not app.exception
+    assert f"{parent}: no such LoRA file" in words(app)
+
+
+def test_a_grid_that_is_not_finished_says_so_and_how_far_it_is(open_app: OpenApp, tmp_path: Path) -> None:
+    create_store(tmp_path / "runs" / "half" / "eval").close()
+    app = open_app(tmp_path)
+    assert not app.exception
+    assert "its grid is not finished; run `python -m eval grid SPEC` again" in words(app)
+    assert "0 pictures are rendered so far" in words(app)
+
+
+def test_a_store_that_is_damaged_while_it_is_open_is_told(store: Path, open_app: OpenApp, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "one" / "eval"
+    shutil.copytree(store, folder)
+    app = open_app(tmp_path)
+    assert not app.exception
+    file = folder / FILE_NAME
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    app.run()
+    assert not app.exception
+    assert f"{file}: is damaged" in words(app)
+
+
+def test_without_a_store_the_studio_says_which_command_makes_one(open_app: OpenApp, tmp_path: Path) -> None:
+    app = open_app(tmp_path)
+    assert not app.exception
+    assert [block.value for block in app.code] == [
+        "make demo",
+        "python -m eval grid SPEC.toml",
+        "streamlit run studio -- STORE",
+    ]
+
+
+def test_a_named_folder_that_is_no_store_is_told(
+    open_app: OpenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LORA_STUDIO_STORE", str(tmp_path / "nowhere"))
+    app = open_app(tmp_path)
+    assert not app.exception
+    assert "nowhere: not a store" in words(app)
+
+
+def test_stores_are_found_by_argument_then_variable_then_below_runs(store: Path, tmp_path: Path) -> None:
+    below = tmp_path / "runs" / "hina" / "one" / "eval"
+    shutil.copytree(store, below)
+    other = tmp_path / "other"
+    variables = {"LORA_STUDIO_STORE": str(other)}
+    assert find_stores([], {}, tmp_path) == [below]
+    assert find_stores([str(store)], variables, tmp_path) == [store, other]
+    assert find_stores(["runs"], {}, tmp_path) == [below]
+    assert stores_below(below) == [below]
+    assert short_names([below, store], tmp_path) == {below: "runs/hina/one/eval", store: str(store)}
+
+
+def test_a_store_that_grows_is_opened_anew_and_one_that_is_read_is_not(tmp_path: Path) -> None:
+    store = write_store(tmp_path, TINY)
+    before = stamp(store)
+    open_catalogued(store)
+    assert stamp(store) == before
+    writer = create_store(store)
+    writer.set_fact("news", {})
+    assert stamp(store) != before
+    writer.close()
+
+
+def test_frames_hold_what_the_ranking_says(store: Path) -> None:
+    opened = open_catalogued(store)
+    frame = ranking_frame(opened, range(len(opened.rows)))
+    assert list(frame["identity"]) == [row.identity for row in opened.rows]
+    assert frame["picture"].str.startswith("data:image/webp;base64,").all()
+    curve = curve_frame(opened.rows, usual_settings(opened.rows))
+    assert list(curve["checkpoint"]) == sorted(curve["checkpoint"])
+    assert len(heat_frame(opened.rows, opened.rows[0].checkpoint)) == 8
+    assert not Filters(within_limits=True).let(opened.rows[-1])
+
+
+def test_comparisons_name_missing_failed_and_faceless_pictures(store: Path) -> None:
+    opened = open_catalogued(store)
+    rows = comparison(opened, [*opened.rows, None], units_of_role(opened, "subject"))
+    said = [picture.likeness for unit in rows for picture in unit.pictures]
+    assert {"not made", "failed", "no face"} <= set(said)
+    assert all(unit.pictures[-1].path for unit in rows)
+    rival = rival_of(opened, opened.rows[-1])
+    assert rival == opened.rows[0]
+    assert pairs_won(opened, opened.rows[-1], rival)[0] == 0
+    assert spread_out([3, 5, 7, 9], 2) == [3, 9]
+
+
+def test_contents_of_an_export_are_told_before_it_is_written(store: Path) -> None:
+    opened = open_catalogued(store)
+    for row in opened.rows:
+        lora = lora_of(opened.cell(row))
+        contents = contents_of(opened.cell(row))
+        assert contents.modules == len(lora.modules)
+        assert contents.rank == max(module.rank for module in lora.modules.values())
+        assert contents.size == sum(2 * (one.down.numel() + one.up.numel()) for one in lora.modules.values())
+        assert export_path(opened, suggested_name(row)).parent == store / "exports"
+    with pytest.raises(ExportError, match="not a file name"):
+        export_path(opened, "a/b")
+
+
+def test_names_of_files_reach_the_page_unchanged() -> None:
+    assert plain("__a*b*__ $x$ :red[c]") == r"\_\_a\*b\*\_\_ \$x\$ \:red\[c\]"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[int]:
+    """`streamlit run studio`, started elsewhere by a user who never ran Streamlit; the port it listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(ENTRY.parent), "--server.port", str(port)]
+    variables = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY), "BROWSER": "true"}
+    variables.pop("STREAMLIT_SERVER_ADDRESS", None)
+    with subprocess.Popen(command, cwd=tmp_path, env=variables, stdin=subprocess.DEVNULL) as running:
+        yield port
+        running.terminate()
+
+
+def test_the_app_listens_on_this_machine_only_wherever_it_is_started(server: int) -> None:
+    assert _answers("127.0.0.1", server, within=SECONDS)
+    # Another address of the loopback network: a server bound to all addresses would answer there too.
+    assert not _answers("127.0.0.2", server, within=0.5)
+
+
+def _answers(host: str, port: int, within: float) -> bool:
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"http://{host}:{port}/_stcore/health", timeout=2) as answer:
+                return bool(answer.read() == b"ok")
+        except OSError:
+            time.sleep(0.2)
+    return False

@@ -1,0 +1,111 @@
+"""LoRA adapters on a model: peft trains them, and a LoRA file names them as kohya does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from diffusers.models.downsampling import Downsample2D
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from diffusers.models.upsampling import Upsample2D
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor, nn
+
+from loras.lora_file import LoraModule
+from trainer.config.config import LoraSection
+from trainer.learning.lora_layers import ADAPTER, Dropouts, lean
+
+
+@dataclass(frozen=True)
+class Factors:
+    """One module's trained parameters: `down` (r, in[, k, k]), `up` (out, r[, 1, 1]).
+
+    The weight moves by scale * up @ down.
+    """
+
+    down: nn.Parameter
+    up: nn.Parameter
+    alpha: float
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / len(self.down)
+
+
+Adapters = Mapping[str, Factors]  # by kohya name
+
+
+def unet_targets(unet: nn.Module, with_convolutions: bool = False) -> list[str]:
+    """Paths of the modules that kohya trains: each Linear and 1x1 Conv2d in a Transformer2DModel.
+
+    With convolutions (kohya's `conv_dim`), each Linear and Conv2d in the resnets, down- and upsamplers as well.
+    """
+    blocks = (Transformer2DModel, ResnetBlock2D, Downsample2D, Upsample2D) if with_convolutions else Transformer2DModel
+    return [
+        f"{path}.{inner}"
+        for path, block in unet.named_modules()
+        if isinstance(block, blocks)
+        for inner, module in block.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv2d) and (with_convolutions or not _is_3x3(module))
+    ]
+
+
+def text_encoder_targets(text_encoder: nn.Module) -> list[str]:
+    """Paths of every Linear in the encoder's layers: q, k, v, out, fc1 and fc2 of each."""
+    return [
+        path for path, module in text_encoder.named_modules() if isinstance(module, nn.Linear) and ".layers." in path
+    ]
+
+
+def attach(
+    model: nn.Module, modules: Mapping[str, nn.Module], targets: list[str], lora: LoraSection, seed: int
+) -> Adapters:
+    """Put float32 adapters on `targets` of `model`, in place, and return them by kohya name, as `modules` has them.
+
+    They start as kohya's do (down Kaiming-uniform, up zero), the same for the same seed. 3x3 convolutions get
+    `conv_rank` and `conv_alpha`.
+    """
+    names = {id(module): name for name, module in modules.items()}
+    wide = {path for path in targets if _is_3x3(model.get_submodule(path))}
+    named = {names[id(model.get_submodule(path))]: path for path in targets}
+    # peft declares alphas ints, but only ever divides them by the rank.
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]
+        target_modules=targets,
+        rank_pattern=dict.fromkeys(wide, lora.conv_rank),
+        alpha_pattern=dict.fromkeys(wide, lora.conv_alpha),  # pyright: ignore[reportArgumentType]
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        inject_adapter_in_model(lean(config, Dropouts.of(lora)), model, ADAPTER)
+    return {
+        name: _factors(model.get_submodule(path), lora.conv_alpha if path in wide else lora.alpha)
+        for name, path in named.items()
+    }
+
+
+def parameters_of(adapters: Adapters) -> list[nn.Parameter]:
+    """Every trained parameter, in the order of the names."""
+    return [parameter for name in sorted(adapters) for parameter in (adapters[name].down, adapters[name].up)]
+
+
+def snapshot(adapters: Adapters) -> dict[str, LoraModule]:
+    """The adapters as they are now, copied to the CPU, as a LoRA file's modules."""
+    return {name: LoraModule(_copied(one.down), _copied(one.up), one.alpha) for name, one in adapters.items()}
+
+
+def _is_3x3(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1)
+
+
+def _factors(layer: nn.Module, alpha: float) -> Factors:
+    down = layer.get_submodule(f"lora_A.{ADAPTER}").float()
+    up = layer.get_submodule(f"lora_B.{ADAPTER}").float()
+    return Factors(down.get_parameter("weight"), up.get_parameter("weight"), alpha)
+
+
+def _copied(parameter: nn.Parameter) -> Tensor:
+    return parameter.detach().to("cpu", torch.float32, copy=True).contiguous()

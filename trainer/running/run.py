@@ -1,0 +1,57 @@
+"""A training run from its configuration to its record. No heavy library is loaded before there is work to do."""
+
+from __future__ import annotations
+
+from base_models.base_source import find_base
+from foundation.errors import ConfigurationError
+from foundation.progress import Reporter, Silent
+from trainer.config.config import TrainConfig
+from trainer.data.buckets import frames_of
+from trainer.data.dataset import read_dataset
+from trainer.data.held_out import with_held_out
+from trainer.data.plan import make_plan
+from trainer.learning.processes import is_first_process, process_count
+from trainer.records.failures import failure_recorded
+from trainer.records.picture_changes import marks_of
+from trainer.records.record import RunRecord, checkpoint_path, earlier_run, first_record, write_record
+from trainer.records.run_identity import identity_of
+
+
+def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRecord:
+    """Train what `config` says and return the record. A finished run is not made again; an unfinished one goes on.
+
+    Writes one LoRA file an epoch, `NAME-log.jsonl` (a line a step) and `NAME-run.json` into the output folder.
+    The record is there before anything is loaded, and says what error ended the run, if one did.
+    Raises DivergedError when training broke (files of earlier epochs stay), or another UserError that a user can fix.
+    """
+    reporter = reporter if reporter is not None and is_first_process() else Silent()
+    with failure_recorded(config):
+        dataset = with_held_out(read_dataset(config.data.train, config.data.reg), config.data, config.training.seed)
+        plan = make_plan(dataset, config.training, frames_of(dataset, config.data), process_count())
+        identity = identity_of(config, dataset.sha256(), find_base(config.model.base, config.model.overrides).sha256)
+    pictures = marks_of(dataset)
+    if done := earlier_run(config, identity, pictures):
+        reporter.say(f"already trained: {checkpoint_path(config, config.training.epochs)}")
+        return done
+    settings, steps = config.training, len(plan.steps)
+    _begin(
+        first_record(config, identity, settings.optimizer, steps, [*dataset.notes], config.model.device, pictures),
+        config,
+    )
+    with failure_recorded(config):
+        from trainer.running.training import train  # torch, diffusers and peft take seconds to load
+
+        return train(config, dataset, plan, identity, reporter)
+
+
+def _begin(record: RunRecord, config: TrainConfig) -> None:
+    """A record from before anything is loaded, so that a run that fails then is one in the ledger."""
+    if not is_first_process():
+        return
+    try:
+        write_record(record, config)
+    except OSError as error:
+        folder = config.output.folder
+        raise ConfigurationError(
+            f"{folder}: cannot be written ({error.strerror}); choose another output.folder"
+        ) from error
