@@ -22,7 +22,7 @@ def manual_seed(seed: int) -> Generator:
     return untyped(torch).manual_seed(seed)
 
 
-def fork_rng(devices: Iterable[int] | None = None) -> AbstractContextManager[None]:
+def fork_rng(devices: Iterable[torch.device] | None = None) -> AbstractContextManager[None]:
     """Inside, torch's generators may be drawn from; after it they are as before. `devices`: None means all GPUs."""
     return untyped(torch.random).fork_rng(devices)
 
@@ -35,11 +35,6 @@ def backward(loss: Tensor) -> None:
 def listed(tensor: Tensor) -> list[Any]:
     """The tensor's numbers (float, int or bool by its type), in lists nested as deep as it has axes: at least one."""
     return untyped(tensor).tolist()
-
-
-def split(tensor: Tensor, sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of the tensor, `sizes` long along `dim`; together they are as long as it is."""
-    return untyped(tensor).split(sizes, dim)
 
 
 def modules_of(model: nn.Module) -> Iterable[tuple[str, nn.Module]]:

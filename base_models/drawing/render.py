@@ -14,6 +14,7 @@ from base_models.drawing.guidance import Guidance
 from base_models.drawing.sampling import sample
 from base_models.families.family import whole
 from base_models.prompts.conditioning import Conditioning
+from foundation.untyped import untyped
 
 
 class Drawing(Protocol):
@@ -59,7 +60,7 @@ def decode(base: BaseModel, latents: Tensor) -> np.ndarray:
     """Latents (N, C, h, w) as pictures (N, height, width, 3) float32 in 0..1."""
     config = base.vae.config
     unscaled = latents.to(base.vae.dtype) / config["scaling_factor"] + (config.get("shift_factor") or 0.0)
-    decoded = base.vae.decode(unscaled, return_dict=False)[0]
+    decoded = untyped(base.vae).decode(unscaled, return_dict=False)[0]
     return (decoded.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
 
 

@@ -64,6 +64,7 @@ class LeanLinear(PeftLinear):
     """base(x) + scale * up(down(x)). Dropouts act only where a gradient is wanted."""
 
     dropouts = NO_DROPOUT
+    scaling: dict[str, float]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         dropouts = _acting(self, self.dropouts)
@@ -74,6 +75,7 @@ class LeanConv2d(PeftConv2d):
     """base(x) + scale * up(down(x)): down has the base's kernel, up is 1x1. Dropouts as in `LeanLinear`."""
 
     dropouts = NO_DROPOUT
+    scaling: dict[str, float]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         dropouts = _acting(self, self.dropouts)
@@ -93,13 +95,13 @@ def _is_product(layer: nn.Module) -> bool:
     return plain and layer.padding == (0, 0)
 
 
-def _acting(layer: PeftLinear | PeftConv2d, dropouts: Dropouts) -> Dropouts | None:
+def _acting(layer: LeanLinear | LeanConv2d, dropouts: Dropouts) -> Dropouts | None:
     """The dropouts of this call, or None where the base answers alone."""
     chosen = dropouts if torch.is_grad_enabled() else NO_DROPOUT
     return None if layer.disable_adapters or chosen.leaves_out_module() else chosen
 
 
-def _adapted(layer: PeftLinear | PeftConv2d, dropouts: Dropouts, x: Tensor) -> Tensor:
+def _adapted(layer: LeanLinear | LeanConv2d, dropouts: Dropouts, x: Tensor) -> Tensor:
     """base(x) + scale * up(down(x)) of a Linear, or of a 1x1 convolution over channels, for x (..., in)."""
     base, scale = cast(nn.Linear, layer.base_layer), layer.scaling[ADAPTER]
     down, up = (cast(nn.Linear, factors[ADAPTER]).weight.flatten(1) for factors in (layer.lora_A, layer.lora_B))

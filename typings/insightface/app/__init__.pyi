@@ -20,7 +20,8 @@ class _Recogniser(_Model):
     input_shape: list[int | str | None]
     def get_feat(self, imgs: list[_Array]) -> _Array: ...
 
-class _Models(TypedDict, total=False):
+class _Models(TypedDict):
+    # A pack may lack one; whoever opens it asks before reading.
     detection: _Detector
     recognition: _Recogniser
 
