@@ -260,7 +260,10 @@ def _seen_by(
 
 
 def _failed(failures: dict[str, str | None], ids: np.ndarray) -> np.ndarray:
-    return np.vectorize(lambda one: failures.get(one, "missing") is not None)(ids)
+    def failed(one: str) -> bool:
+        return failures.get(one, "missing") is not None
+
+    return np.vectorize(failed)(ids)
 
 
 def _facts_of(cell: Cell) -> CellFacts:
@@ -300,7 +303,10 @@ def _vectors(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
 
 
 def _counts(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
-    return np.vectorize(lambda one: readings[one].count if one in readings else 0)(ids)
+    def count(one: str) -> int:
+        return readings[one].count if one in readings else 0
+
+    return np.vectorize(count)(ids)
 
 
 def _found(readings: dict[str, Reading], subjects: list[str]) -> np.ndarray:

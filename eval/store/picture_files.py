@@ -8,10 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from foundation.errors import UserError
 from foundation.files import whole_file
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 
 class PicturePlaceError(UserError):
@@ -107,7 +110,7 @@ def picture_place(place: str, cache: Path) -> PicturePlace:
     return RemotePictures(place, PictureFolder(cache))
 
 
-def _opened(url: str) -> tuple[Any, str]:
+def _opened(url: str) -> tuple[AbstractFileSystem, str]:
     """fsspec's file system of a URL (it keeps one of each) and the path in it."""
     from fsspec.core import url_to_fs  # needed for URLs alone
 

@@ -278,8 +278,8 @@ def _connect(folder: Path) -> Store:
     engine = create_engine(URL.create("sqlite", database=str(folder / FILE_NAME)))
 
     @event.listens_for(engine, "connect")
-    def _use_wal(connection: object, _record: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+    def _use_wal(connection: sqlite3.Connection, _record: object) -> None:
+        cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA busy_timeout=30000")
