@@ -21,15 +21,29 @@ class Drawing(Protocol):
     """How pictures are drawn: a sampler by its key, its steps, the strength of guidance, sides in pixels."""
 
     @property
-    def sampler(self) -> str: ...
+    def sampler(self) -> str:
+        """A key of `samplers.SAMPLERS`."""
+        ...
+
     @property
-    def steps(self) -> int: ...
+    def steps(self) -> int:
+        """How many times the UNet is asked of each picture, as a sampler counts its steps."""
+        ...
+
     @property
-    def cfg(self) -> float: ...
+    def cfg(self) -> float:
+        """The strength of guidance: 1 asks for the prompt alone (Ho & Salimans 2022, eq. 6, as 1 + w)."""
+        ...
+
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """In pixels, a multiple of 8."""
+        ...
+
     @property
-    def height(self) -> int: ...
+    def height(self) -> int:
+        """In pixels, a multiple of 8."""
+        ...
 
 
 class Predictor(Protocol):

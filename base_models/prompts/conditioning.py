@@ -42,6 +42,7 @@ class Conditioning:
         return Conditioning(torch.cat([self.text, *[other.text] * times], dim=1), self.pooled)
 
     def zeros(self) -> Conditioning:
+        """As much text that says nothing: SDXL's own unconditional, where a negative prompt is empty."""
         return Conditioning(torch.zeros_like(self.text), None if self.pooled is None else torch.zeros_like(self.pooled))
 
 

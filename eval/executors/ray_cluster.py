@@ -40,6 +40,7 @@ class RemoteWorker:
         self._shipped = TemporaryDirectory(prefix="lora-studio-")
 
     def device(self) -> DeviceFacts:
+        """What it renders on, read on its own node."""
         return self._worker.device
 
     def lacks(self, checkpoints: list[Checkpoint]) -> list[str]:
@@ -82,9 +83,11 @@ class RayCluster:
 
     @property
     def workers(self) -> int:
+        """As many as are hired now, and 1 while none is."""
         return max(1, len(self._hired))
 
     def device(self) -> DeviceFacts:
+        """One worker's, which stands for all; waits for a first. Raises WorkersLostError where none comes."""
         self._wait_for_workers()
         return ray.get(next(iter(self._hired.values())).actor.device.remote())
 
@@ -92,6 +95,7 @@ class RayCluster:
         """Each worker looks at a file when it first needs it."""
 
     def run(self, batches: Iterable[Batch], amount: Amount) -> Generator[FinishedBatch]:
+        """Render on whatever nodes there are; new ones join in. Raises what a worker raised, or WorkersLostError."""
         backlog = Backlog(batches, amount, self.workers)
         more = True
         while more or backlog.unfinished:
@@ -108,6 +112,7 @@ class RayCluster:
                     yield finished
 
     def close(self) -> None:
+        """Let all workers go and leave the cluster, or end one that was started for this."""
         self._hired.clear()
         ray.shutdown()
 

@@ -33,9 +33,11 @@ class PictureFolder:
             beside.write_bytes(png)
 
     def has(self, picture_id: str) -> bool:
+        """Whether its file is there."""
         return self.path(picture_id).is_file()
 
     def path(self, picture_id: str) -> Path:
+        """Its file, whether or not it is there."""
         return self.folder / _name_of(picture_id)
 
     def gone(self, picture_ids: Iterable[str]) -> Iterator[str]:
@@ -64,16 +66,19 @@ class RemotePictures:
     cache: PictureFolder
 
     def write(self, picture_id: str, png: bytes) -> None:
+        """Put it there in one request, which S3 and its like show whole or not at all."""
         files, root = _opened(self.url)
         place = f"{root}/{_name_of(picture_id)}"
         files.makedirs(place.rpartition("/")[0], exist_ok=True)
         files.pipe_file(place, png)
 
     def has(self, picture_id: str) -> bool:
+        """Whether it is at the URL; what a file system remembers of its listings counts."""
         files, root = _opened(self.url)
         return files.exists(f"{root}/{_name_of(picture_id)}")
 
     def path(self, picture_id: str) -> Path:
+        """A local copy, fetched if there is none yet; of a picture that is not there, a path to nothing."""
         path = self.cache.path(picture_id)
         if not path.is_file():
             files, root = _opened(self.url)

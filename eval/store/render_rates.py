@@ -22,6 +22,7 @@ class Rate:
 
     @property
     def seconds_a_picture(self) -> float:
+        """Of one worker: several make as many pictures in a share of that."""
         return self.seconds / self.pictures
 
 

@@ -49,6 +49,7 @@ class TextCache:
             return None
 
     def write(self, tokens: Sequence[Tensor], answer: Conditioning) -> None:
+        """Keep the conditioning of one caption's tokens, whole or not at all, in the type that it came in."""
         tensors = {TEXT: answer.text} | ({} if answer.pooled is None else {POOLED: answer.pooled})
         with whole_file(self._path(tokens)) as beside:
             save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, beside)

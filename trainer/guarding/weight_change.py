@@ -37,6 +37,7 @@ class WeightChange:
 
     @property
     def is_finite(self) -> bool:
+        """Whether both parts are, as far as they are trained: NaN counts as not finite."""
         return all(map(isfinite, self._sizes))
 
     @property

@@ -32,6 +32,7 @@ class Factors:
 
     @property
     def scale(self) -> float:
+        """alpha / r, kohya's rule: a rank twice as high moves the weight no further."""
         return self.alpha / len(self.down)
 
 

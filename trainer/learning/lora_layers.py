@@ -36,6 +36,7 @@ class Dropouts:
 
     @classmethod
     def of(cls, lora: LoraSection) -> Dropouts:
+        """As a run's configuration has them."""
         return cls(lora.dropout, lora.rank_dropout, lora.module_dropout)
 
     def middle(self, middle: Tensor, channel: int) -> Tensor:
@@ -51,9 +52,11 @@ class Dropouts:
 
     @property
     def touch_the_middle(self) -> bool:
+        """Whether the r values between the factors are changed, so that base and adapter are no single product."""
         return self.values > 0 or self.ranks > 0
 
     def leaves_out_module(self) -> bool:
+        """Drawn at each call, from torch's own generator on the CPU: whether it does without the adapter."""
         return self.module > 0 and bool(torch.rand(1) < self.module)
 
 
@@ -67,6 +70,7 @@ class LeanLinear(PeftLinear):
     scaling: dict[str, float]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """(..., in) -> (..., out). What else PEFT passes on is not read."""
         dropouts = _acting(self, self.dropouts)
         return self.base_layer(x) if dropouts is None else _adapted(self, dropouts, x)
 
@@ -78,6 +82,7 @@ class LeanConv2d(PeftConv2d):
     scaling: dict[str, float]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """(N, in, h, w) -> (N, out, h, w) of the base. What else PEFT passes on is not read."""
         dropouts = _acting(self, self.dropouts)
         if dropouts is None:
             return self.base_layer(x)

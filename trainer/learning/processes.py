@@ -38,6 +38,7 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
+        """Whether this is the one that writes and whose word the others take."""
         return self.rank == 0
 
     def share(self, batches: Sequence[tuple[int, ...]]) -> list[tuple[int, tuple[int, ...]]]:
