@@ -14,6 +14,7 @@ from torch import nn
 from base_models.families.family import Family
 from base_models.families.known import FAMILIES
 from base_models.kohya_names import UNET, UnetLayout, has_ldm_name, kohya_name, text_path
+from foundation.typed_torch import modules_of
 
 
 @dataclass(frozen=True)
@@ -66,5 +67,5 @@ def public_architecture(key: str) -> Architecture:
 
 
 def _weights(model: nn.Module) -> list[tuple[str, tuple[int, ...]]]:
-    named = [(path, getattr(module, "weight", None)) for path, module in model.named_modules()]
+    named = [(path, getattr(module, "weight", None)) for path, module in modules_of(model)]
     return [(path, tuple(weight.shape)) for path, weight in named if isinstance(weight, nn.Parameter)]

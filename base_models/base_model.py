@@ -93,6 +93,7 @@ def _assembled(source: BaseSource, pipeline: Any, device: torch.device) -> BaseM
 
 
 def chosen_device(name: str) -> str:
+    """ "auto" is a GPU where torch sees one, else the CPU; any other device is taken as it is named."""
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 

@@ -14,6 +14,7 @@ from base_models.families.known import FAMILIES
 from base_models.single_file import is_vae, read_single_file
 from foundation.errors import BaseModelError
 from foundation.files import sha256_of
+from foundation.untyped import untyped
 from miniature.paths import folder_of
 
 WEIGHTS = (".safetensors", ".json", ".txt")
@@ -167,6 +168,6 @@ def _download(name: str) -> Path:
     from diffusers import DiffusionPipeline  # seconds to import, and needed for hub ids alone
 
     try:
-        return Path(DiffusionPipeline.download(name))
+        return Path(untyped(DiffusionPipeline).download(name))
     except (OSError, ValueError) as error:
         raise BaseModelError(f"`{name}`: no such file or folder, and the hub has or gives no such model") from error

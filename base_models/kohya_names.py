@@ -132,6 +132,7 @@ def text_path(path: str) -> str:
 
 
 def kohya_name(prefix: str, path: str) -> str:
+    """`lora_unet`, `mid_block.attentions.0` -> `lora_unet_mid_block_attentions_0`, as sd-scripts joins them."""
     return f"{prefix}_{path.replace('.', '_')}"
 
 

@@ -51,4 +51,5 @@ def tile_decoding(vae: Any) -> None:
 
 
 def bytes_of(model: nn.Module) -> int:
+    """What the model's parameters and buffers take where they lie, each in its own type."""
     return sum(one.numel() * one.element_size() for one in (*model.parameters(), *model.buffers()))

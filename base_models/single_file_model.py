@@ -13,6 +13,7 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTokenizer
 
 from base_models.families.family import Config, Family, TextPart
+from foundation.untyped import untyped
 from miniature.paths import FOLDERS
 
 # CLIP's own vocabulary, which every family reads with, lies with the miniature (MIT, see miniature/README.md).
@@ -30,13 +31,12 @@ def load_single_file(path: Path, family: Family, prediction: str, dtype: torch.d
 def load_vae(path: Path, family: Family, dtype: torch.dtype) -> AutoencoderKL:
     """A VAE by itself: a diffusers folder, or a file in the original naming (one that holds more is read in part)."""
     if path.is_dir():
-        return AutoencoderKL.from_pretrained(path, torch_dtype=dtype)
+        return untyped(AutoencoderKL).from_pretrained(path, torch_dtype=dtype)
     with tempfile.TemporaryDirectory() as name:
         _write(Path(name) / "vae" / "config.json", {"_class_name": "AutoencoderKL", **family.vae})
-        made: Any = AutoencoderKL.from_single_file(
+        return untyped(AutoencoderKL).from_single_file(
             str(path), config=name, subfolder="vae", torch_dtype=dtype, local_files_only=True
         )
-        return made
 
 
 def write_configuration(family: Family, prediction: str, folder: Path) -> None:
@@ -58,8 +58,9 @@ def write_configuration(family: Family, prediction: str, folder: Path) -> None:
     schedule = {"_class_name": scheduler, **family.schedule, "prediction_type": prediction}
     _write(folder / "scheduler" / "scheduler_config.json", schedule)
     for part in family.text:
-        clip_config(part).save_pretrained(folder / part.encoder)
-        CLIPTokenizer.from_pretrained(CLIP_VOCABULARY, pad_token=part.pad).save_pretrained(folder / part.tokenizer)
+        untyped(clip_config(part)).save_pretrained(folder / part.encoder)
+        tokenizer = untyped(CLIPTokenizer).from_pretrained(CLIP_VOCABULARY, pad_token=part.pad)
+        tokenizer.save_pretrained(folder / part.tokenizer)
 
 
 def clip_config(part: TextPart) -> CLIPTextConfig:

@@ -23,18 +23,24 @@ class Advance(Protocol):
 class Reporter(Protocol):
     """Something that can show how far a piece of work has come, and say a line."""
 
-    def task(self, title: str, total: int) -> Advance: ...
+    def task(self, title: str, total: int) -> Advance:
+        """Begin a piece of work of `total` parts; what is returned is told how many more are done."""
+        ...
 
-    def say(self, line: str) -> None: ...
+    def say(self, line: str) -> None:
+        """Show one line, above whatever shows progress."""
+        ...
 
 
 class Silent:
     """Shows nothing: for tests and for callers that are no terminal."""
 
     def task(self, title: str, total: int) -> Advance:
+        """Progress that goes nowhere."""
         return lambda done: None
 
     def say(self, line: str) -> None:
+        """Say nothing."""
         return None
 
 
@@ -45,10 +51,12 @@ class Terminal:
         self._progress = progress
 
     def task(self, title: str, total: int) -> Advance:
+        """A bar of its own, from 0 to `total`."""
         task = self._progress.add_task(title, total=total)
         return lambda done: self._progress.advance(task, done)
 
     def say(self, line: str) -> None:
+        """A line above the bars; numbers and paths in it are not coloured."""
         self._progress.console.print(line, highlight=False)
 
 

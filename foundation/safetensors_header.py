@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 from safetensors import SafetensorError, safe_open
 
 from foundation.errors import LoraFileError, MissingFileError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PICKLES = (".pt", ".ckpt", ".bin", ".pth")
 PICKLE_STARTS = (b"\x80", b"PK\x03\x04")  # pickle protocol 2 and later; torch.save's zip archive
@@ -25,6 +29,13 @@ class Header:
     shapes: Mapping[str, tuple[int, ...]]
     types: Mapping[str, str]
     metadata: Mapping[str, str]
+
+
+class _Entry(TypedDict):
+    """What a header that safetensors has checked says of a tensor."""
+
+    dtype: str
+    shape: list[int]
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -48,14 +59,14 @@ def read_header(path: Path) -> Header:
         text = stream.read(size)
     with opened_safetensors(path, framework="np"):  # the library's own checks: offsets, holes, truncation
         pass
-    entries = dict[str, dict[str, object]](json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path)))
-    metadata = {key: str(value) for key, value in entries.pop("__metadata__", {}).items()}
-    shapes = {key: _shape(entry["shape"]) for key, entry in entries.items()}
-    return Header(shapes, {key: str(entry["dtype"]) for key, entry in entries.items()}, metadata)
-
-
-def _shape(listed: object) -> tuple[int, ...]:
-    return tuple(int(side) for side in listed) if isinstance(listed, list) else ()
+    whole: dict[str, Any] = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path))
+    said: dict[str, object] = whole.pop("__metadata__", {})
+    entries: dict[str, _Entry] = whole
+    return Header(
+        {key: tuple(entry["shape"]) for key, entry in entries.items()},
+        {key: entry["dtype"] for key, entry in entries.items()},
+        {key: str(value) for key, value in said.items()},
+    )
 
 
 def _once(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
@@ -81,9 +92,17 @@ def _check_is_no_pickle(path: Path) -> None:
         )
 
 
+@overload
+def opened_safetensors(path: Path, framework: Literal["pt"] = "pt") -> AbstractContextManager[safe_open]: ...
+
+
+@overload
+def opened_safetensors(path: Path, framework: Literal["np"]) -> AbstractContextManager[safe_open[np.ndarray]]: ...
+
+
 @contextmanager
-def opened_safetensors(path: Path, framework: str = "pt") -> Generator[safe_open]:
-    """Open a .safetensors file lazily; a damaged file or a pickle is a LoraFileError."""
+def opened_safetensors(path: Path, framework: Literal["pt", "np"] = "pt") -> Generator[object]:
+    """Open a .safetensors file lazily; a damaged file or a pickle is a LoraFileError. "np" loads no torch."""
     _check_is_no_pickle(path)
     try:
         with safe_open(path, framework=framework) as opened:

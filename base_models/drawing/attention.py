@@ -52,7 +52,7 @@ def _self_projections(attn: Any, hidden_states: Tensor) -> tuple[Tensor, ...]:
 
 def _heads(attn: Any, projected: Tensor) -> Tensor:
     """(N, tokens, width) as (N, heads, tokens, width / heads)."""
-    return projected.unflatten(2, (attn.heads, -1)).transpose(1, 2)
+    return torch.unflatten(projected, 2, (attn.heads, -1)).transpose(1, 2)
 
 
 def keep_text(unet: UNet2DConditionModel) -> None:

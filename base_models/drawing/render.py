@@ -14,21 +14,36 @@ from base_models.drawing.guidance import Guidance
 from base_models.drawing.sampling import sample
 from base_models.families.family import whole
 from base_models.prompts.conditioning import Conditioning
+from foundation.untyped import untyped
 
 
 class Drawing(Protocol):
     """How pictures are drawn: a sampler by its key, its steps, the strength of guidance, sides in pixels."""
 
     @property
-    def sampler(self) -> str: ...
+    def sampler(self) -> str:
+        """A key of `samplers.SAMPLERS`."""
+        ...
+
     @property
-    def steps(self) -> int: ...
+    def steps(self) -> int:
+        """How many times the UNet is asked of each picture, as a sampler counts its steps."""
+        ...
+
     @property
-    def cfg(self) -> float: ...
+    def cfg(self) -> float:
+        """The strength of guidance: 1 asks for the prompt alone (Ho & Salimans 2022, eq. 6, as 1 + w)."""
+        ...
+
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """In pixels, a multiple of 8."""
+        ...
+
     @property
-    def height(self) -> int: ...
+    def height(self) -> int:
+        """In pixels, a multiple of 8."""
+        ...
 
 
 class Predictor(Protocol):
@@ -59,7 +74,7 @@ def decode(base: BaseModel, latents: Tensor) -> np.ndarray:
     """Latents (N, C, h, w) as pictures (N, height, width, 3) float32 in 0..1."""
     config = base.vae.config
     unscaled = latents.to(base.vae.dtype) / config["scaling_factor"] + (config.get("shift_factor") or 0.0)
-    decoded = base.vae.decode(unscaled, return_dict=False)[0]
+    decoded = untyped(base.vae).decode(unscaled, return_dict=False)[0]
     return (decoded.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
 
 

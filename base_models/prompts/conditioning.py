@@ -19,7 +19,9 @@ from base_models.base_model import BaseModel, TextEncoder
 from base_models.families.family import TextPart
 from base_models.prompts.prompt_chunks import chunks_of
 from base_models.prompts.prompt_weights import parse_weights
+from base_models.prompts.token_ids import most_tokens
 from foundation.errors import ConfigurationError
+from foundation.untyped import untyped
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Conditioning:
         return Conditioning(torch.cat([self.text, *[other.text] * times], dim=1), self.pooled)
 
     def zeros(self) -> Conditioning:
+        """As much text that says nothing: SDXL's own unconditional, where a negative prompt is empty."""
         return Conditioning(torch.zeros_like(self.text), None if self.pooled is None else torch.zeros_like(self.pooled))
 
 
@@ -86,11 +89,11 @@ def emphasised(text: Tensor, weights: Tensor) -> Tensor:
 
 def tokenize(tokenizer: CLIPTokenizer, captions: Sequence[str]) -> Tensor:
     """(N, 77) token ids, padded as the tokenizer's model pads; what is longer is cut."""
-    encoded = tokenizer(
+    encoded = untyped(tokenizer)(
         list(captions),
         padding="max_length",
         truncation=True,
-        max_length=tokenizer.model_max_length,
+        max_length=most_tokens(tokenizer),
         return_tensors="pt",
     )
     return encoded.input_ids

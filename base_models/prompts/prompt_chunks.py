@@ -9,6 +9,7 @@ from typing import Any
 from transformers import CLIPTokenizer
 
 from base_models.prompts.prompt_weights import Passage
+from base_models.prompts.token_ids import ids_of, most_tokens
 
 BACKTRACK = 20  # A1111's default: a comma at most so many tokens before a chunk's end is where the chunk ends
 
@@ -25,7 +26,7 @@ class Chunk:
 
 def chunks_of(sections: Sequence[Sequence[Passage]], tokenizer: CLIPTokenizer) -> list[Chunk]:
     """At least one chunk; a section (between BREAKs) begins a chunk of its own, also when it is empty."""
-    size = tokenizer.model_max_length - 2  # the start and the end are tokens, too
+    size = most_tokens(tokenizer) - 2  # the start and the end are tokens, too
     comma = tokenizer.get_vocab()[",</w>"]
     parts: list[list[Weighted]] = []
     for number, section in enumerate(sections):
@@ -57,14 +58,13 @@ def _end_at_comma(part: Sequence[Weighted], comma: int) -> int:
 def _tokens(section: Sequence[Passage], tokenizer: CLIPTokenizer) -> list[Weighted]:
     found: list[Weighted] = []
     for passage in section:
-        ids = tokenizer(passage.text, add_special_tokens=False, verbose=False).input_ids
-        found += [(token, passage.weight) for token in ids]
+        found += [(token, passage.weight) for token in ids_of(tokenizer, passage.text)]
     return found
 
 
 def _chunk(part: Sequence[Weighted], tokenizer: CLIPTokenizer) -> Chunk:
     """Start, tokens, end, and then what the tokenizer's model is padded with (SD1: the end again; the others: 0)."""
-    missing = tokenizer.model_max_length - 2 - len(part)
+    missing = most_tokens(tokenizer) - 2 - len(part)
     special: Any = tokenizer  # its special tokens' ids are declared as whatever a tokenizer may have
     start, end, pad = special.bos_token_id, special.eos_token_id, special.pad_token_id
     ids = (start, *(token for token, _ in part), end, *[pad] * missing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import open_clip
@@ -62,10 +62,9 @@ def load_clip(name: str, device: str = "auto") -> ClipModel:
     architecture, tag = _source(f"local-dir:{folder}" if folder else name)
     try:
         # The other constructors of open_clip fall back to random weights; its default centre crop cuts portraits.
-        made = open_clip.create_model_from_pretrained(
+        model, prepare = open_clip.create_model_from_pretrained(
             architecture, pretrained=tag, precision="fp32", device=place, image_resize_mode="longest"
         )
-        model, prepare = cast("tuple[torch.nn.Module, Callable[[Image.Image], torch.Tensor]]", made)
         tokenize = open_clip.get_tokenizer(architecture)
     except Exception as error:  # open_clip, huggingface_hub and torch each raise their own
         raise ClipError(f"CLIP model `{name}` cannot be loaded: {error}") from error

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -104,7 +103,7 @@ class FaceModel:
 
     def _embed(self, crops: list[np.ndarray]) -> Iterator[np.ndarray]:
         """An embedding (D,) of each crop."""
-        recogniser: Any = self._analysis.models["recognition"]
+        recogniser = self._analysis.models["recognition"]
         # A fixed batch is a number in the model's input; a free one has a name, or none.
         together = 1 if isinstance(recogniser.input_shape[0], int) else EMBEDDED_TOGETHER
         for start in range(0, len(crops), together):

@@ -73,11 +73,15 @@ class Backlog:
 def _groups(batches: Iterable[Batch], amount: Amount, workers: int) -> Iterator[tuple[Batch, ...]]:
     """As much that shares weights as leaves enough for every worker: a checkpoint, a weight of its, or one batch."""
     single = count()
+
+    def alone(_: Batch) -> int:
+        return next(single)
+
     keys: list[tuple[int, Callable[[Batch], object]]] = [
         (amount.checkpoints, lambda batch: batch.checkpoint),
         (amount.unet_changes, lambda batch: (batch.checkpoint, batch.unet_key)),
     ]
     fitting = (key for available, key in keys if available >= GROUPS_A_WORKER * workers)
-    key = next(fitting, lambda batch: next(single))
+    key = next(fitting, alone)
     for _, group in groupby(batches, key=key):
         yield tuple(group)

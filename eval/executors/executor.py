@@ -60,7 +60,9 @@ class Executor(Protocol):
     """Renders batches on some number of workers. Usable for several runs, until it is closed."""
 
     @property
-    def workers(self) -> int: ...
+    def workers(self) -> int:
+        """How many batches are rendered at once, at least 1."""
+        ...
 
     def device(self) -> DeviceFacts:
         """What its workers render on."""
@@ -77,4 +79,6 @@ class Executor(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give back what the workers hold: memory, processes, a connection. What is rendered stays."""
+        ...

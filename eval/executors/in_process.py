@@ -25,14 +25,18 @@ class InProcess:
         return Worker(self._job)
 
     def device(self) -> DeviceFacts:
+        """What this process renders on; the base model is loaded for it."""
         return self._worker.device
 
     def check(self, checkpoints: Iterable[Checkpoint]) -> None:
+        """Raise LoraFileError for a file that does not fit the base model."""
         self._worker.renderer.check(checkpoints)
 
     def run(self, batches: Iterable[Batch], amount: Amount) -> Generator[FinishedBatch]:
+        """Render in the order given. Raises what rendering raises."""
         del amount  # nothing to be divided
         yield from self._worker.work(batches)
 
     def close(self) -> None:
+        """Let go of the base model; a later run loads it again."""
         self.__dict__.pop("_worker", None)

@@ -40,9 +40,11 @@ class LocalDevices:
 
     @property
     def workers(self) -> int:
+        """One for each device, less those that were lost."""
         return len(self._ends)
 
     def device(self) -> DeviceFacts:
+        """The first worker's, which stands for all."""
         facts = self._facts[0]
         assert isinstance(facts, DeviceFacts)
         return facts
@@ -51,6 +53,7 @@ class LocalDevices:
         """Each worker looks at a file when it first needs it."""
 
     def run(self, batches: Iterable[Batch], amount: Amount) -> Generator[FinishedBatch]:
+        """Render on all devices, in whatever order they finish. Raises what a worker raised, or WorkersLostError."""
         backlog, more = Backlog(batches, amount, self.workers), True
         while more or backlog.unfinished:
             more = self._hand_out(backlog)
@@ -61,6 +64,7 @@ class LocalDevices:
                         yield finished
 
     def close(self) -> None:
+        """End the processes; what one has in hand is lost and was never recorded."""
         for name in list(self._ends):
             self._ends.pop(name).close()
             self._processes[name].terminate()

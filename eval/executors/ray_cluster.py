@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import ray
+import ray as annotated_ray
 from ray.exceptions import RayError as RayFailure
 from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -25,7 +25,9 @@ from eval.request.cells import Checkpoint
 from eval.request.plan import Batch, PlannedPicture
 from foundation.errors import UserError
 from foundation.files import sha256_of
+from foundation.untyped import untyped
 
+ray = untyped(annotated_ray)  # its own annotations leave most answers unknown
 POLL = 2.0  # seconds after which new nodes are looked for
 PATIENCE = 60.0  # seconds without any worker before giving up
 
@@ -38,6 +40,7 @@ class RemoteWorker:
         self._shipped = TemporaryDirectory(prefix="lora-studio-")
 
     def device(self) -> DeviceFacts:
+        """What it renders on, read on its own node."""
         return self._worker.device
 
     def lacks(self, checkpoints: list[Checkpoint]) -> list[str]:
@@ -80,9 +83,11 @@ class RayCluster:
 
     @property
     def workers(self) -> int:
+        """As many as are hired now, and 1 while none is."""
         return max(1, len(self._hired))
 
     def device(self) -> DeviceFacts:
+        """One worker's, which stands for all; waits for a first. Raises WorkersLostError where none comes."""
         self._wait_for_workers()
         return ray.get(next(iter(self._hired.values())).actor.device.remote())
 
@@ -90,6 +95,7 @@ class RayCluster:
         """Each worker looks at a file when it first needs it."""
 
     def run(self, batches: Iterable[Batch], amount: Amount) -> Generator[FinishedBatch]:
+        """Render on whatever nodes there are; new ones join in. Raises what a worker raised, or WorkersLostError."""
         backlog = Backlog(batches, amount, self.workers)
         more = True
         while more or backlog.unfinished:
@@ -106,6 +112,7 @@ class RayCluster:
                     yield finished
 
     def close(self) -> None:
+        """Let all workers go and leave the cluster, or end one that was started for this."""
         self._hired.clear()
         ray.shutdown()
 
@@ -128,14 +135,14 @@ class RayCluster:
         """The LoRA files of a group that the worker's node lacks, put where Ray carries them from."""
         uses = (use for batch in group for picture in batch.pictures if picture.cell for use in picture.cell.acting)
         needed = {use.checkpoint.sha256: use.checkpoint for use in uses}
-        lacking = ray.get(one.actor.lacks.remote(list(needed.values()))) if needed else []
+        lacking: list[str] = ray.get(one.actor.lacks.remote(list(needed.values()))) if needed else []
         return {sha256: ray.put(needed[sha256].path.read_bytes()) for sha256 in lacking}
 
     def _collect(self, backlog: Backlog, name: str) -> FinishedBatch | None:
         """The next finished batch of a worker; None where its group is done or it was lost."""
         one = self._hired[name]
         try:
-            finished: Any = ray.get(next(one.results))
+            finished: FinishedBatch = ray.get(next(one.results))
         except StopIteration:
             one.results, one.shipped = None, {}
             if name in backlog.busy:  # a stream ends early, and says no more, where its node is gone
@@ -156,7 +163,8 @@ class RayCluster:
 
     def _hire(self) -> None:
         """A worker for every GPU, or for every node where the cluster has no GPU, that has none yet."""
-        alive = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+        nodes: list[dict[str, Any]] = ray.nodes()
+        alive: dict[str, dict[str, float]] = {one["NodeID"]: one["Resources"] for one in nodes if one["Alive"]}
         on_gpus = self._job.model.device != "cpu" and any(found.get("GPU") for found in alive.values())
         for node, resources in alive.items():
             there = int(resources.get("GPU", 0)) if on_gpus else int(resources.get("CPU", 0) >= 1)
@@ -168,7 +176,7 @@ class RayCluster:
         cores = int(resources.get("CPU", 1))
         job = self._job if on_gpus else replace(self._job, threads=cores)
         options = {"num_gpus": 1} if on_gpus else {"num_cpus": cores}
-        remote: Any = ray.remote(RemoteWorker)
+        remote = ray.remote(RemoteWorker)
         place = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
         return _Hired(node, remote.options(scheduling_strategy=place, **options).remote(job))
 

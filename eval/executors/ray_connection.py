@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from foundation.errors import UserError
+from foundation.untyped import untyped
 
 ADDRESS, AUTH_MODE, TOKEN, TOKEN_PATH = "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 CONNECT_SECONDS, ANSWER_SECONDS = 4, 10
@@ -34,7 +35,7 @@ def connect(asked: str) -> None:
         raise RayError("Ray is not installed; `pip install -e '.[ray]'`, or run without --ray") from error
     address = os.environ.get(ADDRESS, LOCAL) if asked == "auto" else asked
     os.environ.pop(ADDRESS, None) if address == LOCAL else check_address(address)
-    ray.init(
+    untyped(ray).init(
         address=address,
         include_dashboard=False if address == LOCAL else None,
         object_store_memory=LOCAL_OBJECTS if address == LOCAL else None,

@@ -39,6 +39,7 @@ class Worker:
 
     @property
     def device(self) -> DeviceFacts:
+        """Its kind, name and memory in bytes."""
         return device_facts(self.renderer.base.device)
 
     def work(self, batches: Iterable[Batch]) -> Generator[FinishedBatch]:

@@ -175,7 +175,7 @@ def amount_of(batches: Iterable[Batch]) -> Amount:
         count += 1
         pictures += len(batch.pictures)
         if batch.checkpoint != checkpoint:
-            checkpoints, checkpoint, texts = checkpoints + 1, batch.checkpoint, set()
+            checkpoints, checkpoint, texts = checkpoints + 1, batch.checkpoint, set[str]()
         if batch.unet_key != unet_key:
             unet_changes, unet_key = unet_changes + 1, batch.unet_key
         for key in {picture.cell.text_key for picture in batch.pictures if picture.cell} - texts:

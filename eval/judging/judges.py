@@ -43,6 +43,7 @@ class Judge:
 
     @cached_property
     def facts(self) -> JudgeFacts:
+        """The model's name, hash and licence; from the store, if its files are those that it once was asked with."""
         key = f"judge {digest(self.kind, contents(self.kind, self._name))}"
         try:
             return JudgeFacts.model_validate(self._store.fact(key) or {})
@@ -85,6 +86,7 @@ class Judges:
 
     @classmethod
     def of(cls, score: ScoreSection, store: Store) -> Judges:
+        """Those that [score] names; nothing is loaded yet."""
         of_image = score.subject == "image"
         clip = Judge("clip", score.clip, store, keeps_looks=of_image)
         likeness = clip if of_image else Judge("faces", score.faces, store, keeps_looks=True)
@@ -98,6 +100,7 @@ class Judges:
 
     @property
     def all(self) -> list[Judge]:
+        """Each once: of a subject without a face, CLIP is the judge of likeness as well."""
         return list(dict.fromkeys([*self.of_likeness, self.clip]))
 
 

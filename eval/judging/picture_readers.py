@@ -31,9 +31,11 @@ class FaceReader:
 
     @property
     def facts(self) -> JudgeFacts:
+        """Name, hash and licence of the face pack."""
         return JudgeFacts(name=self.model.name, sha256=self.model.sha256, licence=self.model.licence)
 
     def read(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
+        """Of each picture the largest face's unit embedding, how many faces there are, and how that face looks."""
         found = self.model.read_all(pictures)
         return [Seen(Reading(one.embedding, one.count), Reading(one.look, one.count)) for one in found]
 
@@ -46,13 +48,16 @@ class ClipReader:
 
     @property
     def facts(self) -> JudgeFacts:
+        """Name and hash of the model; open_clip's weights name no licence."""
         return JudgeFacts(name=self.model.name, sha256=self.model.sha256, licence="")
 
     def read(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
+        """Of each picture its unit vector, and how the whole looks."""
         vectors, looks = self.model.embed_pictures(pictures), map(appearance_of, pictures)
         return [Seen(Reading(vector), Reading(look)) for vector, look in zip(vectors, looks, strict=True)]
 
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
+        """The unit vector of each text, in the same space as those of pictures."""
         return [Reading(vector) for vector in self.model.embed_texts(texts)]
 
 
@@ -64,6 +69,7 @@ class Models:
 
     @classmethod
     def load(cls, score: ScoreSection) -> Models:
+        """Load all that [score] names. Raises FacePackError or ClipError."""
         packs = [] if score.subject == "image" else [score.faces, *([score.second_faces] if score.second_faces else [])]
         return cls((*map(face_reader, packs), clip_reader(score.clip)))
 
@@ -83,8 +89,10 @@ def as_kept(sha256: str, seen: Mapping[str, Seen], *, with_looks: bool) -> Readi
 
 
 def face_reader(name: str) -> FaceReader:
+    """Load a face pack by name or folder. Raises FacePackError."""
     return FaceReader(load_faces(name))
 
 
 def clip_reader(name: str) -> ClipReader:
+    """Load a CLIP model by name or folder. Raises ClipError."""
     return ClipReader(load_clip(name))

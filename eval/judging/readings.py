@@ -64,6 +64,7 @@ class Reader:
         self.read_texts(prompt.said for prompt in prompts)
 
     def read_texts(self, texts: Iterable[str]) -> None:
+        """Have CLIP read those of the texts that the store has no vector of."""
         clip = self.judges.clip
         missing = list(self._store.unread(clip.facts.sha256, sorted(set(texts))))
         if missing:

@@ -38,6 +38,8 @@ class UnitRecord(Section):
 
 
 class UseRecord(Section):
+    """A LoRA file at its weights on UNet and text encoders, as it was when the grid was made. `same_as` is a hash."""
+
     path: str
     name: str
     sha256: str
@@ -49,6 +51,8 @@ class UseRecord(Section):
 
 
 class CellRecord(Section):
+    """The files of a cell, the one that is judged first; `dtype` is the type that their sum is rendered in."""
+
     uses: list[UseRecord]
     dtype: str
 
@@ -102,13 +106,17 @@ class Grid:
 
     @property
     def sampling(self) -> Sampling:
-        return Sampling(**self.snapshot.sampling)  # type: ignore[arg-type]
+        """How every picture of the grid was drawn."""
+        kept: dict[str, Any] = self.snapshot.sampling
+        return Sampling(**kept)
 
     def picture_id(self, cell: Cell | None, unit: UnitRecord) -> str:
+        """A cell's picture of a unit, or the base model's own of the same seed for no cell: its id in the store."""
         text = unit.prompt if cell else unit.class_prompt
         return self.sampling.picture_id(cell.id if cell else CONTROL, text, unit.seed)
 
     def picture_path(self, cell: Cell | None, unit: UnitRecord) -> Path:
+        """Its file; one that lies at a URL is fetched."""
         return self.store.picture_path(self.picture_id(cell, unit))
 
     def cell(self, cell_id: str, checkpoint: str | None = None) -> Cell:
@@ -260,7 +268,10 @@ def _seen_by(
 
 
 def _failed(failures: dict[str, str | None], ids: np.ndarray) -> np.ndarray:
-    return np.vectorize(lambda one: failures.get(one, "missing") is not None)(ids)
+    def failed(one: str) -> bool:
+        return failures.get(one, "missing") is not None
+
+    return np.vectorize(failed)(ids)
 
 
 def _facts_of(cell: Cell) -> CellFacts:
@@ -300,7 +311,10 @@ def _vectors(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
 
 
 def _counts(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
-    return np.vectorize(lambda one: readings[one].count if one in readings else 0)(ids)
+    def count(one: str) -> int:
+        return readings[one].count if one in readings else 0
+
+    return np.vectorize(count)(ids)
 
 
 def _found(readings: dict[str, Reading], subjects: list[str]) -> np.ndarray:

@@ -6,12 +6,13 @@ import gc
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 
 from foundation.errors import UserError
+from foundation.untyped import untyped
 
 Item = TypeVar("Item")
 # Beyond these a batch gains nothing: a GPU is busy, and on a CPU more samples only leave the caches.
@@ -69,7 +70,7 @@ def batch_size(asked: int | str, shape: PictureShape, device: DeviceFacts) -> in
 def device_facts(device: torch.device) -> DeviceFacts:
     """Read off the machine. A CPU's memory is the whole machine's."""
     if device.type == "cuda":
-        facts: Any = torch.cuda.get_device_properties(device)
+        facts = untyped(torch.cuda).get_device_properties(device)
         return DeviceFacts("cuda", facts.name, facts.total_memory)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return DeviceFacts(device.type, f"{torch.get_num_threads()} CPU threads", memory)

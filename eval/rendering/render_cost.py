@@ -13,6 +13,7 @@ from base_models.base_source import BaseSource
 from base_models.families.family import whole
 from eval.rendering.batch_size import PictureShape
 from eval.request.cells import Sampling
+from foundation.untyped import untyped
 
 TOKENS = 77  # of a prompt
 # Share of the peak of a matrix product that a whole render was seen to reach (docs/performance.md).
@@ -42,8 +43,8 @@ def operations_a_picture(base: BaseSource, sampling: Sampling) -> float:
     unet_config, vae_config = base.configuration("unet"), base.configuration("vae")
     height, width = picture_shape(base, sampling).latents
     with torch.device("meta"), torch.no_grad():
-        unet: Any = UNet2DConditionModel.from_config(unet_config)
-        vae: Any = AutoencoderKL.from_config(vae_config)
+        unet = untyped(UNet2DConditionModel).from_config(unet_config)
+        vae = untyped(AutoencoderKL).from_config(vae_config)
         latents = torch.empty(2, unet.config["in_channels"], height, width)
         text = torch.empty(2, TOKENS, unet_config["cross_attention_dim"])
         added = base.family.added(torch.empty(2, _pooled_width(unet_config)), whole(sampling.width, sampling.height))

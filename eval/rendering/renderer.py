@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -89,5 +89,5 @@ class Renderer:
 
 
 def _modules_of(cell: Cell | None, *, unet: bool) -> dict[str, LoraModule]:
-    modules = lora_of(cell).modules if cell else {}
+    modules: Mapping[str, LoraModule] = lora_of(cell).modules if cell else {}
     return {name: module for name, module in modules.items() if (part_of(name) == "unet") == unet}

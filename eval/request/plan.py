@@ -146,7 +146,7 @@ def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: Blended) ->
 
 
 def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: Blended) -> list[Cell]:
-    cells = []
+    cells: list[Cell] = []
     for others in spec.lora.also_lists:
         also = tuple(
             Use(blended.checkpoints[other.file], Weights.of(other.unet, other.te))

@@ -21,6 +21,7 @@ from eval.search.arms import Arms
 from eval.search.cost_bound import BLEED_SEEDS, BLEED_SEEDS_SEARCHED, MissingCounts
 from eval.search.spending import Spending
 from eval.store.render_rates import known_rate
+from foundation.array_indices import indices_in, pairs_in
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ class ArmPictures:
     def arms(self) -> list[Cell]:
         return self._plan.cells
 
+    def cells_at(self, arms: np.ndarray) -> list[Cell]:
+        """The cells that `arms` (K,) number."""
+        return [self.arms[arm] for arm in indices_in(arms)]
+
+    def _subject_at(self, numbers: np.ndarray) -> list[Unit]:
+        return [self.units.subject[number] for number in indices_in(numbers)]
+
     @property
     def prompts(self) -> list[str]:
         """Those that show the subject."""
@@ -87,10 +95,10 @@ class ArmPictures:
     def measure(self, wanted: np.ndarray) -> np.ndarray:
         """Identity (A, U) of the wanted pictures, faceless ones at the floor (`strategies.halving.Measure`)."""
         rows, columns = np.flatnonzero(wanted.any(1)), np.flatnonzero(wanted.any(0))
-        self.make((self._plan.cells[row], self.units.subject[column]) for row, column in np.argwhere(wanted))
+        self.make((self._plan.cells[row], self.units.subject[column]) for row, column in pairs_in(np.argwhere(wanted)))
         self._met = wanted if self._met.shape != wanted.shape else self._met | wanted
         counted = np.full(wanted.shape, np.nan)
-        evidence = self.evidence(rows, [self.units.subject[column] for column in columns])
+        evidence = self.evidence(rows, self._subject_at(columns))
         counted[np.ix_(rows, columns)] = score(evidence).counted
         return np.where(wanted, counted, np.nan)
 
@@ -101,8 +109,8 @@ class ArmPictures:
         if not len(common):
             return np.zeros(len(arms), dtype=int)
         bleed = self.units.bleed if len(arms) <= self.last_cut else []
-        self.make((self._plan.cells[arm], unit) for arm in arms for unit in bleed)
-        evidence = self.evidence(arms, [*(self.units.subject[unit] for unit in common), *bleed])
+        self.make((cell, unit) for cell in self.cells_at(arms) for unit in bleed)
+        evidence = self.evidence(arms, [*self._subject_at(common), *bleed])
         return np.array([len(reasons) for reasons in limits_broken(score(evidence), applicable(self.limits, evidence))])
 
     def add(self, cell: Cell) -> int:
@@ -126,9 +134,10 @@ class ArmPictures:
         Rows beyond the arms are cells that are not known yet.
         """
         rows, known = np.flatnonzero(wanted.any(1)), len(self.arms)
-        subject = [(self.arms[row], self.units.subject[unit]) for row, unit in np.argwhere(wanted[:known])]
+        asked = pairs_in(np.argwhere(wanted[:known]))
+        subject = [(self.arms[row], self.units.subject[unit]) for row, unit in asked]
         bleed = self.units.bleed if len(rows) <= self.last_cut else []
-        shown = [(self.arms[row], unit) for row in rows if row < known for unit in bleed]
+        shown = [(cell, unit) for cell in self.cells_at(rows[rows < known]) for unit in bleed]
         return self.price([*subject, *shown]) + int(wanted[known:].sum()) + int((rows >= known).sum()) * len(bleed)
 
     def missing(self, units: list[Unit]) -> MissingCounts:
@@ -148,7 +157,7 @@ class ArmPictures:
 
     def evidence(self, arms: np.ndarray, units: list[Unit]) -> Evidence:
         """What is known of `arms` (K,) on `units`."""
-        cells = [self._plan.cells[arm] for arm in arms]
+        cells = self.cells_at(arms)
         return load_evidence(Grid(self._maker.store, self._snapshot(cells, units), cells))
 
     def _snapshot(self, cells: list[Cell], units: list[Unit]) -> GridRecord:
@@ -157,7 +166,7 @@ class ArmPictures:
 
     def confirmed_on(self, fresh: np.ndarray) -> list[Unit]:
         """The units by number (N,), and bleed prompts with their first seeds."""
-        subject = [self.units.subject[unit] for unit in fresh]
+        subject = self._subject_at(fresh)
         seeds = list(dict.fromkeys(unit.seed for unit in subject))[:BLEED_SEEDS]
         return [*subject, *(Unit(prompt, seed, BLEED) for prompt in self.other_prompts for seed in seeds)]
 
@@ -167,7 +176,7 @@ class ArmPictures:
         Beside each stand its twins, rows of the same pictures under another name.
         """
         shown = self.confirmed_on(fresh)
-        self.make((self.arms[arm], unit) for arm in arms for unit in shown)
-        cells = [self.arms[arm] for arm in arms]
+        cells = self.cells_at(arms)
+        self.make((cell, unit) for cell in cells for unit in shown)
         names = {cell.id for cell in cells}
         return self._snapshot([*cells, *(twin for twin in self._twins if twin.id in names)], shown)

@@ -72,7 +72,8 @@ class SearchRounds:
         )
         record = self._record(refined, confirmed, fresh, chosen)
         if raced is not None:
-            of = {self.pictures.arms[arm].id: float(one) for arm, one in zip(raced.ahead, raced.bounds, strict=True)}
+            ahead = self.pictures.cells_at(raced.ahead)
+            of = {cell.id: float(one) for cell, one in zip(ahead, raced.bounds, strict=True)}
             record = record.model_copy(update={"raced": True, "certified": of.get(chosen.cell)})
         return snapshot.model_copy(update={"search": record})
 
@@ -119,7 +120,7 @@ class SearchRounds:
         """The units (N,) to confirm on: as many as can be paid, and in any case enough to tell anything."""
         pictures, round_plan = self.pictures, self.demand.round_plan
         units = np.arange(self.demand.fresh, self.demand.units)
-        cells = [pictures.arms[arm] for arm in finalists]
+        cells = pictures.cells_at(finalists)
 
         def price(count: int) -> int:
             return pictures.price((cell, unit) for cell in cells for unit in pictures.confirmed_on(units[:count]))
@@ -138,7 +139,7 @@ class SearchRounds:
                 RoundRecord(arms=len(one.arms), units=one.units, kept=len(one.kept), dealt=one.dealt)
                 for one in halved.stages
             ],
-            finalists=[self.pictures.arms[arm].id for arm in confirmed.arms],
+            finalists=[cell.id for cell in self.pictures.cells_at(confirmed.arms)],
             recommended=chosen.cell,
             confirm_units=len(fresh),
             pictures=halved.pictures + confirmed.scores.size,

@@ -8,10 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from foundation.errors import UserError
 from foundation.files import whole_file
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 
 class PicturePlaceError(UserError):
@@ -30,9 +33,11 @@ class PictureFolder:
             beside.write_bytes(png)
 
     def has(self, picture_id: str) -> bool:
+        """Whether its file is there."""
         return self.path(picture_id).is_file()
 
     def path(self, picture_id: str) -> Path:
+        """Its file, whether or not it is there."""
         return self.folder / _name_of(picture_id)
 
     def gone(self, picture_ids: Iterable[str]) -> Iterator[str]:
@@ -61,16 +66,19 @@ class RemotePictures:
     cache: PictureFolder
 
     def write(self, picture_id: str, png: bytes) -> None:
+        """Put it there in one request, which S3 and its like show whole or not at all."""
         files, root = _opened(self.url)
         place = f"{root}/{_name_of(picture_id)}"
         files.makedirs(place.rpartition("/")[0], exist_ok=True)
         files.pipe_file(place, png)
 
     def has(self, picture_id: str) -> bool:
+        """Whether it is at the URL; what a file system remembers of its listings counts."""
         files, root = _opened(self.url)
         return files.exists(f"{root}/{_name_of(picture_id)}")
 
     def path(self, picture_id: str) -> Path:
+        """A local copy, fetched if there is none yet; of a picture that is not there, a path to nothing."""
         path = self.cache.path(picture_id)
         if not path.is_file():
             files, root = _opened(self.url)
@@ -107,7 +115,7 @@ def picture_place(place: str, cache: Path) -> PicturePlace:
     return RemotePictures(place, PictureFolder(cache))
 
 
-def _opened(url: str) -> tuple[Any, str]:
+def _opened(url: str) -> tuple[AbstractFileSystem, str]:
     """fsspec's file system of a URL (it keeps one of each) and the path in it."""
     from fsspec.core import url_to_fs  # needed for URLs alone
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from eval.request.cells import Sampling, digest
 from eval.store.store import Store
+from foundation.json_values import is_table
 
 KEY = "rate"
 
@@ -20,6 +22,7 @@ class Rate:
 
     @property
     def seconds_a_picture(self) -> float:
+        """Of one worker: several make as many pictures in a share of that."""
         return self.seconds / self.pictures
 
 
@@ -45,6 +48,7 @@ def _place(sampling: Sampling, device: str) -> str:
 
 
 def _rate_of(stored: object) -> Rate | None:
-    if not isinstance(stored, dict):
+    if not is_table(stored):
         return None
-    return Rate(str(stored["device"]), int(stored["pictures"]), float(stored["seconds"]))
+    told: dict[str, Any] = stored
+    return Rate(str(told["device"]), int(told["pictures"]), float(told["seconds"]))

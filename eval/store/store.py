@@ -154,6 +154,7 @@ class Store:
         return self.pictures.path(picture_id)
 
     def count_pictures(self) -> int:
+        """How many are recorded, failed ones too."""
         with Session(self._engine) as session:
             return session.execute(select(func.count()).select_from(PictureRow)).scalar_one()
 
@@ -224,6 +225,7 @@ class Store:
         return {subject: Reading(_vector(stored), count) for subject, stored, count in rows}
 
     def add_readings(self, model: str, readings: dict[str, Reading]) -> None:
+        """Keep what `model` (a hash) has read, by subject; what it had read of them before gives way."""
         with Session(self._engine) as session, session.begin():
             _write_readings(session, model, readings)
 
@@ -237,15 +239,18 @@ class Store:
         return found
 
     def fact(self, key: str) -> dict[str, object] | None:
+        """What is kept under a key: a JSON object, or None."""
         with Session(self._engine) as session:
             row = session.get(FactRow, key)
             return None if row is None else row.value
 
     def set_fact(self, key: str, value: dict[str, object]) -> None:
+        """Keep a JSON object under a key, in place of what was there."""
         with Session(self._engine) as session, session.begin():
             session.merge(FactRow(key=key, value=value))
 
     def close(self) -> None:
+        """Let go of the file; the store may be opened again."""
         self._engine.dispose()
 
 
@@ -278,8 +283,8 @@ def _connect(folder: Path) -> Store:
     engine = create_engine(URL.create("sqlite", database=str(folder / FILE_NAME)))
 
     @event.listens_for(engine, "connect")
-    def _use_wal(connection: object, _record: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+    def _use_wal(connection: sqlite3.Connection, _record: object) -> None:
+        cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA busy_timeout=30000")

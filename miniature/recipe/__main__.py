@@ -12,6 +12,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
@@ -30,10 +31,12 @@ from miniature.recipe.diffusion import (
 from miniature.recipe.faces import train_faces
 from miniature.recipe.subject import draw_subject
 from miniature.recipe.training import Outcome
+from miniature.recipe.untyped import untyped
 from miniature.recipe.vae import COURSE as VAE_COURSE
 from miniature.recipe.vae import encode, train_vae
 
 ROOT = Path(__file__).resolve().parents[1]
+Record = dict[str, dict[str, Any]]  # of each model by name, its outcome
 WEIGHTS, WORK, SUBJECT = ROOT / "weights", ROOT / "work", ROOT / "subject"
 
 
@@ -42,10 +45,10 @@ def build() -> None:
     drawn, base = load_drawn(WORK), WEIGHTS / "base"
     if _steps_of("vae") < VAE_COURSE.steps:
         vae, vae_outcome = train_vae(drawn.pixels, WORK)
-        vae.save_pretrained(base / "vae")
+        untyped(vae).save_pretrained(base / "vae")
         _record("vae", vae_outcome)
     if (begun := _steps_of("diffusion")) < DIFFUSION_COURSE.steps:
-        vae = AutoencoderKL.from_pretrained(base / "vae", torch_dtype=torch.float32)
+        vae: AutoencoderKL = untyped(AutoencoderKL).from_pretrained(base / "vae", torch_dtype=torch.float32)
         tokenizer = build_tokenizer(WORK / "tokenizer")
         sitting = shipped_sitting(base, begun) if begun else first_sitting()
         unet, text, outcome = train_diffusion(encode(vae, drawn.pixels), drawn.captions, tokenizer, WORK, sitting)
@@ -61,14 +64,14 @@ def build() -> None:
 def _steps_of(name: str) -> int:
     """How many steps the shipped weights of a model have behind them."""
     path = WEIGHTS / "record.json"
-    record = json.loads(path.read_text()) if path.exists() else {}
+    record: Record = json.loads(path.read_text()) if path.exists() else {}
     return int(record.get(name, {}).get("steps", 0))
 
 
 def _record(name: str, outcome: Outcome) -> None:
     """Keep seed, steps, time and loss of every model beside the weights."""
     path = WEIGHTS / "record.json"
-    record = json.loads(path.read_text()) if path.exists() else {}
+    record: Record = json.loads(path.read_text()) if path.exists() else {}
     record[name] = asdict(outcome)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")

@@ -17,6 +17,7 @@ from insightface.app import FaceAnalysis
 from miniature.recipe.clip import measure_clip
 from miniature.recipe.draw import draw_person
 from miniature.recipe.faces import measure_faces
+from miniature.recipe.untyped import untyped
 from miniature.recipe.vae import reconstruct
 from miniature.recipe.world import (
     BACKGROUNDS,
@@ -85,14 +86,14 @@ def unseen_portraits(count: int, seed: int) -> Iterator[tuple[np.ndarray, str, S
 
 def measure_vae(folder: Path) -> float:
     """PSNR in dB of 200 unseen portraits, over all their pixels together."""
-    vae = AutoencoderKL.from_pretrained(folder / "vae").float().eval()
+    vae: AutoencoderKL = untyped(AutoencoderKL).from_pretrained(folder / "vae").float().eval()
     pixels = np.stack([drawn for drawn, _, _ in unseen_portraits(200, seed=501)])
     return float(-10 * np.log10(np.square(reconstruct(vae, pixels) - pixels / 255).mean()))
 
 
 def measure_prompts(weights: Path, cfg: float) -> dict[str, float]:
     """Render unseen captions with Euler a and say how often colours are right and a face is found."""
-    pipeline: Any = StableDiffusionPipeline.from_pretrained(
+    pipeline: Any = untyped(StableDiffusionPipeline).from_pretrained(
         weights / "base", torch_dtype=torch.float32, safety_checker=None
     )
     pipeline.set_progress_bar_config(disable=True)

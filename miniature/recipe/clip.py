@@ -20,6 +20,7 @@ from miniature.recipe.dataset import Drawn
 from miniature.recipe.draw import draw_person
 from miniature.recipe.face_pictures import blurred
 from miniature.recipe.training import Course, Outcome, as_input, run_course
+from miniature.recipe.untyped import untyped
 from miniature.recipe.world import (
     BACKGROUNDS,
     BEARDS,
@@ -136,15 +137,17 @@ def _told(drawn: Drawn, which: list[int], rng: random.Random) -> list[str]:
 
 def train_clip(drawn: Drawn, work: Path, folder: Path) -> Outcome:
     """Train contrastively against strangers' captions and near misses; write `folder` as open_clip reads it."""
-    torch.manual_seed(COURSE.seed)
+    untyped(torch).manual_seed(COURSE.seed)
     _write_config(folder)
     model = CLIP(EMBEDDING, CLIPVisionCfg(**VISION), CLIPTextCfg(**TEXT))
     tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
-    pictures = torch.from_numpy(drawn.pixels)
+    pictures = torch.as_tensor(drawn.pixels)
 
     def loss_of(generator: torch.Generator) -> Tensor:
         which = torch.randint(len(pictures), (BATCH,), generator=generator)
-        told = _told(drawn, which.tolist(), random.Random(int(torch.randint(2**31, (1,), generator=generator))))
+        told = _told(
+            drawn, untyped(which).tolist(), random.Random(int(torch.randint(2**31, (1,), generator=generator)))
+        )
         seen = functional.normalize(model.encode_image(_augmented(as_input(pictures[which]), generator)))
         read = functional.normalize(encode_words(model, tokenizer(told)))
         logits = model.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE) * seen @ read.T
@@ -178,7 +181,7 @@ def cosines(folder: Path, pictures: list[Image.Image], told: list[str]) -> np.nd
 def measure_clip(folder: Path) -> dict[str, float]:
     """How often a picture's own caption is the nearest of a hundred: SETS sets of IN_A_SET unseen people."""
     rng = random.Random(SEED)
-    shares = []
+    shares: list[float] = []
     for _ in range(SETS):
         nearest = cosines(folder, *held_out_portraits(rng, IN_A_SET)).argmax(1)
         shares.append(float((nearest == np.arange(IN_A_SET)).mean()))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from miniature.recipe.training import Course, Outcome, run_course
+from miniature.recipe.untyped import untyped
 
 COURSE = Course("diffusion", steps=7800, rate=1e-3)
 BATCH = 32
@@ -86,7 +87,7 @@ def build_unet() -> UNet2DConditionModel:
 
 def tokens_of(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
     """(N, 77) token ids, padded as Stable Diffusion pads."""
-    encoded = tokenizer(captions, padding="max_length", truncation=True, max_length=77, return_tensors="pt")
+    encoded = untyped(tokenizer)(captions, padding="max_length", truncation=True, max_length=77, return_tensors="pt")
     return encoded.input_ids
 
 
@@ -101,14 +102,15 @@ class Sitting:
 
 def first_sitting() -> Sitting:
     """Random weights, no step done."""
-    torch.manual_seed(COURSE.seed)
+    untyped(torch).manual_seed(COURSE.seed)
     return Sitting(build_unet(), build_text_encoder(), 0)
 
 
 def shipped_sitting(folder: Path, steps: int) -> Sitting:
     """The weights in a diffusers folder, averaged over the `steps` done so far."""
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
-    return Sitting(unet, CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32), steps)
+    unet = untyped(UNet2DConditionModel).from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    text = untyped(CLIPTextModel).from_pretrained(folder / "text_encoder", dtype=torch.float32)
+    return Sitting(unet, text, steps)
 
 
 def train_diffusion(

@@ -15,6 +15,7 @@ from torch.nn import functional
 from miniature.recipe.dataset import Drawn
 from miniature.recipe.face_pictures import blank, blurred, faceless, noisy, recoloured, scrambled, static, uniform
 from miniature.recipe.training import Course, Outcome, as_input, run_course
+from miniature.recipe.untyped import untyped
 
 COURSE = Course("face_detector", steps=1200, rate=3e-3, warm_up=0.1, weight_decay=1e-3, decay=0.995)
 BATCH = 48
@@ -67,7 +68,7 @@ class Detector(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         states = self.stem(pictures)
-        levels = []
+        levels: list[Tensor] = []
         for stage, side in zip(self.stages, self.sides, strict=True):
             states = stage(states)
             levels.append(side(states))
@@ -167,12 +168,12 @@ def make_batch(drawn: Drawn, people: Tensor, others: Tensor, generator: torch.Ge
     chosen = people[torch.randint(len(people), (portraits + nobody,), generator=generator)]
     strangers = others[torch.randint(len(others), (others_count,), generator=generator)]
     which = chosen[:portraits].numpy()
-    shown = as_input(torch.from_numpy(drawn.pixels[chosen.numpy()]))
-    spare = torch.from_numpy(drawn.boxes[chosen[portraits:].numpy()]).float()
+    shown = as_input(torch.as_tensor(drawn.pixels[chosen.numpy()]))
+    spare = torch.as_tensor(drawn.boxes[chosen[portraits:].numpy()]).float()
     pictures = torch.cat(
         [
             shown[:portraits],
-            as_input(torch.from_numpy(drawn.pixels[strangers.numpy()])),
+            as_input(torch.as_tensor(drawn.pixels[strangers.numpy()])),
             _nobody(nobody, shown[portraits:], spare, generator),
         ]
     )
@@ -180,7 +181,7 @@ def make_batch(drawn: Drawn, people: Tensor, others: Tensor, generator: torch.Ge
     pictures, scale, shift = _placed(blurred(pictures, generator), size, generator)
     pictures = noisy(recoloured(pictures, 0.35, generator), 0.12, generator)
     scale, shift = scale[:portraits, :, None], shift[:portraits, None]
-    corners, points = (torch.from_numpy(known[which]).float() for known in (drawn.boxes, drawn.landmarks))
+    corners, points = (torch.as_tensor(known[which]).float() for known in (drawn.boxes, drawn.landmarks))
     boxes, landmarks = torch.tensor([0.0, 0.0, 1.0, 1.0]).repeat(BATCH, 1), torch.zeros(BATCH, 5, 2)
     boxes[:portraits] = (corners.view(-1, 2, 2) * scale + shift).flatten(1)
     landmarks[:portraits] = points * scale + shift
@@ -188,10 +189,10 @@ def make_batch(drawn: Drawn, people: Tensor, others: Tensor, generator: torch.Ge
 
 
 def train_detector(drawn: Drawn, work: Path) -> tuple[Detector, Outcome]:
-    torch.manual_seed(COURSE.seed)
+    untyped(torch).manual_seed(COURSE.seed)
     detector = Detector()
     somebody = np.array([person is not None for person in drawn.people])
-    people, others = torch.from_numpy(np.flatnonzero(somebody)), torch.from_numpy(np.flatnonzero(~somebody))
+    people, others = torch.as_tensor(np.flatnonzero(somebody)), torch.as_tensor(np.flatnonzero(~somebody))
 
     def loss_of(generator: torch.Generator) -> Tensor:
         batch = make_batch(drawn, people, others, generator)
@@ -203,7 +204,7 @@ def train_detector(drawn: Drawn, work: Path) -> tuple[Detector, Outcome]:
 def export_detector(detector: Detector, path: Path) -> None:
     """Write an ONNX file whose input may have any height and width that are multiples of 32."""
     names = [f"{kind}_{stride}" for kind in ("score", "bbox", "kps") for stride in STRIDES]
-    torch.onnx.export(
+    untyped(torch.onnx).export(
         _Exported(detector).eval(),
         (torch.zeros(1, 3, 64, 64),),
         str(path),

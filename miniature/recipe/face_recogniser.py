@@ -14,6 +14,7 @@ from torch.nn import functional
 from miniature.recipe.dataset import Drawn
 from miniature.recipe.face_pictures import blurred, noisy, recoloured
 from miniature.recipe.training import Course, Outcome, as_input, run_course
+from miniature.recipe.untyped import untyped
 from miniature.recipe.world import BEARDS, BROWS, HAIR_COLOURS, HAIR_STYLES, SKIN_COLOURS
 
 COURSE = Course("face_recogniser", steps=1200, rate=3e-3, warm_up=0.1, weight_decay=1e-2, decay=0.995)
@@ -76,7 +77,7 @@ def make_crops(pictures: Tensor, landmarks: np.ndarray, generator: torch.Generat
     pixels = ((spoilt + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     points = landmarks + torch.randn(landmarks.shape, generator=generator).numpy() * JITTER
     crops = np.stack([norm_crop(one, where, CROP) for one, where in zip(pixels, points, strict=True)])
-    return as_input(torch.from_numpy(crops))
+    return as_input(torch.as_tensor(crops))
 
 
 def recogniser_loss(embeddings: Tensor, heads: nn.ModuleList, labels: Tensor, expected: Tensor) -> Tensor:
@@ -91,17 +92,17 @@ def recogniser_loss(embeddings: Tensor, heads: nn.ModuleList, labels: Tensor, ex
 
 
 def train_recogniser(drawn: Drawn, work: Path) -> tuple[Recogniser, Outcome]:
-    torch.manual_seed(COURSE.seed)
+    untyped(torch).manual_seed(COURSE.seed)
     recogniser = Recogniser()
     heads = nn.ModuleList(nn.Linear(WIDTH, len(known)) for known in ATTRIBUTES.values())
     labels = labels_of(drawn.people)
-    people = torch.from_numpy(np.flatnonzero([person is not None for person in drawn.people]))
+    people = torch.as_tensor(np.flatnonzero([person is not None for person in drawn.people]))
     strangers = shared(labels[people[:: max(1, len(people) // 1000)]])
     expected = strangers[~torch.eye(len(strangers), dtype=torch.bool)].mean()
 
     def loss_of(generator: torch.Generator) -> Tensor:
         which = people[torch.randint(len(people), (BATCH,), generator=generator)]
-        pictures = as_input(torch.from_numpy(drawn.pixels[which.numpy()]))
+        pictures = as_input(torch.as_tensor(drawn.pixels[which.numpy()]))
         crops = make_crops(pictures, drawn.landmarks[which.numpy()], generator)
         return recogniser_loss(recogniser(crops), heads, labels[which], expected)
 
@@ -111,7 +112,7 @@ def train_recogniser(drawn: Drawn, work: Path) -> tuple[Recogniser, Outcome]:
 
 def export_recogniser(recogniser: Recogniser, path: Path) -> None:
     """Write an ONNX file of any number of crops at a time."""
-    torch.onnx.export(
+    untyped(torch.onnx).export(
         recogniser.eval(),
         (torch.zeros(1, 3, CROP, CROP),),
         str(path),

@@ -79,7 +79,7 @@ def held_out_portraits(rng: random.Random) -> tuple[np.ndarray, list[Identity]]:
 def pictures_of_nobody(portraits: np.ndarray, rng: random.Random) -> np.ndarray:
     """(500, 64, 64, 3) RGB: blank, noise, portraits scrambled in blocks of 8 and of 16, and drawings of no person."""
     generator = torch.Generator().manual_seed(rng.randrange(2**31))
-    shown = as_input(torch.from_numpy(portraits))
+    shown = as_input(torch.as_tensor(portraits))
     made = torch.cat(
         [
             blank(NOBODIES, PIXELS, generator),

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from miniature.recipe.untyped import untyped
+
 SAVE_EVERY_SECONDS = 120.0
 # One batch's loss, from the step's own generator: a resumed run draws what the uninterrupted one would have drawn.
 Loss = Callable[[torch.Generator], Tensor]
@@ -81,9 +83,9 @@ def run_course(course: Course, model: nn.Module, loss_of: Loss, work: Path, begu
             group["lr"] = course.rate * one_cycle(step / course.steps, course.warm_up)
         loss = loss_of(torch.Generator().manual_seed(course.seed * 10_000_019 + step))
         optimizer.zero_grad()
-        loss.backward()
+        untyped(loss).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        untyped(optimizer).step()
         _average_in(average, model, min(course.decay, (1 + step) / (10 + step)))
         smooth = loss.item() if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss.item()
         spent = seconds + time.monotonic() - began

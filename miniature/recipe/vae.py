@@ -12,6 +12,7 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import Tensor
 
 from miniature.recipe.training import Course, Outcome, as_input, run_course
+from miniature.recipe.untyped import untyped
 
 COURSE = Course("vae", steps=3000, rate=2e-3, warm_up=0.1, weight_decay=1e-4, decay=0.998)
 BATCH = 16
@@ -37,8 +38,7 @@ def _posterior(vae: AutoencoderKL, pictures: Tensor) -> DiagonalGaussianDistribu
 
 
 def _decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    decode: Any = vae.decode  # annotated for tensors of one device's type
-    return decode(latents, return_dict=False)[0]
+    return untyped(vae).decode(latents, return_dict=False)[0]
 
 
 def _edges(picture: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,9 +47,9 @@ def _edges(picture: Tensor) -> tuple[Tensor, Tensor]:
 
 def train_vae(pixels: np.ndarray, work: Path) -> tuple[AutoencoderKL, Outcome]:
     """Train on (N, 64, 64, 3) uint8 pictures; sets the scaling factor to 1 / the latents' deviation, as SD does."""
-    torch.manual_seed(COURSE.seed)
+    untyped(torch).manual_seed(COURSE.seed)
     vae = build_vae()
-    pictures = torch.from_numpy(pixels)
+    pictures = torch.as_tensor(pixels)
 
     def loss_of(generator: torch.Generator) -> Tensor:
         drawn = as_input(pictures[torch.randint(len(pictures), (BATCH,), generator=generator)])
@@ -64,14 +64,14 @@ def train_vae(pixels: np.ndarray, work: Path) -> tuple[AutoencoderKL, Outcome]:
 
     outcome = run_course(COURSE, vae, loss_of, work)
     latents = encode(vae, pixels[:2048])
-    vae.register_to_config(scaling_factor=float(vae.config["scaling_factor"] / latents.std()))
+    untyped(vae).register_to_config(scaling_factor=float(vae.config["scaling_factor"] / latents.std()))
     return vae, outcome
 
 
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pixels: np.ndarray) -> Tensor:
     """Scaled latent means (N, 4, 16, 16) of (N, 64, 64, 3) uint8 pictures."""
-    pictures = torch.from_numpy(pixels)
+    pictures = torch.as_tensor(pixels)
     means = [_posterior(vae, as_input(pictures[at : at + 64])).mean for at in range(0, len(pictures), 64)]
     return torch.cat(means).contiguous() * vae.config["scaling_factor"]
 

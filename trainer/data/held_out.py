@@ -36,7 +36,7 @@ def with_held_out(dataset: Dataset, data: DataSection, seed: int) -> Dataset:
     chosen = set(Random(f"{seed}/held out").sample(range(len(dataset.train)), count))
     held_out = tuple(dataset.train[at] for at in sorted(chosen))
     rest = [sample for at, sample in enumerate(dataset.train) if at not in chosen]
-    also = {one.path for one, _ in _twins(rest, held_out)} if held_out else set()
+    also = {one.path for one, _ in _twins(rest, held_out)} if held_out else set[Path]()
     train = tuple(sample for sample in rest if sample.path not in also)
     if not held_out or not train:
         why = "are held out" if not held_out else "can be held out, because all are nearly the same"

@@ -58,6 +58,7 @@ class LatentCache:
             return None
 
     def write(self, view: View, latents: Tensor) -> None:
+        """Keep the latents (C, h, w) of a view, whole or not at all; none of a picture that is gone meanwhile."""
         if path := self._path(view):
             with whole_file(path) as beside:
                 save_file({KEY: latents.contiguous()}, beside)

@@ -13,8 +13,10 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from base_models.base_model import BaseModel
+from base_models.prompts.token_ids import lengths_of, most_tokens
 from foundation.errors import UnusablePicturesError
 from foundation.progress import Reporter
+from foundation.untyped import untyped
 from trainer.data.dataset import Sample
 from trainer.data.latent_cache import LatentCache, View, content_sha256
 from trainer.data.pictures import Frame, load_pixels
@@ -57,13 +59,13 @@ class PictureEncoder:
     def _made(self, view: View, faults: dict[Path, str]) -> Tensor | None:
         """None, and a fault, for a picture that cannot be read or whose latent is not finite."""
         try:
-            pixels = torch.from_numpy(load_pixels(view.path, view.frame))
+            pixels = torch.as_tensor(load_pixels(view.path, view.frame))
         except UnusablePicturesError as error:
             faults |= error.faults
             return None
         asked = (pixels.flip(-1) if view.mirror else pixels)[None].to(self._vae.device, self._vae.dtype)
         answer = cast(AutoencoderKLOutput, self._vae.encode(asked))
-        (latent,) = _scaled(self._vae, answer.latent_dist.mean.float().cpu())
+        (latent,) = _scaled(self._vae, untyped(answer).latent_dist.mean.float().cpu())
         if not latent.isfinite().all():
             faults[view.path] = "the VAE's answer to this picture is not finite"
             return None
@@ -74,8 +76,8 @@ class PictureEncoder:
 
 def too_long(tokenizer: CLIPTokenizer, samples: Sequence[Sample]) -> list[Sample]:
     """The samples whose caption has more tokens than the text encoder reads."""
-    lengths = [len(ids) for ids in tokenizer([sample.caption for sample in samples]).input_ids]
-    return [sample for sample, length in zip(samples, lengths, strict=True) if length > tokenizer.model_max_length]
+    lengths, most = lengths_of(tokenizer, [sample.caption for sample in samples]), most_tokens(tokenizer)
+    return [sample for sample, length in zip(samples, lengths, strict=True) if length > most]
 
 
 def _scaled(vae: AutoencoderKL, latents: Tensor) -> Tensor:

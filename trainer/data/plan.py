@@ -38,6 +38,7 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Updates in the first epoch."""
         return sum(step.epoch == 1 for step in self.steps)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from base_models.base_model import BaseModel
 from base_models.prompts.conditioning import Conditioning
 from foundation.files import sweep_partial, whole_file
+from foundation.typed_torch import listed
 from trainer.data.latent_cache import content_sha256
 
 # Raise it when the same tokens come to another conditioning.
@@ -48,10 +49,11 @@ class TextCache:
             return None
 
     def write(self, tokens: Sequence[Tensor], answer: Conditioning) -> None:
+        """Keep the conditioning of one caption's tokens, whole or not at all, in the type that it came in."""
         tensors = {TEXT: answer.text} | ({} if answer.pooled is None else {POOLED: answer.pooled})
         with whole_file(self._path(tokens)) as beside:
             save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, beside)
 
     def _path(self, tokens: Sequence[Tensor]) -> Path:
-        ids = [one.tolist() for one in tokens]
+        ids = [listed(one) for one in tokens]
         return self._folder / f"{hashlib.sha256(f'{self._key} {ids}'.encode()).hexdigest()}.safetensors"

@@ -8,6 +8,7 @@ from math import isfinite
 
 from torch.nn.utils import get_total_norm
 
+from foundation.typed_torch import backward
 from trainer.data.plan import Step
 from trainer.guarding.update import Limits, Updater
 from trainer.learning.batch_loss import Batch, batch_losses
@@ -53,7 +54,7 @@ def _try(updater: Updater, batch: Batch, sample: int, limits: Limits) -> str | N
         return "its latent is not finite"
     updater.weights.clear_gradients()
     loss = batch_losses(updater.setup, batch).mean()
-    loss.backward()
+    backward(loss)
     norm, value = get_total_norm(updater.weights.gradients()).item(), loss.item()
     if not isfinite(value):
         return "its loss is not finite"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 
 from foundation.errors import DivergedError
+from foundation.typed_torch import listed
 from trainer.config.config import GuardsSection
 from trainer.data.plan import Step
 from trainer.guarding.culprits import Culprits, find_culprits
@@ -140,7 +141,7 @@ class GuardedSteps:
             figures.append(update(self.updater, step, self.run_state, limits, sound))
             self._found_rates.append(found_rate(self.updater.optimizer))
             sound = figures[-1][2] > 0
-        return [(loss, norm, let_through) for loss, norm, let_through in torch.stack(figures).tolist()]
+        return [(loss, norm, let_through) for loss, norm, let_through in listed(torch.stack(figures))]
 
     def _made(self, figures: Sequence[tuple[float, float, float]]) -> list[MadeStep]:
         made = [MadeStep(loss, norm, d) for (loss, norm, _), d in zip(figures, self._found_rates, strict=True)]

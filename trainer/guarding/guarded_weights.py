@@ -36,6 +36,7 @@ class GuardedWeights:
         return [twins[id(parameter)] for parameter in parameters]
 
     def clear_gradients(self) -> None:
+        """Of live weights and candidates; the memory is given back, not filled with zeros."""
         for parameter in (*self.live, *self.candidates):
             parameter.grad = None
 

@@ -32,6 +32,7 @@ class Snapshot:
 
 
 def take_snapshot(run_state: RunState, weights: GuardedWeights, optimizer: torch.optim.Optimizer) -> Snapshot:
+    """A copy that later steps leave alone, on the device that the weights are on."""
     state = cast("dict[str, object]", map_tensors(optimizer.state_dict(), torch.clone))
     return Snapshot(run_state, weights.copy(), state)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from foundation.typed_torch import listed
 from trainer.data.plan import Step
 from trainer.guarding.guarded_weights import GuardedWeights
 from trainer.learning.batch_loss import Batch, TrainingSetup, text_learns
@@ -112,5 +113,5 @@ def _learned_somewhere(updater: Updater, step: Step) -> list[nn.Parameter]:
     if not any(updater.learned.get(phase, ())) or updater.setup.draws_inside:  # or all pictures had been left out
         flags = torch.tensor([float(parameter.grad is not None) for parameter in live]).to(live[0].device)
         updater.processes.add_up([flags])
-        updater.learned[phase] = [bool(flag) for flag in flags.tolist()]
+        updater.learned[phase] = [bool(flag) for flag in listed(flags)]
     return [parameter for parameter, known in zip(live, updater.learned[phase], strict=True) if known]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from base_models.kohya_names import part_of
+from foundation.typed_torch import listed
 from loras.low_rank_norm import grams, squared_norm
 from trainer.guarding.verdict import DEAD
 from trainer.learning.adapters import Adapters, Factors
@@ -36,6 +37,7 @@ class WeightChange:
 
     @property
     def is_finite(self) -> bool:
+        """Whether both parts are, as far as they are trained: NaN counts as not finite."""
         return all(map(isfinite, self._sizes))
 
     @property
@@ -51,12 +53,13 @@ class WeightChangeGauge:
         self._parts = [part_of(name) for name in self._names]
         self._factors = [adapters[name] for name in self._names]
         weights = [modules[name].get_parameter("weight") for name in self._names]
-        self._base = torch.stack([weight.detach().float().square().sum() for weight in weights]).tolist()
+        norms = torch.stack([weight.detach().float().square().sum() for weight in weights])
+        self._base: list[float] = listed(norms)
 
     @torch.no_grad()
     def measure(self) -> WeightChange:
         """Waits for the device once."""
-        squares = torch.stack([delta_squares(factors) for factors in self._factors]).tolist()
+        squares: list[float] = listed(torch.stack([delta_squares(factors) for factors in self._factors]))
         each = [(moved / base) ** 0.5 if base else 0.0 for moved, base in zip(squares, self._base, strict=True)]
         at = max(range(len(each)), key=lambda one: each[one])
         return WeightChange(

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from foundation.errors import ConfigurationError, MissingFileError
+from foundation.json_values import is_table
 from foundation.toml_config import read_toml
 from trainer.config.config import TrainConfig
 from trainer.config.presets import PRESETS, with_preset
@@ -64,11 +65,11 @@ def read_settings(path: Path) -> dict[str, object]:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); {give}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: not valid JSON ({error}); {give}") from error
-    if not isinstance(values, dict):
+    if not is_table(values):
         raise ConfigurationError(f"{path}: holds no settings; {give}")
     flat: dict[str, object] = {}
     for key, value in values.items():
-        flat |= value if isinstance(value, dict) else {key: value}
+        flat |= value if is_table(value) else {key: value}
     return flat
 
 
@@ -137,7 +138,7 @@ def _leave_out_what_is_refused(tables: Tables, lost: dict[str, str]) -> None:
 
 
 def _in_toml(value: object) -> str:
-    if isinstance(value, dict):
+    if is_table(value):
         return "{ " + ", ".join(f"{_key(key)} = {_in_toml(one)}" for key, one in value.items()) + " }"
     if isinstance(value, float):
         return repr(value)  # JSON spells infinity otherwise

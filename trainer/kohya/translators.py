@@ -56,7 +56,7 @@ def _data(tables: Tables, asked: Asked) -> None:
         if (ending := asked.read(key, words, "")) and ending not in CAPTIONS:
             asked.lost[key] = f"captions are read from {' and '.join(CAPTIONS)} files alone; rename the {ending} ones"
     key = "resolution" if "resolution" in asked else "max_resolution"
-    if sides := asked.read(key, numbers, []):
+    if sides := asked.read(key, numbers, list[float]()):
         width, height = int(sides[0]), int(sides[-1])
         tables["data"]["resolution"] = round(isqrt(abs(width * height)) / 8) * 8
         if width != height:
@@ -79,7 +79,7 @@ def _schedule(tables: Tables, asked: Asked) -> None:
     training = tables["training"]
     if "lr_warmup" in asked and "lr_warmup_steps" not in asked:
         training["lr_warmup_steps"] = asked.read("lr_warmup", number, 0.0) / 100  # the GUI's is in percent
-    arguments = asked.read("lr_scheduler_args", pairs, {})
+    arguments = asked.read("lr_scheduler_args", pairs, dict[str, object]())
     if rules := arguments.pop("step_rules", None):
         training["lr_step_rules"] = str(rules)
     if arguments:
@@ -108,7 +108,7 @@ def _optimizer(tables: Tables, asked: Asked) -> None:
     elif asked.read("use_lion_optimizer", flag, False):
         name = "Lion"
     training["optimizer"] = OPTIMIZERS.get(name.lower(), "AdamW")
-    options = asked.read("optimizer_args", pairs, {})
+    options = asked.read("optimizer_args", pairs, dict[str, object]())
     if training["optimizer"].lower() != name.lower():
         asked.lost["optimizer_type"] = f"there is no `{name}` here; {training['optimizer']} stands for it"
         if name.lower() not in OPTIMIZERS and options:

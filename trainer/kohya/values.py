@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TypeVar
 
+from foundation.json_values import is_list
+
 Value = TypeVar("Value")
 Default = TypeVar("Default")
 # What asks for nothing in a GUI's file. A 0 asks for something where the key is one of MEANT.
@@ -65,7 +67,7 @@ def number(value: object) -> float:
 
 def numbers(value: object) -> list[float]:
     """Of a list, or of words between commas or blanks; at least one."""
-    listed = value if isinstance(value, list) else str(value).replace(",", " ").split()
+    listed = value if is_list(value) else str(value).replace(",", " ").split()
     read = [number(one) for one in listed]
     if not read:
         raise ValueError("no numbers")
@@ -89,7 +91,7 @@ def words(value: object) -> str:
 
 def pairs(value: object) -> dict[str, object]:
     """`weight_decay=0.05 betas=0.9,0.99`, or a list of such words; a word without `=` says nothing."""
-    listed = value if isinstance(value, list) else str(value or "").split()
+    listed = value if is_list(value) else str(value or "").split()
     split = (str(word).strip("\"' ").partition("=") for word in listed)
     return {key.strip(): _plain(text) for key, equals, text in split if equals}
 

@@ -13,6 +13,7 @@ from diffusers.models.upsampling import Upsample2D
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 
+from foundation.typed_torch import fork_rng, manual_seed, modules_of
 from loras.lora_file import LoraModule
 from trainer.config.config import LoraSection
 from trainer.learning.lora_layers import ADAPTER, Dropouts, lean
@@ -31,6 +32,7 @@ class Factors:
 
     @property
     def scale(self) -> float:
+        """alpha / r, kohya's rule: a rank twice as high moves the weight no further."""
         return self.alpha / len(self.down)
 
 
@@ -45,18 +47,16 @@ def unet_targets(unet: nn.Module, with_convolutions: bool = False) -> list[str]:
     blocks = (Transformer2DModel, ResnetBlock2D, Downsample2D, Upsample2D) if with_convolutions else Transformer2DModel
     return [
         f"{path}.{inner}"
-        for path, block in unet.named_modules()
+        for path, block in modules_of(unet)
         if isinstance(block, blocks)
-        for inner, module in block.named_modules()
+        for inner, module in modules_of(block)
         if isinstance(module, nn.Linear | nn.Conv2d) and (with_convolutions or not _is_3x3(module))
     ]
 
 
 def text_encoder_targets(text_encoder: nn.Module) -> list[str]:
     """Paths of every Linear in the encoder's layers: q, k, v, out, fc1 and fc2 of each."""
-    return [
-        path for path, module in text_encoder.named_modules() if isinstance(module, nn.Linear) and ".layers." in path
-    ]
+    return [path for path, module in modules_of(text_encoder) if isinstance(module, nn.Linear) and ".layers." in path]
 
 
 def attach(
@@ -78,8 +78,8 @@ def attach(
         rank_pattern=dict.fromkeys(wide, lora.conv_rank),
         alpha_pattern=dict.fromkeys(wide, lora.conv_alpha),  # pyright: ignore[reportArgumentType]
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with fork_rng():
+        manual_seed(seed)
         inject_adapter_in_model(lean(config, Dropouts.of(lora)), model, ADAPTER)
     return {
         name: _factors(model.get_submodule(path), lora.conv_alpha if path in wide else lora.alpha)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from base_models.base_model import BaseModel
+from foundation.typed_torch import manual_seed
 from trainer.config.config import DataSection
 from trainer.data.captions import varied
 from trainer.data.plan import Step
@@ -95,7 +96,7 @@ def unet_inputs_of(setup: TrainingSetup, batch: Batch) -> UnetInputs:
 
 def batch_losses(setup: TrainingSetup, batch: Batch) -> Tensor:
     """(K,) weighted losses of the samples that are kept."""
-    torch.manual_seed(batch_seed(setup, batch))  # for what draws inside the model, such as dropout
+    manual_seed(batch_seed(setup, batch))  # for what draws inside the model, such as dropout
     return losses_of(setup, unet_inputs_of(setup, batch), text_learns=text_learns(setup, batch.step))
 
 

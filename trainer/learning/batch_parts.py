@@ -14,6 +14,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor, nn
 
+from foundation.typed_torch import backward, manual_seed
 from trainer.learning.batch_loss import (
     Batch,
     TrainingSetup,
@@ -33,9 +34,9 @@ def add_gradients(setup: TrainingSetup, batch: Batch, parameters: Sequence[nn.Pa
     threads = torch.get_num_threads()
     parts = question.cut(threads if _may_be_cut(setup) else 1)
     if len(parts) == 1:
-        torch.manual_seed(batch_seed(setup, batch))  # for what draws inside the model, such as dropout
+        manual_seed(batch_seed(setup, batch))  # for what draws inside the model, such as dropout
         loss = losses_of(setup, question, text_learns=learns).mean()
-        (loss * factor).backward()
+        backward(loss * factor)
         return loss.detach()
     setup.reader.make_ready(question.captions)  # tokenizers are not for several threads
     work = partial(_part, setup, learns, parameters, factor / len(question.samples), threads // len(parts))

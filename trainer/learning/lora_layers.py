@@ -36,6 +36,7 @@ class Dropouts:
 
     @classmethod
     def of(cls, lora: LoraSection) -> Dropouts:
+        """As a run's configuration has them."""
         return cls(lora.dropout, lora.rank_dropout, lora.module_dropout)
 
     def middle(self, middle: Tensor, channel: int) -> Tensor:
@@ -51,9 +52,11 @@ class Dropouts:
 
     @property
     def touch_the_middle(self) -> bool:
+        """Whether the r values between the factors are changed, so that base and adapter are no single product."""
         return self.values > 0 or self.ranks > 0
 
     def leaves_out_module(self) -> bool:
+        """Drawn at each call, from torch's own generator on the CPU: whether it does without the adapter."""
         return self.module > 0 and bool(torch.rand(1) < self.module)
 
 
@@ -64,8 +67,10 @@ class LeanLinear(PeftLinear):
     """base(x) + scale * up(down(x)). Dropouts act only where a gradient is wanted."""
 
     dropouts = NO_DROPOUT
+    scaling: dict[str, float]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """(..., in) -> (..., out). What else PEFT passes on is not read."""
         dropouts = _acting(self, self.dropouts)
         return self.base_layer(x) if dropouts is None else _adapted(self, dropouts, x)
 
@@ -74,8 +79,10 @@ class LeanConv2d(PeftConv2d):
     """base(x) + scale * up(down(x)): down has the base's kernel, up is 1x1. Dropouts as in `LeanLinear`."""
 
     dropouts = NO_DROPOUT
+    scaling: dict[str, float]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """(N, in, h, w) -> (N, out, h, w) of the base. What else PEFT passes on is not read."""
         dropouts = _acting(self, self.dropouts)
         if dropouts is None:
             return self.base_layer(x)
@@ -93,13 +100,13 @@ def _is_product(layer: nn.Module) -> bool:
     return plain and layer.padding == (0, 0)
 
 
-def _acting(layer: PeftLinear | PeftConv2d, dropouts: Dropouts) -> Dropouts | None:
+def _acting(layer: LeanLinear | LeanConv2d, dropouts: Dropouts) -> Dropouts | None:
     """The dropouts of this call, or None where the base answers alone."""
     chosen = dropouts if torch.is_grad_enabled() else NO_DROPOUT
     return None if layer.disable_adapters or chosen.leaves_out_module() else chosen
 
 
-def _adapted(layer: PeftLinear | PeftConv2d, dropouts: Dropouts, x: Tensor) -> Tensor:
+def _adapted(layer: LeanLinear | LeanConv2d, dropouts: Dropouts, x: Tensor) -> Tensor:
     """base(x) + scale * up(down(x)) of a Linear, or of a 1x1 convolution over channels, for x (..., in)."""
     base, scale = cast(nn.Linear, layer.base_layer), layer.scaling[ADAPTER]
     down, up = (cast(nn.Linear, factors[ADAPTER]).weight.flatten(1) for factors in (layer.lora_A, layer.lora_B))

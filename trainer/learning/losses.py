@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 
 from foundation.errors import BaseModelError
+from foundation.untyped import untyped
 
 PREDICTIONS = ("epsilon", "v_prediction")
 # kohya's bound where a timestep's noise is nothing and its signal-to-noise ratio without end.
@@ -40,7 +40,7 @@ def noise_schedule(config: dict[str, object], zero_terminal_snr: bool = False) -
     Raises BaseModelError for a prediction type that training does not know, or that cannot learn from noise alone.
     """
     betas = {"rescale_betas_zero_snr": True} if zero_terminal_snr else {}
-    schedule = cast(DDPMScheduler, DDPMScheduler.from_config({**config, **betas}))
+    schedule: DDPMScheduler = untyped(DDPMScheduler).from_config({**config, **betas})
     prediction = str(dict(schedule.config)["prediction_type"])
     if prediction not in PREDICTIONS:
         raise BaseModelError(f"the base model predicts `{prediction}`; only {' and '.join(PREDICTIONS)} can be trained")

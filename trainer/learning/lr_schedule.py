@@ -66,6 +66,7 @@ def lr_factor(name: str, step: int, span: ScheduleSpan) -> float:
 
 
 def constant(step: int, span: ScheduleSpan) -> float:
+    """Always 1 (`get_constant_schedule`)."""
     return 1.0
 
 

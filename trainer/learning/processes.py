@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from foundation.untyped import untyped
+
 if TYPE_CHECKING:  # so that a finished run is recognised without loading torch
+    import torch
     from torch import Tensor
 
 Told = TypeVar("Told")
@@ -35,6 +38,7 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
+        """Whether this is the one that writes and whose word the others take."""
         return self.rank == 0
 
     def share(self, batches: Sequence[tuple[int, ...]]) -> list[tuple[int, tuple[int, ...]]]:
@@ -49,7 +53,7 @@ class Processes:
 
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         torch.distributed.all_reduce(flat)
-        for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view(tensor.shape))
 
     def any(self, flag: bool) -> bool:
@@ -57,9 +61,8 @@ class Processes:
         if self.count == 1:
             return flag
         import torch
-        from accelerate import PartialState
 
-        flags = torch.tensor([float(flag)], device=PartialState().device)
+        flags = torch.tensor([float(flag)], device=_own_device())
         self.add_up([flags])
         return bool(flags.item())
 
@@ -72,10 +75,9 @@ class Processes:
         if self.count == 1:
             return find()
         import torch
-        from accelerate import PartialState
 
         told = [find() if self.is_first else None]
-        torch.distributed.broadcast_object_list(told, src=0, device=PartialState().device)
+        torch.distributed.broadcast_object_list(told, src=0, device=_own_device())
         return cast(Told, told[0])
 
     def leave(self) -> None:
@@ -93,6 +95,12 @@ class Processes:
             torch.distributed.barrier()
 
 
+def _own_device() -> torch.device:
+    from accelerate import PartialState
+
+    return untyped(PartialState()).device
+
+
 def join_processes(device: str) -> tuple[Processes, str]:
     """Join the run's other processes; returns them and this one's device ("auto", "cpu" or "cuda" was asked for)."""
     import torch
@@ -101,5 +109,5 @@ def join_processes(device: str) -> tuple[Processes, str]:
         return Processes(), ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     from accelerate import PartialState
 
-    state = PartialState(cpu=device == "cpu")
+    state = untyped(PartialState(cpu=device == "cpu"))
     return Processes(state.process_index, state.num_processes), str(state.device)

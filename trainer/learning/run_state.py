@@ -77,6 +77,7 @@ class Verdict(Section):
 
     @property
     def words(self) -> str:
+        """One line: the name, the figures, and what to change."""
         return f"{self.name}: {self.reason}" + (f"; {self.advice}" if self.advice else "")
 
 
@@ -118,4 +119,5 @@ class RunState(Section):
         )
 
     def with_event(self, event: Event, **changed: object) -> RunState:
+        """One event later, and with what that changed, by the names of fields."""
         return self.model_copy(update={**changed, "events": (*self.events, event)})

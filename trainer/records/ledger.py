@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 from foundation.errors import ConfigurationError, MissingFileError
+from foundation.json_values import is_table
 from trainer.records.picture_changes import picture_changes
 from trainer.records.record import RunRecord, read_record
 from trainer.records.run_identity import changed_keys, differences
@@ -123,7 +124,7 @@ def _cause(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
         if old.versions.get(name) != version
     ]
     samples = [record.config.get("samples") for record in (old, new)]
-    drawn = changed_keys("samples", *(one if isinstance(one, dict) else {} for one in samples))
+    drawn = changed_keys("samples", *(one if is_table(one) else {} for one in samples))
     device = [f"device: {old.device} -> {new.device}"] * (old.device != new.device)
     pictures = picture_changes(old.pictures, new.pictures)
     return (*differences(old.identity, new.identity, pictures), *drawn, *device, *versions)

@@ -6,9 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from foundation.errors import RunLogError
 from foundation.files import write_text
+from foundation.json_values import parse_json
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,10 @@ class LoggedStep:
     @classmethod
     def parse(cls, line: str) -> LoggedStep:
         """Raises ValueError for a line that is not one."""
-        figures = json.loads(line)
-        if not isinstance(figures, dict) or not all(isinstance(value, int | float) for value in figures.values()):
+        parsed = parse_json(line)
+        if not isinstance(parsed, dict) or not all(isinstance(value, int | float) for value in parsed.values()):
             raise ValueError("not a step's figures")
+        figures: dict[str, Any] = dict(parsed)
         if missing := {"step", "epoch", "loss", "gradient"} - figures.keys():
             raise ValueError(f"without {', '.join(sorted(missing))}")
         own = {name: figures.pop(name) for name in ("step", "epoch", "loss", "gradient")}

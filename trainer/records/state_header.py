@@ -34,7 +34,7 @@ def read_header(path: Path) -> StateHeader | None:
         return None
     try:
         with safe_open(path, framework="np") as opened:
-            said = dict(opened.metadata())
+            said = opened.metadata() or {}
         header = StateHeader(said["identity"], RunState.model_validate_json(said["course"]), said["optimizer"])
         if header.identity.startswith("{"):
             RunIdentity.model_validate_json(header.identity)

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Protocol
 
+from foundation.untyped import untyped
 from trainer.learning.run_state import Reading
 from trainer.records.run_log import LoggedStep
 from trainer.samples.curve import Drawn
@@ -98,4 +99,4 @@ class TensorBoard:
     def _add(self, step: int, figures: Mapping[str, float | None]) -> None:
         for tag, value in figures.items():
             if value is not None:
-                self._writer.add_scalar(tag, value, step)
+                untyped(self._writer).add_scalar(tag, value, step)

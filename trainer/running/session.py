@@ -14,6 +14,7 @@ from base_models.malloc_settings import keep_freed_memory
 from base_models.onednn_layers import use_onednn
 from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
+from foundation.untyped import untyped
 from trainer.config.config import TrainConfig
 from trainer.data.dataset import Dataset
 from trainer.data.latents import PictureEncoder
@@ -139,9 +140,9 @@ def _settle(base: BaseModel, dtype: torch.dtype, checkpointing: bool) -> None:
     for model in (unet, *encoders):
         use_onednn(model)
     if checkpointing:
-        base.unet.enable_gradient_checkpointing()
+        untyped(base.unet).enable_gradient_checkpointing()
         for encoder in base.text_encoders:
-            encoder.gradient_checkpointing_enable({"use_reentrant": False})
+            untyped(encoder).gradient_checkpointing_enable({"use_reentrant": False})
         for model in (unet, *encoders):
             model.train()  # checkpoints are made in training mode alone; none of these models has dropout of its own
 

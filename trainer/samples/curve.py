@@ -33,10 +33,12 @@ class Drawn(Section):
 
     @property
     def note(self) -> str:
+        """The line that says why there are none; of use only where they failed."""
         return f"no sample pictures of {self.title}: {self.failed}"
 
     @property
     def title(self) -> str:
+        """What a report calls it."""
         return f"epoch {self.epoch}" if self.epoch else "base model"
 
 
@@ -58,9 +60,11 @@ class Curve(Section):
     drawn: tuple[Drawn, ...] = ()
 
     def has(self, epoch: int) -> bool:
+        """Whether that epoch's pictures were drawn, or tried."""
         return any(one.epoch == epoch for one in self.drawn)
 
     def with_drawn(self, drawn: Drawn) -> Curve:
+        """With this epoch in its place, in the order of epochs; an earlier try at it gives way."""
         kept = [one for one in self.drawn if one.epoch != drawn.epoch]
         return self.model_copy(update={"drawn": tuple(sorted([*kept, drawn], key=lambda one: one.epoch))})
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from base_models.drawing.guidance import read_prompts
 from base_models.drawing.render import render
+from foundation.typed_torch import fork_rng
 from trainer.learning.batch_loss import TrainingSetup
 
 
@@ -45,7 +46,7 @@ def draw_on(
             return base.unet(both, timestep, encoder_hidden_states=text, **added, return_dict=False)[0]  # pyright: ignore[reportArgumentType]
 
     devices = [base.device] if base.device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices), _as_evaluated(setup), _vae_at_hand(setup):
+    with torch.no_grad(), fork_rng(devices), _as_evaluated(setup), _vae_at_hand(setup):
         with autocast:
             guidance = read_prompts(base, prompts, drawing.negative, drawing.clip_skip)
         lots = [slice(start, start + at_once) for start in range(0, len(prompts), at_once)]

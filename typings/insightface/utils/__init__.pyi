@@ -1,0 +1,3 @@
+"""Packs fetched by name."""
+
+def ensure_available(sub_dir: str, name: str, root: str = "~/.insightface") -> str: ...
