@@ -50,7 +50,7 @@ path = "eval"
 def measure(spec: GridSpec) -> dict[str, float]:
     """Seconds of both, and how many pictures; loading of models is timed for neither."""
     plan = make_plan(spec)
-    store = create_store(Path(spec.store.path), spec.store.pictures)
+    store = create_store(spec.store.path, spec.store.pictures)
     reader = Reader(spec.score, store, Silent())
     for judge in reader.judges.all:
         assert judge.reader.facts.sha256

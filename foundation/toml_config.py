@@ -1,4 +1,7 @@
-"""Configuration files: TOML, validated as a whole before anything loads; an unknown key names the nearest known one."""
+"""Configuration files: TOML, validated as a whole before anything loads; an unknown key names the nearest known one.
+
+Paths in a file are relative to it: `foundation.path_fields` has the types of fields that name files and folders.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,13 @@ from typing import TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from foundation.errors import ConfigurationError, MissingFileError
+from foundation.path_fields import FOLDER
 
 
 class Section(BaseModel):
-    """A table of a configuration file: frozen, unknown keys refused."""
+    """A table of a configuration file: frozen, unknown keys refused; defaults are read as what is written."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, validate_default=True)
 
 
 Configuration = TypeVar("Configuration", bound=Section)
@@ -36,9 +40,9 @@ def read_toml(path: Path) -> dict[str, object]:
 
 
 def validate(kind: type[Configuration], values: dict[str, object], path: Path) -> Configuration:
-    """Build `kind` from parsed TOML; every fault is named with its key in one ConfigurationError."""
+    """Build `kind` from TOML that stands in `path`; every fault is named with its key in one ConfigurationError."""
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values, context={FOLDER: path.resolve().parent})
     except ValidationError as error:
         faults = [_in_words(kind, fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
         raise ConfigurationError(f"{path}: " + "; ".join(dict.fromkeys(faults))) from error

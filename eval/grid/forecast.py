@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -83,7 +82,7 @@ class Forecast:
 def forecast(spec: GridSpec) -> Forecast:
     """Plan `spec` and reckon. Raises what planning raises."""
     plan = make_plan(spec)
-    there = Path(spec.store.path) / FILE_NAME
+    there = spec.store.path / FILE_NAME
     if not there.is_file():
         return _reckoned(spec, plan, None)
     store = open_store(there.parent)

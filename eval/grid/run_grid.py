@@ -42,7 +42,7 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
     plan = make_plan(spec)
     for note in plan.notes:
         reporter.say(note)
-    store = create_store(Path(spec.store.path), spec.store.pictures)
+    store = create_store(spec.store.path, spec.store.pictures)
     try:
         request = request_digest(spec, plan, references)
         finished: dict[str, object] = {"request": request}

@@ -34,16 +34,16 @@ class Found:
 
 
 def find_checkpoints(patterns: list[str]) -> Found:
-    """The files that `patterns` name. A path that exists is taken as it is, brackets and all.
+    """The files that `patterns` name. What exists of a path is taken as it is, brackets and all.
 
     Raises MissingFileError for a pattern that nothing matches.
     """
     paths: dict[Path, None] = {}
     for pattern in patterns:
-        found = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))
+        found = _matches(pattern)
         if not found:
             raise MissingFileError(f"{pattern}: no LoRA file matches; check the path in [lora] checkpoints")
-        paths.update(dict.fromkeys(Path(path) for path in found))
+        paths.update(dict.fromkeys(found))
     with ThreadPoolExecutor() as readers:  # hashing lets go of Python's lock, and of ten thousand files it is hours
         read = list(readers.map(_read, paths))
     good = [one for one in read if isinstance(one, _ReadLora)]
@@ -52,21 +52,30 @@ def find_checkpoints(patterns: list[str]) -> Found:
     return Found(sorted(_paired(good), key=lambda one: (one.epoch or 0, not one.same_as, one.name)), damaged)
 
 
+def _matches(pattern: str) -> list[Path]:
+    """The paths that a pattern stands for, which is matched below the longest part of it that is there by its name."""
+    path = Path(pattern)
+    if path.exists():
+        return [path]
+    there = next(parent for parent in path.parents if parent.exists())
+    below = sorted(glob.glob(str(path.relative_to(there)), root_dir=there, recursive=True))
+    return [there / found for found in below]
+
+
 @dataclass(frozen=True)
 class Blended:
-    """The LoRA files that are blended in, by their names in the specification; `damaged` ones with the reason."""
+    """The LoRA files that are blended in, by their paths in the specification; `damaged` ones with the reason."""
 
-    checkpoints: dict[str, Checkpoint]
+    checkpoints: dict[Path, Checkpoint]
     damaged: dict[Path, str]
 
 
-def find_blended(files: Iterable[str]) -> Blended:
+def find_blended(files: Iterable[Path]) -> Blended:
     """Read what `[lora] also` names. Raises MissingFileError for a file that is not there."""
     found = Blended({}, {})
-    for name in dict.fromkeys(files):
-        path = Path(name)
+    for path in dict.fromkeys(files):
         try:
-            found.checkpoints[name] = read_checkpoint(path)
+            found.checkpoints[path] = read_checkpoint(path)
         except LoraFileError as error:
             found.damaged[path] = reason_unreadable(path, error)
     return found

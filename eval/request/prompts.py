@@ -40,7 +40,7 @@ def read_prompts(section: PromptsSection) -> list[Prompt]:
 
     Raises ConfigurationError when there are none, or none has the trigger.
     """
-    texts = _texts_of(Path(section.file)) if section.file else section.texts
+    texts = _texts_of(section.file) if section.file else section.texts
     texts = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
     source = section.file or "[prompts]"
     if not texts:

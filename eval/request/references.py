@@ -39,12 +39,12 @@ def find_references(section: ReferencesSection) -> References:
     Raises MissingFileError for a folder that is not there, ConfigurationError where there are no held-out pictures,
     TrainedReferenceError (unless `allow_trained`) where one of them was trained on: then it would prove nothing.
     """
-    held_out = pictures_below(Path(section.held_out))
+    held_out = pictures_below(section.held_out)
     if not held_out:
         raise ConfigurationError(
             f"{section.held_out}: zero reference pictures; put at least one (better 12) of the subject there"
         )
-    found = References(held_out, pictures_below(Path(section.training)) if section.training else {})
+    found = References(held_out, pictures_below(section.training) if section.training else {})
     if not section.allow_trained:
         check_held_out(found)
     return found

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from base_models.base_source import Overrides
 from base_models.drawing.samplers import sampler_name
+from foundation.path_fields import AnchoredPath, ClipName, FilePattern, FolderOrUrl, PathOrName
 from foundation.toml_config import Section, read_toml, validate
-from miniature.paths import NAME
 
 DTYPES = Literal["float32", "float16", "bfloat16"]
 
@@ -23,8 +22,8 @@ class ModelSection(Section):
     slightly other pictures; "auto" offloads where a GPU's free memory asks for it.
     """
 
-    base: str
-    vae: str | None = None
+    base: PathOrName
+    vae: AnchoredPath | None = None
     prediction: Literal["epsilon", "v_prediction"] | None = None
     dtype: DTYPES = "float32"
     device: str = "auto"
@@ -32,13 +31,13 @@ class ModelSection(Section):
 
     @property
     def overrides(self) -> Overrides:
-        return Overrides(self.vae, self.prediction, self.memory == "tiled")
+        return Overrides(None if self.vae is None else str(self.vae), self.prediction, self.memory == "tiled")
 
 
 class AlsoEntry(Section):
     """Another LoRA blended in; `{}` stands for none. `checkpoints` says beside which ones of the grid it is tried."""
 
-    file: str | None = None
+    file: AnchoredPath | None = None
     unet: float = 1.0
     te: float = 1.0
     checkpoints: Literal["all", "last"] = "all"
@@ -47,7 +46,7 @@ class AlsoEntry(Section):
 class LoraSection(Section):
     """`checkpoints` are files or patterns; every combination with `unet`, `te` and `also` is a cell."""
 
-    checkpoints: list[str] = Field(min_length=1)
+    checkpoints: list[FilePattern] = Field(min_length=1)
     unet: list[float] = Field(default=[1.0], min_length=1)
     te: list[float] = Field(default=[1.0], min_length=1)
     also: list[AlsoEntry | list[AlsoEntry]] = Field(default_factory=lambda: [AlsoEntry()])
@@ -64,7 +63,7 @@ class LoraSection(Section):
         return [entry if isinstance(entry, list) else [entry] for entry in self.also]
 
     @property
-    def blended(self) -> list[str]:
+    def blended(self) -> list[Path]:
         """Every file that is blended in, as often as it is named."""
         return [entry.file for entries in self.also_lists for entry in entries if entry.file is not None]
 
@@ -87,7 +86,7 @@ class SamplerSection(Section):
 class PromptsSection(Section):
     """A prompt with the trigger in it (as a word, in any case) shows the subject; one without it tests for bleed."""
 
-    file: str | None = None
+    file: AnchoredPath | None = None
     texts: list[str] = Field(default_factory=list)
     negative: str = ""
     seeds: int | list[int] = 4
@@ -115,8 +114,8 @@ class PromptsSection(Section):
 class ReferencesSection(Section):
     """`allow_trained`: score although a held-out picture is in the training set, or nearly so."""
 
-    held_out: str
-    training: str | None = None
+    held_out: AnchoredPath
+    training: AnchoredPath | None = None
     allow_trained: bool = False
 
 
@@ -127,9 +126,9 @@ class ScoreSection(Section):
     """
 
     subject: Literal["face", "image"] = "face"
-    faces: str = "miniature"
-    second_faces: str | None = None
-    clip: str = "miniature"
+    faces: PathOrName = "miniature"
+    second_faces: PathOrName | None = None
+    clip: ClipName = "miniature"
 
     @model_validator(mode="after")
     def _faces_of_faces(self) -> ScoreSection:
@@ -184,8 +183,11 @@ class LimitsSection(Section):
 class StoreSection(Section):
     """`pictures`: a folder or a URL (s3://bucket/folder) to keep pictures at instead of in the store's own folder."""
 
-    path: str = "eval"
-    pictures: str | None = None
+    # Of a file without the table, too, the default starts at the file.
+    model_config = ConfigDict(revalidate_instances="always")
+
+    path: AnchoredPath = Path("eval")
+    pictures: FolderOrUrl | None = None
 
 
 class BudgetSection(Section):
@@ -228,44 +230,4 @@ def read_spec(path: Path) -> GridSpec:
 
     Raises MissingFileError or ConfigurationError.
     """
-    spec = validate(GridSpec, read_toml(path), path)
-    folder = path.resolve().parent
-
-    def anchored(name: str) -> str:
-        return os.path.normpath(folder / Path(name).expanduser())
-
-    def anchored_if_there(name: str) -> str:
-        return anchored(name) if name != NAME and (folder / name).exists() else name
-
-    def anchored_place(name: str) -> str:
-        return name if "://" in name else anchored(name)
-
-    place = spec.store.pictures
-
-    def also(entry: AlsoEntry) -> AlsoEntry:
-        return entry.model_copy(update={"file": entry.file and anchored(entry.file)})
-
-    lora = {
-        "checkpoints": [anchored(pattern) for pattern in spec.lora.checkpoints],
-        "also": [[also(one) for one in e] if isinstance(e, list) else also(e) for e in spec.lora.also],
-    }
-    references: dict[str, str] = {"held_out": anchored(spec.references.held_out)}
-    if spec.references.training is not None:
-        references["training"] = anchored(spec.references.training)
-    return spec.model_copy(
-        update={
-            "model": spec.model.model_copy(
-                update={"base": anchored_if_there(spec.model.base), "vae": spec.model.vae and anchored(spec.model.vae)}
-            ),
-            "lora": spec.lora.model_copy(update=lora),
-            "prompts": spec.prompts.model_copy(update={"file": spec.prompts.file and anchored(spec.prompts.file)}),
-            "references": spec.references.model_copy(update=references),
-            "score": spec.score.model_copy(
-                update={
-                    "faces": anchored_if_there(spec.score.faces),
-                    "second_faces": spec.score.second_faces and anchored_if_there(spec.score.second_faces),
-                }
-            ),
-            "store": StoreSection(path=anchored(spec.store.path), pictures=place and anchored_place(place)),
-        }
-    )
+    return validate(GridSpec, read_toml(path), path)

@@ -18,8 +18,8 @@ from eval.request.spec import GridSpec, LimitsSection, ScoreSection
 from eval.search.search_rounds import recommended
 from eval.store.store import Store, open_store
 from foundation.errors import ConfigurationError
+from foundation.path_fields import FOLDER
 from foundation.progress import Reporter
-from miniature.paths import NAME
 
 NONE = "none"
 
@@ -45,8 +45,8 @@ def wanted_by(spec: GridSpec, over: Wanted) -> Wanted:
     """What the tables [references], [score] and [limits] of a specification ask for, where `over` asks nothing else."""
     references, asked = spec.references, spec.score
     own = Wanted(
-        held_out=Path(references.held_out),
-        training=Path(references.training) if references.training else None,
+        held_out=references.held_out,
+        training=references.training,
         subject=over.subject or ("face" if over.faces else asked.subject),
         faces=asked.faces,
         clip=asked.clip,
@@ -105,27 +105,21 @@ def _known(snapshot: GridRecord, hashes: list[str]) -> dict[str, Path]:
 
 
 def _section(snapshot: GridRecord, wanted: Wanted) -> ScoreSection:
-    """Whom to ask. A model keeps its place unless another one is named."""
+    """Whom to ask, by names that are found from anywhere. A model keeps its place unless another one is named."""
     subject = wanted.subject or ("face" if wanted.faces else snapshot.subject)
     faces = snapshot.face_model if snapshot.subject == "face" else "miniature"
     second = wanted.second_faces or (snapshot.second_model if subject == "face" else NONE) or NONE
     asked = {
         "subject": subject,
-        "faces": _placed(wanted.faces or faces),
-        "clip": _placed(wanted.clip or snapshot.clip_model),
-        "second_faces": None if second == NONE else _placed(second),
+        "faces": wanted.faces or faces,
+        "clip": wanted.clip or snapshot.clip_model,
+        "second_faces": None if second == NONE else second,
     }
     try:
-        return ScoreSection.model_validate(asked)
+        return ScoreSection.model_validate(asked, context={FOLDER: Path.cwd()})
     except ValidationError as error:
         reasons = "; ".join(one["msg"] for one in error.errors())
         raise ConfigurationError(f"these models do not go together: {reasons}; name others, or none") from error
-
-
-def _placed(name: str) -> str:
-    """A folder's whole path, so that it is found from anywhere later on."""
-    place = Path(name).expanduser()
-    return str(place.resolve()) if name != NAME and place.is_dir() else name
 
 
 def _what_is_gone(shown: Grid, gone: set[str]) -> str:

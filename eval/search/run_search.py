@@ -65,7 +65,7 @@ def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> Searched:
 def _opened(spec: GridSpec, certify: bool, reporter: Reporter) -> Generator[_Search]:
     references = find_references(spec.references)
     plan, damaged = _sound_plan(spec)
-    store = create_store(Path(spec.store.path), spec.store.pictures)
+    store = create_store(spec.store.path, spec.store.pictures)
     request = digest("search", request_digest(spec, plan, references), spec.search.model_dump(), certify)
     try:
         yield _Search(spec, plan, references, store, reporter, request, certify, damaged)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from base_models.base_source import Overrides
 from base_models.drawing.samplers import sampler_name
 from foundation.errors import ConfigurationError
+from foundation.path_fields import AnchoredPath, PathOrName
 from foundation.toml_config import Section, read_toml, validate
 from trainer.config.presets import PRESETS, with_preset
 from trainer.config.schedule_options import OF_A_SCHEDULE, SCHEDULE_READS, step_rules
@@ -26,8 +26,8 @@ class ModelSection(Section):
     `vae` is taken instead of the base's own, `prediction` where a single file does not say it (SD2).
     """
 
-    base: str = Field(min_length=1)
-    vae: str | None = None
+    base: PathOrName = Field(min_length=1)
+    vae: AnchoredPath | None = None
     prediction: Literal["epsilon", "v_prediction"] | None = None
     dtype: Literal["float32", "bfloat16", "float16"]
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -37,7 +37,7 @@ class ModelSection(Section):
 
     @property
     def overrides(self) -> Overrides:
-        return Overrides(self.vae, self.prediction)
+        return Overrides(None if self.vae is None else str(self.vae), self.prediction)
 
 
 OF_BUCKETS = ("min_bucket_reso", "max_bucket_reso", "bucket_reso_steps", "bucket_no_upscale")
@@ -54,11 +54,11 @@ class DataSection(Section):
     captioned pictures that are never trained on; without it, `held_out_share` of the train pictures are set aside.
     """
 
-    train: Path
-    reg: Path | None = None
-    held_out: Path | None = None
+    train: AnchoredPath
+    reg: AnchoredPath | None = None
+    held_out: AnchoredPath | None = None
     held_out_share: float = Field(default=0.05, ge=0, le=0.5)
-    cache: Path | None = None
+    cache: AnchoredPath | None = None
     resolution: int = Field(ge=32, le=2048, multiple_of=8)
     enable_bucket: bool = False
     min_bucket_reso: int | None = Field(default=None, ge=8)
@@ -262,8 +262,8 @@ class SamplesSection(Section):
     cfg: float = Field(default=9.0, ge=1, allow_inf_nan=False)
     width: int | None = Field(default=None, ge=32, multiple_of=8)
     height: int | None = Field(default=None, ge=32, multiple_of=8)
-    faces: str | None = None
-    references: Path | None = None
+    faces: PathOrName | None = None
+    references: AnchoredPath | None = None
 
     def due(self, epoch: int, last: int) -> bool:
         """Whether pictures are drawn after this epoch; the base model's are epoch 0's."""
@@ -286,7 +286,7 @@ class OutputSection(Section):
     the files' headers (kohya's `training_comment`).
     """
 
-    folder: Path
+    folder: AnchoredPath
     name: str = Field(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$", max_length=120)
     save_dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     save_state_every: int = Field(default=50, ge=1)
@@ -325,29 +325,4 @@ def parse_config(values: dict[str, object], path: Path) -> TrainConfig:
     if not isinstance(preset, str) or preset not in PRESETS:
         near = get_close_matches(str(preset), list(PRESETS), n=1, cutoff=0.0)[0]
         raise ConfigurationError(f"{path}: preset: there is no preset `{preset}` (did you mean `{near}`?)")
-    return _anchored(validate(TrainConfig, with_preset(PRESETS[preset], values), path), path.resolve().parent)
-
-
-def _anchored(config: TrainConfig, folder: Path) -> TrainConfig:
-    def anchor(path: Path) -> Path:
-        return Path(os.path.normpath(folder / path.expanduser()))
-
-    model, data = config.model, config.data
-    # A base that is no path beside the file is a name: the miniature's, or a hub id.
-    named = str(anchor(Path(model.base))) if anchor(Path(model.base)).exists() else model.base
-    vae = None if model.vae is None else str(anchor(Path(model.vae)))
-    folders = {
-        "train": anchor(data.train),
-        "reg": anchor(data.reg) if data.reg else None,
-        "held_out": anchor(data.held_out) if data.held_out else None,
-        "cache": anchor(data.cache) if data.cache else None,
-    }
-    references = config.samples.references
-    return config.model_copy(
-        update={
-            "samples": config.samples.model_copy(update={"references": references and anchor(references)}),
-            "model": model.model_copy(update={"base": named, "vae": vae}),
-            "data": data.model_copy(update=folders),
-            "output": config.output.model_copy(update={"folder": anchor(config.output.folder)}),
-        }
-    )
+    return validate(TrainConfig, with_preset(PRESETS[preset], values), path)

@@ -44,7 +44,7 @@ def run_metadata(
     facts = {
         **_network(config.lora),
         **_base(config, family, prediction),
-        **_hashed("sd_model", config.model.base),
+        **_hashed("sd_model", Path(config.model.base)),
         **(_hashed("vae", config.model.vae) if config.model.vae else {}),
         **NEVER_DONE,
         **_recipe(config, plan, optimizer),
@@ -84,12 +84,12 @@ def _base(config: TrainConfig, family: Family, prediction: str) -> dict[str, obj
     }
 
 
-def _hashed(what: str, path: str) -> dict[str, object]:
+def _hashed(what: str, path: Path) -> dict[str, object]:
     """A model's name; of a single file both hashes, by which A1111's and Civitai's pages find it."""
-    name: dict[str, object] = {f"ss_{what}_name": Path(path).name}
-    if not Path(path).is_file():
+    name: dict[str, object] = {f"ss_{what}_name": path.name}
+    if not path.is_file():
         return name
-    return {**name, f"ss_{what}_hash": old_model_hash(Path(path)), f"ss_new_{what}_hash": sha256_of(Path(path))}
+    return {**name, f"ss_{what}_hash": old_model_hash(path), f"ss_new_{what}_hash": sha256_of(path)}
 
 
 def old_model_hash(path: Path) -> str:

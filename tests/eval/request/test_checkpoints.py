@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from eval.request.cells import Cell, Use
 from eval.request.checkpoints import DamagedLorasError, find_checkpoints
 from eval.request.plan import make_plan, plan_of
-from eval.request.spec import GridSpec
+from eval.request.spec import GridSpec, read_spec
+from foundation.errors import MissingFileError
 from loras.tensors_hash import tensors_sha256
 from loras.weights import Weights
 
@@ -105,3 +106,22 @@ def test_all_damaged_files_are_named_at_once(tmp_path: Path) -> None:
     assert all(f"{name}.safetensors" in str(caught.value) for name in ("cut", "off", "empty"))
     assert "truncated" in str(caught.value)
     assert "whole" not in str(caught.value)
+
+
+def test_only_the_pattern_is_matched_and_not_the_folder_that_it_stands_in(tmp_path: Path) -> None:
+    folder = tmp_path / "brackets [v2] #50%&"
+    (folder / "runs [1]").mkdir(parents=True)
+    for name in ("hina-000001", "hina", "otto"):
+        save_file(tensors(len(name)), folder / "runs [1]" / f"{name}.safetensors")
+    spec = folder / "grid.toml"
+    for pattern in ("runs [1]/hina*.safetensors", "../*/runs*/hina*", "**/hina*", "runs [1]/hina-000001.safetensors"):
+        spec.write_text(
+            f'[model]\nbase = "miniature"\n[lora]\ncheckpoints = ["{pattern}"]\n[prompts]\ntexts = ["ohwx"]\n'
+            'trigger = "ohwx"\nclass = "person"\n[references]\nheld_out = "references"\n',
+            encoding="utf-8",
+        )
+        found = find_checkpoints(read_spec(spec).lora.checkpoints).checkpoints
+        assert {one.name for one in found} | {"hina"} == {"hina", "hina-000001"}, pattern
+        assert all(one.path.is_relative_to(tmp_path) for one in found)
+    with pytest.raises(MissingFileError, match=r"brackets \[v2\] #50%&/none\*: no LoRA file matches"):
+        find_checkpoints([str(folder / "none*")])

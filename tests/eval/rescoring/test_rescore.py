@@ -33,6 +33,7 @@ from face_packs import perturbed_pack
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.progress import Silent
 from grid_folders import GridFolder, write_grid
+from miniature.paths import FOLDERS
 from synthetic_evidence import make_evidence
 from synthetic_store import write_store
 
@@ -135,6 +136,13 @@ def test_a_subject_without_a_face_is_scored_by_clip(grid: GridFolder) -> None:
     assert any(flag.startswith("likeness by CLIP miniature (") for flag in row.flags)
     assert not any("no face" in flag for flag in row.flags)
     assert ranked.evidence.face_model == ranked.evidence.clip_model
+
+
+def test_a_folder_of_clip_is_found_again_from_anywhere(grid: GridFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(FOLDERS["clip"], grid.folder / "clip")
+    monkeypatch.chdir(grid.folder)
+    rescore(grid.store, Wanted(clip="local-dir:clip"), Silent())
+    assert load_snapshot(grid).clip_model == f"local-dir:{grid.folder / 'clip'}"
 
 
 def test_an_image_subject_in_a_specification_loads_no_face_model(
