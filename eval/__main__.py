@@ -81,7 +81,7 @@ def rank(store: StoreFolder, as_json: Json = False) -> None:
     ranked = open_ranked(store)
     write_run_scores(ranked)
     if as_json:
-        print(json.dumps([row.as_json() for row in ranked.rows]))
+        print(json.dumps(ranked.as_json()))
     else:
         print_ranking(ranked.rows, ranked.evidence)
 
@@ -135,7 +135,7 @@ def score(
         rescore(store, wanted, reporter)
     ranked = open_ranked(store)
     if as_json:
-        print(json.dumps([row.as_json() for row in ranked.rows]))
+        print(json.dumps(ranked.as_json()))
     else:
         print_ranking(ranked.rows, ranked.evidence)
 
@@ -172,7 +172,7 @@ def export(
     row = choose_cell(ranked.grid, ranked.rows, cell)
     written = export_cell(ranked.grid, row, output)
     if as_json:
-        print(json.dumps({"file": str(written.path), "sha256": written.sha256, "scores": row.as_json()}))
+        print(json.dumps(written.as_json(row)))
     else:
         print(f"wrote {written.path} ({row.checkpoint}, {row.weights}) and {written.preview}")
 

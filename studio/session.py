@@ -8,8 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from eval.ranking.ranking import RankedCell
-from eval.ranking.verdict import name_of
+from eval.ranking.ranked_cell import RankedCell
 from studio.logic.catalogue import OpenedStore, find_stores, open_catalogued, short_names, stamp
 
 STORE = "store"
@@ -54,7 +53,7 @@ def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:
     place = st.selectbox(
         label,
         range(len(rows)),
-        format_func=lambda at: f"{at + 1}. {name_of(rows[at])}, identity {rows[at].identity:.3f}",
+        format_func=lambda at: f"{at + 1}. {rows[at].name}, identity {rows[at].identity:.3f}",
         key=CHOSEN,
     )
     return rows[place]

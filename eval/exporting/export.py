@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from eval.judging.stored_grid import Grid
-from eval.ranking.ranking import RankedCell
+from eval.ranking.columns import row_as_json
+from eval.ranking.ranked_cell import RankedCell
 from eval.rendering.cell_lora import lora_of
 from eval.request.cells import Cell
 from foundation.errors import MissingFileError, UserError
@@ -30,6 +31,10 @@ class Exported:
     path: Path
     sha256: str
     preview: Path
+
+    def as_json(self, row: RankedCell) -> dict[str, object]:
+        """What `export --json` prints of the cell that was written."""
+        return {"file": str(self.path), "sha256": self.sha256, "scores": row_as_json(row)}
 
 
 def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell:
@@ -124,6 +129,6 @@ def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, obj
         "error": 0.0,
         "cell": cell.id,
         "grid": grid.snapshot.sampling,
-        "scores": row.as_json(),
+        "scores": row_as_json(row),
         "scored_by": {"likeness": grid.snapshot.face_sha256, "clip": grid.snapshot.clip_sha256},
     }

@@ -10,6 +10,7 @@ import numpy as np
 
 from eval.ranking.statistics import Resampling, holds_zero, intervals, resampling
 from eval.ranking.subject_words import FACE, SubjectWords
+from eval.ranking.texts import with_interval
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Estimate:
         return 0 if bool(holds_zero(np.array([self.low, self.high]))) else 1 if self.value > 0 else -1
 
     def __str__(self) -> str:
-        return f"{self.value:+.3f} (95 % {self.low:+.3f} to {self.high:+.3f})"
+        return with_interval(self.value, self.low, self.high, "+.3f")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from eval.ranking.missing_pictures import LeftOut
 from eval.ranking.subject_words import WORDS, SubjectWords
+from eval.ranking.texts import cell_name
 from eval.request.units import Unit
 from loras.weights import Weights
 
@@ -22,6 +23,11 @@ class CellFacts:
     epoch: int | None
     weights: Weights
     also: str
+
+    @property
+    def name(self) -> str:
+        """What the cell is called."""
+        return cell_name(self.checkpoint, self.weights, self.also)
 
 
 @dataclass(frozen=True)

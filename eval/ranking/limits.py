@@ -8,6 +8,7 @@ import numpy as np
 
 from eval.ranking.evidence import Evidence
 from eval.ranking.scores import Scores
+from eval.ranking.texts import with_interval
 from eval.request.spec import LimitsSection
 
 
@@ -49,9 +50,8 @@ def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
     found: list[str] = []
     low, high = scores.face_rate_interval(at)
     if limits.face_rate is not None and high < (least := limits.face_rate * scores.face_rate_control):
-        found.append(
-            f"face rate {scores.face_rate[at]:.2f} (95 % {low:.2f} to {high:.2f}) is below the limit {least:.2f}"
-        )
+        rate = with_interval(scores.face_rate[at], low, high, ".2f")
+        found.append(f"face rate {rate} is below the limit {least:.2f}")
     if limits.prompt is not None and scores.prompt[at] < (least := -limits.prompt * scores.prompt_contrast):
         found.append(
             f"prompt {scores.prompt[at]:+.3f} is below the limit {least:+.3f}: it no longer does what is asked"

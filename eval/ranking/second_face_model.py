@@ -10,8 +10,7 @@ import numpy as np
 from eval.ranking.evidence import Evidence
 from eval.ranking.scores import Scores, score
 from eval.ranking.statistics import differences_to, intervals, resampling
-
-DIGITS = 4
+from eval.ranking.texts import interval_text, percents, rounded
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Opinion:
 
     def as_json(self) -> dict[str, object]:
         figures = ("identity", "identity_low", "identity_high", "identity_normalised", "face_rate")
-        return {"model": self.model, **{name: _rounded(getattr(self, name)) for name in figures}}
+        return {"model": self.model, **{name: rounded(getattr(self, name)) for name in figures}}
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def _other_first(seen: Scores, best: int, eligible: np.ndarray, names: Sequence[
     at = int(np.where(surely, ahead.mean(1), -np.inf).argmax())
     return [
         f"the second face model {model} finds {names[at]} more alike, by {ahead[at].mean():+.3f} of its own cosine "
-        f"(95 % {ahead[at, 0]:+.3f} to {ahead[at, 1]:+.3f}, all rows at once)"
+        f"(95 % {interval_text(ahead[at, 0], ahead[at, 1], '+.3f')}, all rows at once)"
     ]
 
 
@@ -94,12 +93,8 @@ def _normalised(scores: Scores, interval: np.ndarray) -> np.ndarray:
 
 
 def _share(interval: np.ndarray) -> str:
-    return f"{100 * interval[0]:.0f} to {100 * interval[1]:.0f} %"
+    return f"{percents(interval[0], interval[1])} %"
 
 
 def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, DIGITS) + 0.0

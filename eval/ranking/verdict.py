@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from eval.ranking.evidence import Evidence
-from eval.ranking.ranking import RankedCell, claims
+from eval.ranking.ranked_cell import RankedCell
+from eval.ranking.ranking import claims
 from eval.ranking.scores import Scores
 from eval.ranking.subject_words import SubjectWords
+from eval.ranking.texts import percent, with_interval
 
 NAMED_TIES = 3
 # Costs closer than this to the best row's are not worth a sentence.
@@ -43,10 +45,6 @@ COSTS = (
 )
 
 
-def name_of(row: RankedCell) -> str:
-    return f"{row.checkpoint} at {row.weights}" + (f" with {row.also}" if row.also else "")
-
-
 def verdict(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> list[str]:
     """Sentences for a person who will not read the table; the first says how alike the best row is."""
     best = ranked[0]
@@ -69,15 +67,15 @@ def verdict(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) ->
 
 
 def _likeness(best: RankedCell, scores: Scores) -> str:
-    interval = ""
+    likeness = f"{best.identity:.3f}"
     if best.identity_low is not None and best.identity_high is not None:
-        interval = f" (95 % {best.identity_low:.3f} to {best.identity_high:.3f})"
+        likeness = with_interval(best.identity, best.identity_low, best.identity_high)
     by = f" by CLIP {scored_by}" if (scored_by := best.clip_likeness) else ""
-    text = f"Its likeness{by} is {best.identity:.3f}{interval}"
+    text = f"Its likeness{by} is {likeness}"
     if best.identity_normalised is None:
         return f"{text}; the base model without it reaches {scores.floor:.3f}."
     return (
-        f"{text}: {100 * best.identity_normalised:.0f} % of the way from the base model ({scores.floor:.3f}) "
+        f"{text}: {percent(best.identity_normalised)} of the way from the base model ({scores.floor:.3f}) "
         f"to the subject's own pictures ({scores.ceiling:.3f})."
     )
 
@@ -89,7 +87,7 @@ def _certainty(ranked: Sequence[RankedCell]) -> str:
         return "It is the only row: there is nothing to compare it with."
     if not tied:
         return "It is ahead of every other row that keeps the limits, by more than the seeds explain."
-    names = ", ".join(name_of(row) for row in tied[:NAMED_TIES])
+    names = ", ".join(row.name for row in tied[:NAMED_TIES])
     more = f" and {len(tied) - NAMED_TIES} more" if len(tied) > NAMED_TIES else ""
     twins = [row for row in tied if row.cell == best.cell]
     same = f" ({len(twins)} of them the same tensors under another name)" if twins else ""
@@ -103,7 +101,7 @@ def _chance(best: RankedCell) -> list[str]:
         return []
     share = best.probability_best
     words = "a sure choice" if share >= 0.95 else "a likely one" if share >= 0.5 else "one of several"
-    return [f"With other seeds of these prompts it would be first in {100 * share:.0f} % of draws: {words}."]
+    return [f"With other seeds of these prompts it would be first in {percent(share)} of draws: {words}."]
 
 
 def _passed_over(ranked: Sequence[RankedCell]) -> list[str]:
@@ -114,9 +112,7 @@ def _passed_over(ranked: Sequence[RankedCell]) -> list[str]:
         return []
     first = max(liker, key=lambda row: row.identity)
     rows = "1 row looks" if len(liker) == 1 else f"{len(liker)} rows look"
-    return [
-        f"{rows} more like the subject but broke a limit; {name_of(first)} ({first.identity:.3f}): {first.broken[0]}."
-    ]
+    return [f"{rows} more like the subject but broke a limit; {first.name} ({first.identity:.3f}): {first.broken[0]}."]
 
 
 def _given_up(ranked: Sequence[RankedCell], words: SubjectWords) -> list[str]:
@@ -130,5 +126,5 @@ def _given_up(ranked: Sequence[RankedCell], words: SubjectWords) -> list[str]:
         tied = [(value, row) for row in ranked if row.tied_with_best and (value := cost.of(row)) is not None]
         value, row = min(tied, key=lambda pair: pair[0], default=(0.0, best))
         if own is not None and own - value >= NOTICEABLE:
-            cheaper.append(f"{name_of(row)} {cost.less} ({value:.3f}) at a likeness of {row.identity:.3f}")
+            cheaper.append(f"{row.name} {cost.less} ({value:.3f}) at a likeness of {row.identity:.3f}")
     return [*said, f"Among the tied rows, {'; '.join(cheaper)}."] if cheaper else said

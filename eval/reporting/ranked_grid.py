@@ -7,9 +7,11 @@ from pathlib import Path
 
 from base_models.drawing.samplers import SAMPLERS
 from eval.judging.stored_grid import Grid, load_evidence, load_grid
+from eval.ranking.columns import row_as_json
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import limits_of
-from eval.ranking.ranking import RankedCell, rank
+from eval.ranking.ranked_cell import RankedCell
+from eval.ranking.ranking import rank
 from eval.reporting.report import ReportData
 from eval.reporting.search_sentences import in_sentences
 from eval.store.store import open_store
@@ -22,6 +24,10 @@ class RankedGrid:
     grid: Grid
     evidence: Evidence
     rows: list[RankedCell]
+
+    def as_json(self) -> list[dict[str, object]]:
+        """The document of `rank --json`."""
+        return [row_as_json(row) for row in self.rows]
 
 
 def open_ranked(folder: Path) -> RankedGrid:

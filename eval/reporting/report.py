@@ -14,11 +14,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from eval.ranking.columns import STANDING, table_columns
 from eval.ranking.evidence import Evidence
-from eval.ranking.ranking import RankedCell
+from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT, Scores, control_identities, identities, score
-from eval.ranking.verdict import name_of, verdict
-from eval.reporting.ranking_table import columns_for, provenance, shared_flags, trends_of
+from eval.ranking.texts import text_encoder_weight, with_others
+from eval.ranking.verdict import verdict
+from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
 from foundation.files import write_text
 
@@ -71,7 +73,7 @@ class Pictures:
     def shown(self, row: RankedCell | None, unit: int) -> Shown:
         facts = self.data.evidence.units[unit]
         source = thumbnail(self.data.picture(row.cell if row else None, unit))
-        who = name_of(row) if row else "base model"
+        who = row.name if row else "base model"
         return Shown(
             source, self._caption(row, unit) if source else "not made", f"{who}: {facts.prompt}, seed {facts.seed}"
         )
@@ -108,7 +110,8 @@ def write_report(data: ReportData, path: Path) -> None:
         words=data.evidence.words,
         best=data.ranked[0],
         verdict=verdict(data.ranked, data.evidence, scores),
-        columns=[column for column in columns_for(data.ranked) if column.heading],
+        standing=STANDING,
+        columns=[column for column in table_columns(data.ranked) if column is not STANDING],
         ranked=data.ranked,
         open_rows=OPEN_ROWS,
         common=common,
@@ -147,7 +150,7 @@ def _contact_sheet(ranked: Sequence[RankedCell], pictures: Pictures) -> Sheet:
     distinct = list({row.cell: row for row in reversed(ranked)}.values())[::-1]
     columns = [distinct[0], *distinct[1:2], *(distinct[-1:] if len(distinct) > 2 else [])]
     places = ["first", "second", "last"]
-    heads = [f"{place}: {name_of(row)}" for place, row in zip(places, columns, strict=False)]
+    heads = [f"{place}: {row.name}" for place, row in zip(places, columns, strict=False)]
     return pictures.sheet([*columns, None], [*heads, "base model, class word"], SUBJECT, SHEET_UNITS)
 
 
@@ -175,7 +178,7 @@ def _epoch_curve(ranked: Sequence[RankedCell], scores: Scores) -> tuple[Markup, 
     for (weights, also), style in zip(wanted, ("first", "second"), strict=False):
         rows = _by_epoch(row for row in ranked if (row.weights, row.also) == (weights, also))
         points = [Point(place[row.checkpoint], row.identity, row.identity_low, row.identity_high) for row in rows]
-        series += [Series(f"at {weights} with {also}" if also else f"at {weights}", style, points)] if points else []
+        series += [Series(with_others(f"at {weights}", also), style, points)] if points else []
     levels = {"base model": scores.floor, "real pictures": scores.ceiling}
     known = {name: level for name, level in levels.items() if not np.isnan(level)}
     return line_chart(_epoch_labels(checkpoints), series, known, "epoch"), series
@@ -190,20 +193,20 @@ def _heat_maps(ranked: Sequence[RankedCell]) -> list[tuple[str, Markup]]:
     if len(columns) * len(rows) < 2:
         return []
     scale = min(row.identity for row in own), max(row.identity for row in own)
-    names = [f"{te1:g}" if te1 == te2 else f"{te1:g}/{te2:g}" for te1, te2 in rows]
+    names = [text_encoder_weight(te1, te2) for te1, te2 in rows]
     maps: list[tuple[str, Markup]] = []
     for also in dict.fromkeys(row.also for row in own):
         cells = {
             (rows.index((row.te1, row.te2)), columns.index(row.unet)): HeatCell(
                 row.identity,
                 "best" if row is best else "broken" if row.broken else "",
-                f"{name_of(row)}: {row.identity:.3f}",
+                f"{row.name}: {row.identity:.3f}",
             )
             for row in own
             if row.also == also
         }
-        title = f"{best.checkpoint} with {also}" if also else best.checkpoint
-        maps.append((title, heat_map(names, [f"{unet:g}" for unet in columns], cells, scale)))
+        drawn = heat_map(names, [f"{unet:g}" for unet in columns], cells, scale)
+        maps.append((with_others(best.checkpoint, also), drawn))
     return maps
 
 
@@ -215,7 +218,7 @@ def _trade_off(ranked: Sequence[RankedCell]) -> tuple[str, Markup] | None:
     }
     for name, figure in figures.items():
         dots = [
-            Dot(value, row.identity, at, _dot_style(row, at), f"{name_of(row)}: {row.identity:.3f}, {value:+.3f}")
+            Dot(value, row.identity, at, _dot_style(row, at), f"{row.name}: {row.identity:.3f}, {value:+.3f}")
             for at, row in enumerate(ranked)
             if (value := figure(row)) is not None
         ]

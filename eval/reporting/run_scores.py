@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eval.judging.stored_grid import GridRecord
-from eval.ranking.ranking import RankedCell
+from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import UnscorableError
+from eval.ranking.texts import rounded
 from eval.reporting.ranked_grid import RankedGrid, open_ranked
 from foundation.errors import ConfigurationError
 from foundation.files import write_text
 from trainer.records.ledger import SCORES
 from trainer.records.record import RunRecord, read_record
-
-DIGITS = 4
 
 
 def write_scores_of(store: Path) -> list[Path]:
@@ -63,10 +62,10 @@ def _is_of(record: RunRecord, folder: Path, ranked: RankedGrid, row: RankedCell)
 def _told(ranked: RankedGrid, row: RankedCell) -> dict[str, object]:
     snapshot = ranked.grid.snapshot
     return {
-        "best": round(row.identity, DIGITS),
+        "best": rounded(row.identity),
         "file": ranked.grid.cell(row.cell, row.checkpoint).use.checkpoint.path.name,
-        "low": None if row.identity_low is None else round(row.identity_low, DIGITS),
-        "high": None if row.identity_high is None else round(row.identity_high, DIGITS),
+        "low": rounded(row.identity_low),
+        "high": rounded(row.identity_high),
         "weights": row.weights,
         "also": row.also,
         "pictures": row.pictures,

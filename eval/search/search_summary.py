@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from eval.ranking.columns import row_as_json
+
 if TYPE_CHECKING:
-    from eval.ranking.ranking import RankedCell
+    from eval.ranking.ranked_cell import RankedCell
     from eval.search.run_search import Searched
 
 
@@ -14,6 +16,6 @@ def as_document(searched: Searched, rows: Sequence[RankedCell]) -> dict[str, obj
     """The document of `search --json`: the finalists as `rank --json` has them, best first, and the search."""
     return {
         "store": str(searched.store),
-        "finalists": [row.as_json() for row in rows],
+        "finalists": [row_as_json(row) for row in rows],
         **searched.record.model_dump(mode="json", exclude={"finalists"}),
     }

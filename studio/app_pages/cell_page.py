@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from eval.ranking.ranking import RankedCell
+from eval.ranking.columns import INTERVAL
+from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT
-from eval.ranking.verdict import name_of
 from eval.reporting.ranking_table import shared_flags
 from studio.logic.catalogue import OpenedStore
-from studio.logic.frames import figures_of, interval_of, meaning_of
+from studio.logic.frames import tiles_of
 from studio.logic.pictures import Picture, comparison, pairs_won, rival_of, units_of_role
 from studio.logic.wording import plain
 from studio.session import choose_row, opened_store
@@ -31,12 +31,12 @@ def show() -> None:
 
 
 def _show_figures(opened: OpenedStore, row: RankedCell, rival: RankedCell | None) -> None:
-    for tile, (name, figure) in zip(st.columns(6), figures_of(row).items(), strict=False):
-        tile.metric(name, figure, help=meaning_of(name, opened.words))
-    said = [f"Identity, 95 %: {interval_of(row)}." if interval_of(row) else ""]
+    for place, tile in zip(st.columns(6), tiles_of(row, opened.words), strict=False):
+        place.metric(tile.name, tile.figure, help=tile.meaning)
+    said = [f"Identity, {INTERVAL.heading}: {INTERVAL.text(row)}."] if INTERVAL.has_something([row]) else []
     if rival:
         won, pairs = pairs_won(opened, row, rival)
-        said.append(f"More alike than {name_of(rival)} on {won} of {pairs} (prompt, seed) pairs.")
+        said.append(f"More alike than {rival.name} on {won} of {pairs} (prompt, seed) pairs.")
     st.markdown(plain(" ".join(said)))
     common = shared_flags(opened.rows)
     for flag in row.flags:
@@ -71,7 +71,7 @@ def _show_heads(opened: OpenedStore, columns: list[RankedCell | None]) -> None:
 def _head(opened: OpenedStore, row: RankedCell | None) -> str:
     if row is None:
         return f"Base model, “{opened.ranked.grid.snapshot.class_word}” for the trigger"
-    return f"{opened.rows.index(row) + 1}. {name_of(row)}"
+    return f"{row.place}. {row.name}"
 
 
 def _show_picture(picture: Picture) -> None:

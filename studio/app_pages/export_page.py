@@ -5,8 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from eval.exporting.export import Exported
-from eval.ranking.ranking import RankedCell
-from eval.ranking.verdict import name_of
+from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell
 from studio.logic.catalogue import OpenedStore
 from studio.logic.exporting import contents_of, export_path, size_in_words, suggested_name, uses_of, write_export
@@ -60,7 +59,7 @@ def _show_written(opened: OpenedStore, row: RankedCell) -> None:
     if shown is None or shown[0] != row or not shown[1].path.is_file():
         return
     exported = shown[1]
-    st.success(f"{plain(name_of(row))} is written to {plain(str(exported.path))}", icon=":material/check:")
+    st.success(f"{plain(row.name)} is written to {plain(str(exported.path))}", icon=":material/check:")
     left, right = st.columns([1, 3])
     left.image(exported.preview, caption="the preview beside it", width="stretch")
     with right:

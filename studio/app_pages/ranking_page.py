@@ -5,24 +5,22 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from eval.ranking.columns import ALSO, COLUMNS, OF_CEILING, Column
 from eval.ranking.scores import SUBJECT
 from eval.ranking.subject_words import SubjectWords
-from eval.ranking.verdict import name_of, verdict
+from eval.ranking.verdict import verdict
 from eval.reporting.ranked_grid import report_data
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from studio.logic.catalogue import OpenedStore
 from studio.logic.charts import epoch_curve, weights_map
 from studio.logic.frames import (
-    RANKING,
     Filters,
     also_of,
     checkpoints_in_order,
     curve_frame,
-    figures_of,
     heat_frame,
-    meaning_of,
     ranking_frame,
-    settings_of,
+    tiles_of,
     usual_settings,
 )
 from studio.logic.pictures import comparison, spread_out, units_of_role
@@ -48,10 +46,10 @@ def _show_verdict(opened: OpenedStore) -> None:
     best = opened.rows[0]
     first, *others = verdict(opened.rows, opened.ranked.evidence, opened.scores)
     st.caption("The one to take")
-    st.title(plain(name_of(best)), anchor=False)
+    st.title(plain(best.name), anchor=False)
     st.markdown(plain(first))
-    for tile, (name, figure) in zip(st.columns(6), figures_of(best).items(), strict=False):
-        tile.metric(name, figure, help=meaning_of(name, opened.words))
+    for place, tile in zip(st.columns(6), tiles_of(best, opened.words), strict=False):
+        place.metric(tile.name, tile.figure, help=tile.meaning)
     _show_samples(opened)
     for sentence in others:
         st.markdown(plain(sentence))
@@ -106,27 +104,26 @@ def _ask_filters(opened: OpenedStore) -> Filters:
 
 
 def _column_config(words: SubjectWords) -> dict[str, ColumnConfig]:
-    numbers = {
-        column.heading: st.column_config.NumberColumn(help=column.help(words), format=column.form)
-        for column in RANKING
-        if column.form
-    }
-    texts = {
-        column.heading: st.column_config.TextColumn(help=column.help(words)) for column in RANKING if not column.form
-    }
-    ceiling = st.column_config.ProgressColumn(
-        help=meaning_of("of ceiling", words), format="%.0f %%", min_value=0, max_value=100, width=120
-    )
-    also = st.column_config.TextColumn(help=meaning_of("also", words), width=170)
+    shown = {column.heading: _configured(column, column.explained(words)) for column in COLUMNS if column.heading}
     picture = st.column_config.ImageColumn("picture", width=70, help="the picture of median likeness, not the luckiest")
-    return {**numbers, **texts, "also": also, "of ceiling": ceiling, "picture": picture}
+    return {"picture": picture, **shown}
+
+
+def _configured(column: Column, meaning: str) -> ColumnConfig:
+    if column is OF_CEILING:
+        return st.column_config.ProgressColumn(
+            help=meaning, format=column.form.printf, min_value=0, max_value=100, width=120
+        )
+    if column.number:
+        return st.column_config.NumberColumn(help=meaning, format=column.form.printf)
+    return st.column_config.TextColumn(help=meaning, width=170 if column is ALSO else None)
 
 
 def _show_chosen(opened: OpenedStore, place: int) -> None:
     set_chosen(place)
     row = opened.rows[place]
     with st.container(border=True):
-        st.markdown(f"**{place + 1}\\. {plain(name_of(row))}**")
+        st.markdown(f"**{place + 1}\\. {plain(row.name)}**")
         own = [flag for flag in row.flags if flag not in shared_flags(opened.rows)]
         st.markdown("\n".join(f"- {plain(flag)}" for flag in own) or "Nothing odd is noted about it.")
         st.page_link("app_pages/cell_page.py", label="Look at its pictures", icon=":material/compare:")
@@ -140,7 +137,7 @@ def _show_curve(opened: OpenedStore) -> None:
     st.caption(
         "Each checkpoint at the same weights, with 95 % intervals. Bars that overlap are no difference to build on."
     )
-    there = list(dict.fromkeys(map(settings_of, opened.rows)))
+    there = list(dict.fromkeys(row.settings for row in opened.rows))
     settings = st.multiselect("At the weights", there, default=usual_settings(opened.rows), max_selections=5)
     if settings:
         levels = {"base model": opened.scores.floor, "subject's own pictures": opened.scores.ceiling}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.ranking.ranking import RankedCell
+from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scores, control_identities, identities, score
 from eval.ranking.subject_words import SubjectWords
 from eval.reporting.ranked_grid import RankedGrid, open_ranked

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from base_models.kohya_names import part_of
 from eval.exporting.export import Exported, ExportError, export_cell
-from eval.ranking.ranking import RankedCell
+from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell, Use
 from foundation.safetensors_header import read_header
 from loras.key_spellings import spelling_of

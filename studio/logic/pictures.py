@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.ranking.ranking import RankedCell
+from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT
 from eval.reporting.report import thumbnail
 from studio.logic.catalogue import OpenedStore

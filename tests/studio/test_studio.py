@@ -17,7 +17,6 @@ from streamlit.testing.v1 import AppTest
 
 from eval.exporting.export import ExportError
 from eval.judging.stored_grid import KEY, load_grid
-from eval.ranking.verdict import name_of
 from eval.rendering.cell_lora import lora_of
 from eval.reporting.ranked_grid import open_ranked
 from eval.store.store import FILE_NAME, create_store, open_store
@@ -70,7 +69,7 @@ def words(app: AppTest) -> str:
 def test_ranking_page_says_which_to_take_and_how_sure_that_is(app: AppTest, store: Path) -> None:
     best = open_ranked(store).rows[0]
     assert not app.exception
-    assert app.title[0].value.replace("\\", "") == name_of(best)
+    assert app.title[0].value.replace("\\", "") == best.name
     assert f"(95 % {best.identity_low:.3f} to {best.identity_high:.3f})" in words(app)
     assert "is tied with" in words(app)
     assert "Faces: drawn faces (ffffffffffff)" in words(app)
@@ -101,12 +100,12 @@ def test_pictures_page_compares_the_chosen_cell_with_its_rival_and_the_base_mode
     app.switch_page("app_pages/cell_page.py").run()
     rows = open_ranked(store).rows
     assert not app.exception
-    assert f"More alike than {name_of(rows[1])}" in words(app)
+    assert f"More alike than {rows[1].name}" in words(app)
     assert "Base model, “person” for the trigger" in words(app)
     last = len(rows) - 1
     app.selectbox(key="chosen").set_value(last).run()
     assert not app.exception
-    assert f"More alike than {name_of(rows[0])}" in words(app)
+    assert f"More alike than {rows[0].name}" in words(app)
     assert rows[last].broken[0] in words(app)
     app.switch_page("app_pages/export_page.py").run()
     assert app.selectbox(key="chosen").value == last

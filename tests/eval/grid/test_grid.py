@@ -20,7 +20,8 @@ from base_models.drawing.png import read_picture
 from eval.exporting.export import ExportError, choose_cell, export_cell
 from eval.grid.forecast import forecast
 from eval.grid.run_grid import run_grid
-from eval.ranking.ranking import RankedCell
+from eval.ranking.columns import row_as_json
+from eval.ranking.ranked_cell import RankedCell
 from eval.reporting.contact_sheet import write_sheet
 from eval.reporting.ranked_grid import RankedGrid, open_ranked, report_data
 from eval.reporting.report import write_report
@@ -38,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def facts_of(store: Path) -> list[dict[str, object]]:
-    return [row.as_json() for row in open_ranked(store).rows]
+    return [row_as_json(row) for row in open_ranked(store).rows]
 
 
 def pictures_of(store: Path) -> dict[str, tuple[bytes, int]]:

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from eval.ranking.columns import row_as_json
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
-from eval.ranking.ranking import RankedCell, claims, rank
+from eval.ranking.ranked_cell import RankedCell
+from eval.ranking.ranking import claims, rank
 from eval.ranking.scores import score
 from eval.ranking.statistics import chances_of_best, differences_to, normal_changes, resampling
 from eval.reporting.ranking_table import ranking_table
@@ -76,7 +78,7 @@ def faceless(evidence: Evidence, cell: int, count: int) -> Evidence:
 def test_order_does_not_depend_on_the_rows(order: list[int], seed: int) -> None:
     evidence = make_evidence([0.2, 0.4, 0.42, 0.6, 0.61, 0.5], seed=seed)
     shuffled = rank(reordered(evidence, order))
-    assert [row.as_json() for row in shuffled] == [row.as_json() for row in rank(evidence)]
+    assert [row_as_json(row) for row in shuffled] == [row_as_json(row) for row in rank(evidence)]
 
 
 @given(st.integers(0, 5), st.integers(0, 100))
@@ -89,7 +91,7 @@ def test_one_file_under_two_names_is_always_tied(twin: int, seed: int) -> None:
     assert one.tied_with_best == two.tied_with_best
     assert rows.index(two) == rows.index(one) + 1
     for row, other in ((one, two), (two, one)):
-        assert f"the same tensors as {other.checkpoint} at {other.weights}: tied with it" in row.as_json()["flags"]
+        assert f"the same tensors as {other.checkpoint} at {other.weights}: tied with it" in row_as_json(row)["flags"]
     assert not any("same tensors" in flags_of(row) for row in rows if row.cell != one.cell)
     if rows[0].cell == one.cell:
         assert two.tied_with_best
@@ -241,7 +243,7 @@ def test_the_chance_of_being_best_is_calibrated(spread: float) -> None:
 @settings(max_examples=30)
 def test_the_front_is_what_no_row_beats(seed: int) -> None:
     evidence = make_evidence(list(np.random.default_rng(seed).uniform(0.1, 0.7, 8)), seed=seed)
-    rows = [row.as_json() for row in rank(evidence)]
+    rows = [row_as_json(row) for row in rank(evidence)]
 
     def goods(row: dict[str, object]) -> np.ndarray:
         return np.array([row["identity"], row["prompt"], row["bleed"], row["copy"]], dtype=float) * [1, 1, -1, -1]
@@ -301,7 +303,7 @@ def test_what_was_not_measured_is_null_with_its_reason() -> None:
     )
     row = rank(bare)[0]
     for name in ("identity_normalised", "prompt", "bleed", "copy", "spread"):
-        assert row.as_json()[name] is None
+        assert row_as_json(row)[name] is None
         assert f"{name} not measured" in flags_of(row)
 
 
@@ -318,7 +320,7 @@ def test_oddities_are_said() -> None:
 
 
 def test_json_has_the_keys_of_the_contract_and_is_valid() -> None:
-    rows = [row.as_json() for row in rank(make_evidence([0.6, 0.3], training=0))]
+    rows = [row_as_json(row) for row in rank(make_evidence([0.6, 0.3], training=0))]
     assert list(rows[0]) == KEYS
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
     assert all(value == round(value, 4) for row in rows for value in row.values() if isinstance(value, float))
@@ -327,7 +329,7 @@ def test_json_has_the_keys_of_the_contract_and_is_valid() -> None:
 def test_two_text_encoders_with_different_weights_have_two_keys() -> None:
     evidence = make_evidence([0.6])
     cells = [replace(evidence.cells[0], weights=Weights(0.8, 0.5, 0.25))]
-    row = rank(replace(evidence, cells=cells))[0].as_json()
+    row = row_as_json(rank(replace(evidence, cells=cells))[0])
     assert (row["te"], row["te1"], row["te2"]) == (None, 0.5, 0.25)
 
 

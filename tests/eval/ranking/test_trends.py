@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from eval.ranking.columns import row_as_json
 from eval.ranking.evidence import CellFacts, Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.ranking import rank
@@ -62,7 +63,7 @@ def test_an_epoch_that_copies_is_named() -> None:
     rows = rank(evidence)
     for row in rows:
         assert any("epoch 12 copies" in text for text in row.trends) is (row.epoch == 12)
-        assert row.as_json()["trends"] == list(row.trends)
+        assert row_as_json(row)["trends"] == list(row.trends)
 
 
 def test_a_text_encoder_weight_that_bleeds_is_named() -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from eval.__main__ import app
 from eval.grid.run_grid import run_grid
+from eval.ranking.columns import row_as_json
 from eval.ranking.limits import Limits, limits_of
 from eval.ranking.ranking import rank
 from eval.reporting.ranked_grid import open_ranked
@@ -115,8 +116,8 @@ def test_a_search_that_is_broken_off_goes_on(
     run_search(read_spec(made.spec), False, Silent())
     assert there.items() <= pictures_of(made.store).items()
     assert pictures_of(made.store).keys() == pictures_of(searched.store).keys()
-    assert [row.as_json() for row in open_ranked(made.store).rows] == [
-        row.as_json() for row in open_ranked(searched.store).rows
+    assert [row_as_json(row) for row in open_ranked(made.store).rows] == [
+        row_as_json(row) for row in open_ranked(searched.store).rows
     ]
 
 

@@ -1,0 +1,82 @@
+"""One row of the ranking: a cell with all that was measured of it and is said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eval.ranking.second_face_model import Opinion
+from eval.ranking.texts import cell_name, settings_text
+from loras.weights import Weights
+
+
+@dataclass(frozen=True)
+class RankedCell:
+    """A figure that was not measured is None, and `flags` says why. How each is shown: `eval/ranking/columns.py`.
+
+    `place`: 1 is the first. `probability_best`: in what share of other draws of seeds it would be first.
+    `pareto_front`: no other row beats it in everything. `measured`: the figures that a column measures itself, by its
+    key. `trends`: what the grid shows over epochs and weights that concerns this row. `second`: what a second face
+    model says. `scored_by`: names and hashes of the models, `licences` theirs by name.
+    """
+
+    place: int
+    cell: str
+    checkpoint: str
+    epoch: int | None
+    unet: float
+    te1: float
+    te2: float
+    also: str
+    identity: float
+    identity_low: float | None
+    identity_high: float | None
+    identity_normalised: float | None
+    prompt: float | None
+    face_rate: float | None
+    face_rate_low: float | None
+    face_rate_high: float | None
+    bleed: float | None
+    copy: float | None
+    spread: float | None
+    pictures: int
+    failed: int
+    broken: tuple[str, ...]
+    tied_with_best: bool
+    probability_best: float | None
+    pareto_front: bool
+    measured: Mapping[str, float | None]
+    flags: tuple[str, ...]
+    trends: tuple[str, ...]
+    second: Opinion | None
+    scored_by: Mapping[str, str]
+    licences: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """What the row is called."""
+        return cell_name(self.checkpoint, self._weights, self.also)
+
+    @property
+    def settings(self) -> str:
+        """All of the cell but its checkpoint."""
+        return settings_text(self._weights, self.also)
+
+    @property
+    def weights(self) -> str:
+        """How strongly the LoRA acts, as `unet=0.8,te=0.6`."""
+        return str(self._weights)
+
+    @property
+    def te(self) -> float | None:
+        """The weight on the text encoder, or None where two have different ones."""
+        return self.te1 if self.te1 == self.te2 else None
+
+    @property
+    def clip_likeness(self) -> str:
+        """The CLIP by which likeness was measured, "" where it was a face model."""
+        return self.scored_by["clip"] if self.face_rate is None else ""
+
+    @property
+    def _weights(self) -> Weights:
+        return Weights(self.unet, self.te1, self.te2)

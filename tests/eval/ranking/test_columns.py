@@ -1,0 +1,111 @@
+"""The columns are declared once: what is added there is in the table, in JSON, in the report and in the studio."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from eval.ranking import columns
+from eval.ranking.columns import COLUMNS, SHARE, STANDING, Column, measured_figure, row_as_json, table_columns
+from eval.ranking.evidence import Evidence
+from eval.ranking.limits import Limits
+from eval.ranking.ranking import rank
+from eval.ranking.scores import Scores
+from eval.reporting.ranked_grid import open_ranked
+from eval.reporting.ranking_table import ranking_table
+from eval.reporting.report import ReportData, write_report
+from studio.logic.catalogue import open_catalogued
+from studio.logic.frames import ranking_frame, tiles_of
+from synthetic_evidence import make_evidence, without_faces
+from synthetic_store import Size, write_store
+
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "scoring.md"
+FACTS_OF_A_CELL = {"cell", "checkpoint", "unet", "te", "te1", "te2", "also"}
+
+
+def cell_numbers(evidence: Evidence, scores: Scores) -> np.ndarray:
+    """A figure to plant: 0.01 for the first cell of the evidence, 0.02 for the second; not known of the last."""
+    found = (np.arange(len(evidence.cells)) + 1) / 100
+    found[-1] = np.nan
+    return found
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch) -> Column:
+    column = measured_figure("cell_number", "number", "how late {others} come", cell_numbers, SHARE, worth=0)
+    monkeypatch.setattr(columns, "COLUMNS", (*COLUMNS, column))
+    return column
+
+
+def printed(evidence: Evidence, width: int = 220) -> str:
+    console = Console(width=width, record=True, file=StringIO())
+    console.print(ranking_table(rank(evidence), evidence, width))
+    return console.export_text()
+
+
+def test_a_figure_that_is_declared_is_in_the_table_in_json_in_the_report_and_in_the_studio(
+    planted: Column, tmp_path: Path
+) -> None:
+    evidence = make_evidence([0.3, 0.6, 0.2])
+    rows = rank(evidence)
+    assert [row_as_json(row)["cell_number"] for row in rows] == [0.02, 0.01, None]
+    table = printed(evidence).splitlines()
+    assert table[0].split()[-1] == "number"
+    assert [line.rstrip().rpartition("  ")[2] for line in table[1:4]] == ["2 %", "1 %", "-"]
+    write_report(ReportData("", evidence, rows, lambda cell, unit: tmp_path / "none.png", {}), tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert '<td class="right">2 %</td>\n</tr>' in page
+    assert "<dt>number</dt><dd>how late other people come</dd>" in page
+    opened = open_catalogued(write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)))
+    frame = ranking_frame(opened, range(len(opened.rows)))
+    assert set(frame["number"].dropna()) == {1.0, 2.0}
+
+
+def test_every_table_has_the_same_headings_in_the_same_order(tmp_path: Path) -> None:
+    store = write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2))
+    opened, ranked = open_catalogued(store), open_ranked(store)
+    declared = [column.heading for column in table_columns(ranked.rows)]
+    assert declared[0] == STANDING.heading
+    assert list(ranking_frame(opened, range(len(opened.rows))).columns) == ["picture", *declared]
+    write_report(
+        ReportData("", ranked.evidence, ranked.rows, lambda cell, unit: tmp_path / "none.png", {}), tmp_path / "r.html"
+    )
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page) == ["#", *declared]
+    assert re.findall(r"<dt>([^<]*)</dt>", page) == declared
+    console = Console(width=220, record=True, file=StringIO())
+    console.print(ranking_table(ranked.rows, ranked.evidence, 220))
+    assert re.split(r"\s{2,}", console.export_text().splitlines()[0].strip()) == declared[1:]
+
+
+def test_a_heading_and_a_key_stand_for_one_thing() -> None:
+    headings = Counter(column.heading for column in COLUMNS if column.heading)
+    keys = Counter(key for column in COLUMNS for key in column.json)
+    assert set(headings.values()) == set(keys.values()) == {1}
+    assert all(column.meaning for column in COLUMNS if column.heading)
+
+
+def test_every_key_is_explained_in_the_doc() -> None:
+    told = set(re.findall(r"`(\w+)`", DOCS.read_text(encoding="utf-8")))
+    assert {key for column in COLUMNS for key in column.json} - FACTS_OF_A_CELL - told == set()
+
+
+def test_the_first_row_is_first_and_not_tied_with_itself_and_a_limit_is_told_even_of_it() -> None:
+    rows = rank(make_evidence([0.6, 0.6, 0.2], training=0))
+    assert [STANDING.text(row) for row in rows] == ["first", "tied", ""]
+    assert [row.place for row in rows] == [1, 2, 3]
+    lost = np.ones((2, 20), dtype=bool)
+    broken = rank(without_faces(make_evidence([0.6, 0.2]), lost), Limits(bleed=None, copy=None))
+    assert [STANDING.text(row) for row in broken] == ["limit", "limit"]
+
+
+def test_nothing_lost_is_no_minus_and_what_is_not_measured_is_no_zero() -> None:
+    row = replace(rank(make_evidence([0.6, 0.2]))[0], prompt=-0.0001, bleed=None)
+    shown = {column.heading: column.text(row) for column in COLUMNS}
+    assert (shown["prompt"], shown["bleed"]) == ("+0.000", "-")
+    assert "Bleed" not in [tile.name for tile in tiles_of(row, make_evidence([0.6]).words)]
