@@ -1,11 +1,26 @@
 """Intervals cover what they claim, whatever the number of seeds a prompt."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.ranking.statistics import claim, differences_to, holds_zero, intervals, resampling, strata, wilson, within_sd
+from eval.ranking.statistics import (
+    chances_of_best,
+    claim,
+    differences_to,
+    holds_zero,
+    intervals,
+    normal_changes,
+    resampling,
+    strata,
+    wilson,
+    within_sd,
+)
+
+NAN = np.nan
 
 
 def prompts_of(prompts: int, seeds: int) -> list[str]:
@@ -82,3 +97,109 @@ def test_within_sd_does_not_count_differences_between_prompts() -> None:
     rng = np.random.default_rng(2)
     values = np.repeat(rng.normal(scale=5.0, size=50), 8) + rng.normal(scale=0.14, size=(1, 400))
     assert within_sd(values, prompts_of(50, 8))[0] == pytest.approx(0.14, rel=0.1)
+
+
+def test_wilsons_interval_on_paper() -> None:
+    """Of 4, one: centre (1/4 + z^2/8) / (1 + z^2/4), half z / (1 + z^2/4) * sqrt(3/64 + z^2/64), at z = 2."""
+    centre, half = (0.25 + 0.5) / 2, math.sqrt(3 / 64 + 4 / 64)
+    assert wilson(1, 4, z=2.0) == (pytest.approx(centre - half), pytest.approx(centre + half))
+    assert wilson(0, 4)[0] == 0.0
+    assert wilson(4, 4)[1] == pytest.approx(1.0)
+    assert wilson(0, 1)[1] > 0.5
+    assert wilson(1, 1)[0] == pytest.approx(1 - wilson(0, 1)[1])
+
+
+@pytest.mark.parametrize(
+    ("prompts", "groups"),
+    [
+        ("ppqq", [[0, 1], [2, 3]]),
+        ("pqpq", [[0, 2], [1, 3]]),
+        ("pqr", [[0, 1, 2]]),
+        ("ppqr", [[2, 3], [0, 1]]),
+        ("pppqqr", [[3, 4, 5], [0, 1, 2]]),
+        ("p", [[0]]),
+        ("", []),
+    ],
+)
+def test_strata_are_prompts_of_several_seeds_and_the_lonely_together(prompts: str, groups: list[list[int]]) -> None:
+    assert [group.tolist() for group in strata(list(prompts))] == groups
+
+
+def test_weights_draw_one_less_than_a_stratum_has_and_weigh_them_up() -> None:
+    """Of p's two units one is drawn and counts for both; of q's three, two, and each counts one and a half."""
+    drawn = resampling(list("ppqqq"), resamples=400)
+    assert drawn.freedom == 3
+    assert {round(5 * one, 6) for one in drawn.weights[:, :2].flatten()} == {0.0, 2.0}
+    assert {round(5 * one, 6) for one in drawn.weights[:, 2:].flatten()} == {0.0, 1.5, 3.0}
+    assert 5 * drawn.weights[:, :2].sum(1) == pytest.approx(2.0)
+    assert 5 * drawn.weights[:, 2:].sum(1) == pytest.approx(3.0)
+    assert resampling(list("pp")).weights.shape == (2000, 2)
+    assert not np.array_equal(drawn.weights, resampling(list("ppqqq"), resamples=400, seed=1).weights)
+
+
+def test_intervals_reach_students_t_and_more_where_several_are_to_hold() -> None:
+    drawn = resampling(list("ppqqq"))
+    values = np.array([[1.0, 2.0, 3.0, 5.0, 4.0], [0.0, 1.0, 0.0, 1.0, 3.0]])
+    spread = (values @ drawn.weights.T).std(1)
+    assert drawn.reach == pytest.approx(3.18245, abs=1e-5)  # Student's t of 3 degrees, 95 %
+    assert drawn.reach_of(5) == pytest.approx(5.84091, abs=1e-5)  # 99 %
+    assert drawn.reach_of(0) == drawn.reach
+    for comparisons, reach in ((1, 3.18245), (5, 5.84091)):
+        found = intervals(values, drawn, comparisons)
+        assert found == pytest.approx(values.mean(1)[:, None] + spread[:, None] * [-reach, reach], abs=1e-4)
+        apart = differences_to(1, values, drawn, comparisons)
+        assert apart == pytest.approx(intervals(values - values[1], drawn, comparisons))
+        assert apart[1].tolist() == [0.0, 0.0]
+    assert intervals(values, drawn) == pytest.approx(intervals(values, drawn, 1))
+    assert differences_to(0, values, drawn) == pytest.approx(differences_to(0, values, drawn, 1))
+    assert drawn.means(values) == pytest.approx(values @ drawn.weights.T)
+
+
+def test_normal_draws_move_each_stratum_around_its_own_mean() -> None:
+    drawn = normal_changes(list("ppqqq"), draws=50_000)
+    assert drawn[:, :2].sum(1) == pytest.approx(0.0, abs=1e-9)
+    assert drawn[:, 2:].sum(1) == pytest.approx(0.0, abs=1e-9)
+    wider = 3.18245 / 1.959964
+    # A unit's share of its stratum's spread, (n - 1) / n of it, times Rao and Wu's n / (n - 1): a variance of 1.
+    assert 5 * drawn.std(0) == pytest.approx(wider, rel=0.02)
+    assert np.isnan(normal_changes(["p"])).all()
+    assert normal_changes(list("pp")).shape == (2000, 2)
+
+
+def test_the_chance_of_being_best_goes_to_the_eligible_alone_and_is_shared_by_equals() -> None:
+    values = np.array([[0.9] * 4, [0.5] * 4, [0.5] * 4, [0.1] * 4])
+    assert chances_of_best(values, np.array([False, True, True, True]), list("ppqq")).tolist() == [0.0, 0.5, 0.5, 0.0]
+    assert chances_of_best(values, np.ones(4, dtype=bool), list("ppqq")).tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert np.isnan(chances_of_best(values[:, :1], np.ones(4, dtype=bool), ["p"])).all()
+    nearly = np.array([[0.5] * 4, [0.5 - 5e-7] * 4, [0.5 - 5e-6] * 4])
+    assert chances_of_best(nearly, np.ones(3, dtype=bool), list("ppqq")).tolist() == [0.5, 0.5, 0.0]
+
+
+def test_a_higher_mean_is_likelier_to_be_best() -> None:
+    """Of a difference of 1 that is normal with SD s (spread by t over 1.96), Phi(1 / s) of the draws are above 0."""
+    values = np.array([[5.0, -3.0] * 8, [0.0] * 16])
+    spread = 4 * math.sqrt(16 / 15) / 4 * resampling(["p"] * 16).reach / 1.959964
+    wanted = 0.5 * (1 + math.erf(1 / spread / math.sqrt(2)))
+    found = chances_of_best(values, np.ones(2, dtype=bool), ["p"] * 16, 20_000)
+    assert found == pytest.approx([wanted, 1 - wanted], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "holds"),
+    [(-1, 1, True), (0.1, 1, False), (-1, -0.1, False), (5e-7, 1, True), (-1, -5e-7, True), (NAN, NAN, True)],
+)
+def test_an_interval_excludes_zero_where_all_of_it_is_to_one_side(low: float, high: float, holds: bool) -> None:
+    assert holds_zero(np.array([[low, high], [1, 2]])).tolist() == [holds, False]
+
+
+def test_the_spread_within_prompts_on_paper() -> None:
+    """Around the means 2 and 5: 1 + 1 and 4 + 0 + 4, over five units in two prompts."""
+    values = np.array([[1.0, 3.0, 3.0, 5.0, 7.0], [2.0] * 5])
+    assert within_sd(values, list("ppqqq")) == pytest.approx([math.sqrt(10 / 3), 0.0])
+    assert np.isnan(within_sd(values[:, :1], ["p"])).all()
+
+
+def test_a_claim_needs_two_pairs_at_least_and_four_times_as_many_for_half() -> None:
+    """((1.959964 + 0.841621) * 1 / 0.5) ** 2 = 31.4."""
+    assert (claim(0.5, 1.0).pairs, claim(0.25, 1.0).pairs, claim(9.0, 0.1).pairs) == (32, 126, 2)
+    assert (claim(0.5, 1.0).difference, claim(0.5, 1.0).sd) == (0.5, 1.0)

@@ -1,0 +1,91 @@
+"""Block weights as block-weight extensions write them: which number is for which block, and what the presets say."""
+
+from __future__ import annotations
+
+import pytest
+
+from loras.blending.block_weights import FORMS, PRESETS, BlockWeights
+from loras.weights import WeightsError
+
+# As sd-webui-lora-block-weight lists them.
+BLOCKS = {
+    12: "BASE IN04 IN05 IN07 IN08 M00 OUT00 OUT01 OUT02 OUT03 OUT04 OUT05",
+    17: "BASE IN01 IN02 IN04 IN05 IN07 IN08 M00 OUT03 OUT04 OUT05 OUT06 OUT07 OUT08 OUT09 OUT10 OUT11",
+    20: "BASE IN00 IN01 IN02 IN03 IN04 IN05 IN06 IN07 IN08 M00 OUT00 OUT01 OUT02 OUT03 OUT04 OUT05 OUT06 OUT07 OUT08",
+    26: "BASE IN00 IN01 IN02 IN03 IN04 IN05 IN06 IN07 IN08 IN09 IN10 IN11 M00 "
+    "OUT00 OUT01 OUT02 OUT03 OUT04 OUT05 OUT06 OUT07 OUT08 OUT09 OUT10 OUT11",
+}
+AS_WRITTEN = """
+NONE:0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
+ALL:1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1
+INS:1,1,1,1,0,0,0,0,0,0,0,0,0,0,0,0,0
+IND:1,0,0,0,1,1,1,0,0,0,0,0,0,0,0,0,0
+INALL:1,1,1,1,1,1,1,0,0,0,0,0,0,0,0,0,0
+MIDD:1,0,0,0,1,1,1,1,1,1,1,1,0,0,0,0,0
+OUTD:1,0,0,0,0,0,0,0,1,1,1,1,0,0,0,0,0
+OUTS:1,0,0,0,0,0,0,0,0,0,0,0,1,1,1,1,1
+OUTALL:1,0,0,0,0,0,0,0,1,1,1,1,1,1,1,1,1
+"""
+SD1, SDXL, TEXT = (
+    "lora_unet_down_blocks_0_attentions_0_proj_in",
+    "lora_unet_output_blocks_4_1_proj_in",
+    "lora_te_text_model_encoder_layers_0_mlp_fc1",
+)
+
+
+@pytest.mark.parametrize("count", sorted(FORMS))
+def test_numbers_belong_to_blocks_in_the_extensions_order(count: int) -> None:
+    numbers = [at / 10 for at in range(count)]
+    read = BlockWeights.parse(",".join(map(str, numbers)))
+    assert read.by_block == dict(zip(BLOCKS[count].split(), numbers, strict=True))
+
+
+def test_presets_are_the_extensions() -> None:
+    written = dict(line.split(":") for line in AS_WRITTEN.split())
+    assert PRESETS.keys() == written.keys()
+    for name, numbers in written.items():
+        assert BlockWeights.parse(name) == BlockWeights.parse(name.lower()) == BlockWeights.parse(numbers)
+
+
+def test_without_either_everything_acts_and_the_first_pattern_that_matches_counts() -> None:
+    assert BlockWeights().on(SD1) == 1.0
+    read = BlockWeights.parse(" *attentions_0* =0.5;lora_unet*=0.25;")
+    assert [read.on(name) for name in (SD1, SDXL, TEXT)] == [0.5, 0.25, 1.0]
+
+
+def test_blocks_that_are_not_listed_do_nothing_and_base_is_the_text_encoders() -> None:
+    read = BlockWeights.parse("INS")
+    assert [read.on(name) for name in (SD1, "lora_unet_down_blocks_0_downsamplers_0_conv", TEXT)] == [1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("count", "names", "fits"),
+    [
+        (17, [SD1, TEXT], True),
+        (26, [SD1], True),
+        (12, [SD1], False),
+        (20, [SD1], False),
+        (17, [TEXT, SDXL], False),
+        (26, ["lora_unet_input_blocks_4_1_proj_in"], False),
+        (12, [TEXT, SDXL], True),
+        (20, [SDXL], True),
+    ],
+)
+def test_each_family_has_its_forms(count: int, names: list[str], fits: bool) -> None:
+    read = BlockWeights.parse(",".join(["1"] * count))
+    if fits:
+        read.check_family(names, "a.safetensors")
+        return
+    with pytest.raises(WeightsError, match=f"a.safetensors: block weights of {count} numbers"):
+        read.check_family(names, "a.safetensors")
+
+
+def test_patterns_fit_every_family() -> None:
+    BlockWeights.parse("*attn2*=0.5").check_family([SDXL], "a.safetensors")
+    BlockWeights.parse("*attn2*=0.5").check_family([SD1], "a.safetensors")
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "INSIDE", "*a*=much", ",".join(["1"] * 16)])
+def test_what_is_no_block_weights_is_refused(text: str) -> None:
+    with pytest.raises(WeightsError):
+        BlockWeights.parse(text)
