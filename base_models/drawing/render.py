@@ -37,12 +37,12 @@ class Drawing(Protocol):
 
     @property
     def width(self) -> int:
-        """In pixels, a multiple of 8."""
+        """In pixels; the latents have an eighth of it."""
         ...
 
     @property
     def height(self) -> int:
-        """In pixels, a multiple of 8."""
+        """In pixels; the latents have an eighth of it."""
         ...
 
 

@@ -3,6 +3,7 @@
 from typing import Any, TypedDict
 
 import numpy as np
+from insightface.app.common import Face
 from onnxruntime import SessionOptions
 
 _Array = np.ndarray[Any, Any]
@@ -24,12 +25,6 @@ class _Models(TypedDict):
     # A pack may lack one; whoever opens it asks before reading.
     detection: _Detector
     recognition: _Recogniser
-
-class Face(dict[str, Any]):
-    bbox: _Array
-    det_score: float
-    @property
-    def normed_embedding(self) -> _Array: ...
 
 class FaceAnalysis:
     models: _Models
