@@ -14,6 +14,7 @@ from eval.ranking.contrasts import Estimate, Figure, difference, mean_of, slope
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores
+from eval.request.cells import training_order
 
 # Differences of cosines below this are not worth a sentence, however sure.
 NOTICEABLE = 0.01
@@ -198,7 +199,8 @@ def _direction(figure: Figure, axis: Axis, looks: int) -> list[Trend]:
 def _overdoing(figure: Figure, evidence: Evidence, once: np.ndarray) -> list[Trend]:
     """Checkpoints whose cells together are past the figure's limit, surely beyond nothing at all."""
     names = [cell.checkpoint for cell in evidence.cells]
-    checkpoints = list(dict.fromkeys(name for name, own in zip(names, once, strict=True) if own))
+    epochs = {cell.checkpoint: cell.epoch for cell, own in zip(evidence.cells, once, strict=True) if own}
+    checkpoints = sorted(epochs, key=lambda name: training_order(epochs[name], name))
     called = _titles(evidence, once)
     found: dict[str, tuple[Estimate, frozenset[int]]] = {}
     for checkpoint in checkpoints:

@@ -7,29 +7,29 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from eval.judging.stored_grid import UnitRecord
-from eval.ranking.ranking import RankedCell
 from eval.reporting.ranked_grid import RankedGrid
-from eval.request.cells import Cell
+from eval.request.cells import Cell, training_order
 from foundation.files import whole_file
-from loras.weights import Weights
 
-TILE, GAP, HEAD, LINE = 192, 6, 30, 22
+TILE, GAP, HEAD, LINE, FOLD = 192, 6, 30, 22, 18
 MOST_PROMPTS, MOST_CHECKPOINTS = 4, 8
 PAPER, INK, PALE = "#ffffff", "#1b1f24", "#59636e"
 
 
 def write_sheet(ranked: RankedGrid, path: Path) -> None:
     """Write the sheet as PNG: a column for each of base, checkpoints and winner, a row for each subject prompt."""
-    columns = _columns(ranked)
+    font = ImageFont.load_default(size=14)
+    columns = [(_folded(title, font), cell) for title, cell in _columns(ranked)]
     units = _first_of_each_prompt(ranked)
-    size = (GAP + len(columns) * (TILE + GAP), HEAD + len(units) * (LINE + TILE + GAP))
+    head = HEAD + FOLD * max(title.count("\n") for title, _ in columns)
+    size = (GAP + len(columns) * (TILE + GAP), head + len(units) * (LINE + TILE + GAP))
     sheet = Image.new("RGB", size, PAPER)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
+    pen = ImageDraw.Draw(sheet)
     for place, (title, cell) in enumerate(columns):
         left = GAP + place * (TILE + GAP)
         pen.text((left, 8), title, fill=INK, font=font)
         for row, unit in enumerate(units):
-            top = HEAD + row * (LINE + TILE + GAP)
+            top = head + row * (LINE + TILE + GAP)
             if place == 0:
                 pen.text((left, top + 2), f"{unit.prompt} (seed {unit.seed})", fill=PALE, font=font)
             sheet.paste(_tile(ranked.grid.picture_path(cell, unit)), (left, top + LINE))
@@ -42,14 +42,26 @@ def _columns(ranked: RankedGrid) -> list[tuple[str, Cell | None]]:
     best = ranked.rows[0]
     winner = ranked.grid.cell(best.cell, best.checkpoint)
     alone = [cell for cell in ranked.grid.cells if not cell.also and cell.use.weights == winner.use.weights]
-    others = list({cell.id: cell for cell in alone if cell.id != winner.id}.values())[:MOST_CHECKPOINTS]
+    others = sorted({cell.id: cell for cell in alone if cell.id != winner.id}.values(), key=_trained)
     titled: list[tuple[str, Cell | None]] = [("base model", None)]
-    titled += [(cell.use.checkpoint.name, cell) for cell in others]
-    return [*titled, (f"best: {_named(best, winner.use.weights)}", winner)]
+    titled += [(cell.use.checkpoint.name, cell) for cell in others[:MOST_CHECKPOINTS]]
+    return [*titled, (f"best: {best.name}", winner)]
 
 
-def _named(best: RankedCell, weights: Weights) -> str:
-    return f"{best.checkpoint}{' +' if best.also else ''} {weights.unet:g}/{weights.te1:g}"
+def _trained(cell: Cell) -> tuple[bool, int, str]:
+    return training_order(cell.use.checkpoint.epoch, cell.use.checkpoint.name)
+
+
+def _folded(title: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+    """`title` in lines that are no wider than a picture, broken between words where that does."""
+    lines = [""]
+    for word in title.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        lines = [*lines[:-1], longer] if font.getlength(longer) <= TILE else [*lines, word]
+        while font.getlength(lines[-1]) > TILE:
+            fits = next(end for end in range(len(lines[-1]), 0, -1) if font.getlength(lines[-1][:end]) <= TILE)
+            lines = [*lines[:-1], lines[-1][:fits], lines[-1][fits:]]
+    return "\n".join(line for line in lines if line)
 
 
 def _first_of_each_prompt(ranked: RankedGrid) -> list[UnitRecord]:

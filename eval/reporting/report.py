@@ -22,6 +22,7 @@ from eval.ranking.texts import text_encoder_weight, with_others
 from eval.ranking.verdict import verdict
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
+from eval.request.cells import training_order
 from foundation.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -157,7 +158,7 @@ def _contact_sheet(ranked: Sequence[RankedCell], pictures: Pictures) -> Sheet:
 def _by_epoch(rows: Iterable[RankedCell]) -> list[RankedCell]:
     """One row a checkpoint, in the order of training."""
     first = {row.checkpoint: row for row in reversed(list(rows))}
-    return sorted(first.values(), key=lambda row: (row.epoch is None, row.epoch or 0, row.checkpoint))
+    return sorted(first.values(), key=lambda row: training_order(row.epoch, row.checkpoint))
 
 
 def _epoch_labels(rows: Sequence[RankedCell]) -> list[str]:

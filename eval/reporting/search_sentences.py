@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eval.ranking.texts import percent
 from eval.store.search_record import RoundRecord, SearchRecord
 
 
@@ -9,9 +10,9 @@ def in_sentences(record: SearchRecord) -> list[str]:
     """How the finalists were found, what is certain about them, and what was left out."""
     rounds = "; ".join(_round(one) for one in record.rounds)
     made = f"; {record.rendered} pictures were rendered for it in all" if record.rendered else ""
-    share = 100 * record.pictures / record.grid_pictures
+    share = percent(record.pictures / record.grid_pictures)
     said = [
-        f"Chosen among {record.arms} cells with {record.pictures} pictures, {share:.0f} % of what showing every cell "
+        f"Chosen among {record.arms} cells with {record.pictures} pictures, {share} of what showing every cell "
         f"every one of these (prompt, seed) pairs would take{': ' + rounds if rounds else ''}{made}.",
         *_refinement(record),
         f"The {len(record.finalists)} finalists were then scored on {record.confirm_units} fresh pairs, and only those "

@@ -85,7 +85,7 @@ def heat_map(
     rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[int, int], HeatCell], scale: tuple[float, float]
 ) -> Markup:
     """Fields of (row, column), the darker the nearer to the upper end of `scale`; fields not measured stay empty."""
-    left, top = 46.0, 22.0
+    left, top = max(46.0, 14 + 7 * max(map(len, rows), default=0)), 22.0
     parts = [_text(left + CELL_WIDTH * (at + 0.5), 14, name, "label") for at, name in enumerate(columns)]
     parts += [_text(left - 8, top + CELL_HEIGHT * (at + 0.5) + 4, name, "label end") for at, name in enumerate(rows)]
     low, high = scale

@@ -46,6 +46,14 @@ class Checkpoint:
         return self.same_as or self.sha256
 
 
+def training_order(epoch: int | None, name: str) -> tuple[bool, int, str]:
+    """The key by which checkpoints are sorted as they were trained: by epoch, then by name.
+
+    One without an epoch stands last: kohya numbers the files of a run, but for the last one.
+    """
+    return epoch is None, epoch or 0, name
+
+
 @dataclass(frozen=True)
 class Use:
     """One LoRA at certain weights."""

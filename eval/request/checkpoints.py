@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eval.request.cells import Checkpoint
+from eval.request.cells import Checkpoint, training_order
 from foundation.errors import LoraFileError, MissingFileError
 from foundation.files import sha256_of
 from foundation.safetensors_header import read_metadata
@@ -27,7 +27,7 @@ class DamagedLorasError(LoraFileError):
 
 @dataclass(frozen=True)
 class Found:
-    """The LoRA files that a grid names, by epoch, then name; `damaged` ones with the reason why each is of no use."""
+    """The LoRA files that a grid names, as they were trained; `damaged` ones with the reason why each is of no use."""
 
     checkpoints: list[Checkpoint]
     damaged: dict[Path, str]
@@ -48,8 +48,14 @@ def find_checkpoints(patterns: list[str]) -> Found:
         read = list(readers.map(_read, paths))
     good = [one for one in read if isinstance(one, _ReadLora)]
     damaged = {path: one for path, one in zip(paths, read, strict=True) if isinstance(one, str)}
-    # An original comes behind its copies, so that what is asked for beside the last checkpoint stays with it.
-    return Found(sorted(_paired(good), key=lambda one: (one.epoch or 0, not one.same_as, one.name)), damaged)
+    return Found(_in_order(list(_paired(good))), damaged)
+
+
+def _in_order(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
+    """As they were trained. An original comes right behind its copies, which may have lost their epoch, so that what is
+    asked for beside the last checkpoint stays with it."""
+    epochs = {one.sha256: one.epoch for one in checkpoints if not one.same_as}
+    return sorted(checkpoints, key=lambda one: (*training_order(epochs[one.content], ""), not one.same_as, one.name))
 
 
 def _matches(pattern: str) -> list[Path]:
@@ -101,7 +107,7 @@ def _paired(read: list[_ReadLora]) -> Iterator[Checkpoint]:
     Copies lose their metadata more often than originals, and what the original has rendered is to be found again.
     """
     first: dict[str, Checkpoint] = {}
-    for one in sorted(read, key=lambda one: (one.checkpoint.epoch is None, one.checkpoint.epoch, one.checkpoint.name)):
+    for one in sorted(read, key=lambda one: training_order(one.checkpoint.epoch, one.checkpoint.name)):
         first.setdefault(one.tensors, one.checkpoint)
     for one in read:
         original = first[one.tensors]

@@ -18,8 +18,8 @@ def coordinates_of(cells: Sequence[Cell]) -> np.ndarray:
     also = [" ".join(map(str, cell.also)) for cell in cells]
     last = max((cell.use.checkpoint.epoch or 0 for cell in cells), default=0) + 1
     numbers = [
-        (cell.use.checkpoint.epoch or last, cell.use.weights.unet, cell.use.weights.te1, cell.use.weights.te2)
-        for cell in cells
+        (last if at.epoch is None else at.epoch, weights.unet, weights.te1, weights.te2)
+        for at, weights in ((cell.use.checkpoint, cell.use.weights) for cell in cells)
     ]
     return np.hstack([np.array(numbers, dtype=float), _axes(runs), _axes(also)])
 

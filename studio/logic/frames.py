@@ -11,6 +11,7 @@ from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, Column, table_colu
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.subject_words import SubjectWords
 from eval.ranking.texts import text_encoder_weight
+from eval.request.cells import training_order
 from foundation.terminal_tables import NOT_MEASURED
 from studio.logic.catalogue import OpenedStore
 from studio.logic.pictures import typical_picture
@@ -97,7 +98,7 @@ def curve_frame(rows: Sequence[RankedCell], settings: Sequence[str]) -> pd.DataF
 
 def checkpoints_in_order(rows: Sequence[RankedCell]) -> list[str]:
     """The names of the checkpoints, in the order of training."""
-    known = sorted(rows, key=lambda row: (row.epoch is None, row.epoch or 0, row.checkpoint))
+    known = sorted(rows, key=lambda row: training_order(row.epoch, row.checkpoint))
     return list(dict.fromkeys(row.checkpoint for row in known))
 
 
