@@ -56,7 +56,8 @@ class Anchored:
         return core_schema.with_info_after_validator_function(self._whole, handler(source))
 
     def _whole(self, written: Written, info: ValidationInfo) -> Written:
-        folder = (info.context or {}).get(FOLDER)
+        context: dict[str, Path] = info.context or {}
+        folder = context.get(FOLDER)
         return written if folder is None else type(written)(self.spelling(str(written), folder))
 
 
