@@ -10,7 +10,7 @@ FIGURES := $(filter-out $(RECORDER),$(wildcard benchmarks/*.py))
 export OMP_WAIT_POLICY := passive
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test studio bench lint clean
+.PHONY: demo test studio bench mutants lint clean
 
 .venv: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -35,6 +35,9 @@ studio: .venv
 
 bench: .venv
 	for script in $(FIGURES); do $(BIN)/python $$script || exit 1; done
+
+mutants: .venv
+	$(BIN)/python benchmarks/mutants
 
 lint: .venv
 	$(BIN)/ruff check .

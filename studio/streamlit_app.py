@@ -12,9 +12,9 @@ st.set_page_config(page_title="LoRA studio", layout="wide")
 # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
 page = st.navigation(
     [
-        st.Page("ranking_page.py", title="Ranking", default=True),
-        st.Page("cell_page.py", title="Pictures"),
-        st.Page("export_page.py", title="Export"),
+        st.Page("app_pages/ranking_page.py", title="Ranking", default=True),
+        st.Page("app_pages/cell_page.py", title="Pictures"),
+        st.Page("app_pages/export_page.py", title="Export"),
     ]
 )
 folder = choose_store()

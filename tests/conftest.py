@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from grid_folders import GridFolder, write_grid
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# A busy machine is slow and not wrong: no test asks how long anything took, and neither do drawn examples.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def _show_verdict(opened: OpenedStore) -> None:
         st.info(plain(sentence), icon=":material/trending_up:")
     for flag in best.flags:
         st.warning(plain(flag), icon=":material/info:")
-    st.page_link("export_page.py", label="Export it as one file", icon=":material/download:")
+    st.page_link("app_pages/export_page.py", label="Export it as one file", icon=":material/download:")
 
 
 def _show_samples(opened: OpenedStore) -> None:
@@ -129,7 +129,7 @@ def _show_chosen(opened: OpenedStore, place: int) -> None:
         st.markdown(f"**{place + 1}\\. {plain(name_of(row))}**")
         own = [flag for flag in row.flags if flag not in shared_flags(opened.rows)]
         st.markdown("\n".join(f"- {plain(flag)}" for flag in own) or "Nothing odd is noted about it.")
-        st.page_link("cell_page.py", label="Look at its pictures", icon=":material/compare:")
+        st.page_link("app_pages/cell_page.py", label="Look at its pictures", icon=":material/compare:")
 
 
 def _show_curve(opened: OpenedStore) -> None:

@@ -22,7 +22,7 @@ def drawn(seed: int, side: int = 64) -> np.ndarray:
     return np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000), side=st.integers(40, 150), brighter=st.integers(0, 50))
 def test_size_and_brightness_do_not_count(seed: int, side: int, brighter: int) -> None:
     look = appearance_of(drawn(seed))

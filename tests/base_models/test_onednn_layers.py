@@ -12,7 +12,7 @@ from base_models import onednn_layers
 from base_models.onednn_layers import attention, computed_in, linear, norms_in_float32, use_onednn
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     rows=st.lists(st.integers(1, 5), min_size=1, max_size=3),
     width=st.integers(1, 40),

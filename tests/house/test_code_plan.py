@@ -84,7 +84,7 @@ def test_tests_and_benchmarks_find_what_lies_beside_them_and_on_pytests_path(wri
             "tests/test_wall.py": "import helpers\nimport planted\nfrom house.wall import bricks",
             "tests/helpers.py": "",
             "tests/shared/planted.py": "",
-            "benchmarks/speed.py": "from known.truth import x\nimport helpers",
+            "benchmarks/speed.py": "from known.truth import x\nimport planted\nimport helpers",
             "benchmarks/known/truth.py": "",
             "house/wall.py": "import helpers",
         }
@@ -94,7 +94,7 @@ def test_tests_and_benchmarks_find_what_lies_beside_them_and_on_pytests_path(wri
         ("tests.test_wall", "tests.shared.planted"),
         ("tests.test_wall", "house.wall"),
         ("benchmarks.speed", "benchmarks.known.truth"),
-        ("benchmarks.speed", "tests.helpers"),
+        ("benchmarks.speed", "tests.shared.planted"),
     }
 
 

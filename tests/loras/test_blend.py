@@ -35,7 +35,7 @@ def delta(file: LoraFile, name: str) -> torch.Tensor:
     return file.modules[name].delta().double() if name in file.modules else torch.zeros(5, 7, dtype=torch.float64)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(made=parts)
 def test_exact_sum(made: list[Part]) -> None:
     """To 1e-6 of the terms' norms together, so that terms that cancel are judged fairly."""
@@ -49,7 +49,7 @@ def test_exact_sum(made: list[Part]) -> None:
         assert error <= 1e-6 * size + 1e-12
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(made=parts)
 def test_order_does_not_matter(made: list[Part]) -> None:
     forward, backward = blended(made), blended(made[::-1])

@@ -69,7 +69,7 @@ def moved(path: Path) -> dict[str, torch.Tensor]:
     return {name: module.delta().double() for name, module in found.items() if isinstance(module, Additive)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(terms=st.lists(term, min_size=1, max_size=4))
 def test_every_kind_adds_up_exactly(terms: list[tuple[str, int, float, float, int]]) -> None:
     """To 1e-6 of the terms' norms together, so that cancellation is judged fairly."""
@@ -87,7 +87,7 @@ def test_every_kind_adds_up_exactly(terms: list[tuple[str, int, float, float, in
         assert (got.delta().double() - torch.stack(wanted).sum(0)).norm() <= 1e-6 * size
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sides=st.tuples(st.integers(1, 24), st.integers(1, 24)),
     rank=st.integers(1, 30),

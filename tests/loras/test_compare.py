@@ -65,7 +65,7 @@ def test_a_file_is_the_same_as_itself(tmp_path: Path, kind: str) -> None:
     assert found.verdict.startswith("practically the same")
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(factor=st.floats(0.01, 50).flatmap(lambda size: st.sampled_from([size, -size])), seed=st.integers(0, 99))
 def test_scaling_changes_the_ratio_alone(tmp_path_factory: pytest.TempPathFactory, factor: float, seed: int) -> None:
     folder, modules = tmp_path_factory.mktemp("scaled"), random_modules(seed)

@@ -88,7 +88,7 @@ def test_the_set_is_kohyas(family: str) -> None:
         assert {names[path].kohya for path in wanted} == trained(model, with_convolutions)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.sampled_from([(7, 5), (5, 7), (6, 6), (1, 4), (4, 3, 3, 3), (12, 1, 3, 3), (5, 3, 1, 1)]),
     rank=st.integers(1, 8),

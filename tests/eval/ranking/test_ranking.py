@@ -1,7 +1,6 @@
 """The order keeps its promises: limits first, ties said, nothing flattered, independent of the rows' positions."""
 
 import json
-import time
 from dataclasses import replace
 from io import StringIO
 
@@ -73,7 +72,7 @@ def faceless(evidence: Evidence, cell: int, count: int) -> Evidence:
 
 
 @given(st.permutations(range(6)), st.integers(0, 100))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_order_does_not_depend_on_the_rows(order: list[int], seed: int) -> None:
     evidence = make_evidence([0.2, 0.4, 0.42, 0.6, 0.61, 0.5], seed=seed)
     shuffled = rank(reordered(evidence, order))
@@ -81,7 +80,7 @@ def test_order_does_not_depend_on_the_rows(order: list[int], seed: int) -> None:
 
 
 @given(st.integers(0, 5), st.integers(0, 100))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_one_file_under_two_names_is_always_tied(twin: int, seed: int) -> None:
     evidence = reordered(make_evidence([0.2, 0.4, 0.42, 0.6, 0.61, 0.5], seed=seed), [*range(6), twin])
     rows = rank(renamed(evidence, 6, "copy-of-it"))
@@ -112,7 +111,7 @@ def test_the_best_is_tied_with_itself_and_a_far_one_is_not() -> None:
 
 
 @given(st.integers(0, 10_000), st.floats(0.0, 1.0), st.floats(-0.3, 0.6), st.floats(0.0, 0.5), st.integers(0, 12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_losing_faces_never_lifts_a_cell(seed: int, share: float, middle: float, bled: float, copied: int) -> None:
     """Not by one place, nor over a limit, nor onto the front; whatever it bleeds or copies, up to all its faces."""
     evidence = make_evidence([middle + 0.05, middle, middle - 0.05], seed=seed, noise=0.15, seeds=3, bleed_prompts=2)
@@ -165,7 +164,7 @@ def test_a_winner_that_hangs_on_faces_below_the_floor_is_flagged() -> None:
 
 
 @given(st.integers(0, 1000), st.integers(1, 7))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_chances_of_being_best_add_up_and_twins_share_them(seed: int, cells: int) -> None:
     evidence = make_evidence(list(np.linspace(0.5, 0.56, cells)), seed=seed, training=0)
     alone = rank(evidence)
@@ -190,7 +189,7 @@ TWO_SEEDS = [f"p{at // 2}" for at in range(6)]
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_two_rows_that_are_nearly_equal_share_the_chance_even_at_two_seeds(seed: int) -> None:
     """A bootstrap of 3 prompts x 2 seeds has 8 draws, and may give the second row none of them."""
     rng = np.random.default_rng(seed)
@@ -239,7 +238,7 @@ def test_the_chance_of_being_best_is_calibrated(spread: float) -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_front_is_what_no_row_beats(seed: int) -> None:
     evidence = make_evidence(list(np.random.default_rng(seed).uniform(0.1, 0.7, 8)), seed=seed)
     rows = [row.as_json() for row in rank(evidence)]
@@ -340,13 +339,6 @@ def test_claims_name_the_pairs_that_a_difference_needs() -> None:
     assert small.pairs > 6 * large.pairs
     assert large.pairs == pytest.approx(62, rel=0.25)
     assert claims(make_evidence([0.6]), rank(make_evidence([0.6]))) == []
-
-
-def test_a_large_grid_is_ranked_in_about_a_second() -> None:
-    evidence = make_evidence(list(np.linspace(0.1, 0.6, 300)), prompts=14, seeds=6)
-    started = time.process_time()
-    rank(evidence)
-    assert time.process_time() - started < 3.0
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])

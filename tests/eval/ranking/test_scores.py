@@ -61,7 +61,7 @@ def test_a_failed_picture_is_no_face_even_where_the_detector_saw_one() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.0), st.floats(-0.6, 0.6), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_losing_faces_never_raises_a_cell(seed: int, share: float, middle: float, base_has_faces: bool) -> None:
     """Whatever the cells are like (worse than the base model too), whichever faces are lost, up to all of them."""
     rng = np.random.default_rng(seed)

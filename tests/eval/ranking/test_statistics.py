@@ -52,7 +52,7 @@ def test_pairing_sees_a_difference_that_unpaired_intervals_hide() -> None:
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_weights_average_and_every_unit_is_in_one_stratum(prompts: int, seeds: int, lonely: int) -> None:
     names = prompts_of(prompts, seeds) + [f"lonely {at}" for at in range(lonely)]
     assert sorted(np.concatenate(strata(names)).tolist()) == list(range(len(names)))

@@ -34,7 +34,7 @@ def bits(base: BaseModel) -> dict[str, torch.Tensor]:
     return {name: module.get_parameter("weight").detach().clone() for name, module in base.modules.items()}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(order=st.lists(st.integers(0, 3), min_size=1, max_size=6))
 def test_any_walk_over_loras_ends_where_it_began(
     base: BaseModel, order: list[int], tmp_path_factory: pytest.TempPathFactory

@@ -75,3 +75,26 @@ def test_weights_are_read_as_they_are_written(unet: float, te1: float, te2: floa
 def test_weights_that_make_no_sense_are_named(text: str) -> None:
     with pytest.raises(WeightsError, match=text.partition("=")[0]):
         Weights.parse(text)
+
+
+def test_a_weight_that_is_not_said_is_1_and_te_is_both_text_encoders() -> None:
+    assert Weights.parse("") == Weights(1, 1, 1)
+    assert Weights.parse("unet=0.5") == Weights(0.5, 1, 1)
+    assert Weights.parse("te=0.25") == Weights(1, 0.25, 0.25)
+    assert Weights.parse("te=0.25,te2=-1") == Weights(1, 0.25, -1)
+
+
+def test_weights_are_written_as_short_as_they_can_be() -> None:
+    assert str(Weights(0.5, 0.25, 0.25)) == "unet=0.5,te=0.25"
+    assert str(Weights(0.5, 0.25, 0)) == "unet=0.5,te1=0.25,te2=0"
+
+
+def test_each_module_has_its_parts_weight() -> None:
+    weights = Weights(0.5, 0.25, 0.125)
+    assert weights.on_module("lora_unet_mid_block_attentions_0_proj_in") == 0.5
+    assert weights.on_module("lora_te_text_model_encoder_layers_0_mlp_fc1") == 0.25
+    assert weights.on_module("lora_te2_text_model_encoder_layers_0_mlp_fc1") == 0.125
+
+
+def test_something_acts_where_any_part_does() -> None:
+    assert [one.act for one in (Weights(0, 0, 0), Weights(0, 0, 0.1), Weights(-1, 0, 0))] == [False, True, True]

@@ -46,7 +46,7 @@ def test_files_of_the_same_tensors_have_one_id_and_a_lone_file_keeps_its_own(tmp
     assert ids(tmp_path)["bare"] == alone
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2), st.integers(0, 7))
 def test_the_hash_is_that_of_the_bytes(tmp_path_factory: pytest.TempPathFactory, which: int, at: int) -> None:
     folder = tmp_path_factory.mktemp("tensors")

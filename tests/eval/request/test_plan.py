@@ -110,7 +110,7 @@ def test_ids_are_those_of_the_plain_hash(cell_id: str, prompt: str, seed: int) -
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cells=grids, size=st.integers(1, 9), done=st.integers(0, 5))
 def test_what_is_left_after_a_kill_has_the_boundaries_of_the_plan(
     tmp_path_factory: object, cells: list[Cell], size: int, done: int

@@ -224,7 +224,7 @@ def test_a_clock_that_runs_out_leaves_enough_to_confirm(
     made, heard = copy_of(written, tmp_path / "grid"), Heard()
     spec = with_search(read_spec(made.spec), keep=2, confirm_units=12, budget_minutes=60.0)
     monkeypatch.setattr("eval.grid.picture_maker.stopwatch", lambda: lambda: 1200.0)
-    monkeypatch.setattr("eval.search.budget.Ground.seconds_a_picture", 0.1)
+    monkeypatch.setattr("eval.search.budget.ArmPictures.seconds_a_picture", 0.1)
     record = run_search(spec, False, heard).record
     assert record.out_of_budget
     assert record.confirm_units == 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp, inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.guarding.explosion_limits import LOSS_FACTOR, limits_for
@@ -123,7 +123,6 @@ def test_a_rate_that_was_never_found_is_what_the_advice_is_about() -> None:
     assert "d 1e-06 -> 0.0002" in judge([before, GOOD.model_copy(update={"d": 2e-4})], [], SETTINGS).reason
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-2, 2), min_size=MIN_HISTORY, max_size=64), st.floats(1e-3, 1e3))
 def test_no_step_of_a_usual_kind_is_beyond_the_limit(logarithms: list[float], scale: float) -> None:
     """Losses within a factor of 50 of each other are what timesteps do; the limit scales with them."""

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.errors import ConfigurationError, MissingFileError
@@ -179,7 +179,6 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=6))
 def test_no_value_whatever_breaks_the_import(values: dict[str, object]) -> None:
     """Either the configuration holds, or what does not hold together is listed."""

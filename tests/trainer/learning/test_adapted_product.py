@@ -16,7 +16,7 @@ def _apart(given_: Tensor, weight: Tensor, bias: Tensor | None, down: Tensor, up
     return base + scale * torch.nn.functional.linear(torch.nn.functional.linear(given_, down), up)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     rows=st.lists(st.integers(1, 5), min_size=1, max_size=3),
     width=st.integers(1, 30),

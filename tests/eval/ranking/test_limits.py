@@ -1,0 +1,162 @@
+"""What a cell breaks, in words with figures, and the front: cells whose figures are set, not measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eval.ranking.limits import Limits, applicable, limits_broken, limits_of
+from eval.ranking.pareto import pareto_front
+from eval.ranking.scores import Scores, score
+from eval.ranking.statistics import wilson
+from eval.request.spec import LimitsSection
+from synthetic_evidence import make_evidence, of_a_teapot
+
+NAN = np.nan
+OFF = Limits(face_rate=None, prompt=None, bleed=None, copy=None)
+
+
+def _scores(
+    *,
+    faces: list[list[float]] | None = None,
+    prompt: list[list[float]] | None = None,
+    bleed: list[list[float]] | None = None,
+    copy: list[list[float]] | None = None,
+    identity: list[float] | None = None,
+) -> Scores:
+    """Cells of four subject units and two of others; from floor 0.25 to ceiling 0.75; prompt contrast 0.4."""
+    given = next(one for one in (faces, prompt, bleed, copy, identity) if one is not None)
+    cells = len(given)
+    made = score(make_evidence([0.5] * cells, prompts=2, seeds=2))
+    counted = np.full((cells, 4), 0.5) if identity is None else np.tile(np.array(identity)[:, None], (1, 4))
+    return replace(
+        made,
+        raw=np.array(faces) if faces else np.full((cells, 4), 0.5),
+        counted=counted,
+        prompt_changes=np.array(prompt) if prompt else np.zeros((cells, 4)),
+        bleed_changes=np.array(bleed) if bleed else np.zeros((cells, 2)),
+        bleed_judged=np.ones(2, dtype=bool),
+        copy_margins=np.array(copy) if copy else np.zeros((cells, 4)),
+        copy_judged=np.ones(4, dtype=bool),
+        floor=0.25,
+        ceiling=0.75,
+        prompt_contrast=0.4,
+        face_rate_control=1.0,
+    )
+
+
+def test_a_cell_that_does_as_the_base_model_does_breaks_nothing() -> None:
+    assert limits_broken(_scores(prompt=[[0.0] * 4] * 3), Limits()) == [[], [], []]
+
+
+def test_the_prompt_may_lose_half_of_the_contrast() -> None:
+    scores = _scores(prompt=[[-0.2] * 4, [-0.21] * 4, [-0.1, -0.1, -0.1, -0.6], [0.3] * 4])
+    said = "prompt {} is below the limit -0.200: it no longer does what is asked"
+    assert limits_broken(scores, Limits()) == [[], [said.format("-0.210")], [said.format("-0.225")], []]
+    assert limits_broken(scores, replace(Limits(), prompt=0.6)) == [[]] * 4
+    assert limits_broken(scores, replace(Limits(), prompt=None)) == [[]] * 4
+
+
+def test_bleed_may_take_a_quarter_of_the_way_from_floor_to_ceiling() -> None:
+    scores = _scores(bleed=[[0.125, 0.125], [0.126, 0.126], [0.2, 0.0]])
+    said = "bleed +0.126 is above the limit +0.125: other people take on the face"
+    assert limits_broken(scores, Limits()) == [[], [said], []]
+    assert limits_broken(scores, replace(Limits(), bleed=0.3)) == [[]] * 3
+    assert limits_broken(scores, replace(Limits(), bleed=None)) == [[]] * 3
+
+
+def test_faces_of_others_that_are_lost_may_have_bled() -> None:
+    scores = _scores(bleed=[[0.1, NAN], [NAN, NAN], [0.3, NAN]])
+    assert limits_broken(scores, Limits()) == [
+        [
+            "bleed may be above the limit +0.125: 1 face that the base model shows is lost, "
+            "bleed is +0.100 on the faces that are left, at worst it is +0.300"
+        ],
+        [
+            "bleed may be above the limit +0.125: 2 faces that the base model shows are lost, "
+            "no face is left to tell, at worst it is +0.500"
+        ],
+        ["bleed +0.300 is above the limit +0.125: other people take on the face"],
+    ]
+
+
+def test_copying_may_reach_its_limit() -> None:
+    scores = _scores(copy=[[0.15] * 4, [0.16] * 4, [0.0, 0.0, 0.1, NAN], [0.1, 0.1, 0.1, NAN], [0.2, 0.2, 0.2, NAN]])
+    assert limits_broken(scores, Limits()) == [
+        [],
+        ["copy +0.160 is above the limit +0.150: it repeats the training pictures"],
+        [
+            "copy may be above the limit +0.150: 1 face that the base model shows is lost, "
+            "copy is +0.033 on the faces that are left, at worst it is +0.175"
+        ],
+        [
+            "copy may be above the limit +0.150: 1 face that the base model shows is lost, "
+            "copy is +0.100 on the faces that are left, at worst it is +0.225"
+        ],
+        ["copy +0.200 is above the limit +0.150: it repeats the training pictures"],
+    ]
+    assert limits_broken(scores, replace(Limits(), copy=0.35)) == [[]] * 5
+    assert limits_broken(scores, replace(Limits(), copy=None)) == [[]] * 5
+
+
+def test_the_face_rate_is_broken_where_its_whole_interval_is_below() -> None:
+    faces = [[0.5, 0.5, 0.5, 0.5], [0.5, NAN, NAN, NAN], [NAN] * 4]
+    low, high = wilson(1, 4)
+    limits = replace(OFF, face_rate=0.9)
+    assert limits_broken(_scores(faces=faces), limits) == [
+        [],
+        [f"face rate 0.25 (95 % {low:.2f} to {high:.2f}) is below the limit 0.90"],
+        ["face rate 0.00 (95 % 0.00 to 0.49) is below the limit 0.90"],
+    ]
+    half = replace(_scores(faces=faces), face_rate_control=0.75)
+    assert [len(one) for one in limits_broken(half, limits)] == [0, 0, 1], "a share of the base model's own"
+    exactly = replace(_scores(faces=faces), face_rate_control=wilson(1, 4)[1])
+    assert limits_broken(exactly, replace(OFF, face_rate=1.0))[1] == []
+    assert limits_broken(_scores(faces=faces), OFF) == [[]] * 3
+
+
+def test_a_specification_sets_some_limits_and_switches_others_off() -> None:
+    assert limits_of(LimitsSection()) == Limits()
+    section = LimitsSection.model_validate({"face_rate": "off", "bleed": 0.5})
+    assert limits_of(section) == replace(Limits(), face_rate=None, bleed=0.5)
+
+
+def test_only_a_subject_with_a_face_has_a_face_rate() -> None:
+    evidence = make_evidence([0.5])
+    assert applicable(Limits(), evidence) == Limits()
+    assert applicable(Limits(), of_a_teapot(evidence)) == replace(Limits(), face_rate=None)
+
+
+def test_on_the_front_is_what_no_other_beats_in_everything() -> None:
+    """The second has less identity than the first, and obeys better; the third is beaten by both."""
+    scores = _scores(identity=[0.6, 0.5, 0.5], prompt=[[0.0] * 4, [0.1] * 4, [0.0] * 4])
+    assert pareto_front(scores).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("worse", ["identity", "prompt", "bleed", "copy"])
+def test_a_cell_worse_in_one_figure_and_equal_in_the_others_is_off_the_front(worse: str) -> None:
+    prompt, bleed, copy = (
+        [[0.1 if worse != name else 0.1 + by] for by in (0.0, step)]
+        for name, step in (("prompt", -0.05), ("bleed", 0.05), ("copy", 0.05))
+    )
+    scores = _scores(
+        identity=[0.5, 0.4 if worse == "identity" else 0.5],
+        prompt=[one * 4 for one in prompt],
+        bleed=[one * 2 for one in bleed],
+        copy=[one * 4 for one in copy],
+    )
+    assert pareto_front(scores).tolist() == [True, False]
+
+
+def test_equal_cells_are_all_on_the_front_and_so_are_those_that_show_the_same_digits() -> None:
+    assert pareto_front(_scores(identity=[0.5, 0.5])).tolist() == [True, True]
+    assert pareto_front(_scores(identity=[0.50001, 0.49998])).tolist() == [True, True]
+    assert pareto_front(_scores(identity=[0.5001, 0.5])).tolist() == [True, False]
+
+
+def test_a_figure_that_one_cell_lacks_is_its_worst_and_one_that_all_lack_counts_nothing() -> None:
+    lacking = [[NAN] * 4, [-0.9] * 4]
+    assert pareto_front(_scores(prompt=lacking)).tolist() == [False, True]
+    assert pareto_front(_scores(identity=[0.6, 0.5], prompt=[[NAN] * 4] * 2)).tolist() == [True, False]
