@@ -25,6 +25,7 @@ from base_models.kohya_names import (
     text_path,
 )
 from foundation.errors import LoraFileError
+from loras.lora_family import Shape, family_before_naming
 
 SUFFIXES = frozenset(
     [
@@ -64,8 +65,9 @@ _TEXT_PREFIXES = {
 }
 _OLD_ATTENTION = {"to_q": "to_q", "to_k": "to_k", "to_v": "to_v", "to_out": "to_out.0"}
 _OLD_TEXT = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
+# Of the UNet and the second text encoder, whose paths are dotted, and of kohya's names, which have a prefix.
+_PARTS_BEFORE_NAMING = {0: f"{UNET}_", 2: f"{TEXT_ENCODERS[1]}_", -1: ""}
 _ORIGINAL_STARTS = ("input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out.")
-_PUBLIC_TEXT_WIDTH_OF_SDXL, _PUBLIC_TEXT_WIDTHS_OF_OTHERS = 2048, (768, 1024)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Spelling:
 def spelling_of(shapes: Mapping[str, tuple[int, ...]], path: Path) -> Spelling:
     """Read all keys of a file with their tensors' shapes. Raises LoraFileError for an unknown or doubled key."""
     read = {key: _read_key(key, path) for key in shapes}
-    sdxl = _is_sdxl(read, shapes)
+    sdxl = _has_names_of_sdxl(read, shapes)
     modules: dict[str, dict[str, str]] = {}
     paths: dict[str, str] = {}
     for key, place in read.items():
@@ -157,30 +159,16 @@ def _plain_text_path(path: str) -> str:
     return text_path(f"{found[1]}.{_OLD_TEXT[found[2]]}" if found else path)
 
 
-def _is_sdxl(read: Mapping[str, Key], shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """SDXL has a second text encoder, blocks of several transformers, or a text of width 2048.
+def _has_names_of_sdxl(read: Mapping[str, Key], shapes: Mapping[str, Shape]) -> bool:
+    """Whether the modules get the names that kohya gives SDXL's.
 
-    kohya's LDM naming is SDXL's too, unless the text is as wide as SD1's or SD2's. Its name for the first text encoder,
-    `lora_te1`, tells nothing beside other keys: diffusers' converter gives it to SD1's too.
+    A first text encoder in dots is any family's, so it is no clue.
     """
-    if any(_tells_sdxl(place) for place in read.values()):
-        return True
-    widths = {
-        width
-        for key, place in read.items()
-        if place.suffix == "lora_down.weight" and re.search(r"attn2[._]to_[kv]$", place.path)
-        for width in shapes[key][1:2]
-    }
-    if _PUBLIC_TEXT_WIDTH_OF_SDXL in widths:
-        return True
-    if any(ldm_place(place.path.removeprefix(f"{UNET}_")) for place in read.values()):
-        return widths.isdisjoint(_PUBLIC_TEXT_WIDTHS_OF_OTHERS)
-    return all(place.path.startswith(TEXT_ENCODERS[0]) for place in read.values())
-
-
-def _tells_sdxl(place: Key) -> bool:
-    second = place.part == 2 or place.path.startswith(f"{TEXT_ENCODERS[1]}_")
-    return second or bool(re.search(r"transformer_blocks[._][1-9]|label_emb|add_embedding", place.path))
+    modules: dict[str, dict[str, Shape]] = {}
+    for key, place in read.items():
+        if place.part != 1:
+            modules.setdefault(_PARTS_BEFORE_NAMING[place.part] + place.path, {})[place.suffix] = shapes[key]
+    return family_before_naming(modules).name == "SDXL"
 
 
 def _module_name(place: Key, sdxl: bool, key: str, path: Path) -> str:

@@ -28,6 +28,7 @@ from foundation.files import check_written, whole_file
 from foundation.safetensors_header import FLOATS, Header, opened_safetensors, read_header
 from loras.base_bound_kinds import BiasedModule, DoraModule, OftModule
 from loras.key_spellings import PeftScales, Spelling, spelling_of
+from loras.lora_family import KnownFamily, LoraFamily, family_of
 from loras.metadata import Serialised
 from loras.module_kinds import Additive, LoraModule, Module, TuckerModule
 from loras.module_tensors import ModuleTensors, module_from
@@ -58,6 +59,15 @@ class LoraFile(Generic[_Kind_co]):
     modules: Mapping[str, _Kind_co]
     metadata: Mapping[str, str]
 
+    @property
+    def family(self) -> LoraFamily:
+        """The family of base models that it is for, or that this cannot be told."""
+        shapes = {
+            name: {suffix: tuple(tensor.shape) for suffix, tensor in module.tensors().items()}
+            for name, module in self.modules.items()
+        }
+        return family_of(shapes, self.metadata)
+
 
 @dataclass(frozen=True)
 class OpenedLora:
@@ -79,14 +89,21 @@ class OpenedLora:
         return self.header.metadata
 
     @cached_property
-    def _linear_projections(self) -> bool:
-        """SD2 (text of width 1024) and SDXL have linear outer projections, SD1 has 1x1 convolutions."""
-        for name, keys in self.spelling.modules.items():
-            if "input_blocks_" in name or "output_blocks_" in name:
-                return True
-            if name.endswith("attn2_to_k"):
-                return _columns({suffix: self.header.shapes[key] for suffix, key in keys.items()}) >= 1024
-        return False
+    def family(self) -> LoraFamily:
+        """The family of base models that it is for, or that this cannot be told."""
+        shapes = self.header.shapes
+        modules = {
+            name: {suffix: shapes[key] for suffix, key in keys.items()} for name, keys in self.spelling.modules.items()
+        }
+        return family_of(modules, self.metadata)
+
+    @property
+    def _has_linear_projections(self) -> bool:
+        """Whether flat factors of the outer projections stand for linear layers, else for 1x1 kernels.
+
+        Where the family is open, the latter: both are the same numbers, and blends take either.
+        """
+        return isinstance(self.family, KnownFamily) and "use_linear_projection" in self.family.family.unet
 
     def module(self, name: str) -> Module:
         """One module. Raises LoraFileError for a missing half or shapes that do not fit; values are not judged."""
@@ -101,17 +118,8 @@ class OpenedLora:
         if down is not None and "lora_magnitude_vector" in keys.get("dora_scale", ""):
             # PEFT scales outputs always, and keeps (out,) for a linear layer, (1, out, 1, 1) for a convolution.
             parts["dora_scale"] = parts["dora_scale"].reshape(-1, *[1] * (down.dim() - 1))
-        kernel = kernel_of(name, self._linear_projections)
+        kernel = kernel_of(name, self._has_linear_projections)
         return module_from(ModuleTensors(self.path, name, parts, kernel))
-
-
-def _columns(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """The inputs of a linear layer, from the shapes of its tensors by suffix; 0 where they do not tell."""
-    for suffix in ("lora_down.weight", "hada_w1_b", "diff"):
-        if len(shapes.get(suffix, ())) > 1:
-            return shapes[suffix][1]
-    halves = [shapes.get(f"{name}_b", shapes.get(name, ())) for name in ("lokr_w1", "lokr_w2")]
-    return math.prod(half[1] if len(half) > 1 else 0 for half in halves)
 
 
 @contextmanager

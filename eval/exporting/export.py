@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from eval.rendering.cell_lora import lora_of
 from eval.request.cells import Cell
 from foundation.errors import MissingFileError, UserError
 from foundation.files import sha256_of, whole_file
-from foundation.safetensors_header import read_metadata
 from loras.blending.blend_metadata import blend_metadata
-from loras.lora_file import LoraFile, LoraModule, read_lora, write_lora
+from loras.lora_family import LoraFamily, common_family
+from loras.lora_file import LoraFile, LoraModule, open_lora, read_lora, write_lora
 
 
 class ExportError(UserError):
@@ -105,9 +106,14 @@ def _check_written(path: Path, lora: LoraFile[LoraModule]) -> None:
 
 
 def _metadata(grid: Grid, cell: Cell, row: RankedCell, lora: LoraFile[LoraModule], name: str) -> dict[str, str]:
-    parents = [read_metadata(use.checkpoint.path) for use in cell.uses]
+    headers: list[Mapping[str, str]] = []
+    families: list[tuple[Path, LoraFamily]] = []
+    for use in cell.uses:
+        with open_lora(use.checkpoint.path) as opened:
+            headers.append(opened.metadata)
+            families.append((opened.path, opened.family))
     recipe = _recipe(grid, cell, row, max(module.rank for module in lora.modules.values()))
-    return blend_metadata(lora, parents, name, recipe)
+    return blend_metadata(lora, headers, common_family(families), name, recipe)
 
 
 def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, object]:

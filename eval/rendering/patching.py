@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from base_models.base_model import BaseModel
 from eval.rendering.device_memory import has_room
 from foundation.errors import LoraFileError
+from loras.lora_family import KnownFamily
 from loras.lora_file import LoraFile, LoraModule
-from loras.model_family import family_of_lora, text_widths
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,9 @@ def _weight_shape(module: nn.Module) -> tuple[int, ...]:
 
 
 def _family(lora: LoraFile[LoraModule]) -> str:
-    """What a file is for, by its names and the width of the text it reads."""
-    if family := family_of_lora(lora):
-        return f"this LoRA is for {family.name}"
-    widths = [f"a model with text of width {width}" for width in sorted(text_widths(lora.modules))]
-    return f"this LoRA is for {widths[0] if widths else 'another model'}"
+    """What a file is for, as far as it tells."""
+    found = lora.family
+    if isinstance(found, KnownFamily):
+        return f"this LoRA is for {found.family.name}"
+    width = found.text_width
+    return f"this LoRA is for {'another model' if width is None else f'a model with text of width {width}'}"

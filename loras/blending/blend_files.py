@@ -20,6 +20,7 @@ from loras.blending.merge_methods import Merge
 from loras.blending.rank_rule import RankRule
 from loras.blending.weighted_lora import WeightedLora
 from loras.blending.written_fit import BlockFit, WrittenFit
+from loras.lora_family import common_family
 from loras.lora_file import (
     LoraFile,
     LoraModule,
@@ -57,7 +58,8 @@ class Made:
 
 
 def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenFit:
-    """Blend, write, re-read. Raises BlendError, LoraFileError or WeightsError; then nothing is left written.
+    """Blend, write, re-read. Raises BlendError, LoraFileError, MixedFamiliesError or WeightsError; then nothing is left
+    written.
 
     Errors are those of the factors as the file holds them; the file read back has those factors bit for bit.
     """
@@ -65,11 +67,11 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenFit:
         raise BlendError(f"{request.merge.method} merges whole deltas, which are of full rank; say --rank N or auto")
     with ExitStack() as stack:
         opened = [stack.enter_context(open_lora(part.path)) for part in request.parts]
+        family = common_family([(one.path, one.family) for one in opened])
         terms = Terms(request.parts, opened)
         names = terms.names()
         if not names:
             raise BlendError(f"{request.output}: nothing is left at these weights; nothing was written")
-        _check_family(names, request)
         advance = reporter.task("blending", len(names))
         alpha = _alpha(request, terms)
         made: dict[str, Made] = {}
@@ -80,7 +82,7 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenFit:
         lora = LoraFile({name: one.module for name, one in made.items()}, {})
         ranks = [module.rank for module in lora.modules.values()]
         recipe = _recipe(request, max(ranks), error)
-        metadata = blend_metadata(lora, [one.metadata for one in opened], request.output.stem, recipe)
+        metadata = blend_metadata(lora, [one.metadata for one in opened], family, request.output.stem, recipe)
         _write_checked(request, LoraFile(lora.modules, metadata))
     return WrittenFit(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
 
@@ -98,7 +100,7 @@ class Terms:
     def __init__(self, parts: Sequence[WeightedLora], opened: Sequence[OpenedLora]) -> None:
         self._parts = list(zip(parts, opened, strict=True))
         for part, one in self._parts:
-            part.blocks.check_family(one.names, str(part.path))
+            part.blocks.check_layout(one.family, part.path)
 
     def names(self) -> list[str]:
         """Modules that anything moves, sorted."""
@@ -148,14 +150,6 @@ def _blended(request: BlendRequest, terms: Terms, name: str, alpha: float | None
 def _cast(module: LoraModule, dtype: torch.dtype) -> LoraModule:
     """In the file's type, so that a blend is no bigger in memory than on the disk. Writing refuses infinities."""
     return LoraModule(module.down.to(dtype), module.up.to(dtype), module.alpha)
-
-
-def _check_family(names: Sequence[str], request: BlendRequest) -> None:
-    original = any("_input_blocks_" in name or "_output_blocks_" in name for name in names)
-    plain = any("_down_blocks_" in name or "_up_blocks_" in name for name in names)
-    if original and plain:
-        listed = ", ".join(str(part.path) for part in request.parts)
-        raise BlendError(f"{listed}: some are for SDXL, some for SD1 or SD2; only LoRAs of one family add up")
 
 
 def _write_checked(request: BlendRequest, lora: LoraFile[LoraModule]) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 
-from base_models.kohya_names import block_of, part_of
+from base_models.kohya_names import block_of
+from loras.lora_family import LoraFamily
 from loras.weights import WeightsError
 
 
@@ -25,6 +27,8 @@ FORMS = {
     20: ["BASE", *_numbered("IN", *range(9)), "M00", *_numbered("OUT", *range(9))],
     26: ["BASE", *_numbered("IN", *range(12)), "M00", *_numbered("OUT", *range(12))],
 }
+# The forms that fit a family's blocks, short and long.
+FORMS_OF = {"sd1": (17, 26), "sd2": (17, 26), "sdxl": (12, 20)}
 # The common presets of 17 numbers: BASE, six input blocks, the middle, nine output blocks.
 PRESETS = {
     "NONE": [0] * 17,
@@ -69,14 +73,18 @@ class BlockWeights:
                 return factor
         return 1.0 if self.by_block is None else self.by_block.get(block_of(name), 0.0)
 
-    def check_family(self, names: list[str], what: str) -> None:
-        """Raise WeightsError where a form of SD1 meets a LoRA of SDXL, or the other way about."""
+    def check_layout(self, family: LoraFamily, path: Path) -> None:
+        """Raise WeightsError where the numbers are those of another family's blocks than the LoRA's (at `path`)."""
         if self.by_block is None:
             return
-        sdxl = any("_input_blocks_" in name or "_output_blocks_" in name for name in names if part_of(name) == "unet")
-        if sdxl != (len(self.by_block) in (12, 20)):
-            wanted = "12 or 20 numbers (SDXL)" if sdxl else "17 or 26 numbers (SD1, SD2)"
-            raise WeightsError(f"{what}: block weights of {len(self.by_block)} numbers; this LoRA needs {wanted}")
+        fitting = sorted({count for one in family.may_be for count in FORMS_OF[one.key]})
+        if not fitting:
+            raise WeightsError(
+                f"{path}: {family.because}, so no block weights fit it; give patterns like *attn2*=0.5 instead"
+            )
+        if len(self.by_block) not in fitting:
+            wanted = f"{' or '.join(map(str, fitting))} numbers ({family.name})"
+            raise WeightsError(f"{path}: block weights of {len(self.by_block)} numbers; this LoRA needs {wanted}")
 
 
 def _number(text: str) -> float:

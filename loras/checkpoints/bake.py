@@ -167,7 +167,7 @@ def _acting(request: BakeRequest) -> Generator[Acts]:
     with ExitStack() as stack:
         for weighted in request.loras:
             lora = stack.enter_context(open_lora(weighted.path))
-            weighted.blocks.check_family(lora.names, str(weighted.path))
+            weighted.blocks.check_layout(lora.family, weighted.path)
             for name in lora.names:
                 if strength := weighted.on_module(name):
                     act = Act(lora, name, strength)
@@ -181,7 +181,8 @@ def _check_is_there(act: Act, base: Checkpoint) -> None:
     for role in roles:
         if act.changes(role) and (act.name, role) not in base.places:
             raise BakeError(
-                f"{act.lora.path}: `{act.name}` has no {role} in {base.path}, which is {base.family.name}; {_ADVICE}"
+                f"{act.lora.path}: is for {act.lora.family.name}, and its `{act.name}` has no {role} in {base.path}, "
+                f"which is {base.family.name}; {_ADVICE}"
             )
 
 

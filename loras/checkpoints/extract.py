@@ -27,6 +27,7 @@ from loras.blending.rank_rule import RankRule
 from loras.blending.weighted_lora import SUFFIX
 from loras.blending.written_fit import BlockFit, WrittenFit
 from loras.checkpoints.checkpoint_layout import Checkpoint, Place, Role, Shape, opened_places
+from loras.lora_family import KnownFamily
 from loras.lora_file import LoraFile, LoraModule, cast_lora, read_lora, write_lora
 
 UNTOUCHED = 1e-7  # of the weight's norm: below it a difference is rounding
@@ -225,8 +226,8 @@ def _write(request: ExtractRequest, modules: Mapping[str, LoraModule], error: fl
 
 
 def _metadata(request: ExtractRequest, modules: Mapping[str, LoraModule], error: float) -> dict[str, str]:
-    family, (_, rank) = request.base.family, _ranks(modules.values())
-    known = {"ss_base_model_version": family.base_version, "modelspec.architecture": family.architecture}
+    _, rank = _ranks(modules.values())
+    family = KnownFamily(request.base.family, f"made from {request.base.path}")
     recipe = {
         "method": "extract",
         "parents": [
@@ -239,8 +240,7 @@ def _metadata(request: ExtractRequest, modules: Mapping[str, LoraModule], error:
         "dtype": str(request.dtype).removeprefix("torch."),
         "error": error,
     }
-    metadata = blend_metadata(LoraFile(modules, {}), [known], request.output.stem, recipe)
-    return {**metadata, "ss_v2": str(family.v2)}
+    return blend_metadata(LoraFile(modules, {}), [], family, request.output.stem, recipe)
 
 
 def _sha256(path: Path) -> str:

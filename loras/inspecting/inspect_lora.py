@@ -19,8 +19,8 @@ from foundation.errors import MissingFileError, UserError
 from foundation.safetensors_header import PICKLES
 from loras.checkpoints.base_weights import BaseWeights
 from loras.inspecting.health import Verdict, by_block, judge, pooled
-from loras.inspecting.lora_family import LoraFamily, family_of
 from loras.inspecting.module_reading import ModuleReading, read_module
+from loras.lora_family import LoraFamily, contradicted_header
 from loras.lora_file import OpenedLora, open_lora
 from loras.metadata_words import metadata_in_words, printable
 from loras.unreadable import reason_unreadable
@@ -143,7 +143,7 @@ def _contents(opened: OpenedLora, readings: list[ModuleReading], base: BaseWeigh
         if base is not None and reading.movement is not None and not reading.movement.measured
     ]
     return Contents(
-        family=family_of(readings, opened.metadata),
+        family=opened.family,
         dialect=opened.spelling.dialect,
         kinds=Counter(kind for reading in readings for kind in reading.kinds),
         parts=Counter(part_of(reading.name) for reading in readings),
@@ -199,6 +199,8 @@ def _notes(contents: Contents) -> list[str]:
         notes.append(f"{len(contents.dead)} of {modules} modules move nothing, first `{contents.dead[0]}`")
     if set(contents.parts) == {"unet"}:
         notes.append("UNet only: the text encoder's weight does nothing")
+    if contradicted := contradicted_header(contents.family):
+        notes.append(contradicted)
     if contents.misfits:
         notes.append(
             f"{contents.against} has no weight that fits {len(contents.misfits)} of {modules} modules, first "

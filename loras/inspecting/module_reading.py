@@ -44,7 +44,7 @@ class Movement:
 class ModuleReading:
     """A module as the file has it. `movement` is None for norms, biases and what is not finite.
 
-    `scale` is alpha / rank; `columns` the delta's in * k * k, where the file tells it.
+    `scale` is alpha / rank.
     """
 
     name: str
@@ -55,7 +55,6 @@ class ModuleReading:
     fault: str | None
     movement: Movement | None
     effective_rank: float | None
-    columns: int | None
 
     @property
     def block(self) -> str:
@@ -83,7 +82,6 @@ def read_module(name: str, module: Module, base: BaseWeights | None) -> ModuleRe
         fault,
         None if fault or core is None else _movement(name, core, size, base),
         None if size is None else size.effective_rank,
-        None if size is None else size.columns,
     )
 
 

@@ -23,6 +23,7 @@ from loras.blending.merge_methods import Merge, dropped, ties
 from loras.blending.rank_rule import RankError, RankRule
 from loras.blending.weighted_lora import WeightedLora
 from loras.blending.written_fit import WrittenFit
+from loras.lora_family import MixedFamiliesError
 from loras.lora_file import LoraFile, LoraModule, Module, read_lora, write_modules
 from loras.low_rank import Product
 from loras.module_kinds import Additive
@@ -221,8 +222,8 @@ def test_other_shapes_and_other_families_are_refused(tmp_path: Path) -> None:
     one = file(tmp_path, "one", {LINEAR: random_module("lora", (8, 6), 2, 1.0, 1)})
     wider = file(tmp_path, "wider", {LINEAR: random_module("lora", (8, 4), 2, 1.0, 1)})
     sdxl = file(tmp_path, "xl", {"lora_unet_input_blocks_4_1_proj_in": random_module("lora", (8, 4), 2, 1.0, 1)})
-    for other, message in ((wider, "different models"), (sdxl, "SDXL")):
-        with pytest.raises(BlendError, match=message):
+    for other, error, message in ((wider, BlendError, "different models"), (sdxl, MixedFamiliesError, "SDXL")):
+        with pytest.raises(error, match=message):
             write_blend(asked(str(one), str(other), output=tmp_path / "out.safetensors"), Silent())
 
 
