@@ -16,7 +16,7 @@ from foundation.progress import Reporter
 from loras.blend import BlendError, Term, at_alpha, plain_factors, summed
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.block_weights import BlockWeights
-from loras.blending.merge_methods import Merge
+from loras.blending.merge_methods import EXACT_SUM, Merge
 from loras.blending.rank_rule import RankRule
 from loras.blending.weighted_lora import WeightedLora
 from loras.blending.written_fit import BlockFit, WrittenFit
@@ -186,7 +186,7 @@ def _recipe(request: BlendRequest, rank: int, error: float) -> dict[str, object]
     merge = request.merge
     return {
         "parents": [_parent(part) for part in request.parts],
-        "method": "sum" if merge is None else f"{merge.method} density={merge.density:g} seed={merge.seed}",
+        "method": EXACT_SUM if merge is None else str(merge),
         "rank": rank,
         "rule": "exact" if request.rank is None else str(request.rank),
         "dtype": str(request.dtype).removeprefix("torch."),
