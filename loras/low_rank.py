@@ -92,13 +92,6 @@ class Product:
         up = self.up.double().T @ other.up.double()
         return float((up * (self.down.double() @ other.down.double().T)).sum())
 
-    def squared_distance(self, other: Product) -> float:
-        """The squared Frobenius norm of the difference to another delta of the same shape.
-
-        From inner products, so distances under 1e-8 of the norms come out as rounding.
-        """
-        return max(0.0, self.squared_norm() - 2 * self.inner(other) + other.squared_norm())
-
     def rounded_to(self, cast: Product) -> tuple[float, float]:
         """Squared norms of this delta, and of what is lost where `cast` holds the same factors in a coarser type.
 

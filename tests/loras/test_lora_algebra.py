@@ -56,14 +56,11 @@ def test_the_scale_goes_into_the_smaller_factor() -> None:
 
 
 @given(shape=shapes, alpha=alphas, seed=seeds)
-def test_norms_and_distances_are_those_of_the_whole_matrix(shape: tuple[int, ...], alpha: float, seed: int) -> None:
+def test_norms_and_inner_products_are_the_whole_matrix(shape: tuple[int, ...], alpha: float, seed: int) -> None:
     one, other = _drawn(shape, 2, alpha, seed), _drawn(shape, 3, 1.5, seed + 1)
     ours, theirs = Product.of(one), Product.of(other)
     assert ours.squared_norm() == pytest.approx(_exact(one).square().sum().item(), rel=1e-5)
     assert ours.inner(theirs) == pytest.approx((_exact(one) * _exact(other)).sum().item(), rel=1e-4, abs=1e-4)
-    apart = (_exact(one) - _exact(other)).square().sum().item()
-    assert ours.squared_distance(theirs) == pytest.approx(apart, rel=1e-4)
-    assert 0 <= ours.squared_distance(ours) <= 1e-6 * ours.squared_norm()
 
 
 def test_what_rounding_loses_is_the_distance_to_what_is_left() -> None:
