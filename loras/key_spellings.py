@@ -90,10 +90,13 @@ class Spelling:
     paths: Mapping[str, str]
 
 
-def spelling_of(shapes: Mapping[str, tuple[int, ...]], path: Path) -> Spelling:
-    """Read all keys of a file with their tensors' shapes. Raises LoraFileError for an unknown or doubled key."""
+def spelling_of(shapes: Mapping[str, Shape], path: Path, metadata: Mapping[str, str]) -> Spelling:
+    """Read all keys of a file with their tensors' shapes. `metadata` is asked where shapes leave the family open.
+
+    Raises LoraFileError for an unknown or doubled key.
+    """
     read = {key: _read_key(key, path) for key in shapes}
-    sdxl = _has_names_of_sdxl(read, shapes)
+    sdxl = _has_names_of_sdxl(read, shapes, metadata)
     modules: dict[str, dict[str, str]] = {}
     paths: dict[str, str] = {}
     for key, place in read.items():
@@ -159,7 +162,7 @@ def _plain_text_path(path: str) -> str:
     return text_path(f"{found[1]}.{_OLD_TEXT[found[2]]}" if found else path)
 
 
-def _has_names_of_sdxl(read: Mapping[str, Key], shapes: Mapping[str, Shape]) -> bool:
+def _has_names_of_sdxl(read: Mapping[str, Key], shapes: Mapping[str, Shape], metadata: Mapping[str, str]) -> bool:
     """Whether the modules get the names that kohya gives SDXL's.
 
     A first text encoder in dots is any family's, so it is no clue.
@@ -168,7 +171,7 @@ def _has_names_of_sdxl(read: Mapping[str, Key], shapes: Mapping[str, Shape]) -> 
     for key, place in read.items():
         if place.part != 1:
             modules.setdefault(_PARTS_BEFORE_NAMING[place.part] + place.path, {})[place.suffix] = shapes[key]
-    return family_before_naming(modules).name == "SDXL"
+    return family_before_naming(modules, metadata).name == "SDXL"
 
 
 def _module_name(place: Key, sdxl: bool, key: str, path: Path) -> str:
