@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from loras.blending.block_weights import FORMS, PRESETS, BlockWeights
+from loras.lora_family import family_of
 from loras.weights import WeightsError
 
 # As sd-webui-lora-block-weight lists them.
@@ -26,10 +29,11 @@ OUTD:1,0,0,0,0,0,0,0,1,1,1,1,0,0,0,0,0
 OUTS:1,0,0,0,0,0,0,0,0,0,0,0,1,1,1,1,1
 OUTALL:1,0,0,0,0,0,0,0,1,1,1,1,1,1,1,1,1
 """
-SD1, SDXL, TEXT = (
+SD1, SDXL, TEXT, FIRST_TEXT = (
     "lora_unet_down_blocks_0_attentions_0_proj_in",
     "lora_unet_output_blocks_4_1_proj_in",
     "lora_te_text_model_encoder_layers_0_mlp_fc1",
+    "lora_te1_text_model_encoder_layers_0_mlp_fc1",
 )
 
 
@@ -65,24 +69,25 @@ def test_blocks_that_are_not_listed_do_nothing_and_base_is_the_text_encoders() -
         (26, [SD1], True),
         (12, [SD1], False),
         (20, [SD1], False),
-        (17, [TEXT, SDXL], False),
+        (17, [FIRST_TEXT, SDXL], False),
         (26, ["lora_unet_input_blocks_4_1_proj_in"], False),
-        (12, [TEXT, SDXL], True),
+        (12, [FIRST_TEXT, SDXL], True),
         (20, [SDXL], True),
     ],
 )
 def test_each_family_has_its_forms(count: int, names: list[str], fits: bool) -> None:
     read = BlockWeights.parse(",".join(["1"] * count))
+    family = family_of({name: {} for name in names}, {})
     if fits:
-        read.check_family(names, "a.safetensors")
+        read.check_layout(family, Path("a.safetensors"))
         return
     with pytest.raises(WeightsError, match=f"a.safetensors: block weights of {count} numbers"):
-        read.check_family(names, "a.safetensors")
+        read.check_layout(family, Path("a.safetensors"))
 
 
 def test_patterns_fit_every_family() -> None:
-    BlockWeights.parse("*attn2*=0.5").check_family([SDXL], "a.safetensors")
-    BlockWeights.parse("*attn2*=0.5").check_family([SD1], "a.safetensors")
+    for name in (SDXL, SD1, "lora_unet_double_blocks_0_img_attn_qkv"):
+        BlockWeights.parse("*attn2*=0.5").check_layout(family_of({name: {}}, {}), Path("a.safetensors"))
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "INSIDE", "*a*=much", ",".join(["1"] * 16)])
