@@ -71,7 +71,7 @@ _ORIGINAL_STARTS = ("input_blocks.", "middle_block.", "output_blocks.", "time_em
 
 
 @dataclass(frozen=True)
-class Key:
+class TensorKey:
     """One tensor's place: the spelling's dialect, part (0 UNet, 1 and 2 the text encoders), path, kohya suffix."""
 
     dialect: str
@@ -110,11 +110,11 @@ def spelling_of(shapes: Mapping[str, Shape], path: Path, metadata: Mapping[str, 
     return Spelling("+".join(sorted({place.dialect for place in read.values()})), modules, paths)
 
 
-def _read_key(key: str, path: Path) -> Key:
+def _read_key(key: str, path: Path) -> TensorKey:
     name, _, suffix = key.partition(".")
     for prefix, ours in _KOHYA_PREFIXES.items():
         if name.startswith(f"{prefix}_") and suffix in SUFFIXES:
-            return Key("kohya", -1, f"{ours}{name.removeprefix(prefix)}", suffix)
+            return TensorKey("kohya", -1, f"{ours}{name.removeprefix(prefix)}", suffix)
     if (place := _dotted(key)) is not None:
         return place
     raise LoraFileError(
@@ -123,21 +123,21 @@ def _read_key(key: str, path: Path) -> Key:
     )
 
 
-def _dotted(key: str) -> Key | None:
+def _dotted(key: str) -> TensorKey | None:
     for stem, suffix in _endings(key):
         whole = stem.removeprefix("base_model.model.")
         if whole.startswith("diffusion_model."):
-            return Key("comfyui", 0, whole.removeprefix("diffusion_model."), suffix)
+            return TensorKey("comfyui", 0, whole.removeprefix("diffusion_model."), suffix)
         for prefix, encoder in _TEXT_PREFIXES.items():
             if whole.startswith(prefix):
                 dialect = "comfyui" if "clip_" in prefix else "diffusers"
-                return Key(dialect, encoder + 1, _plain_text_path(whole.removeprefix(prefix)), suffix)
+                return TensorKey(dialect, encoder + 1, _plain_text_path(whole.removeprefix(prefix)), suffix)
         bare = whole.removeprefix("unet.")
         dialect = "peft" if bare == whole and ".lora_" in key.removeprefix(stem) else "diffusers"
         if bare.startswith(("down_blocks.", "mid_block.", "up_blocks.", "conv_", "time_embedding.", "add_embedding.")):
-            return Key(dialect, 0, _plain_unet_path(bare), suffix)
+            return TensorKey(dialect, 0, _plain_unet_path(bare), suffix)
         if bare.startswith(("text_model.", "encoder.layers.")):
-            return Key(dialect, 1, _plain_text_path(bare), suffix)
+            return TensorKey(dialect, 1, _plain_text_path(bare), suffix)
     return None
 
 
@@ -162,7 +162,7 @@ def _plain_text_path(path: str) -> str:
     return text_path(f"{found[1]}.{_OLD_TEXT[found[2]]}" if found else path)
 
 
-def _has_names_of_sdxl(read: Mapping[str, Key], shapes: Mapping[str, Shape], metadata: Mapping[str, str]) -> bool:
+def _has_names_of_sdxl(read: Mapping[str, TensorKey], shapes: Mapping[str, Shape], metadata: Mapping[str, str]) -> bool:
     """Whether the modules get the names that kohya gives SDXL's.
 
     A first text encoder in dots is any family's, so it is no clue.
@@ -174,7 +174,7 @@ def _has_names_of_sdxl(read: Mapping[str, Key], shapes: Mapping[str, Shape], met
     return family_before_naming(modules, metadata).name == "SDXL"
 
 
-def _module_name(place: Key, sdxl: bool, key: str, path: Path) -> str:
+def _module_name(place: TensorKey, sdxl: bool, key: str, path: Path) -> str:
     if place.dialect == "kohya":
         return _in_own_naming(place.path, sdxl)
     if place.part:

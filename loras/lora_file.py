@@ -29,9 +29,9 @@ from foundation.safetensors_header import FLOATS, Header, opened_safetensors, re
 from loras.base_bound_kinds import BiasedModule, DoraModule, OftModule
 from loras.key_spellings import PeftScales, Spelling, spelling_of
 from loras.lora_family import KnownFamily, LoraFamily, family_of
-from loras.metadata import Serialised
 from loras.module_kinds import Additive, LoraModule, Module, TuckerModule
 from loras.module_tensors import ModuleTensors, module_from
+from loras.serialised_tensors import SerialisedTensors
 
 __all__ = [
     "Additive",
@@ -196,7 +196,7 @@ def write_modules(lora: LoraFile[Module], path: Path) -> LoraFile[Module]:
             tensors[f"{name}.{suffix}"] = tensor.contiguous()
         if module.stored_alpha is not None:
             tensors[f"{name}.alpha"] = torch.tensor(module.stored_alpha, dtype=torch.float32)
-    serialised = Serialised.of(tensors)
+    serialised = SerialisedTensors.of(tensors)
     written = LoraFile(lora.modules, serialised.hashed(lora.metadata))
     _write(serialised, written, path)
     return written
@@ -224,7 +224,7 @@ def write_diffusers(
     flat = {f"{part}.{key}": value for part in by_part for key, value in _peft_config(by_part[part]).items()}
     kept = {key: value for key, value in lora.metadata.items() if not key.startswith("sshs_")}
     written = replace(cast, metadata={**kept, "lora_adapter_metadata": json.dumps(flat, sort_keys=True)})
-    _write(Serialised.of(tensors), written, path)
+    _write(SerialisedTensors.of(tensors), written, path)
     return written
 
 
@@ -246,7 +246,7 @@ def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:
     }
 
 
-def _write(serialised: Serialised, lora: LoraFile[Module], path: Path) -> None:
+def _write(serialised: SerialisedTensors, lora: LoraFile[Module], path: Path) -> None:
     """Write the file beside, have the disk give it back, read it as any file, and only then put it in place.
 
     Raises DamagedFileError where bytes or modules come back otherwise; `path` then is what it was before.

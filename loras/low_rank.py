@@ -29,11 +29,11 @@ class Spectrum:
     _down: Tensor  # (n, R): _down @ D is orthonormal
     _product: Product
 
-    def best(self, rank: int) -> LoraModule:
+    def truncated(self, rank: int) -> LoraModule:
         """The best approximation of at most `rank`, alpha = its rank, the singular values' roots on both factors."""
         rank = max(1, min(rank, len(self.values)))
         if not len(self.values):
-            return self._product.nothing()
+            return self._product.zero_module()
         roots = self.values[:rank].sqrt()
         up = (self._up[:, :rank] / roots).to(self._product.up.dtype)
         down = (roots[:, None] * self._down[:rank]).to(self._product.up.dtype)
@@ -75,7 +75,7 @@ class Product:
             up, down = up.reshape(*up.shape, 1, 1), down.unflatten(1, (-1, *self.kernel))
         return LoraModule(down.float(), up.float(), float(down.shape[0]))
 
-    def nothing(self) -> LoraModule:
+    def zero_module(self) -> LoraModule:
         """A delta of zero, of rank 1: tools want all four of an attention's projections, so none is left out."""
         return self.module(torch.zeros(self.up.shape[0], 1), torch.zeros(1, self.down.shape[1]))
 

@@ -13,13 +13,13 @@ from base_models.architecture import Architecture
 from base_models.kohya_names import block_of
 from foundation.files import sha256_of
 from foundation.progress import Reporter
-from loras.blend import BlendError, Term, at_alpha, plain_factors, summed
+from loras.blend import BlendError, Term, plain_factors, summed, with_alpha
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.block_weights import BlockWeights
 from loras.blending.merge_methods import EXACT_SUM, Merge
 from loras.blending.rank_rule import RankRule
 from loras.blending.weighted_lora import WeightedLora
-from loras.blending.written_fit import BlockFit, WrittenFit
+from loras.blending.written_lora import BlockDistance, WrittenLora
 from loras.lora_family import common_family
 from loras.lora_file import (
     LoraFile,
@@ -49,7 +49,7 @@ class BlendRequest:
 
 
 @dataclass(frozen=True)
-class Made:
+class BlendedModule:
     """One module as the file will hold it, and squared Frobenius norms: of the exact sum, and of what is missing."""
 
     module: LoraModule
@@ -57,7 +57,7 @@ class Made:
     distance: float
 
 
-def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenFit:
+def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
     """Blend and write. Raises BlendError, DamagedFileError, LoraFileError, MixedFamiliesError or WeightsError; then
     nothing is left written.
 
@@ -68,13 +68,13 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenFit:
     with ExitStack() as stack:
         opened = [stack.enter_context(open_lora(part.path)) for part in request.parts]
         family = common_family([(one.path, one.family) for one in opened])
-        terms = Terms(request.parts, opened)
+        terms = BlendTerms(request.parts, opened)
         names = terms.names()
         if not names:
             raise BlendError(f"{request.output}: nothing is left at these weights; nothing was written")
         advance = reporter.task("blending", len(names))
         alpha = _alpha(request, terms)
-        made: dict[str, Made] = {}
+        made: dict[str, BlendedModule] = {}
         for name in names:
             made[name] = _blended(request, terms, name, alpha)
             advance(1)
@@ -84,17 +84,17 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenFit:
         recipe = _recipe(request, max(ranks), error)
         metadata = blend_metadata(lora, [one.metadata for one in opened], family, request.output.stem, recipe)
         _write(request, LoraFile(lora.modules, metadata))
-    return WrittenFit(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
+    return WrittenLora(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
 
 
-def _alpha(request: BlendRequest, terms: Terms) -> float | None:
-    """The alpha that all modules get (see `at_alpha`); None leaves one LoRA's tensors as they are."""
+def _alpha(request: BlendRequest, terms: BlendTerms) -> float | None:
+    """The alpha that all modules get (see `with_alpha`); None leaves one LoRA's tensors as they are."""
     if request.rank is None:
         return None if len(request.parts) == 1 else float(max(1, terms.greatest_rank()))
     return request.rank.alpha
 
 
-class Terms:
+class BlendTerms:
     """The terms of each module of a blend, read from opened files when asked for."""
 
     def __init__(self, parts: Sequence[WeightedLora], opened: Sequence[OpenedLora]) -> None:
@@ -127,13 +127,13 @@ class Terms:
         return terms, labels
 
 
-def _blended(request: BlendRequest, terms: Terms, name: str, alpha: float | None) -> Made:
+def _blended(request: BlendRequest, terms: BlendTerms, name: str, alpha: float | None) -> BlendedModule:
     found, labels = terms.of(name)
     exact = summed(found, name)
     if request.rank is None:
-        exact = exact if alpha is None else at_alpha(exact, alpha)
+        exact = exact if alpha is None else with_alpha(exact, alpha)
         module = _cast(exact, request.dtype)
-        return Made(module, *Product.of(exact).rounded_to(Product.of(module)))
+        return BlendedModule(module, *Product.of(exact).rounded_to(Product.of(module)))
     product = Product.of(exact)
     if request.merge is None:
         spectrum = product.spectrum()
@@ -141,10 +141,10 @@ def _blended(request: BlendRequest, terms: Terms, name: str, alpha: float | None
     else:
         spectrum = Product.dense(request.merge.merged(found, name, labels)).spectrum()
         norm = product.squared_norm()
-    module = spectrum.best(request.rank.of(spectrum.values))
-    module = _cast(module if alpha is None else at_alpha(module, alpha), request.dtype)
+    module = spectrum.truncated(request.rank.of(spectrum.values))
+    module = _cast(module if alpha is None else with_alpha(module, alpha), request.dtype)
     there = Product.of(module)
-    return Made(module, norm, max(0.0, norm - 2 * product.inner(there) + there.squared_norm()))
+    return BlendedModule(module, norm, max(0.0, norm - 2 * product.inner(there) + there.squared_norm()))
 
 
 def _cast(module: LoraModule, dtype: torch.dtype) -> LoraModule:
@@ -159,15 +159,15 @@ def _write(request: BlendRequest, lora: LoraFile[LoraModule]) -> None:
         write_diffusers(lora, request.output, request.names, request.dtype)
 
 
-def _errors(made: Mapping[str, Made]) -> tuple[tuple[BlockFit, ...], float]:
-    by_block: dict[str, list[Made]] = {}
+def _errors(made: Mapping[str, BlendedModule]) -> tuple[tuple[BlockDistance, ...], float]:
+    by_block: dict[str, list[BlendedModule]] = {}
     for name, one in made.items():
         by_block.setdefault(block_of(name), []).append(one)
-    blocks = tuple(BlockFit(block, len(found), _relative(found)) for block, found in sorted(by_block.items()))
+    blocks = tuple(BlockDistance(block, len(found), _relative(found)) for block, found in sorted(by_block.items()))
     return blocks, _relative(list(made.values()))
 
 
-def _relative(made: Sequence[Made]) -> float:
+def _relative(made: Sequence[BlendedModule]) -> float:
     norm = sum(one.norm for one in made)
     return (sum(one.distance for one in made) / norm) ** 0.5 if norm > 0 else 0.0
 

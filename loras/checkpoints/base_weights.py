@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from base_models.base_source import find_base
-from loras.checkpoints.checkpoint_layout import Checkpoint, Place, open_checkpoint, opened_places
+from loras.checkpoints.checkpoint_layout import Checkpoint, ParameterPlace, open_checkpoint, open_tensors
 from miniature.paths import folder_of
 
 
@@ -21,7 +21,7 @@ class BaseWeights:
 
     name: str
     checkpoint: Checkpoint
-    _read: Callable[[Place], Tensor]
+    _read: Callable[[ParameterPlace], Tensor]
     _squares: dict[str, float] = field(default_factory=dict[str, float])
 
     def weight(self, module: str) -> Tensor | None:
@@ -50,5 +50,5 @@ def open_base(name: str) -> Generator[BaseWeights]:
     """
     is_here = folder_of("base", name) is not None or Path(name).exists()
     checkpoint = open_checkpoint(name if is_here else find_base(name).path)
-    with opened_places(checkpoint) as read:
+    with open_tensors(checkpoint) as read:
         yield BaseWeights(name, checkpoint, read)

@@ -271,7 +271,7 @@ def _leading(delta: Delta) -> tuple[Tensor, Tensor]:
     """Orthonormal outputs (out, k) and inputs (in, k) of the k = LEADING strongest directions, or of all there are."""
     if isinstance(delta, Product):
         spectrum = delta.spectrum()
-        best = spectrum.best(min(LEADING, len(spectrum.values)))
+        best = spectrum.truncated(min(LEADING, len(spectrum.values)))
         count = min(LEADING, len(spectrum.values))
         return _orthonormal(best.up.flatten(1)[:, :count]), _orthonormal(best.down.flatten(1)[:count].T)
     with torch.random.fork_rng(devices=[]):

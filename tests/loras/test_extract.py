@@ -100,7 +100,7 @@ def test_the_approximation_is_the_svds(shape: tuple[int, ...], rank: int, inner:
     draw = torch.Generator().manual_seed(seed)
     columns = torch.Size(shape[1:]).numel()
     flat = torch.randn(shape[0], inner, generator=draw) @ torch.randn(inner, columns, generator=draw)
-    module = DenseDelta.of(flat.reshape(shape)).best(rank)
+    module = DenseDelta.of(flat.reshape(shape)).truncated(rank)
     assert module.shape == shape
     assert module.rank <= rank
     assert module.scale == 1.0
