@@ -25,6 +25,7 @@ from base_models.kohya_names import (
     text_path,
 )
 from foundation.errors import LoraFileError
+from foundation.json_values import is_table, parse_json
 from loras.lora_family import Shape, family_before_naming
 
 SUFFIXES = frozenset(
@@ -244,8 +245,7 @@ class PeftScales:
 
 def _matching(pattern: object, path: str, otherwise: object) -> float:
     """PEFT's rule: the first pattern that matches the path's end, at a dot."""
-    listed: Mapping[str, object] = pattern if isinstance(pattern, dict) else {}
-    for tail, alpha in listed.items():
+    for tail, alpha in pattern.items() if is_table(pattern) else ():
         if re.fullmatch(rf"(?:.*\.)?(?:{tail})", path):
             return float(str(alpha))
     return float(str(otherwise))
@@ -266,9 +266,9 @@ def _by_part(flat: Mapping[str, object]) -> dict[str, dict[str, object]]:
 
 def _json(text: str, path: Path) -> dict[str, object]:
     try:
-        found = json.loads(text)
+        found = parse_json(text)
     except json.JSONDecodeError as error:
         raise LoraFileError(f"{path}: the adapter's configuration is no JSON ({error})") from error
-    if not isinstance(found, dict):
+    if not is_table(found):
         raise LoraFileError(f"{path}: the adapter's configuration is no JSON object")
-    return {str(key): value for key, value in found.items()}
+    return found

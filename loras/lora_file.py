@@ -303,7 +303,7 @@ def cast_lora(lora: LoraFile[LoraModule], dtype: torch.dtype) -> LoraFile[LoraMo
 
     Raises LoraFileError where a value leaves the range of `dtype`.
     """
-    modules = {}
+    modules: dict[str, LoraModule] = {}
     for name, module in lora.modules.items():
         down, up = module.down.to("cpu", dtype), module.up.to("cpu", dtype)
         if not (is_finite(down) and is_finite(up)):

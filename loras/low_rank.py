@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from foundation.typed_torch import cholesky_ex, eigh, solve_triangular
 from loras.lora_file import LoraModule
 from loras.low_rank_norm import grams, squared_norm
 
@@ -72,7 +73,7 @@ class Product:
     def module(self, up: Tensor, down: Tensor) -> LoraModule:
         """Factors of this product's sides as a LoRA module with alpha = rank."""
         if self.kernel is not None:
-            up, down = up.reshape(*up.shape, 1, 1), down.unflatten(1, (-1, *self.kernel))
+            up, down = up.reshape(*up.shape, 1, 1), down.reshape(len(down), -1, *self.kernel)
         return LoraModule(down.float(), up.float(), float(down.shape[0]))
 
     def zero_module(self) -> LoraModule:
@@ -117,7 +118,7 @@ class Product:
         product = self.narrowed()
         gram_up, gram_down = product.grams()
         root, inverse = _root_of(gram_down)
-        squared, vectors = torch.linalg.eigh(root.T @ gram_up @ root)
+        squared, vectors = eigh(root.T @ gram_up @ root)
         squared, vectors = squared.flip(0), vectors.flip(1)
         kept = squared > NOISE * squared[:1].clamp_min(torch.finfo(torch.float64).tiny) if len(squared) else squared > 0
         vectors = vectors[:, kept]
@@ -126,12 +127,12 @@ class Product:
 
 def _root_of(gram: Tensor) -> tuple[Tensor, Tensor]:
     """L (R, r) and its left inverse (r, R) with L L' = gram; r < R where the factor is rank-deficient."""
-    root, failed = torch.linalg.cholesky_ex(gram)
+    root, failed = cholesky_ex(gram)
     diagonal = root.diagonal()
     if not failed and diagonal.min() > ILL_CONDITIONED * diagonal.max():
         one = torch.eye(len(root), dtype=root.dtype)
-        return root, torch.linalg.solve_triangular(root, one, upper=False)
-    values, vectors = torch.linalg.eigh(gram)
+        return root, solve_triangular(root, one, upper=False)
+    values, vectors = eigh(gram)
     kept = values > NOISE * values[-1].clamp_min(torch.finfo(torch.float64).tiny)
     roots, vectors = values[kept].sqrt(), vectors[:, kept]
     return vectors * roots, (vectors / roots).T

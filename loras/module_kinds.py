@@ -292,7 +292,7 @@ class FullModule(Additive):
 
 
 def _unflattened(delta: Tensor, kernel: Kernel) -> Tensor:
-    return delta.unflatten(1, (-1, *kernel)) if kernel else delta
+    return delta.reshape(len(delta), -1, *kernel) if kernel else delta
 
 
 def _scaled(up: Tensor, down: Tensor, scale: float, kernel: Kernel) -> LoraModule:

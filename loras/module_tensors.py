@@ -95,7 +95,7 @@ def _lora(parts: ModuleTensors) -> Module:
 
 
 def _loha(parts: ModuleTensors) -> Module:
-    halves = []
+    halves: list[HadamardHalf] = []
     for number in (1, 2):
         half = HadamardHalf(
             parts.need(f"hada_w{number}_a"), parts.need(f"hada_w{number}_b"), parts.get(f"hada_t{number}")
@@ -111,7 +111,7 @@ def _loha(parts: ModuleTensors) -> Module:
 
 
 def _lokr(parts: ModuleTensors) -> Module:
-    halves = []
+    halves: list[KroneckerHalf] = []
     for number in (1, 2):
         name = f"lokr_w{number}"
         whole, core = parts.get(name), parts.get(f"lokr_t{number}")

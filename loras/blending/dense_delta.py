@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from foundation.typed_torch import eigh
 from loras.low_rank import NOISE
 from loras.module_kinds import LoraModule
 
@@ -30,7 +31,7 @@ class DenseDelta:
     def of(cls, delta: Tensor) -> DenseDelta:
         flat = delta.flatten(1).double()
         gram = flat @ flat.T if len(flat) <= flat.shape[1] else flat.T @ flat
-        squared, vectors = torch.linalg.eigh(gram)
+        squared, vectors = eigh(gram)
         squared, vectors = squared.flip(0), vectors.flip(1)
         kept = squared > NOISE * squared[0].clamp_min(torch.finfo(torch.float64).tiny)
         return cls(delta.float(), squared[kept].sqrt(), vectors[:, kept])

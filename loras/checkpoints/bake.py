@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import torch
 from safetensors import safe_open
@@ -208,9 +209,16 @@ def _bake_folder(request: BakeRequest, baking: _Baking) -> None:
                 _copy(source, target)
 
 
+class _ShardIndex(TypedDict):
+    """A `.safetensors.index.json`, as Hugging Face's libraries write it: which file holds which tensor."""
+
+    weight_map: dict[str, str]
+    metadata: NotRequired[dict[str, object]]
+
+
 def _index(path: Path, files: Mapping[Path, WeightsFile], baking: _Baking) -> str:
     """A sharded model's index, its `total_size` (bytes of all tensors) as it is now."""
-    index = json.loads(path.read_text(encoding="utf-8"))
+    index: _ShardIndex = json.loads(path.read_text(encoding="utf-8"))
     shards = [files[path.parent / name] for name in set(index["weight_map"].values()) if path.parent / name in files]
     sizes = (Entry(tensor.key, baking.type_of(tensor), tensor.shape).size for file in shards for tensor in file.tensors)
     index.setdefault("metadata", {})["total_size"] = sum(sizes)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from base_models.base_source import find_base
+from foundation.typed_torch import vector_norm
 from loras.checkpoints.checkpoint_layout import Checkpoint, ParameterPlace, open_checkpoint, open_tensors
 from miniature.paths import folder_of
 
@@ -38,7 +39,7 @@ class BaseWeights:
         if place is None or torch.Size(place.shape).numel() != elements:
             return None
         if module not in self._squares:
-            self._squares[module] = torch.linalg.vector_norm(self._read(place).double()).item() ** 2
+            self._squares[module] = vector_norm(self._read(place).double()).item() ** 2
         return self._squares[module]
 
 

@@ -20,6 +20,7 @@ from base_models.kohya_names import UNET, block_of
 from foundation.errors import UserError
 from foundation.files import sha256_of
 from foundation.progress import Reporter
+from foundation.typed_torch import vector_norm
 from loras.blend import with_alpha
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.dense_delta import DenseDelta, zero_module
@@ -184,7 +185,7 @@ def _difference(
     delta = tuned.reshape(base.shape) - base
     if not delta.isfinite().all():
         raise ExtractError(f"{request.tuned.path}: `{name}` holds NaN or infinity, or its base does; use another file")
-    return delta, torch.linalg.vector_norm(base.double()).item()
+    return delta, vector_norm(base.double()).item()
 
 
 def _unheld(request: ExtractRequest, readers: tuple[ReadTensor, ReadTensor], targets: Iterable[str]) -> list[float]:
