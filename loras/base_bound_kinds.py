@@ -107,6 +107,7 @@ class OftModule(Module):
 
     @property
     def kind(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """ "oft", or "boft" where the blocks come in stages."""
         return "oft" if self.blocks.dim() == 3 else "boft"
 
     @property

@@ -25,7 +25,9 @@ class BlendError(UserError):
 class Weighting(Protocol):
     """How strongly a LoRA acts on each module, by kohya name."""
 
-    def on_module(self, name: str) -> float: ...
+    def on_module(self, name: str) -> float:
+        """The factor on the module of that kohya name; 0 leaves it out, 1 is the file as trained."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ class OpenedLora:
 
     @property
     def metadata(self) -> Mapping[str, str]:
+        """What the header says besides tensors: `ss_*`, `modelspec.*`, our own recipe."""
         return self.header.metadata
 
     @cached_property

@@ -11,6 +11,8 @@ import typer
 from loras.blending.merge_methods import EXACT_SUM, merge_called, method_names, methods_in_words, names_that_need
 from loras.command_options import Dtype, Json
 
+METHOD_HELP = f"{methods_in_words()}. Of whole deltas, so with --rank, are all but sum."
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -27,13 +29,7 @@ def blend_command(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
-    method: Annotated[
-        str,
-        typer.Option(
-            metavar="|".join(method_names()),
-            help=f"{methods_in_words()}. Of whole deltas, so with --rank, are all but sum.",
-        ),
-    ] = EXACT_SUM,
+    method: Annotated[str, typer.Option(metavar="|".join(method_names()), help=METHOD_HELP)] = EXACT_SUM,
     rank: Annotated[
         str | None,
         typer.Option(help="Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20."),

@@ -29,6 +29,7 @@ class DenseDelta:
 
     @classmethod
     def of(cls, delta: Tensor) -> DenseDelta:
+        """Decompose a delta (out, in[, k, k]) of any floating type, in float64."""
         flat = delta.flatten(1).double()
         gram = flat @ flat.T if len(flat) <= flat.shape[1] else flat.T @ flat
         squared, vectors = eigh(gram)

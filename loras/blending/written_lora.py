@@ -28,6 +28,7 @@ class WrittenLora:
     blocks: tuple[BlockDistance, ...]
 
     def as_json(self) -> dict[str, object]:
+        """Plain values, as `--json` prints them: errors in all and by block are shares of the norm."""
         return {
             "file": str(self.path),
             "sha256": self.sha256,

@@ -75,6 +75,7 @@ class LoraOnModule:
     strength: float
 
     def changes(self, parameter: ParameterName) -> bool:
+        """Whether the file has anything that moves the module's weight, or its bias."""
         suffixes = self.lora.spelling.modules[self.name].keys()
         return bool(suffixes & BIASES) if parameter == "bias" else bool(suffixes - {"diff_b", "b_norm", "alpha"})
 

@@ -81,6 +81,7 @@ class TensorSlice:
         return part.T if self.transposed else part
 
     def shape(self, stored: Shape) -> Shape:
+        """The module's own shape, (out, in[, k, k]), of a tensor that is stored in the shape `stored`."""
         part = stored if self.rows is None else (self.rows[1] - self.rows[0], *stored[1:])
         return part[::-1] if self.transposed else part
 
@@ -115,6 +116,7 @@ class ParameterPlace:
 
     @property
     def shape(self) -> Shape:
+        """The shape that the module has it in, (out, in[, k, k]) or (out,)."""
         return self.part.shape(self.tensor.shape)
 
 

@@ -34,6 +34,7 @@ class DeltaSize:
 
     @property
     def elements(self) -> int:
+        """How many numbers the delta as a whole matrix has."""
         return self.outputs * self.columns
 
     @property

@@ -28,6 +28,7 @@ class Column:
 
 
 def figure(value: float | None, form: str = ".2g") -> str:
+    """A number in `form`, or a dash where nothing was measured."""
     return NOT_MEASURED if value is None else format(value, form)
 
 

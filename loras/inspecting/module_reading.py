@@ -59,6 +59,7 @@ class ModuleReading:
 
     @property
     def block(self) -> str:
+        """The block that it lies in, as block weights count them: BASE, IN00.., M00, OUT00.., or "other"."""
         return block_of(self.name)
 
     @property
