@@ -110,7 +110,7 @@ def merged_by_peft(model: PeftModel, rank: int, full: bool) -> Tensor:
 
 def merged_by_us(factors: list[LoraModule], rank: int) -> LoraModule:
     terms = [Term(module, weight) for module, weight in zip(factors, WEIGHTS, strict=True)]
-    return Product.of(summed(terms, "module")).spectrum().best(rank)
+    return Product.of(summed(terms, "module")).spectrum().truncated(rank)
 
 
 def compare(one: Path, other: Path, rank: int, every: int) -> dict[str, float]:

@@ -12,8 +12,8 @@ import typer
 from eval.search import search_command
 from foundation.command_line import run_app
 from loras.blending import blend_command
-from loras.checkpoints import checkpoint_commands
-from loras.inspecting import inspect_commands
+from loras.checkpoints import bake_command, extract_command
+from loras.inspecting import compare_command, inspect_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
@@ -177,8 +177,8 @@ def export(
         print(f"wrote {written.path} ({row.checkpoint}, {row.weights}) and {written.preview}")
 
 
-for commands in (search_command, blend_command, checkpoint_commands, inspect_commands):
-    commands.register(app)
+for command in (search_command, blend_command, bake_command, extract_command, inspect_command, compare_command):
+    command.register(app)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from foundation.errors import LoraFileError
+from foundation.typed_torch import inv, vector_norm
 from loras.module_kinds import Additive, Module
 
 
@@ -84,7 +85,7 @@ class DoraModule(Module):
                 f"a dora_scale of {tuple(self.magnitude.shape)} does not fit a weight of {tuple(weight.shape)}"
             )
         others = [dim for dim in range(weight.dim()) if dim != axis]
-        norm = torch.linalg.vector_norm(directed, dim=others, keepdim=True).clamp_min(torch.finfo(torch.float32).eps)
+        norm = vector_norm(directed, dim=others, keepdim=True).clamp_min(torch.finfo(torch.float32).eps)
         return pristine + strength * (self.magnitude.float().reshape(norm.shape) / norm * directed - pristine)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -106,6 +107,7 @@ class OftModule(Module):
 
     @property
     def kind(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """ "oft", or "boft" where the blocks come in stages."""
         return "oft" if self.blocks.dim() == 3 else "boft"
 
     @property
@@ -128,22 +130,23 @@ class OftModule(Module):
     def _rotations(self, outputs: int) -> Tensor:
         """Cayley's transform of the skew part, bounded in norm."""
         skew = self.blocks.float() - self.blocks.float().transpose(-1, -2)
-        norm, bound = skew.norm() + 1e-8, self.constraint * outputs
+        norm, bound = vector_norm(skew) + 1e-8, self.constraint * outputs
         if 0 < bound < norm:
             skew = skew * (bound / norm)
         one = torch.eye(skew.shape[-1])
-        return (one + skew) @ torch.linalg.inv(one - skew)
+        return (one + skew) @ inv(one - skew)
 
     def _turned(self, rows: Tensor, turns: Tensor) -> Tensor:
         if self.blocks.dim() == 3:
             blocked = rows.reshape(*self.blocks.shape[:2], -1)
             return torch.einsum("knm,knc->kmc", turns, blocked).flatten(0, 1)
+        columns = rows.shape[1]
         for stage, turn in enumerate(turns):
             # Stage i mixes rows that lie 2^i half-blocks apart: bring partners together, turn, put them back.
             reach = 2**stage * (turn.shape[-1] // 2)
-            paired = rows.unflatten(0, (-1, 2, reach)).transpose(1, 2).flatten(0, 2).unflatten(0, (-1, turn.shape[-1]))
+            paired = rows.reshape(-1, 2, reach, columns).transpose(1, 2).reshape(-1, turn.shape[-1], columns)
             mixed = torch.einsum("kij,kjc->kic", turn, paired).flatten(0, 1)
-            rows = mixed.unflatten(0, (-1, reach, 2)).transpose(1, 2).flatten(0, 2)
+            rows = mixed.reshape(-1, reach, 2, columns).transpose(1, 2).reshape(-1, columns)
         return rows
 
     def tensors(self) -> dict[str, Tensor]:

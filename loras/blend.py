@@ -25,7 +25,9 @@ class BlendError(UserError):
 class Weighting(Protocol):
     """How strongly a LoRA acts on each module, by kohya name."""
 
-    def on_module(self, name: str) -> float: ...
+    def on_module(self, name: str) -> float:
+        """The factor on the module of that kohya name; 0 leaves it out, 1 is the file as trained."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,10 @@ def blend(parts: Sequence[tuple[LoraFile[Module], Weights]]) -> LoraFile[LoraMod
     if acting <= 1:
         return LoraFile(modules, metadata)
     alpha = float(max((module.rank for module in modules.values()), default=1))
-    return LoraFile({name: at_alpha(module, alpha) for name, module in modules.items()}, {})
+    return LoraFile({name: with_alpha(module, alpha) for name, module in modules.items()}, {})
 
 
-def at_alpha(module: LoraModule, alpha: float) -> LoraModule:
+def with_alpha(module: LoraModule, alpha: float) -> LoraModule:
     """The same delta with another alpha, the factor's root on both factors.
 
     One alpha for all modules of a blend: diffusers (0.42) reads a kohya file whose modules differ in alpha as if most

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
+
+from foundation.json_values import is_list, is_table, parse_json
 
 MOST_TAGS = 12
 _PLAIN = (
@@ -60,11 +61,10 @@ def _of(heading: str, metadata: Mapping[str, str], key: str, total: str) -> dict
 def _tags(text: str) -> dict[str, str]:
     """The commonest tags over all folders, with how many pictures have each."""
     counts: Counter[str] = Counter()
-    for folder in _object(text).values():
-        if isinstance(folder, dict):
-            for tag, count in folder.items():
-                if isinstance(count, int | float):
-                    counts[printable(str(tag))] += int(count)
+    for folder in filter(is_table, _table(text).values()):
+        for tag, count in folder.items():
+            if isinstance(count, int | float):
+                counts[printable(tag)] += int(count)
     if not counts:
         return {}
     listed = ", ".join(f"{tag} ({count})" for tag, count in counts.most_common(MOST_TAGS))
@@ -73,17 +73,18 @@ def _tags(text: str) -> dict[str, str]:
 
 
 def _parents(text: str) -> dict[str, str]:
-    recipe = _object(text)
+    recipe = _table(text)
     parents = recipe.get("parents")
-    if not isinstance(parents, list):
+    if not is_list(parents):
         return {}
-    names = [str(parent.get("name", "?")) for parent in parents if isinstance(parent, dict)]
+    names = [str(parent.get("name", "?")) for parent in filter(is_table, parents)]
     return {"made from": printable(f"{', '.join(names)} ({recipe.get('method', '?')})")}
 
 
-def _object(text: str) -> dict[str, object]:
+def _table(text: str) -> dict[str, object]:
+    """The JSON object that the text is, empty where it is none."""
     try:
-        found = json.loads(text) if text else {}
-    except (json.JSONDecodeError, RecursionError):
+        found = parse_json(text) if text else {}
+    except (ValueError, RecursionError):
         return {}
-    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+    return found if is_table(found) else {}

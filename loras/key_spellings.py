@@ -25,6 +25,7 @@ from base_models.kohya_names import (
     text_path,
 )
 from foundation.errors import LoraFileError
+from foundation.json_values import is_table, parse_json
 from loras.lora_family import Shape, family_before_naming
 
 SUFFIXES = frozenset(
@@ -71,7 +72,7 @@ _ORIGINAL_STARTS = ("input_blocks.", "middle_block.", "output_blocks.", "time_em
 
 
 @dataclass(frozen=True)
-class Key:
+class TensorKey:
     """One tensor's place: the spelling's dialect, part (0 UNet, 1 and 2 the text encoders), path, kohya suffix."""
 
     dialect: str
@@ -90,10 +91,13 @@ class Spelling:
     paths: Mapping[str, str]
 
 
-def spelling_of(shapes: Mapping[str, tuple[int, ...]], path: Path) -> Spelling:
-    """Read all keys of a file with their tensors' shapes. Raises LoraFileError for an unknown or doubled key."""
+def spelling_of(shapes: Mapping[str, Shape], path: Path, metadata: Mapping[str, str]) -> Spelling:
+    """Read all keys of a file with their tensors' shapes. `metadata` is asked where shapes leave the family open.
+
+    Raises LoraFileError for an unknown or doubled key.
+    """
     read = {key: _read_key(key, path) for key in shapes}
-    sdxl = _has_names_of_sdxl(read, shapes)
+    sdxl = _has_names_of_sdxl(read, shapes, metadata)
     modules: dict[str, dict[str, str]] = {}
     paths: dict[str, str] = {}
     for key, place in read.items():
@@ -107,11 +111,11 @@ def spelling_of(shapes: Mapping[str, tuple[int, ...]], path: Path) -> Spelling:
     return Spelling("+".join(sorted({place.dialect for place in read.values()})), modules, paths)
 
 
-def _read_key(key: str, path: Path) -> Key:
+def _read_key(key: str, path: Path) -> TensorKey:
     name, _, suffix = key.partition(".")
     for prefix, ours in _KOHYA_PREFIXES.items():
         if name.startswith(f"{prefix}_") and suffix in SUFFIXES:
-            return Key("kohya", -1, f"{ours}{name.removeprefix(prefix)}", suffix)
+            return TensorKey("kohya", -1, f"{ours}{name.removeprefix(prefix)}", suffix)
     if (place := _dotted(key)) is not None:
         return place
     raise LoraFileError(
@@ -120,21 +124,21 @@ def _read_key(key: str, path: Path) -> Key:
     )
 
 
-def _dotted(key: str) -> Key | None:
+def _dotted(key: str) -> TensorKey | None:
     for stem, suffix in _endings(key):
         whole = stem.removeprefix("base_model.model.")
         if whole.startswith("diffusion_model."):
-            return Key("comfyui", 0, whole.removeprefix("diffusion_model."), suffix)
+            return TensorKey("comfyui", 0, whole.removeprefix("diffusion_model."), suffix)
         for prefix, encoder in _TEXT_PREFIXES.items():
             if whole.startswith(prefix):
                 dialect = "comfyui" if "clip_" in prefix else "diffusers"
-                return Key(dialect, encoder + 1, _plain_text_path(whole.removeprefix(prefix)), suffix)
+                return TensorKey(dialect, encoder + 1, _plain_text_path(whole.removeprefix(prefix)), suffix)
         bare = whole.removeprefix("unet.")
         dialect = "peft" if bare == whole and ".lora_" in key.removeprefix(stem) else "diffusers"
         if bare.startswith(("down_blocks.", "mid_block.", "up_blocks.", "conv_", "time_embedding.", "add_embedding.")):
-            return Key(dialect, 0, _plain_unet_path(bare), suffix)
+            return TensorKey(dialect, 0, _plain_unet_path(bare), suffix)
         if bare.startswith(("text_model.", "encoder.layers.")):
-            return Key(dialect, 1, _plain_text_path(bare), suffix)
+            return TensorKey(dialect, 1, _plain_text_path(bare), suffix)
     return None
 
 
@@ -159,7 +163,7 @@ def _plain_text_path(path: str) -> str:
     return text_path(f"{found[1]}.{_OLD_TEXT[found[2]]}" if found else path)
 
 
-def _has_names_of_sdxl(read: Mapping[str, Key], shapes: Mapping[str, Shape]) -> bool:
+def _has_names_of_sdxl(read: Mapping[str, TensorKey], shapes: Mapping[str, Shape], metadata: Mapping[str, str]) -> bool:
     """Whether the modules get the names that kohya gives SDXL's.
 
     A first text encoder in dots is any family's, so it is no clue.
@@ -168,10 +172,10 @@ def _has_names_of_sdxl(read: Mapping[str, Key], shapes: Mapping[str, Shape]) -> 
     for key, place in read.items():
         if place.part != 1:
             modules.setdefault(_PARTS_BEFORE_NAMING[place.part] + place.path, {})[place.suffix] = shapes[key]
-    return family_before_naming(modules).name == "SDXL"
+    return family_before_naming(modules, metadata).name == "SDXL"
 
 
-def _module_name(place: Key, sdxl: bool, key: str, path: Path) -> str:
+def _module_name(place: TensorKey, sdxl: bool, key: str, path: Path) -> str:
     if place.dialect == "kohya":
         return _in_own_naming(place.path, sdxl)
     if place.part:
@@ -241,8 +245,7 @@ class PeftScales:
 
 def _matching(pattern: object, path: str, otherwise: object) -> float:
     """PEFT's rule: the first pattern that matches the path's end, at a dot."""
-    listed: Mapping[str, object] = pattern if isinstance(pattern, dict) else {}
-    for tail, alpha in listed.items():
+    for tail, alpha in pattern.items() if is_table(pattern) else ():
         if re.fullmatch(rf"(?:.*\.)?(?:{tail})", path):
             return float(str(alpha))
     return float(str(otherwise))
@@ -263,9 +266,9 @@ def _by_part(flat: Mapping[str, object]) -> dict[str, dict[str, object]]:
 
 def _json(text: str, path: Path) -> dict[str, object]:
     try:
-        found = json.loads(text)
+        found = parse_json(text)
     except json.JSONDecodeError as error:
         raise LoraFileError(f"{path}: the adapter's configuration is no JSON ({error})") from error
-    if not isinstance(found, dict):
+    if not is_table(found):
         raise LoraFileError(f"{path}: the adapter's configuration is no JSON object")
-    return {str(key): value for key, value in found.items()}
+    return found

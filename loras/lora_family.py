@@ -103,17 +103,17 @@ def family_of(modules: ModuleShapes, metadata: Mapping[str, str]) -> LoraFamily:
     paths = [name.removeprefix(f"{UNET}_") for name in modules if name.startswith(f"{UNET}_")]
     if any(not path.startswith((*_ORIGINAL_NAMES, *_DIFFUSERS_NAMES)) for path in paths):
         return UnknownFamily("its modules are not those of a Stable Diffusion UNet", (), width, said)
-    found = _decided(_tensor_clues(modules), [*_original_naming(modules), *_diffusers_naming(paths)])
-    found = _with_header(found, said) if isinstance(found, UnknownFamily) else found
+    naming = [*_original_naming(modules), *_diffusers_naming(paths)]
+    found = _with_header(_decided(_tensor_clues(modules), naming), said)
     return replace(found, because=found.because + _width_note(width), text_width=width, header_says=said)
 
 
-def family_before_naming(modules: ModuleShapes) -> LoraFamily:
+def family_before_naming(modules: ModuleShapes, metadata: Mapping[str, str]) -> LoraFamily:
     """The family of a file whose UNet's modules are named in any tool's way, so that diffusers' names tell nothing.
 
     Paths may be dotted. A text encoder that a tool does not number is left out by the caller.
     """
-    return _decided(_tensor_clues(modules), _original_naming(modules))
+    return _with_header(_decided(_tensor_clues(modules), _original_naming(modules)), family_in_header(metadata))
 
 
 def family_in_header(metadata: Mapping[str, str]) -> Family | None:
@@ -187,8 +187,8 @@ def _decided(firm: Iterable[_Clue], naming: Iterable[_Clue]) -> LoraFamily:
     return UnknownFamily(f"{_names(families, 'and')} have modules named so, and no header says which", families)
 
 
-def _with_header(found: UnknownFamily, said: Family | None) -> LoraFamily:
-    if said is None or said.key not in _keys(found.may_be):
+def _with_header(found: LoraFamily, said: Family | None) -> LoraFamily:
+    if isinstance(found, KnownFamily) or said is None or said.key not in _keys(found.may_be):
         return found
     return KnownFamily(said, "by its header; its tensors fit " + _names(found.may_be, "and"))
 

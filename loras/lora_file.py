@@ -23,15 +23,15 @@ from torch import Tensor
 
 from base_models.architecture import Architecture
 from base_models.kohya_names import kernel_of, part_of
-from foundation.errors import LoraFileError
+from foundation.errors import DamagedFileError, LoraFileError
 from foundation.files import check_written, whole_file
 from foundation.safetensors_header import FLOATS, Header, opened_safetensors, read_header
 from loras.base_bound_kinds import BiasedModule, DoraModule, OftModule
 from loras.key_spellings import PeftScales, Spelling, spelling_of
 from loras.lora_family import KnownFamily, LoraFamily, family_of
-from loras.metadata import Serialised
 from loras.module_kinds import Additive, LoraModule, Module, TuckerModule
 from loras.module_tensors import ModuleTensors, module_from
+from loras.serialised_tensors import SerialisedTensors
 
 __all__ = [
     "Additive",
@@ -86,6 +86,7 @@ class OpenedLora:
 
     @property
     def metadata(self) -> Mapping[str, str]:
+        """What the header says besides tensors: `ss_*`, `modelspec.*`, our own recipe."""
         return self.header.metadata
 
     @cached_property
@@ -134,7 +135,7 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
     for key, kind in header.types.items():
         if kind not in FLOATS and not key.endswith(".alpha"):
             raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
-    spelling = spelling_of(header.shapes, path)
+    spelling = spelling_of(header.shapes, path, header.metadata)
     scales = PeftScales.beside(path, header.metadata) if spelling.paths else PeftScales({})
     with opened_safetensors(path) as opened:
         yield OpenedLora(path, header, spelling, scales, opened)
@@ -196,10 +197,10 @@ def write_modules(lora: LoraFile[Module], path: Path) -> LoraFile[Module]:
             tensors[f"{name}.{suffix}"] = tensor.contiguous()
         if module.stored_alpha is not None:
             tensors[f"{name}.alpha"] = torch.tensor(module.stored_alpha, dtype=torch.float32)
-    serialised = Serialised.of(tensors)
-    metadata = serialised.hashed(lora.metadata)
-    _write(serialised, metadata, path)
-    return LoraFile(lora.modules, metadata)
+    serialised = SerialisedTensors.of(tensors)
+    written = LoraFile(lora.modules, serialised.hashed(lora.metadata))
+    _write(serialised, written, path)
+    return written
 
 
 def write_diffusers(
@@ -222,9 +223,10 @@ def write_diffusers(
         part, _, inner = known.diffusers.partition(".")
         by_part.setdefault(part, {})[inner.removeprefix("text_model.")] = module
     flat = {f"{part}.{key}": value for part in by_part for key, value in _peft_config(by_part[part]).items()}
-    metadata = {**lora.metadata, "lora_adapter_metadata": json.dumps(flat, sort_keys=True)}
-    _write(Serialised.of(tensors), {key: metadata[key] for key in metadata if not key.startswith("sshs_")}, path)
-    return replace(cast, metadata=metadata)
+    kept = {key: value for key, value in lora.metadata.items() if not key.startswith("sshs_")}
+    written = replace(cast, metadata={**kept, "lora_adapter_metadata": json.dumps(flat, sort_keys=True)})
+    _write(SerialisedTensors.of(tensors), written, path)
+    return written
 
 
 def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:
@@ -245,15 +247,56 @@ def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:
     }
 
 
-def _write(serialised: Serialised, metadata: Mapping[str, str], path: Path) -> None:
-    """Raises DamagedFileError where the disk gives back other bytes; `path` then is what it was before."""
+def _write(serialised: SerialisedTensors, lora: LoraFile[Module], path: Path) -> None:
+    """Write the file beside, have the disk give it back, read it as any file, and only then put it in place.
+
+    Raises DamagedFileError where bytes or modules come back otherwise; `path` then is what it was before.
+    """
     meant = hashlib.sha256()
     with whole_file(path) as beside:
         with beside.open("wb") as stream:
-            for chunk in (serialised.header(metadata), *serialised.chunks):
+            for chunk in (serialised.header(lora.metadata), *serialised.chunks):
                 meant.update(chunk)
                 stream.write(chunk)
         check_written(beside, meant.hexdigest(), path)
+        _check_reads_back(beside, lora, path)
+
+
+def _check_reads_back(beside: Path, lora: LoraFile[Module], path: Path) -> None:
+    """Compare every module of `beside`, which is to become `path`, with what was written. Raises DamagedFileError."""
+    with open_lora(beside) as there:
+        strange = set(there.names) ^ set(lora.modules)
+        differing = (name for name, wanted in lora.modules.items() if not _is_same(there.module(name), wanted))
+        name = min(strange) if strange else next(differing, None)
+    if name is not None:
+        raise DamagedFileError(
+            f"{path}: `{name}` is read back otherwise than it was written, so the file was not put in place; "
+            "are its modules those of a Stable Diffusion model?"
+        )
+
+
+def _is_same(found: Module, wanted: Module) -> bool:
+    ours, theirs = found.tensors(), wanted.tensors()
+    return (
+        ours.keys() == theirs.keys()
+        and all(_same_bits(ours[suffix], theirs[suffix]) for suffix in theirs)
+        and _same_number(found.stored_alpha, wanted.stored_alpha)
+    )
+
+
+def _same_number(one: float | None, other: float | None) -> bool:
+    """Whether alphas are alike as the file's float32 has them, NaN too."""
+    if one is None or other is None:
+        return one is other
+    return _same_bits(torch.tensor(one, dtype=torch.float32), torch.tensor(other, dtype=torch.float32))
+
+
+def _same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are the same in type, shape and every bit, NaN included."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    ours, theirs = (tensor.contiguous().reshape(-1).view(torch.uint8) for tensor in (one, other))
+    return torch.equal(ours, theirs)
 
 
 def cast_lora(lora: LoraFile[LoraModule], dtype: torch.dtype) -> LoraFile[LoraModule]:
@@ -261,7 +304,7 @@ def cast_lora(lora: LoraFile[LoraModule], dtype: torch.dtype) -> LoraFile[LoraMo
 
     Raises LoraFileError where a value leaves the range of `dtype`.
     """
-    modules = {}
+    modules: dict[str, LoraModule] = {}
     for name, module in lora.modules.items():
         down, up = module.down.to("cpu", dtype), module.up.to("cpu", dtype)
         if not (is_finite(down) and is_finite(up)):

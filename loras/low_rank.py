@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from foundation.typed_torch import cholesky_ex, eigh, solve_triangular
 from loras.lora_file import LoraModule
 from loras.low_rank_norm import grams, squared_norm
 
@@ -29,11 +30,11 @@ class Spectrum:
     _down: Tensor  # (n, R): _down @ D is orthonormal
     _product: Product
 
-    def best(self, rank: int) -> LoraModule:
+    def truncated(self, rank: int) -> LoraModule:
         """The best approximation of at most `rank`, alpha = its rank, the singular values' roots on both factors."""
         rank = max(1, min(rank, len(self.values)))
         if not len(self.values):
-            return self._product.nothing()
+            return self._product.zero_module()
         roots = self.values[:rank].sqrt()
         up = (self._up[:, :rank] / roots).to(self._product.up.dtype)
         down = (roots[:, None] * self._down[:rank]).to(self._product.up.dtype)
@@ -72,10 +73,10 @@ class Product:
     def module(self, up: Tensor, down: Tensor) -> LoraModule:
         """Factors of this product's sides as a LoRA module with alpha = rank."""
         if self.kernel is not None:
-            up, down = up.reshape(*up.shape, 1, 1), down.unflatten(1, (-1, *self.kernel))
+            up, down = up.reshape(*up.shape, 1, 1), down.reshape(len(down), -1, *self.kernel)
         return LoraModule(down.float(), up.float(), float(down.shape[0]))
 
-    def nothing(self) -> LoraModule:
+    def zero_module(self) -> LoraModule:
         """A delta of zero, of rank 1: tools want all four of an attention's projections, so none is left out."""
         return self.module(torch.zeros(self.up.shape[0], 1), torch.zeros(1, self.down.shape[1]))
 
@@ -91,13 +92,6 @@ class Product:
         """The Frobenius inner product with another delta of the same shape."""
         up = self.up.double().T @ other.up.double()
         return float((up * (self.down.double() @ other.down.double().T)).sum())
-
-    def squared_distance(self, other: Product) -> float:
-        """The squared Frobenius norm of the difference to another delta of the same shape.
-
-        From inner products, so distances under 1e-8 of the norms come out as rounding.
-        """
-        return max(0.0, self.squared_norm() - 2 * self.inner(other) + other.squared_norm())
 
     def rounded_to(self, cast: Product) -> tuple[float, float]:
         """Squared norms of this delta, and of what is lost where `cast` holds the same factors in a coarser type.
@@ -124,7 +118,7 @@ class Product:
         product = self.narrowed()
         gram_up, gram_down = product.grams()
         root, inverse = _root_of(gram_down)
-        squared, vectors = torch.linalg.eigh(root.T @ gram_up @ root)
+        squared, vectors = eigh(root.T @ gram_up @ root)
         squared, vectors = squared.flip(0), vectors.flip(1)
         kept = squared > NOISE * squared[:1].clamp_min(torch.finfo(torch.float64).tiny) if len(squared) else squared > 0
         vectors = vectors[:, kept]
@@ -133,12 +127,12 @@ class Product:
 
 def _root_of(gram: Tensor) -> tuple[Tensor, Tensor]:
     """L (R, r) and its left inverse (r, R) with L L' = gram; r < R where the factor is rank-deficient."""
-    root, failed = torch.linalg.cholesky_ex(gram)
+    root, failed = cholesky_ex(gram)
     diagonal = root.diagonal()
     if not failed and diagonal.min() > ILL_CONDITIONED * diagonal.max():
         one = torch.eye(len(root), dtype=root.dtype)
-        return root, torch.linalg.solve_triangular(root, one, upper=False)
-    values, vectors = torch.linalg.eigh(gram)
+        return root, solve_triangular(root, one, upper=False)
+    values, vectors = eigh(gram)
     kept = values > NOISE * values[-1].clamp_min(torch.finfo(torch.float64).tiny)
     roots, vectors = values[kept].sqrt(), vectors[:, kept]
     return vectors * roots, (vectors / roots).T

@@ -75,10 +75,12 @@ class LoraModule(Additive):
 
     @property
     def rank(self) -> int:
+        """r, the factors' inner width."""
         return self.down.shape[0]
 
     @property
     def scale(self) -> float:
+        """alpha / rank, which the product of the factors is multiplied by."""
         return self.alpha / self.rank
 
     @property
@@ -140,6 +142,7 @@ class HadamardHalf:
 
     @property
     def rank(self) -> int:
+        """r, the product's inner width."""
         return self.b.shape[0]
 
     def factors(self) -> tuple[Tensor, Tensor]:
@@ -166,6 +169,7 @@ class LohaModule(Additive):
 
     @property
     def scale(self) -> float:
+        """alpha / rank; both halves have one rank."""
         return self.alpha / self.first.rank
 
     def delta(self) -> Tensor:
@@ -202,6 +206,7 @@ class KroneckerHalf:
 
     @property
     def rank(self) -> int | None:
+        """r of a factored half; None for a whole one."""
         return None if self.b is None else self.b.shape[0]
 
     @property
@@ -224,10 +229,12 @@ class KroneckerHalf:
         return self.a.float().T.contiguous(), core.flatten(1)
 
     def whole(self) -> Tensor:
+        """The factor as a matrix (out, columns), float32."""
         left, right = self.factors()
         return left @ right
 
     def tensors(self, name: str) -> dict[str, Tensor]:
+        """Its tensors by LyCORIS' suffix; `name` is "lokr_w1" or "lokr_w2"."""
         parts = {name: self.w, f"{name}_a": self.a, f"{name}_b": self.b, f"lokr_t{name[-1]}": self.t}
         return {suffix: tensor for suffix, tensor in parts.items() if tensor is not None}
 
@@ -248,6 +255,7 @@ class LokrModule(Additive):
 
     @property
     def scale(self) -> float:
+        """alpha / rank of the second half where it is factored, else of the first; 1 where both are whole (LyCORIS)."""
         rank = self.second.rank or self.first.rank
         return 1.0 if rank is None else self.alpha / rank
 
@@ -292,7 +300,7 @@ class FullModule(Additive):
 
 
 def _unflattened(delta: Tensor, kernel: Kernel) -> Tensor:
-    return delta.unflatten(1, (-1, *kernel)) if kernel else delta
+    return delta.reshape(len(delta), -1, *kernel) if kernel else delta
 
 
 def _scaled(up: Tensor, down: Tensor, scale: float, kernel: Kernel) -> LoraModule:

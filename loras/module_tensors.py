@@ -46,11 +46,13 @@ class ModuleTensors:
     kernel: Kernel
 
     def need(self, suffix: str) -> Tensor:
+        """The tensor of that suffix. Raises LoraFileError where the file lacks it."""
         if suffix not in self.tensors:
             raise LoraFileError(f"{self.path}: `{self.name}.{suffix}` is missing; the file is incomplete")
         return self.tensors[suffix]
 
     def get(self, suffix: str) -> Tensor | None:
+        """The tensor of that suffix, or None."""
         return self.tensors.get(suffix)
 
     def alpha(self, rank: int) -> float:
@@ -61,6 +63,7 @@ class ModuleTensors:
         return float(rank if alpha is None else alpha.item())
 
     def check(self, fits: bool, *tensors: Tensor | None) -> None:
+        """Raise LoraFileError, with the shapes of `tensors`, unless they fit."""
         if not fits:
             shapes = " and ".join(str(tuple(tensor.shape)) for tensor in tensors if tensor is not None)
             raise LoraFileError(f"{self.path}: `{self.name}`: shapes {shapes} do not fit")
@@ -95,7 +98,7 @@ def _lora(parts: ModuleTensors) -> Module:
 
 
 def _loha(parts: ModuleTensors) -> Module:
-    halves = []
+    halves: list[HadamardHalf] = []
     for number in (1, 2):
         half = HadamardHalf(
             parts.need(f"hada_w{number}_a"), parts.need(f"hada_w{number}_b"), parts.get(f"hada_t{number}")
@@ -111,7 +114,7 @@ def _loha(parts: ModuleTensors) -> Module:
 
 
 def _lokr(parts: ModuleTensors) -> Module:
-    halves = []
+    halves: list[KroneckerHalf] = []
     for number in (1, 2):
         name = f"lokr_w{number}"
         whole, core = parts.get(name), parts.get(f"lokr_t{number}")

@@ -22,14 +22,14 @@ TYPES = {
 
 
 @dataclass(frozen=True)
-class Serialised:
+class SerialisedTensors:
     """A .safetensors file but for its metadata: the tensors' header entries, and their bytes in the header's order."""
 
     entries: Mapping[str, object]
     chunks: Sequence[memoryview]
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> Serialised:
+    def of(cls, tensors: Mapping[str, Tensor]) -> SerialisedTensors:
         """Views of the tensors' own bytes, nothing copied. Wide types come first, so that every tensor lies aligned."""
         entries: dict[str, object] = {}
         chunks: list[memoryview] = []

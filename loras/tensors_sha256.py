@@ -5,10 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
 from foundation.safetensors_header import read_header
+
+
+class _Entry(TypedDict):
+    """What a header that safetensors has checked says of where a tensor lies."""
+
+    data_offsets: tuple[int, int]
 
 
 def tensors_sha256(path: Path) -> str:
@@ -22,7 +29,7 @@ def tensors_sha256(path: Path) -> str:
     header = read_header(path)
     whole = np.memmap(path, dtype=np.uint8, mode="r")
     start = 8 + int.from_bytes(whole[:8].tobytes(), "little")
-    entries = json.loads(whole[8:start].tobytes())
+    entries: dict[str, _Entry] = json.loads(whole[8:start].tobytes())
     found = hashlib.sha256()
     for name in sorted(header.shapes):
         found.update(json.dumps([name, header.types[name], header.shapes[name]]).encode())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from foundation.json_values import is_list, is_table, parse_json
 from foundation.safetensors_header import HEADER_LIMIT
-from loras.metadata_words import printable
+from loras.header_in_words import printable
 
 _WHOLE_MODEL = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "decoder.", "encoder.conv_in")
 _EMBEDDING = ("emb_params", "string_to_param", "clip_l", "clip_g")
@@ -50,15 +50,16 @@ def _cut_off(promised: int, length: int) -> str:
 
 def _entries(text: bytes) -> dict[str, object]:
     try:
-        found = json.loads(text)
+        found = parse_json(text)
     except (ValueError, RecursionError):
         return {}
-    return {key: entry for key, entry in found.items() if key != "__metadata__"} if isinstance(found, dict) else {}
+    return {key: entry for key, entry in found.items() if key != "__metadata__"} if is_table(found) else {}
 
 
 def _end(entry: object) -> int:
-    offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
-    return offsets[1] if isinstance(offsets, list) and len(offsets) == 2 and isinstance(offsets[1], int) else 0
+    offsets = entry.get("data_offsets") if is_table(entry) else None
+    end = offsets[1] if is_list(offsets) and len(offsets) == 2 else None
+    return end if isinstance(end, int) else 0
 
 
 def _other_kind(keys: Iterable[str]) -> str | None:

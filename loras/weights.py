@@ -24,6 +24,7 @@ class Weights:
 
     @classmethod
     def of(cls, unet: float, te: float) -> Weights:
+        """The same factor on both text encoders."""
         return cls(unet, te, te)
 
     @classmethod

@@ -12,8 +12,8 @@ from eval.request.cells import Checkpoint, training_order
 from foundation.errors import LoraFileError, MissingFileError
 from foundation.files import sha256_of
 from foundation.safetensors_header import read_metadata
-from loras.tensors_hash import tensors_sha256
-from loras.unreadable import reason_unreadable
+from loras.tensors_sha256 import tensors_sha256
+from loras.unreadable_file import reason_unreadable
 
 
 class DamagedLorasError(LoraFileError):

@@ -8,6 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from loras.blending.merge_methods import EXACT_SUM, merge_called, method_names, methods_in_words, names_that_need
+from loras.command_options import Dtype, Json
+
+METHOD_HELP = f"{methods_in_words()}. Of whole deltas, so with --rank, are all but sum."
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -24,22 +29,22 @@ def blend_command(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
-    method: Annotated[
-        Literal["sum", "ties", "dare"], typer.Option(help="The exact sum, or a merge of whole deltas (needs --rank).")
-    ] = "sum",
+    method: Annotated[str, typer.Option(metavar="|".join(method_names()), help=METHOD_HELP)] = EXACT_SUM,
     rank: Annotated[
         str | None,
         typer.Option(help="Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20."),
     ] = None,
-    density: Annotated[float, typer.Option(min=0.01, max=1.0, help="ties, dare: the share of entries kept.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="dare: which entries are dropped.")] = 0,
-    dtype: Annotated[Literal["float16", "bfloat16", "float32"], typer.Option(help="The file's type.")] = "float16",
+    density: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help=f"{names_that_need('density')}: the share of entries kept.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help=f"{names_that_need('seed')}: which entries are dropped.")] = 0,
+    dtype: Annotated[Dtype, typer.Option(help="The file's type.")] = "float16",
     form: Annotated[Literal["kohya", "diffusers"], typer.Option("--format", help="Whose keys are written.")] = "kohya",
     base: Annotated[
         str | None,
         typer.Option(help="diffusers: the model to take names from, if it is no SD1, SD2 or SDXL."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Blend LoRAs into one that does at weight 1 what they do together: exactly, or smaller with --rank.
 
@@ -51,7 +56,6 @@ def blend_command(
     from foundation.progress import terminal
     from loras.blending.blend_files import BlendRequest, write_blend
     from loras.blending.diffusers_names import names_for
-    from loras.blending.merge_methods import Merge
     from loras.blending.rank_rule import RankRule
     from loras.blending.weighted_lora import WeightedLora
 
@@ -60,7 +64,7 @@ def blend_command(
         parts,
         output,
         None if rank is None else RankRule.parse(rank),
-        None if method == "sum" else Merge(method, density, seed),
+        merge_called(method, density, seed),
         getattr(torch, dtype),
         names_for([part.path for part in parts], base) if form == "diffusers" else None,
     )

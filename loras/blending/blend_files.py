@@ -13,13 +13,13 @@ from base_models.architecture import Architecture
 from base_models.kohya_names import block_of
 from foundation.files import sha256_of
 from foundation.progress import Reporter
-from loras.blend import BlendError, Term, at_alpha, plain_factors, summed
+from loras.blend import BlendError, Term, plain_factors, summed, with_alpha
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.block_weights import BlockWeights
-from loras.blending.merge_methods import Merge
+from loras.blending.merge_methods import EXACT_SUM, Merge
 from loras.blending.rank_rule import RankRule
 from loras.blending.weighted_lora import WeightedLora
-from loras.blending.written_fit import BlockFit, WrittenFit
+from loras.blending.written_lora import BlockDistance, WrittenLora
 from loras.lora_family import common_family
 from loras.lora_file import (
     LoraFile,
@@ -49,7 +49,7 @@ class BlendRequest:
 
 
 @dataclass(frozen=True)
-class Made:
+class BlendedModule:
     """One module as the file will hold it, and squared Frobenius norms: of the exact sum, and of what is missing."""
 
     module: LoraModule
@@ -57,24 +57,24 @@ class Made:
     distance: float
 
 
-def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenFit:
-    """Blend, write, re-read. Raises BlendError, LoraFileError, MixedFamiliesError or WeightsError; then nothing is left
-    written.
+def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
+    """Blend and write. Raises BlendError, DamagedFileError, LoraFileError, MixedFamiliesError or WeightsError; then
+    nothing is left written.
 
-    Errors are those of the factors as the file holds them; the file read back has those factors bit for bit.
+    Errors are those of the factors as the file holds them: it was read back and has them bit for bit.
     """
     if request.merge is not None and request.rank is None:
         raise BlendError(f"{request.merge.method} merges whole deltas, which are of full rank; say --rank N or auto")
     with ExitStack() as stack:
         opened = [stack.enter_context(open_lora(part.path)) for part in request.parts]
         family = common_family([(one.path, one.family) for one in opened])
-        terms = Terms(request.parts, opened)
+        terms = BlendTerms(request.parts, opened)
         names = terms.names()
         if not names:
             raise BlendError(f"{request.output}: nothing is left at these weights; nothing was written")
         advance = reporter.task("blending", len(names))
         alpha = _alpha(request, terms)
-        made: dict[str, Made] = {}
+        made: dict[str, BlendedModule] = {}
         for name in names:
             made[name] = _blended(request, terms, name, alpha)
             advance(1)
@@ -83,18 +83,18 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenFit:
         ranks = [module.rank for module in lora.modules.values()]
         recipe = _recipe(request, max(ranks), error)
         metadata = blend_metadata(lora, [one.metadata for one in opened], family, request.output.stem, recipe)
-        _write_checked(request, LoraFile(lora.modules, metadata))
-    return WrittenFit(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
+        _write(request, LoraFile(lora.modules, metadata))
+    return WrittenLora(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
 
 
-def _alpha(request: BlendRequest, terms: Terms) -> float | None:
-    """The alpha that all modules get (see `at_alpha`); None leaves one LoRA's tensors as they are."""
+def _alpha(request: BlendRequest, terms: BlendTerms) -> float | None:
+    """The alpha that all modules get (see `with_alpha`); None leaves one LoRA's tensors as they are."""
     if request.rank is None:
         return None if len(request.parts) == 1 else float(max(1, terms.greatest_rank()))
     return request.rank.alpha
 
 
-class Terms:
+class BlendTerms:
     """The terms of each module of a blend, read from opened files when asked for."""
 
     def __init__(self, parts: Sequence[WeightedLora], opened: Sequence[OpenedLora]) -> None:
@@ -127,13 +127,13 @@ class Terms:
         return terms, labels
 
 
-def _blended(request: BlendRequest, terms: Terms, name: str, alpha: float | None) -> Made:
+def _blended(request: BlendRequest, terms: BlendTerms, name: str, alpha: float | None) -> BlendedModule:
     found, labels = terms.of(name)
     exact = summed(found, name)
     if request.rank is None:
-        exact = exact if alpha is None else at_alpha(exact, alpha)
+        exact = exact if alpha is None else with_alpha(exact, alpha)
         module = _cast(exact, request.dtype)
-        return Made(module, *Product.of(exact).rounded_to(Product.of(module)))
+        return BlendedModule(module, *Product.of(exact).rounded_to(Product.of(module)))
     product = Product.of(exact)
     if request.merge is None:
         spectrum = product.spectrum()
@@ -141,10 +141,10 @@ def _blended(request: BlendRequest, terms: Terms, name: str, alpha: float | None
     else:
         spectrum = Product.dense(request.merge.merged(found, name, labels)).spectrum()
         norm = product.squared_norm()
-    module = spectrum.best(request.rank.of(spectrum.values))
-    module = _cast(module if alpha is None else at_alpha(module, alpha), request.dtype)
+    module = spectrum.truncated(request.rank.of(spectrum.values))
+    module = _cast(module if alpha is None else with_alpha(module, alpha), request.dtype)
     there = Product.of(module)
-    return Made(module, norm, max(0.0, norm - 2 * product.inner(there) + there.squared_norm()))
+    return BlendedModule(module, norm, max(0.0, norm - 2 * product.inner(there) + there.squared_norm()))
 
 
 def _cast(module: LoraModule, dtype: torch.dtype) -> LoraModule:
@@ -152,31 +152,22 @@ def _cast(module: LoraModule, dtype: torch.dtype) -> LoraModule:
     return LoraModule(module.down.to(dtype), module.up.to(dtype), module.alpha)
 
 
-def _write_checked(request: BlendRequest, lora: LoraFile[LoraModule]) -> None:
-    """Write, read back, compare every tensor."""
+def _write(request: BlendRequest, lora: LoraFile[LoraModule]) -> None:
     if request.names is None:
-        held = write_lora(lora, request.output, request.dtype)
+        write_lora(lora, request.output, request.dtype)
     else:
-        held = write_diffusers(lora, request.output, request.names, request.dtype)
-    with open_lora(request.output) as there:
-        for name, module in held.modules.items():
-            found = there.module(name)
-            pairs = [(found.tensors().get(suffix), tensor) for suffix, tensor in module.tensors().items()]
-            same = all(tensor is not None and torch.equal(tensor, wanted) for tensor, wanted in pairs)
-            if not same or found.stored_alpha != module.alpha:
-                request.output.unlink()
-                raise BlendError(f"{request.output}: `{name}` came back otherwise than written; is the disk failing?")
+        write_diffusers(lora, request.output, request.names, request.dtype)
 
 
-def _errors(made: Mapping[str, Made]) -> tuple[tuple[BlockFit, ...], float]:
-    by_block: dict[str, list[Made]] = {}
+def _errors(made: Mapping[str, BlendedModule]) -> tuple[tuple[BlockDistance, ...], float]:
+    by_block: dict[str, list[BlendedModule]] = {}
     for name, one in made.items():
         by_block.setdefault(block_of(name), []).append(one)
-    blocks = tuple(BlockFit(block, len(found), _relative(found)) for block, found in sorted(by_block.items()))
+    blocks = tuple(BlockDistance(block, len(found), _relative(found)) for block, found in sorted(by_block.items()))
     return blocks, _relative(list(made.values()))
 
 
-def _relative(made: Sequence[Made]) -> float:
+def _relative(made: Sequence[BlendedModule]) -> float:
     norm = sum(one.norm for one in made)
     return (sum(one.distance for one in made) / norm) ** 0.5 if norm > 0 else 0.0
 
@@ -186,7 +177,7 @@ def _recipe(request: BlendRequest, rank: int, error: float) -> dict[str, object]
     merge = request.merge
     return {
         "parents": [_parent(part) for part in request.parts],
-        "method": "sum" if merge is None else f"{merge.method} density={merge.density:g} seed={merge.seed}",
+        "method": EXACT_SUM if merge is None else str(merge),
         "rank": rank,
         "rule": "exact" if request.rank is None else str(request.rank),
         "dtype": str(request.dtype).removeprefix("torch."),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from foundation.typed_torch import eigh
 from loras.low_rank import NOISE
 from loras.module_kinds import LoraModule
 
@@ -28,18 +29,19 @@ class DenseDelta:
 
     @classmethod
     def of(cls, delta: Tensor) -> DenseDelta:
+        """Decompose a delta (out, in[, k, k]) of any floating type, in float64."""
         flat = delta.flatten(1).double()
         gram = flat @ flat.T if len(flat) <= flat.shape[1] else flat.T @ flat
-        squared, vectors = torch.linalg.eigh(gram)
+        squared, vectors = eigh(gram)
         squared, vectors = squared.flip(0), vectors.flip(1)
         kept = squared > NOISE * squared[0].clamp_min(torch.finfo(torch.float64).tiny)
         return cls(delta.float(), squared[kept].sqrt(), vectors[:, kept])
 
-    def best(self, rank: int) -> LoraModule:
+    def truncated(self, rank: int) -> LoraModule:
         """The best approximation of at most `rank`, alpha = its rank, the singular values' roots on both factors."""
         rank = min(rank, len(self.values))
         if rank == 0:
-            return nothing(self.delta.shape)
+            return zero_module(self.delta.shape)
         flat, vectors, roots = self.delta.flatten(1).double(), self._vectors[:, :rank], self.values[:rank].sqrt()
         if len(flat) <= flat.shape[1]:
             up, down = vectors * roots, (vectors.T @ flat) / roots[:, None]
@@ -48,7 +50,7 @@ class DenseDelta:
         return _module(up.float(), down.float(), self.delta.shape)
 
 
-def nothing(shape: torch.Size | tuple[int, ...]) -> LoraModule:
+def zero_module(shape: torch.Size | tuple[int, ...]) -> LoraModule:
     """A delta of zero for a weight of `shape`, of rank 1."""
     columns = 1
     for side in shape[1:]:

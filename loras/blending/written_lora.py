@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class BlockFit:
+class BlockDistance:
     """The error of one block's modules: |wanted - written| / |wanted|, Frobenius."""
 
     block: str
@@ -17,17 +17,18 @@ class BlockFit:
 
 
 @dataclass(frozen=True)
-class WrittenFit:
-    """A written file, its ranks (least, greatest), and its error in all and by block, as `BlockFit`'s."""
+class WrittenLora:
+    """A written file, its ranks (least, greatest), and its error in all and by block, as `BlockDistance`'s."""
 
     path: Path
     sha256: str
     modules: int
     ranks: tuple[int, int]
     error: float
-    blocks: tuple[BlockFit, ...]
+    blocks: tuple[BlockDistance, ...]
 
     def as_json(self) -> dict[str, object]:
+        """Plain values, as `--json` prints them: errors in all and by block are shares of the norm."""
         return {
             "file": str(self.path),
             "sha256": self.sha256,

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import torch
 from safetensors import safe_open
@@ -28,7 +29,7 @@ from foundation.safetensors_stream import Entry, write_stream
 from foundation.whole_folder import whole_folder
 from loras.blending.blend_metadata import RECIPE
 from loras.blending.weighted_lora import SUFFIX, WeightedLora
-from loras.checkpoints.checkpoint_layout import Checkpoint, Role, Slot, StoredTensor, WeightsFile
+from loras.checkpoints.checkpoint_layout import Checkpoint, ParameterName, StoredTensor, TensorSlice, WeightsFile
 from loras.lora_file import Module, OpenedLora, check_values, open_lora
 
 TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
@@ -66,22 +67,23 @@ class Baked:
 
 
 @dataclass(frozen=True)
-class Act:
+class LoraOnModule:
     """One LoRA's part on one module."""
 
     lora: OpenedLora
     name: str
     strength: float
 
-    def changes(self, role: Role) -> bool:
+    def changes(self, parameter: ParameterName) -> bool:
+        """Whether the file has anything that moves the module's weight, or its bias."""
         suffixes = self.lora.spelling.modules[self.name].keys()
-        return bool(suffixes & BIASES) if role == "bias" else bool(suffixes - {"diff_b", "b_norm", "alpha"})
+        return bool(suffixes & BIASES) if parameter == "bias" else bool(suffixes - {"diff_b", "b_norm", "alpha"})
 
-    def moved(self, part: Tensor, role: Role) -> Tensor:
+    def moved(self, part: Tensor, parameter: ParameterName) -> Tensor:
         """`part`, float32, with the LoRA on it. Raises BakeError where shapes differ."""
         module = check_values(self.lora.module(self.name), self.name, self.lora.path)
         try:
-            return module.moved(part, self.strength) if role == "weight" else self._shifted(part, module)
+            return module.moved(part, self.strength) if parameter == "weight" else self._shifted(part, module)
         except LoraFileError as error:
             raise BakeError(f"{self.lora.path}: `{self.name}`: {error}; {_ADVICE}") from error
 
@@ -94,27 +96,27 @@ class Act:
         return part + self.strength * shift.float().reshape(part.shape)
 
 
-Acts = Mapping[str, Sequence[Act]]
+LorasByModule = Mapping[str, Sequence[LoraOnModule]]
 
 
 def bake(request: BakeRequest, reporter: Reporter) -> Baked:
     """Write the checkpoint. Raises BakeError before anything is written where a LoRA names what the base has not."""
     _check_output(request)
-    with _acting(request) as acts:
+    with _acting(request) as by_module:
         recipe = json.dumps(_recipe(request), ensure_ascii=False)
         advance = reporter.task("bake", sum(len(file.tensors) for file in request.base.files))
-        baking = _Baking(acts, request.dtype, recipe, advance)
+        baking = _Baking(by_module, request.dtype, recipe, advance)
         if request.base.path.is_dir():
             _bake_folder(request, baking)
-            return Baked(request.output, base_sha256(request.output), len(acts))
+            return Baked(request.output, base_sha256(request.output), len(by_module))
         sweep_partial(request.output.parent, f"{request.output.stem}-")
         baking.write(request.base.files[0], request.output)
-        return Baked(request.output, sha256_of(request.output), len(acts))
+        return Baked(request.output, sha256_of(request.output), len(by_module))
 
 
 @dataclass(frozen=True)
 class _Baking:
-    acts: Acts
+    by_module: LorasByModule
     dtype: str | None
     recipe: str
     advance: Advance
@@ -123,9 +125,12 @@ class _Baking:
         casts = self.dtype is not None and tensor.of_model and tensor.type in FLOATS
         return TYPES[self.dtype] if casts and self.dtype is not None else tensor.type
 
-    def acting(self, tensor: StoredTensor) -> list[tuple[Slot, Act]]:
+    def acting(self, tensor: StoredTensor) -> list[tuple[TensorSlice, LoraOnModule]]:
         return [
-            (slot, act) for slot in tensor.slots for act in self.acts.get(slot.module, ()) if act.changes(slot.role)
+            (part, on_module)
+            for part in tensor.slices
+            for on_module in self.by_module.get(part.module, ())
+            if on_module.changes(part.parameter)
         ]
 
     def rewrites(self, file: WeightsFile) -> bool:
@@ -150,9 +155,9 @@ class _Baking:
         if not acting and type_name == tensor.type:
             return stored
         result = stored.to(torch.float32, copy=True)
-        for slot, act in acting:
-            part = slot.of(result)
-            part.copy_(act.moved(part, slot.role))
+        for part, on_module in acting:
+            own = part.of(result)
+            own.copy_(on_module.moved(own, part.parameter))
         dtype = next((getattr(torch, name) for name, short in TYPES.items() if short == type_name), stored.dtype)
         cast = result.to(dtype)
         if not cast.float().isfinite().all() and stored.float().isfinite().all():
@@ -161,28 +166,28 @@ class _Baking:
 
 
 @contextmanager
-def _acting(request: BakeRequest) -> Generator[Acts]:
+def _acting(request: BakeRequest) -> Generator[LorasByModule]:
     """Every LoRA's acting parts by module, in the order given; the files stay open for the block."""
-    acts: dict[str, list[Act]] = {}
+    by_module: dict[str, list[LoraOnModule]] = {}
     with ExitStack() as stack:
         for weighted in request.loras:
             lora = stack.enter_context(open_lora(weighted.path))
             weighted.blocks.check_layout(lora.family, weighted.path)
             for name in lora.names:
                 if strength := weighted.on_module(name):
-                    act = Act(lora, name, strength)
-                    _check_is_there(act, request.base)
-                    acts.setdefault(name, []).append(act)
-        yield acts
+                    on_module = LoraOnModule(lora, name, strength)
+                    _check_is_there(on_module, request.base)
+                    by_module.setdefault(name, []).append(on_module)
+        yield by_module
 
 
-def _check_is_there(act: Act, base: Checkpoint) -> None:
-    roles: tuple[Role, Role] = ("weight", "bias")
-    for role in roles:
-        if act.changes(role) and (act.name, role) not in base.places:
+def _check_is_there(on_module: LoraOnModule, base: Checkpoint) -> None:
+    parameters: tuple[ParameterName, ParameterName] = ("weight", "bias")
+    for parameter in parameters:
+        if on_module.changes(parameter) and (on_module.name, parameter) not in base.places:
             raise BakeError(
-                f"{act.lora.path}: is for {act.lora.family.name}, and its `{act.name}` has no {role} in {base.path}, "
-                f"which is {base.family.name}; {_ADVICE}"
+                f"{on_module.lora.path}: is for {on_module.lora.family.name}, and its `{on_module.name}` has no "
+                f"{parameter} in {base.path}, which is {base.family.name}; {_ADVICE}"
             )
 
 
@@ -205,9 +210,16 @@ def _bake_folder(request: BakeRequest, baking: _Baking) -> None:
                 _copy(source, target)
 
 
+class _ShardIndex(TypedDict):
+    """A `.safetensors.index.json`, as Hugging Face's libraries write it: which file holds which tensor."""
+
+    weight_map: dict[str, str]
+    metadata: NotRequired[dict[str, object]]
+
+
 def _index(path: Path, files: Mapping[Path, WeightsFile], baking: _Baking) -> str:
     """A sharded model's index, its `total_size` (bytes of all tensors) as it is now."""
-    index = json.loads(path.read_text(encoding="utf-8"))
+    index: _ShardIndex = json.loads(path.read_text(encoding="utf-8"))
     shards = [files[path.parent / name] for name in set(index["weight_map"].values()) if path.parent / name in files]
     sizes = (Entry(tensor.key, baking.type_of(tensor), tensor.shape).size for file in shards for tensor in file.tensors)
     index.setdefault("metadata", {})["total_size"] = sum(sizes)

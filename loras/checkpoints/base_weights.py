@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from base_models.base_source import find_base
-from loras.checkpoints.checkpoint_layout import Checkpoint, Place, open_checkpoint, opened_places
+from foundation.typed_torch import vector_norm
+from loras.checkpoints.checkpoint_layout import Checkpoint, ParameterPlace, open_checkpoint, open_tensors
 from miniature.paths import folder_of
 
 
@@ -21,7 +22,7 @@ class BaseWeights:
 
     name: str
     checkpoint: Checkpoint
-    _read: Callable[[Place], Tensor]
+    _read: Callable[[ParameterPlace], Tensor]
     _squares: dict[str, float] = field(default_factory=dict[str, float])
 
     def weight(self, module: str) -> Tensor | None:
@@ -38,7 +39,7 @@ class BaseWeights:
         if place is None or torch.Size(place.shape).numel() != elements:
             return None
         if module not in self._squares:
-            self._squares[module] = torch.linalg.vector_norm(self._read(place).double()).item() ** 2
+            self._squares[module] = vector_norm(self._read(place).double()).item() ** 2
         return self._squares[module]
 
 
@@ -50,5 +51,5 @@ def open_base(name: str) -> Generator[BaseWeights]:
     """
     is_here = folder_of("base", name) is not None or Path(name).exists()
     checkpoint = open_checkpoint(name if is_here else find_base(name).path)
-    with opened_places(checkpoint) as read:
+    with open_tensors(checkpoint) as read:
         yield BaseWeights(name, checkpoint, read)

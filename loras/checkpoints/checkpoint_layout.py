@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -32,9 +32,9 @@ from foundation.errors import UserError
 from foundation.safetensors_header import opened_safetensors
 from miniature.paths import folder_of
 
-Role = Literal["weight", "bias"]
+ParameterName = Literal["weight", "bias"]
 Shape = tuple[int, ...]
-ROLES: dict[str, Role] = {"weight": "weight", "bias": "bias"}
+PARAMETERS: dict[str, ParameterName] = {"weight": "weight", "bias": "bias"}
 UNET_FOLDER, TEXT_FOLDERS = "unet", ("text_encoder", "text_encoder_2")
 UNET_KEYS = "model.diffusion_model."
 # Where a single file keeps text encoders: the key's beginning, which encoder, whose naming.
@@ -66,12 +66,12 @@ class CheckpointError(UserError):
 
 
 @dataclass(frozen=True)
-class Slot:
+class TensorSlice:
     """One module's weight or bias within a stored tensor: `rows` first to last of it, or all; `transposed` where it is
     stored (in, out)."""
 
     module: str
-    role: Role
+    parameter: ParameterName
     rows: tuple[int, int] | None = None
     transposed: bool = False
 
@@ -81,6 +81,7 @@ class Slot:
         return part.T if self.transposed else part
 
     def shape(self, stored: Shape) -> Shape:
+        """The module's own shape, (out, in[, k, k]), of a tensor that is stored in the shape `stored`."""
         part = stored if self.rows is None else (self.rows[1] - self.rows[0], *stored[1:])
         return part[::-1] if self.transposed else part
 
@@ -92,7 +93,7 @@ class StoredTensor:
     key: str
     type: str
     shape: Shape
-    slots: tuple[Slot, ...]
+    slices: tuple[TensorSlice, ...]
     of_model: bool
 
 
@@ -106,16 +107,17 @@ class WeightsFile:
 
 
 @dataclass(frozen=True)
-class Place:
+class ParameterPlace:
     """Where to read one module's weight or bias."""
 
     file: WeightsFile
     tensor: StoredTensor
-    slot: Slot
+    part: TensorSlice
 
     @property
     def shape(self) -> Shape:
-        return self.slot.shape(self.tensor.shape)
+        """The shape that the module has it in, (out, in[, k, k]) or (out,)."""
+        return self.part.shape(self.tensor.shape)
 
 
 @dataclass(frozen=True)
@@ -127,17 +129,17 @@ class Checkpoint:
     files: tuple[WeightsFile, ...]
 
     @cached_property
-    def places(self) -> Mapping[tuple[str, Role], Place]:
-        """By module and role. Of a folder's several variants (fp16, non_ema) the plain one, where it is there."""
-        found: dict[tuple[str, Role], Place] = {}
+    def places(self) -> Mapping[tuple[str, ParameterName], ParameterPlace]:
+        """By module and parameter. Of a folder's several variants (fp16, non_ema) the plain one, where it is there."""
+        found: dict[tuple[str, ParameterName], ParameterPlace] = {}
         for file in sorted(self.files, key=lambda file: ("." in file.path.stem, file.path)):
             for tensor in file.tensors:
-                for slot in tensor.slots:
-                    found.setdefault((slot.module, slot.role), Place(file, tensor, slot))
+                for part in tensor.slices:
+                    found.setdefault((part.module, part.parameter), ParameterPlace(file, tensor, part))
         return found
 
 
-_Slots = Callable[[str, Shape], tuple[Slot, ...]]
+_SlicesOf = Callable[[str, Shape], tuple[TensorSlice, ...]]
 
 
 def open_checkpoint(name: str | Path) -> Checkpoint:
@@ -154,16 +156,16 @@ def open_checkpoint(name: str | Path) -> Checkpoint:
 
 
 @contextmanager
-def opened_places(checkpoint: Checkpoint) -> Generator[Callable[[Place], Tensor]]:
+def open_tensors(checkpoint: Checkpoint) -> Generator[Callable[[ParameterPlace], Tensor]]:
     """A function that reads a place's tensor, in its stored type. Files are mapped, and stay open for the block."""
     with ExitStack() as stack:
         opened: dict[Path, safe_open] = {}
 
-        def read(place: Place) -> Tensor:
+        def read(place: ParameterPlace) -> Tensor:
             path = place.file.path
             if path not in opened:
                 opened[path] = stack.enter_context(opened_safetensors(path))
-            return place.slot.of(opened[path].get_tensor(place.tensor.key))
+            return place.part.of(opened[path].get_tensor(place.tensor.key))
 
         yield read
 
@@ -181,7 +183,7 @@ def _folder(path: Path) -> Checkpoint:
         namings[part] = partial(_text_from_transformers, number, is_sdxl)
     files: list[WeightsFile] = []
     for part, naming in namings.items():
-        found = [_weights_file(file, partial(_slots_of_folder, naming)) for file in _weights_in(path / part)]
+        found = [_weights_file(file, partial(_slices_of_folder, naming)) for file in _weights_in(path / part)]
         if not found and (path / part).is_dir():
             raise CheckpointError(f"{path / part}: has no .safetensors weights; save the model with safe serialization")
         files += found
@@ -192,9 +194,9 @@ def _weights_in(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
 
 
-def _slots_of_folder(naming: Callable[[str], str], key: str) -> _Slots:
+def _slices_of_folder(naming: Callable[[str], str], key: str) -> _SlicesOf:
     del key
-    return partial(_plain_slots, naming)
+    return partial(_plain_slices, naming)
 
 
 def _single_file(path: Path) -> Checkpoint:
@@ -205,38 +207,38 @@ def _single_file(path: Path) -> Checkpoint:
             f"{path}: has no `{UNET_KEYS}` tensors, so it is no Stable Diffusion checkpoint in the original naming"
         )
     is_sdxl = any(key.startswith(("conditioner.", f"{UNET_KEYS}label_emb.")) for key in keys)
-    file = _weights_file(path, _slots_of_single_file(_layout_of(keys), is_sdxl))
+    file = _weights_file(path, _slices_of_single_file(_layout_of(keys), is_sdxl))
     return Checkpoint(path, SDXL if is_sdxl else _by_projections([file]), (file,))
 
 
-def _slots_of_single_file(layout: UnetLayout, is_sdxl: bool) -> Callable[[str], _Slots | None]:
-    by_start: dict[str, _Slots] = {UNET_KEYS: partial(_plain_slots, partial(_unet_from_ldm, layout, is_sdxl))}
+def _slices_of_single_file(layout: UnetLayout, is_sdxl: bool) -> Callable[[str], _SlicesOf | None]:
+    by_start: dict[str, _SlicesOf] = {UNET_KEYS: partial(_plain_slices, partial(_unet_from_ldm, layout, is_sdxl))}
     for start, number, naming in TEXT_KEYS:
         name = partial(_text_from_transformers, number, is_sdxl)
         if naming == "transformers":
-            by_start[start] = partial(_plain_slots, name)
+            by_start[start] = partial(_plain_slices, name)
         else:
-            by_start[start] = partial(_openclip_slots, name, None if is_sdxl else SD2_TEXT_LAYERS)
+            by_start[start] = partial(_openclip_slices, name, None if is_sdxl else SD2_TEXT_LAYERS)
 
-    def slots_of(key: str) -> _Slots | None:
+    def slices_of(key: str) -> _SlicesOf | None:
         start = next((start for start in by_start if key.startswith(start)), None)
-        return None if start is None else partial(_slots_behind, start, by_start[start])
+        return None if start is None else partial(_slices_behind, start, by_start[start])
 
-    return slots_of
-
-
-def _slots_behind(start: str, slots: _Slots, key: str, shape: Shape) -> tuple[Slot, ...]:
-    return slots(key.removeprefix(start), shape)
+    return slices_of
 
 
-def _weights_file(path: Path, slots_of: Callable[[str], _Slots | None]) -> WeightsFile:
+def _slices_behind(start: str, slices: _SlicesOf, key: str, shape: Shape) -> tuple[TensorSlice, ...]:
+    return slices(key.removeprefix(start), shape)
+
+
+def _weights_file(path: Path, slices_of: Callable[[str], _SlicesOf | None]) -> WeightsFile:
     tensors: list[StoredTensor] = []
     with opened_safetensors(path, framework="np") as opened:
         for key in opened.offset_keys():
             stored = opened.get_slice(key)
-            shape, slots = tuple(stored.get_shape()), slots_of(key)
-            places = slots(key, shape) if slots else ()
-            tensors.append(StoredTensor(key, stored.get_dtype(), shape, places, slots is not None))
+            shape, slices = tuple(stored.get_shape()), slices_of(key)
+            places = slices(key, shape) if slices else ()
+            tensors.append(StoredTensor(key, stored.get_dtype(), shape, places, slices is not None))
         return WeightsFile(path, tuple(tensors), dict(opened.metadata() or {}))
 
 
@@ -273,28 +275,30 @@ def _text_from_transformers(number: int, is_sdxl: bool, path: str) -> str:
     return kohya_name(TEXT_ENCODERS[number] if is_sdxl else TEXT_ENCODER, text_path(path))
 
 
-def _plain_slots(name_of: Callable[[str], str], key: str, shape: Shape) -> tuple[Slot, ...]:
+def _plain_slices(name_of: Callable[[str], str], key: str, shape: Shape) -> tuple[TensorSlice, ...]:
     del shape
-    path, _, role = key.rpartition(".")
-    if role not in ROLES or not path:
+    path, _, parameter = key.rpartition(".")
+    if parameter not in PARAMETERS or not path:
         return ()
-    return (Slot(name_of(path), ROLES[role]),)
+    return (TensorSlice(name_of(path), PARAMETERS[parameter]),)
 
 
-def _openclip_slots(name_of: Callable[[str], str], layers: int | None, key: str, shape: Shape) -> tuple[Slot, ...]:
+def _openclip_slices(
+    name_of: Callable[[str], str], layers: int | None, key: str, shape: Shape
+) -> tuple[TensorSlice, ...]:
     """OpenCLIP's names in transformers' words; layers from `layers` on are nobody's."""
     if key in ("text_projection", "text_projection.weight"):
-        return (Slot(name_of("text_projection"), "weight", transposed=key == "text_projection"),)
+        return (TensorSlice(name_of("text_projection"), "weight", transposed=key == "text_projection"),)
     if key in _OPENCLIP_ENDS:
-        return _plain_slots(name_of, _OPENCLIP_ENDS[key], shape)
+        return _plain_slices(name_of, _OPENCLIP_ENDS[key], shape)
     found = re.fullmatch(r"transformer\.resblocks\.(\d+)\.(.+?)[._](weight|bias)", key)
     if not found or (layers is not None and int(found[1]) >= layers):
         return ()
-    layer, inner, role = f"encoder.layers.{found[1]}", found[2], found[3]
+    layer, inner, parameter = f"encoder.layers.{found[1]}", found[2], found[3]
     if inner == "attn.in_proj":
         third = shape[0] // 3
-        slots = (_plain_slots(name_of, f"{layer}.self_attn.{part}_proj.{role}", shape)[0] for part in "qkv")
-        return tuple(Slot(slot.module, slot.role, (at * third, (at + 1) * third)) for at, slot in enumerate(slots))
+        thirds = (_plain_slices(name_of, f"{layer}.self_attn.{part}_proj.{parameter}", shape)[0] for part in "qkv")
+        return tuple(replace(whole, rows=(at * third, (at + 1) * third)) for at, whole in enumerate(thirds))
     if inner not in _OPENCLIP_LAYER:
         return ()
-    return _plain_slots(name_of, f"{layer}.{_OPENCLIP_LAYER[inner]}.{role}", shape)
+    return _plain_slices(name_of, f"{layer}.{_OPENCLIP_LAYER[inner]}.{parameter}", shape)

@@ -20,15 +20,16 @@ from base_models.kohya_names import UNET, block_of
 from foundation.errors import UserError
 from foundation.files import sha256_of
 from foundation.progress import Reporter
-from loras.blend import at_alpha
+from foundation.typed_torch import vector_norm
+from loras.blend import with_alpha
 from loras.blending.blend_metadata import blend_metadata
-from loras.blending.dense_delta import DenseDelta, nothing
+from loras.blending.dense_delta import DenseDelta, zero_module
 from loras.blending.rank_rule import RankRule
 from loras.blending.weighted_lora import SUFFIX
-from loras.blending.written_fit import BlockFit, WrittenFit
-from loras.checkpoints.checkpoint_layout import Checkpoint, Place, Role, Shape, opened_places
+from loras.blending.written_lora import BlockDistance, WrittenLora
+from loras.checkpoints.checkpoint_layout import Checkpoint, ParameterName, ParameterPlace, Shape, open_tensors
 from loras.lora_family import KnownFamily
-from loras.lora_file import LoraFile, LoraModule, cast_lora, read_lora, write_lora
+from loras.lora_file import LoraFile, LoraModule, cast_lora, write_lora
 
 UNTOUCHED = 1e-7  # of the weight's norm: below it a difference is rounding
 _TEXT = re.compile(r"_(?:self_attn_[qkv]_proj|self_attn_out_proj|mlp_fc[12])$")
@@ -38,7 +39,7 @@ _RESNET = re.compile(
     r"|_(?:in_layers_2|out_layers_3|emb_layers_1|skip_connection)$|_blocks_\d+_\d_(?:op|conv)$"
 )
 _ATTENTION = re.compile(r"(.+)_(?:to_[qkv]|to_out_0|[qkv]_proj|out_proj)$")
-Read = Callable[[Place], Tensor]
+ReadTensor = Callable[[ParameterPlace], Tensor]
 
 
 class ExtractError(UserError):
@@ -58,7 +59,7 @@ class ExtractRequest:
 
 
 @dataclass(frozen=True)
-class Extracted(WrittenFit):
+class Extracted(WrittenLora):
     """`unheld` is the share (0..1) of the whole difference's norm that lies in `unheld_tensors` tensors outside the
     modules that were asked for."""
 
@@ -67,7 +68,7 @@ class Extracted(WrittenFit):
 
 
 @dataclass(frozen=True)
-class Part:
+class ExtractedModule:
     """One module of the LoRA, as the file holds it; squared norms of the difference, and of what the module misses."""
 
     module: LoraModule
@@ -76,13 +77,16 @@ class Part:
 
 
 def extract(request: ExtractRequest, reporter: Reporter) -> Extracted:
-    """Write the LoRA. Raises ExtractError where the checkpoints are of different models, or do not differ."""
+    """Write the LoRA. Raises ExtractError where the checkpoints are of different models, or do not differ.
+
+    Raises DamagedFileError where the disk gives the file back otherwise.
+    """
     _check_output(request)
     targets = _targets(request)
-    with opened_places(request.tuned) as read_tuned, opened_places(request.base) as read_base:
+    with open_tensors(request.tuned) as read_tuned, open_tensors(request.base) as read_base:
         readers = read_tuned, read_base
         advance = reporter.task("extract", len(targets))
-        parts: dict[str, Part] = {}
+        parts: dict[str, ExtractedModule] = {}
         untouched: list[str] = []
         for name in targets:
             part = _part(request, readers, name)
@@ -142,8 +146,8 @@ _ADVICE = "give the base that it was tuned from"
 def _modules(checkpoint: Checkpoint, with_convolutions: bool) -> dict[str, Shape]:
     """Names and shapes of what kohya trains. 1x1 kernels are left out of shapes: layouts differ in them."""
     found: dict[str, Shape] = {}
-    for (name, role), place in checkpoint.places.items():
-        if role == "weight" and len(place.shape) >= 2 and is_trained(name, with_convolutions):
+    for (name, parameter), place in checkpoint.places.items():
+        if parameter == "weight" and len(place.shape) >= 2 and is_trained(name, with_convolutions):
             found[name] = place.shape[:2] if place.shape[2:] == (1, 1) else place.shape
     return found
 
@@ -155,7 +159,7 @@ def is_trained(name: str, with_convolutions: bool) -> bool:
     return bool(_TRANSFORMER.search(name) or (with_convolutions and _RESNET.search(name)))
 
 
-def _part(request: ExtractRequest, readers: tuple[Read, Read], name: str) -> Part | None:
+def _part(request: ExtractRequest, readers: tuple[ReadTensor, ReadTensor], name: str) -> ExtractedModule | None:
     """The module's best approximation, or None where tuning left it as it was."""
     delta, size = _difference(request, readers, name, "weight")
     squared = delta.double().square().sum().item()
@@ -165,32 +169,34 @@ def _part(request: ExtractRequest, readers: tuple[Read, Read], name: str) -> Par
     is_wide = delta.dim() == 4 and delta.shape[2:] != (1, 1)
     rule = request.conv_rank if is_wide and request.conv_rank is not None else request.rank
     # As the file will hold it, so that the error is the file's own.
-    best = at_alpha(dense.best(rule.of(dense.values)), request.rank.alpha)
+    best = with_alpha(dense.truncated(rule.of(dense.values)), request.rank.alpha)
     module = cast_lora(LoraFile({name: best}, {}), request.dtype).modules[name]
-    return Part(module, squared, (delta - module.delta()).double().square().sum().item())
+    return ExtractedModule(module, squared, (delta - module.delta()).double().square().sum().item())
 
 
-def _difference(request: ExtractRequest, readers: tuple[Read, Read], name: str, role: Role) -> tuple[Tensor, float]:
+def _difference(
+    request: ExtractRequest, readers: tuple[ReadTensor, ReadTensor], name: str, parameter: ParameterName
+) -> tuple[Tensor, float]:
     """tuned - base, float32 in the base's shape, and the norm of the base."""
     tuned, base = (
-        read(checkpoint.places[name, role]).float()
+        read(checkpoint.places[name, parameter]).float()
         for read, checkpoint in zip(readers, (request.tuned, request.base), strict=True)
     )
     delta = tuned.reshape(base.shape) - base
     if not delta.isfinite().all():
         raise ExtractError(f"{request.tuned.path}: `{name}` holds NaN or infinity, or its base does; use another file")
-    return delta, torch.linalg.vector_norm(base.double()).item()
+    return delta, vector_norm(base.double()).item()
 
 
-def _unheld(request: ExtractRequest, readers: tuple[Read, Read], targets: Iterable[str]) -> list[float]:
+def _unheld(request: ExtractRequest, readers: tuple[ReadTensor, ReadTensor], targets: Iterable[str]) -> list[float]:
     """Squared norms of the differences that lie outside the modules asked for, of each tensor that differs."""
     held = {(name, "weight") for name in targets}
     found: list[float] = []
-    for (name, role), place in request.base.places.items():
-        other = request.tuned.places.get((name, role))
-        if (name, role) in held or other is None or other.shape != place.shape:
+    for (name, parameter), place in request.base.places.items():
+        other = request.tuned.places.get((name, parameter))
+        if (name, parameter) in held or other is None or other.shape != place.shape:
             continue
-        delta, size = _difference(request, readers, name, role)
+        delta, size = _difference(request, readers, name, parameter)
         squared = delta.double().square().sum().item()
         if squared**0.5 > UNTOUCHED * size:
             found.append(squared)
@@ -204,7 +210,7 @@ def _siblings(kept: Iterable[str], untouched: Mapping[str, Shape], request: Extr
     """
     attentions = {found[1] for name in kept if (found := _ATTENTION.match(name))}
     zeros = {
-        name: at_alpha(nothing(shape), request.rank.alpha)
+        name: with_alpha(zero_module(shape), request.rank.alpha)
         for name, shape in untouched.items()
         if (found := _ATTENTION.match(name)) and found[1] in attentions
     }
@@ -212,16 +218,8 @@ def _siblings(kept: Iterable[str], untouched: Mapping[str, Shape], request: Extr
 
 
 def _write(request: ExtractRequest, modules: Mapping[str, LoraModule], error: float) -> str:
-    """Write the file, read it back, and return its sha256. Raises ExtractError where the disk gives back other bits."""
-    lora = LoraFile(modules, _metadata(request, modules, error))
-    write_lora(lora, request.output, request.dtype)
-    written = read_lora(request.output).modules
-    for name, module in modules.items():
-        there = written[name].tensors()
-        same = all(torch.equal(tensor, there[suffix]) for suffix, tensor in module.tensors().items())
-        if not same or written[name].stored_alpha != module.alpha:
-            request.output.unlink()
-            raise ExtractError(f"{request.output}: `{name}` came back from the disk otherwise than written")
+    """Write the file and return its sha256."""
+    write_lora(LoraFile(modules, _metadata(request, modules, error)), request.output, request.dtype)
     return sha256_of(request.output)
 
 
@@ -252,14 +250,14 @@ def _ranks(modules: Iterable[LoraModule]) -> tuple[int, int]:
     return min(ranks), max(ranks)
 
 
-def _by_block(parts: Mapping[str, Part]) -> tuple[BlockFit, ...]:
-    blocks: dict[str, list[Part]] = {}
+def _by_block(parts: Mapping[str, ExtractedModule]) -> tuple[BlockDistance, ...]:
+    blocks: dict[str, list[ExtractedModule]] = {}
     for name, part in parts.items():
         blocks.setdefault(block_of(name), []).append(part)
-    return tuple(BlockFit(name, len(found), _error(found)) for name, found in sorted(blocks.items()))
+    return tuple(BlockDistance(name, len(found), _error(found)) for name, found in sorted(blocks.items()))
 
 
-def _error(parts: Iterable[Part]) -> float:
+def _error(parts: Iterable[ExtractedModule]) -> float:
     missed, squared = map(sum, zip(*((part.missed, part.squared) for part in parts), strict=True))
     return (missed / squared) ** 0.5
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from base_models.kohya_names import block_of
 from foundation.errors import UserError
+from foundation.typed_torch import fork_rng, manual_seed, matrix_norm, qr
 from loras.base_bound_kinds import BiasedModule, NormModule
 from loras.inspecting.delta_size import WIDE
 from loras.lora_file import OpenedLora, open_lora
@@ -271,11 +272,11 @@ def _leading(delta: Delta) -> tuple[Tensor, Tensor]:
     """Orthonormal outputs (out, k) and inputs (in, k) of the k = LEADING strongest directions, or of all there are."""
     if isinstance(delta, Product):
         spectrum = delta.spectrum()
-        best = spectrum.best(min(LEADING, len(spectrum.values)))
+        best = spectrum.truncated(min(LEADING, len(spectrum.values)))
         count = min(LEADING, len(spectrum.values))
         return _orthonormal(best.up.flatten(1)[:, :count]), _orthonormal(best.down.flatten(1)[:count].T)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with fork_rng(devices=[]):
+        manual_seed(0)
         up, values, down = torch.svd_lowrank(delta, min(LEADING + OVERSAMPLED, *delta.shape), POWER_STEPS)
     count = min(LEADING, int((values > 1e-6 * values[0]).sum()))
     return up[:, :count].double(), down[:, :count].double()
@@ -283,12 +284,12 @@ def _leading(delta: Delta) -> tuple[Tensor, Tensor]:
 
 def _orthonormal(columns: Tensor) -> Tensor:
     """(n, k) -> an orthonormal basis of the columns' span, float64."""
-    basis, _ = torch.linalg.qr(columns.double())
+    basis, _ = qr(columns.double())
     return basis
 
 
 def _overlap(a: Tensor, b: Tensor) -> float:
-    return torch.linalg.matrix_norm(a.T @ b).item() ** 2 / a.shape[1]
+    return matrix_norm(a.T @ b).item() ** 2 / a.shape[1]
 
 
 def _summed(block: str, pairs: Sequence[_Pair]) -> BlockComparison:

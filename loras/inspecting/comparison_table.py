@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from foundation.terminal_tables import PIPE_WIDTH
+from loras.header_in_words import printable
 from loras.inspecting.compare_loras import LEADING, BlockComparison, Comparison
 from loras.inspecting.inspection_table import figure
-from loras.metadata_words import printable
 
 HEADINGS = ("block", "modules", "cosine", "|B| / |A|", "|A|", "|B|", "shared outputs", "shared inputs", "by chance")
 MEANING = (

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from foundation.typed_torch import vector_norm
 from loras.low_rank import Product
 from loras.low_rank_norm import squared_norm
 from loras.module_kinds import Additive, FullModule, LohaModule, LokrModule
@@ -34,6 +34,7 @@ class DeltaSize:
 
     @property
     def elements(self) -> int:
+        """How many numbers the delta as a whole matrix has."""
         return self.outputs * self.columns
 
     @property
@@ -76,7 +77,7 @@ def _of_product(product: Product) -> DeltaSize:
 
 def _of_matrix(delta: Tensor) -> DeltaSize:
     outputs, columns = delta.shape
-    squares = torch.linalg.vector_norm(delta.double()).item() ** 2
+    squares = vector_norm(delta.double()).item() ** 2
     if min(outputs, columns) > WIDE:
         return DeltaSize(outputs, columns, squares, None)
     wide = (delta if outputs <= columns else delta.T).double()

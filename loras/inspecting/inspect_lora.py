@@ -18,12 +18,12 @@ from base_models.kohya_names import part_of
 from foundation.errors import MissingFileError, UserError
 from foundation.safetensors_header import PICKLES
 from loras.checkpoints.base_weights import BaseWeights
+from loras.header_in_words import metadata_in_words, printable
 from loras.inspecting.health import Verdict, by_block, judge, pooled
 from loras.inspecting.module_reading import ModuleReading, read_module
 from loras.lora_family import LoraFamily, contradicted_header
 from loras.lora_file import OpenedLora, open_lora
-from loras.metadata_words import metadata_in_words, printable
-from loras.unreadable import reason_unreadable
+from loras.unreadable_file import reason_unreadable
 
 Number = TypeVar("Number", int, float)
 SUFFIXES = frozenset([".safetensors", *PICKLES])
@@ -48,7 +48,7 @@ class BlockReport:
 
 
 @dataclass(frozen=True)
-class Contents:
+class LoraContents:
     """What a readable file holds. Counts are of modules; `ranks`, `alphas` and `scales` by their value.
 
     `total` is over all blocks. `against` is the base's name, or None where sizes are against typical weights;
@@ -80,7 +80,7 @@ class LoraReport:
     bytes: int
     verdict: Verdict
     notes: tuple[str, ...]
-    contents: Contents | None
+    contents: LoraContents | None
 
     def as_json(self) -> dict[str, object]:
         """Plain values that JSON can hold: nothing infinite, keys as text."""
@@ -136,13 +136,13 @@ def _unreadable(path: Path, reason: str) -> LoraReport:
     return LoraReport(path, length, Verdict("broken", reason), (), None)
 
 
-def _contents(opened: OpenedLora, readings: list[ModuleReading], base: BaseWeights | None) -> Contents:
+def _contents(opened: OpenedLora, readings: list[ModuleReading], base: BaseWeights | None) -> LoraContents:
     misfits = [
         reading.name
         for reading in readings
         if base is not None and reading.movement is not None and not reading.movement.measured
     ]
-    return Contents(
+    return LoraContents(
         family=opened.family,
         dialect=opened.spelling.dialect,
         kinds=Counter(kind for reading in readings for kind in reading.kinds),
@@ -192,7 +192,7 @@ def _hash_check(path: Path, metadata: Mapping[str, str]) -> str:
     return "matches" if found == said.removeprefix("0x").lower() else "does not match"
 
 
-def _notes(contents: Contents) -> list[str]:
+def _notes(contents: LoraContents) -> list[str]:
     """What is worth knowing beside the verdict."""
     modules, notes = contents.total.modules, list[str]()
     if contents.dead and len(contents.dead) < modules:
@@ -213,7 +213,7 @@ def _notes(contents: Contents) -> list[str]:
     return notes
 
 
-def _contents_as_json(contents: Contents) -> dict[str, object]:
+def _contents_as_json(contents: LoraContents) -> dict[str, object]:
     return {
         "family": contents.family.name,
         "family_because": contents.family.because,

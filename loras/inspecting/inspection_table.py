@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from foundation.terminal_tables import NOT_MEASURED, PIPE_WIDTH
-from loras.inspecting.inspect_lora import BlockReport, Contents, LoraReport
-from loras.metadata_words import printable
+from loras.header_in_words import printable
+from loras.inspecting.inspect_lora import BlockReport, LoraContents, LoraReport
 
 STYLES = {"healthy": "green", "broken": "bold red", "exploded": "red"}
 MOST_VALUES = 3
@@ -23,11 +23,12 @@ class Column:
     """A heading, and how a readable file is shown in it; a narrow terminal drops low `worth` first."""
 
     heading: str
-    show: Callable[[Contents], str]
+    show: Callable[[LoraContents], str]
     worth: int
 
 
 def figure(value: float | None, form: str = ".2g") -> str:
+    """A number in `form`, or a dash where nothing was measured."""
     return NOT_MEASURED if value is None else format(value, form)
 
 
@@ -82,7 +83,7 @@ def _verdict_line(report: LoraReport) -> Text:
     return Text.assemble((name, STYLES.get(name, "yellow")), f": {report.verdict.reason}")
 
 
-def _facts(contents: Contents) -> Table:
+def _facts(contents: LoraContents) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     rows = {
         "family": f"{contents.family.name} ({contents.family.because})",
@@ -104,7 +105,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _blocks(contents: Contents) -> Group:
+def _blocks(contents: LoraContents) -> Group:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("block", "modules", "dead", "|delta|", "rms", "moves", "eff. rank"):
         table.add_column(heading, justify="left" if heading == "block" else "right")
@@ -124,7 +125,7 @@ def _block_row(block: BlockReport) -> list[Text]:
     return [Text(cell) for cell in (*cells, figure(block.relative), figure(block.effective_rank, ".1f"))]
 
 
-def _said(contents: Contents) -> list[Text | Table]:
+def _said(contents: LoraContents) -> list[Text | Table]:
     if not contents.metadata:
         return [Text(), Text("its header says nothing of how it was made", style="dim")]
     table = Table(box=None, pad_edge=False, show_header=False)

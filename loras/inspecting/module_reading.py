@@ -10,6 +10,7 @@ from torch import Tensor
 
 from base_models.kohya_names import block_of
 from foundation.errors import LoraFileError
+from foundation.typed_torch import vector_norm
 from loras.base_bound_kinds import BiasedModule, DoraModule, NormModule, OftModule
 from loras.checkpoints.base_weights import BaseWeights
 from loras.inspecting.delta_size import DeltaSize, size_of
@@ -58,6 +59,7 @@ class ModuleReading:
 
     @property
     def block(self) -> str:
+        """The block that it lies in, as block weights count them: BASE, IN00.., M00, OUT00.., or "other"."""
         return block_of(self.name)
 
     @property
@@ -150,4 +152,4 @@ def _change(module: Module, weight: Tensor) -> Tensor | None:
 
 
 def _squares(tensor: Tensor) -> float:
-    return torch.linalg.vector_norm(tensor.double()).item() ** 2
+    return vector_norm(tensor.double()).item() ** 2

@@ -94,7 +94,7 @@ def _modules_of(use: Use) -> dict[str, tuple[int, int]]:
     path = use.checkpoint.path
     header = read_header(path)
     found: dict[str, tuple[int, int]] = {}
-    for name, keys in spelling_of(header.shapes, path).modules.items():
+    for name, keys in spelling_of(header.shapes, path, header.metadata).modules.items():
         if use.weights.on(part_of(name)):
             rank = header.shapes[keys["lora_down.weight"]][0] if "lora_down.weight" in keys else 0
             factors = [header.shapes[key] for suffix, key in keys.items() if suffix != "alpha"]

@@ -201,6 +201,17 @@ def test_block_weights_are_held_against_the_family() -> None:
         short["sd1"].check_layout(of({"lora_unet_double_blocks_0_img_attn_qkv": 3072}), Path("a.safetensors"))
 
 
+def test_part_of_an_sdxl_lora_in_diffusers_names_reads_back_by_its_header(tmp_path: Path) -> None:
+    """The first of two text encoders alone, and without deeper transformers: no key tells, but the header does."""
+    parent = planted(tmp_path, "SDXL")
+    names = names_for([parent], None)
+    part = WeightedLora.parse(f"{parent}:te2=0,blocks=*attn2*=0;*_blocks_[1-9]_attn*=0;*_blocks_[1-9]_ff*=0")
+    write_blend(BlendRequest((part,), tmp_path / "out.safetensors", names=names), Silent())
+    with open_lora(tmp_path / "out.safetensors") as opened:
+        assert opened.spelling.dialect == "diffusers"
+        assert (opened.family.name, {name[:9] for name in opened.names}) == ("SDXL", {"lora_unet", "lora_te1_"})
+
+
 def test_diffusers_names_of_an_open_family_are_those_that_all_share(tmp_path: Path) -> None:
     tensors = {f"{SELF}.lora_down.weight": torch.ones(2, 8), f"{SELF}.lora_up.weight": torch.ones(8, 2)}
     save_file(tensors, tmp_path / "a.safetensors")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from base_models.architecture import public_architecture
 from foundation.errors import DamagedFileError, LoraFileError, MissingFileError
 from foundation.safetensors_header import read_metadata
-from loras.lora_file import LoraFile, LoraModule, part_of, read_lora, write_lora
+from loras.lora_file import (
+    LoraFile,
+    LoraModule,
+    Module,
+    OpenedLora,
+    part_of,
+    read_lora,
+    write_diffusers,
+    write_lora,
+    write_modules,
+)
 
 NAME = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
 
@@ -131,10 +143,10 @@ def test_a_file_that_the_disk_did_not_keep_is_not_put_in_place(tmp_path: Path, m
     before = path.read_bytes()
 
     def damaging(handle: int) -> None:
-        for partial in tmp_path.glob(".*"):
-            written = bytearray(partial.read_bytes())
+        for beside in tmp_path.glob(".*"):
+            written = bytearray(beside.read_bytes())
             written[-3] ^= 1
-            partial.write_bytes(written)
+            beside.write_bytes(written)
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", damaging)
@@ -142,6 +154,33 @@ def test_a_file_that_the_disk_did_not_keep_is_not_put_in_place(tmp_path: Path, m
         write_lora(lora, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_reads_as_other_modules_is_not_put_in_place(tmp_path: Path) -> None:
+    """A text of width 2048 is SDXL's, so readers take the name for SDXL's too."""
+    name = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
+    lora = LoraFile({name: LoraModule(torch.ones(2, 2048), torch.ones(4, 2), 1.0)}, {})
+    for write in (write_lora, write_modules):
+        with pytest.raises(DamagedFileError, match=r"a\.safetensors: `lora_unet_.*` is read back otherwise"):
+            write(lora, tmp_path / "a.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_writer_compares_the_modules_as_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lora = LoraFile({NAME: LoraModule(torch.ones(2, 3), torch.ones(4, 2), 1.0)}, {})
+    read = OpenedLora.module
+
+    def otherwise(opened: OpenedLora, name: str) -> Module:
+        found = read(opened, name)
+        assert isinstance(found, LoraModule)
+        return LoraModule(found.down, found.up, found.alpha * 2)
+
+    monkeypatch.setattr(OpenedLora, "module", otherwise)
+    path = tmp_path / "a.safetensors"
+    for write in (write_lora, write_modules, partial(write_diffusers, names=public_architecture("sd1"))):
+        with pytest.raises(DamagedFileError, match=f"{NAME}` is read back otherwise"):
+            write(lora, path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_parts_by_prefix() -> None:

@@ -326,4 +326,4 @@ def test_sd1_in_ldm_naming_is_told_by_the_texts_width(family: str) -> None:
             spelled = PUBLIC_LAYOUT.to_ldm(module.path) if has_ldm_name(module.path) else module.path
             shapes[f"{kohya_name(UNET, spelled)}.lora_down.weight"] = (1, *module.shape[1:])
             wanted.append(module.kohya)
-    assert sorted(spelling_of(shapes, Path("a.safetensors")).modules) == sorted(wanted)
+    assert sorted(spelling_of(shapes, Path("a.safetensors"), {}).modules) == sorted(wanted)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from base_models.families.family import Family
 from foundation.files import sha256_of
-from loras.metadata import LEGACY_LENGTH, LEGACY_OFFSET
+from loras.serialised_tensors import LEGACY_LENGTH, LEGACY_OFFSET
 from trainer.config.config import LoraSection, TrainConfig
 from trainer.data.dataset import Dataset, Sample
 from trainer.data.pictures import Size

@@ -13,7 +13,7 @@ from eval.request.checkpoints import DamagedLorasError, find_checkpoints
 from eval.request.plan import make_plan, plan_of
 from eval.request.spec import GridSpec, read_spec
 from foundation.errors import MissingFileError
-from loras.tensors_hash import tensors_sha256
+from loras.tensors_sha256 import tensors_sha256
 from loras.weights import Weights
 
 

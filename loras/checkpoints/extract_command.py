@@ -1,58 +1,19 @@
-"""`eval bake` and `eval extract`: LoRAs into a checkpoint, and the difference of two checkpoints out as a LoRA."""
+"""`eval extract`: the difference of two checkpoints out as a LoRA."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-Dtype = Literal["float16", "bfloat16", "float32"]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
-CHECKPOINT = "a diffusers folder, or a .safetensors checkpoint in the original naming (SD1, SD2, SDXL)"
+from loras.command_options import CHECKPOINT, Dtype, Json
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
-    app.command("bake")(bake_command)
+    """Add the command to `app`."""
     app.command("extract")(extract_command)
-
-
-def bake_command(
-    base: Annotated[str, typer.Argument(metavar="BASE", help=f"The model to bake into: {CHECKPOINT}.")],
-    loras: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="LORA[:WEIGHTS]...",
-            help="A.safetensors:unet=0.8,te=0.6,blocks=OUTALL: what is not said is 1, and blocks= comes last.",
-        ),
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="What to write: a folder, or a file, as BASE is.")],
-    dtype: Annotated[
-        Dtype | None,
-        typer.Option(help="The UNet's and text encoders' new type; left out, every tensor keeps its own."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Put LoRAs of any kind (DoRA, OFT and LyCORIS' too) into a base model, which then needs no LoRA.
-
-    They are put on in the order given. For kinds that add a delta the order does not matter; DoRA and OFT act on what
-    the LoRAs before them made.
-    """
-    from foundation.progress import terminal
-    from loras.blending.weighted_lora import WeightedLora
-    from loras.checkpoints.bake import BakeRequest, bake
-    from loras.checkpoints.checkpoint_layout import open_checkpoint
-
-    parts = tuple(WeightedLora.parse(text) for text in loras)
-    request = BakeRequest(open_checkpoint(base), parts, output, dtype)
-    with terminal() as reporter:
-        baked = bake(request, reporter)
-    if as_json:
-        print(json.dumps({"path": str(baked.path), "sha256": baked.sha256, "modules": baked.modules}))
-    else:
-        print(f"wrote {baked.path}: {baked.modules} modules moved")
 
 
 def extract_command(

@@ -22,7 +22,7 @@ from loras.blending.block_weights import FORMS, BlockWeights
 from loras.blending.merge_methods import Merge, dropped, ties
 from loras.blending.rank_rule import RankError, RankRule
 from loras.blending.weighted_lora import WeightedLora
-from loras.blending.written_fit import WrittenFit
+from loras.blending.written_lora import WrittenLora
 from loras.lora_family import MixedFamiliesError
 from loras.lora_file import LoraFile, LoraModule, Module, read_lora, write_modules
 from loras.low_rank import Product
@@ -103,7 +103,7 @@ def test_compression_is_the_optimum(sides: tuple[int, int], rank: int, repeated:
         down[: min(repeated, rank)] = down[:1]
         up[:, rank // 2 :] *= 1e-3
     delta = up.double() @ down.double()
-    best = Product.of(LoraModule(down, up, float(rank))).spectrum().best(kept)
+    best = Product.of(LoraModule(down, up, float(rank))).spectrum().truncated(kept)
     values = torch.linalg.svdvals(delta)
     optimum = values[kept:].square().sum().sqrt()
     assert best.rank <= kept
@@ -111,7 +111,7 @@ def test_compression_is_the_optimum(sides: tuple[int, int], rank: int, repeated:
 
 
 def test_nothing_compresses_to_nothing() -> None:
-    best = Product.of(LoraModule(torch.zeros(3, 5), torch.randn(4, 3), 1.0)).spectrum().best(2)
+    best = Product.of(LoraModule(torch.zeros(3, 5), torch.randn(4, 3), 1.0)).spectrum().truncated(2)
     assert best.shape == (4, 5)
     assert not best.delta().any()
 
@@ -149,7 +149,7 @@ def test_the_written_lora_is_the_files(tmp_path: Path) -> None:
 
 def test_auto_keeps_the_energy(tmp_path: Path) -> None:
     paths = [file(tmp_path, str(seed), modules("lora", 4, 2.0, seed)) for seed in (1, 2)]
-    errors: list[WrittenFit] = []
+    errors: list[WrittenLora] = []
     for rule in ("energy=0.9", "auto", "energy=1"):
         request = asked(*map(str, paths), output=tmp_path / "out.safetensors", rank=RankRule.parse(rule))
         errors.append(write_blend(request, Silent()))

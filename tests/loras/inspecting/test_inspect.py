@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 from foundation.errors import MissingFileError
 from lora_kinds import CONV_KINDS, random_module
 from loras.checkpoints.base_weights import open_base
+from loras.header_in_words import metadata_in_words
+from loras.inspecting import compare_command, inspect_command
 from loras.inspecting.delta_size import size_of
-from loras.inspecting.inspect_commands import register
 from loras.inspecting.inspect_lora import EmptyFolderError, LoraReport, inspect_lora, lora_files
 from loras.inspecting.inspection_table import print_reports
 from loras.lora_file import LoraFile, LoraModule, write_lora
-from loras.metadata_words import metadata_in_words
 from miniature.paths import FOLDERS, SUBJECT
 from planted_loras import FAULTS, healthy, lora_of, plant_folder, write
 
@@ -42,7 +42,8 @@ def reports(planted: Path) -> list[LoraReport]:
 def run(*arguments: str) -> tuple[int, str]:
     """Exit code and stdout of the commands, in this process."""
     app = typer.Typer()
-    register(app)
+    for command in (inspect_command, compare_command):
+        command.register(app)
     result = CliRunner().invoke(app, list(arguments))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

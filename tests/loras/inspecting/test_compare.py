@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from foundation.errors import MissingFileError
 from lora_kinds import CONV_KINDS, LINEAR_KINDS, random_module
+from loras.inspecting import compare_command, inspect_command
 from loras.inspecting.compare_loras import LEADING, CompareError, compare_loras
-from loras.inspecting.inspect_commands import register
 from loras.lora_file import Additive, LoraFile, LoraModule, write_modules
 
 BLOCK = "lora_unet_mid_block_attentions_0_transformer_blocks_0"
@@ -216,7 +216,8 @@ def test_norms_and_biases_are_compared_as_vectors(tmp_path: Path) -> None:
 
 def test_the_command_prints_a_table_or_json(tmp_path: Path) -> None:
     app = typer.Typer()
-    register(app)
+    for command in (inspect_command, compare_command):
+        command.register(app)
     a = saved(tmp_path / "a.safetensors", random_modules(1))
     b = saved(tmp_path / "b.safetensors", random_modules(2))
     table = CliRunner().invoke(app, ["compare", str(a), str(b)])

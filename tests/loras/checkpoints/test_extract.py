@@ -19,8 +19,8 @@ from foundation.progress import Silent
 from loras.blending.dense_delta import DenseDelta
 from loras.blending.rank_rule import RankRule
 from loras.blending.weighted_lora import WeightedLora
+from loras.checkpoints import bake_command, extract_command
 from loras.checkpoints.bake import BakeRequest, bake
-from loras.checkpoints.checkpoint_commands import register
 from loras.checkpoints.checkpoint_layout import open_checkpoint
 from loras.checkpoints.extract import Extracted, ExtractError, ExtractRequest, extract, is_trained
 from loras.lora_file import LoraFile, LoraModule, Module, read_lora
@@ -100,7 +100,7 @@ def test_the_approximation_is_the_svds(shape: tuple[int, ...], rank: int, inner:
     draw = torch.Generator().manual_seed(seed)
     columns = torch.Size(shape[1:]).numel()
     flat = torch.randn(shape[0], inner, generator=draw) @ torch.randn(inner, columns, generator=draw)
-    module = DenseDelta.of(flat.reshape(shape)).best(rank)
+    module = DenseDelta.of(flat.reshape(shape)).truncated(rank)
     assert module.shape == shape
     assert module.rank <= rank
     assert module.scale == 1.0
@@ -203,7 +203,8 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
 
 def test_the_commands(tmp_path: Path) -> None:
     app = typer.Typer()
-    register(app)
+    for command in (bake_command, extract_command):
+        command.register(app)
     model = tiny_model("sd1")
     base = str(write_single(model, tmp_path / "base.safetensors"))
     lora = write_lora_of_kinds(model, tmp_path / "a.safetensors", 1)

@@ -1,4 +1,4 @@
-"""The commands that read LoRA files alone: `inspect` and `compare`."""
+"""`eval inspect`: what LoRA files hold, and whether they are sound."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from typing import Annotated
 import typer
 
 from foundation.command_line import BAD_ANSWER
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+from loras.command_options import Json
 
 
 def register(app: typer.Typer) -> None:
-    """Put the commands on `app`."""
-    app.command("inspect")(inspect)
-    app.command("compare")(compare)
+    """Add the command to `app`."""
+    app.command("inspect")(inspect_command)
 
 
-def inspect(
+def inspect_command(
     loras: Annotated[list[Path], typer.Argument(metavar="LORA...", help="LoRA files, or folders of them.")],
     base: Annotated[
         str | None, typer.Option("--base", metavar="BASE", help="Measure against this base model's own weights.")
@@ -46,19 +44,3 @@ def inspect(
         print_reports(reports)
     if any(report.verdict.name == "broken" for report in reports):
         raise typer.Exit(BAD_ANSWER)
-
-
-def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A LoRA file.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
-    as_json: Json = False,
-) -> None:
-    """Say how far two LoRA files do the same, by block: direction, strength, shared subspace."""
-    from loras.inspecting.compare_loras import compare_loras
-    from loras.inspecting.comparison_table import print_comparison
-
-    comparison = compare_loras(a, b)
-    if as_json:
-        print(json.dumps(comparison.as_json(), allow_nan=False))
-    else:
-        print_comparison(comparison)
