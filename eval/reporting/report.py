@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from eval.ranking.columns import STANDING, table_columns
 from eval.ranking.evidence import Evidence
@@ -22,11 +18,11 @@ from eval.ranking.texts import text_encoder_weight, with_others
 from eval.ranking.verdict import verdict
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
+from eval.reporting.thumbnail import thumbnail
 from eval.request.cells import training_order
 from foundation.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
-THUMBNAIL = 224
 SHEET_UNITS = 8
 SHEET_BLEED_UNITS = 4
 SHOWN_FAILURES = 12
@@ -131,19 +127,6 @@ def write_report(data: ReportData, path: Path) -> None:
         facts=data.facts,
     )
     write_text(path, text)
-
-
-@lru_cache(maxsize=4096)
-def thumbnail(path: Path) -> str | None:
-    """A picture as a data URI, WebP, at most 224 pixels a side; None where there is no readable picture."""
-    try:
-        picture = Image.open(path).convert("RGB")
-    except OSError:
-        return None
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    stream = io.BytesIO()
-    picture.save(stream, "WEBP", quality=82)
-    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def _contact_sheet(ranked: Sequence[RankedCell], pictures: Pictures) -> Sheet:

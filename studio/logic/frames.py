@@ -52,7 +52,8 @@ def also_of(row: RankedCell) -> str:
 def ranking_frame(opened: OpenedStore, places: Sequence[int]) -> pd.DataFrame:
     """The rows at `places` of the ranking, indexed by place from 1, each with a typical picture as a data URI."""
     rows = [opened.rows[place] for place in places]
-    columns: dict[str, list[object]] = {"picture": [typical_picture(opened, row) for row in rows]}
+    pictures = [typical_picture(opened, row) for row in rows]
+    columns: dict[str, list[object]] = {"picture": [*pictures]} if any(pictures) else {}
     columns |= {column.heading: [_value(column, row) for row in rows] for column in table_columns(rows)}
     return pd.DataFrame(columns, index=pd.Index([row.place for row in rows], name="#"))
 

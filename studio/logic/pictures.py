@@ -11,7 +11,7 @@ import numpy as np
 
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT
-from eval.reporting.report import thumbnail
+from eval.reporting.thumbnail import thumbnail
 from studio.logic.catalogue import OpenedStore
 
 
