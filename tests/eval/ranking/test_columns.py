@@ -1,5 +1,6 @@
 """The columns are declared once: what is added there is in the table, in JSON, in the report and in the studio."""
 
+import json
 import re
 from collections import Counter
 from dataclasses import replace
@@ -15,16 +16,44 @@ from eval.ranking.columns import COLUMNS, SHARE, STANDING, Column, measured_figu
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.ranking import rank
-from eval.ranking.scores import Scores
+from eval.ranking.scores import Scores, score
 from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.ranking_table import ranking_table
 from eval.reporting.report import ReportData, write_report
+from loras.weights import Weights
 from studio.logic.catalogue import open_catalogued
 from studio.logic.frames import ranking_frame, tiles_of
 from synthetic_evidence import make_evidence, without_faces
 from synthetic_store import Size, write_store
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "scoring.md"
+KEYS = [
+    "cell",
+    "checkpoint",
+    "unet",
+    "te",
+    "also",
+    "identity",
+    "identity_low",
+    "identity_high",
+    "identity_normalised",
+    "prompt",
+    "face_rate",
+    "face_rate_low",
+    "face_rate_high",
+    "bleed",
+    "copy",
+    "spread",
+    "pictures",
+    "tied_with_best",
+    "flags",
+    "probability_best",
+    "pareto_front",
+    "trends",
+    "second",
+    "scored_by",
+    "licences",
+]
 FACTS_OF_A_CELL = {"cell", "checkpoint", "unet", "te", "te1", "te2", "also"}
 
 
@@ -109,3 +138,32 @@ def test_nothing_lost_is_no_minus_and_what_is_not_measured_is_no_zero() -> None:
     shown = {column.heading: column.text(row) for column in COLUMNS}
     assert (shown["prompt"], shown["bleed"]) == ("+0.000", "-")
     assert "Bleed" not in [tile.name for tile in tiles_of(row, make_evidence([0.6]).words)]
+
+
+def test_json_has_the_keys_of_the_contract_and_is_valid() -> None:
+    rows = [row_as_json(row) for row in rank(make_evidence([0.6, 0.3], training=0))]
+    assert list(rows[0]) == KEYS
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    assert all(value == round(value, 4) for row in rows for value in row.values() if isinstance(value, float))
+
+
+def test_two_text_encoders_with_different_weights_have_two_keys() -> None:
+    evidence = make_evidence([0.6])
+    cells = [replace(evidence.cells[0], weights=Weights(0.8, 0.5, 0.25))]
+    row = row_as_json(rank(replace(evidence, cells=cells))[0])
+    assert (row["te"], row["te1"], row["te2"]) == (None, 0.5, 0.25)
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_table_fits_the_terminal_without_cutting_figures(width: int) -> None:
+    evidence = make_evidence([0.6, 0.3])
+    rows = rank(evidence)
+    console = Console(width=width, record=True, file=StringIO())
+    console.print(ranking_table(rows, evidence, width))
+    text = " ".join(console.export_text().split())
+    assert f"hina-000001 0.8 0.6 {rows[0].identity:.3f}" in text
+    assert "…" not in text
+    assert "10 held-out references" in text
+    assert f"100 % ({100 * (rows[0].face_rate_low or 0):.0f} to 100)" in text
+    assert f"Base model without a LoRA: identity {score(evidence).floor:.3f} (the floor), faces 100 %" in text
+    assert "paired bootstrap" in text

@@ -1,54 +1,20 @@
 """The order keeps its promises: limits first, ties said, nothing flattered, independent of the rows' positions."""
 
-import json
 import time
 from dataclasses import replace
-from io import StringIO
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from eval.ranking.columns import row_as_json
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import claims, rank
-from eval.ranking.scores import score
 from eval.ranking.statistics import chances_of_best, differences_to, normal_changes, resampling
-from eval.reporting.ranking_table import ranking_table
-from loras.weights import Weights
 from synthetic_evidence import FLOOR, copying, faces_at, make_evidence, reordered, without_faces
-
-KEYS = [
-    "cell",
-    "checkpoint",
-    "unet",
-    "te",
-    "also",
-    "identity",
-    "identity_low",
-    "identity_high",
-    "identity_normalised",
-    "prompt",
-    "face_rate",
-    "face_rate_low",
-    "face_rate_high",
-    "bleed",
-    "copy",
-    "spread",
-    "pictures",
-    "tied_with_best",
-    "flags",
-    "probability_best",
-    "pareto_front",
-    "trends",
-    "second",
-    "scored_by",
-    "licences",
-]
 
 
 def flags_of(row: RankedCell) -> str:
@@ -320,20 +286,6 @@ def test_oddities_are_said() -> None:
     assert "1 failed picture (" in text
 
 
-def test_json_has_the_keys_of_the_contract_and_is_valid() -> None:
-    rows = [row_as_json(row) for row in rank(make_evidence([0.6, 0.3], training=0))]
-    assert list(rows[0]) == KEYS
-    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
-    assert all(value == round(value, 4) for row in rows for value in row.values() if isinstance(value, float))
-
-
-def test_two_text_encoders_with_different_weights_have_two_keys() -> None:
-    evidence = make_evidence([0.6])
-    cells = [replace(evidence.cells[0], weights=Weights(0.8, 0.5, 0.25))]
-    row = row_as_json(rank(replace(evidence, cells=cells))[0])
-    assert (row["te"], row["te1"], row["te2"]) == (None, 0.5, 0.25)
-
-
 def test_claims_name_the_pairs_that_a_difference_needs() -> None:
     evidence = make_evidence([0.6, 0.5, 0.4], prompts=40, noise=0.1)
     small, large = claims(evidence, rank(evidence))
@@ -349,18 +301,3 @@ def test_a_large_grid_is_ranked_in_about_a_second() -> None:
     started = time.process_time()
     rank(evidence)
     assert time.process_time() - started < 3.0
-
-
-@pytest.mark.parametrize("width", [80, 100, 200])
-def test_table_fits_the_terminal_without_cutting_figures(width: int) -> None:
-    evidence = make_evidence([0.6, 0.3])
-    rows = rank(evidence)
-    console = Console(width=width, record=True, file=StringIO())
-    console.print(ranking_table(rows, evidence, width))
-    text = " ".join(console.export_text().split())
-    assert f"hina-000001 0.8 0.6 {rows[0].identity:.3f}" in text
-    assert "…" not in text
-    assert "10 held-out references" in text
-    assert f"100 % ({100 * (rows[0].face_rate_low or 0):.0f} to 100)" in text
-    assert f"Base model without a LoRA: identity {score(evidence).floor:.3f} (the floor), faces 100 %" in text
-    assert "paired bootstrap" in text
