@@ -13,7 +13,7 @@ import numpy as np
 
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.scores import Scores
+from eval.ranking.scores import SUBJECT, Scores
 from eval.ranking.subject_words import SubjectWords
 from eval.ranking.texts import interval_text, number_text, percent, percents, rounded, text_encoder_weight
 from foundation.terminal_tables import NOT_MEASURED
@@ -146,6 +146,13 @@ def _standing(row: RankedCell) -> str:
     return "limit" if row.broken else "first" if row.place == 1 else "tied" if row.tied_with_best else ""
 
 
+def _extra_faces(evidence: Evidence, scores: Scores) -> np.ndarray:
+    if evidence.subject == "image":
+        return np.full(len(evidence.cells), np.nan)
+    at = evidence.where(SUBJECT)
+    return ((evidence.face_counts[:, at] > 1) & ~evidence.failed[:, at]).mean(1)
+
+
 STANDING = Column(
     heading="standing",
     meaning="tied: these pictures cannot tell it from the first row; limit: it breaks one",
@@ -226,6 +233,14 @@ COLUMNS: tuple[Column, ...] = (
         tile=True,
         text=_faces,
         beside={"face_rate_low": lambda row: row.face_rate_low, "face_rate_high": lambda row: row.face_rate_high},
+    ),
+    measured_figure(
+        "extra_faces",
+        "extra faces",
+        "share of pictures in which more than one face was found; only the largest is scored",
+        _extra_faces,
+        SHARE,
+        worth=0,
     ),
     figure(
         "bleed",

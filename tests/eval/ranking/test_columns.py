@@ -23,7 +23,7 @@ from eval.reporting.report import ReportData, write_report
 from loras.weights import Weights
 from studio.logic.catalogue import open_catalogued
 from studio.logic.frames import ranking_frame, tiles_of
-from synthetic_evidence import make_evidence, without_faces
+from synthetic_evidence import make_evidence, of_a_teapot, without_faces
 from synthetic_store import Size, write_store
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "scoring.md"
@@ -41,6 +41,7 @@ KEYS = [
     "face_rate",
     "face_rate_low",
     "face_rate_high",
+    "extra_faces",
     "bleed",
     "copy",
     "spread",
@@ -145,6 +146,21 @@ def test_json_has_the_keys_of_the_contract_and_is_valid() -> None:
     assert list(rows[0]) == KEYS
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
     assert all(value == round(value, 4) for row in rows for value in row.values() if isinstance(value, float))
+
+
+def test_extra_faces_are_the_share_of_subject_pictures_with_more_than_one_face() -> None:
+    evidence = make_evidence([0.6, 0.3])
+    counts, failed = evidence.face_counts.copy(), evidence.failed.copy()
+    counts[0, [0, 1, 2]], counts[0, evidence.where("bleed")] = (2, 3, 5), 2
+    failed[0, 2] = True  # noise that a detector takes for faces
+    crowded = replace(evidence, face_counts=counts, failed=failed)
+    found = {row.cell: row_as_json(row)["extra_faces"] for row in rank(crowded)}
+    assert found == {"cell000": 0.125, "cell001": 0.0}
+    heading, *shown = (line.split("  ") for line in printed(crowded).splitlines()[:3])
+    assert "extra faces" in map(str.strip, heading)
+    assert ["12 %" in map(str.strip, line) for line in shown] == [True, False]
+    assert {row_as_json(row)["extra_faces"] for row in rank(of_a_teapot(crowded))} == {None}
+    assert "extra faces" not in printed(of_a_teapot(crowded))
 
 
 def test_two_text_encoders_with_different_weights_have_two_keys() -> None:
