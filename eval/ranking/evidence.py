@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from eval.ranking.figure_texts import cell_name
 from eval.ranking.missing_pictures import LeftOut
 from eval.ranking.subject_words import WORDS, SubjectWords
-from eval.ranking.texts import cell_name
 from eval.request.units import Unit
 from loras.weights import Weights
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.ranking.evidence import Evidence
+from eval.ranking.figure_texts import interval_text, percents, rounded
 from eval.ranking.scores import Scores, score
 from eval.ranking.statistics import differences_to, intervals, resampling
-from eval.ranking.texts import interval_text, percents, rounded
 
 
 @dataclass(frozen=True)
-class Opinion:
+class SecondModelFigures:
     """One cell by the second model, against its own references, floor and ceiling; None: not measured."""
 
     model: str
@@ -31,9 +31,9 @@ class Opinion:
 
 @dataclass(frozen=True)
 class SecondOpinion:
-    """`of` and `flags` have an entry for each cell; `about_best` is what concerns the first row alone."""
+    """`by_cell` and `flags` have an entry for each cell; `about_best` is what concerns the first row alone."""
 
-    of: list[Opinion]
+    by_cell: list[SecondModelFigures]
     flags: list[list[str]]
     about_best: list[str]
 
@@ -54,7 +54,7 @@ def second_opinion(
     around = intervals(seen.counted, resampled)
     own, other = (_normalised(one, intervals(one.counted, resampled)) for one in (scores, seen))
     opinions = [
-        Opinion(
+        SecondModelFigures(
             model,
             float(seen.identity[at]),
             _known(around[at, 0]),

@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from eval.ranking.columns import STANDING, table_columns
 from eval.ranking.evidence import Evidence
+from eval.ranking.figure_texts import text_encoder_weight, with_others
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT, Scores, control_identities, identities, score
-from eval.ranking.texts import text_encoder_weight, with_others
 from eval.ranking.verdict import verdict
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
@@ -42,7 +42,7 @@ class ReportData:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownPicture:
     """A picture in the page: a data URI (None: there is no file), what is below it, and how it is read aloud."""
 
     source: str | None
@@ -55,23 +55,23 @@ class Sheet:
     """Pictures of the same units side by side: `heads` over the columns, (prompt, seed) before each row."""
 
     heads: list[str]
-    rows: list[tuple[str, int, list[Shown]]]
+    rows: list[tuple[str, int, list[ShownPicture]]]
     left_out: int
 
 
 @dataclass(frozen=True)
-class Pictures:
+class CaptionedPictures:
     """The pictures of a grid, captioned with how alike they are to the subject: `identity` (C, U), `control` (U,)."""
 
     data: ReportData
     identity: np.ndarray
     control: np.ndarray
 
-    def shown(self, row: RankedCell | None, unit: int) -> Shown:
+    def shown(self, row: RankedCell | None, unit: int) -> ShownPicture:
         facts = self.data.evidence.units[unit]
         source = thumbnail(self.data.picture(row.cell if row else None, unit))
         who = row.name if row else "base model"
-        return Shown(
+        return ShownPicture(
             source, self._caption(row, unit) if source else "not made", f"{who}: {facts.prompt}, seed {facts.seed}"
         )
 
@@ -98,7 +98,7 @@ class Pictures:
 def write_report(data: ReportData, path: Path) -> None:
     """Write the report, whole or not at all. Raises UnscorableError as the ranking does."""
     scores = score(data.evidence)
-    pictures = Pictures(data, identities(data.evidence), control_identities(data.evidence))
+    pictures = CaptionedPictures(data, identities(data.evidence), control_identities(data.evidence))
     common = shared_flags(data.ranked)
     curve = _epoch_curve(data.ranked, scores)
     page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
@@ -129,7 +129,7 @@ def write_report(data: ReportData, path: Path) -> None:
     write_text(path, text)
 
 
-def _contact_sheet(ranked: Sequence[RankedCell], pictures: Pictures) -> Sheet:
+def _contact_sheet(ranked: Sequence[RankedCell], pictures: CaptionedPictures) -> Sheet:
     """The first, the next other cell, the last and the base model: what the order means, to the eye."""
     distinct = list({row.cell: row for row in reversed(ranked)}.values())[::-1]
     columns = [distinct[0], *distinct[1:2], *(distinct[-1:] if len(distinct) > 2 else [])]
@@ -215,7 +215,7 @@ def _dot_style(row: RankedCell, at: int) -> str:
     return "best" if at == 0 else "broken" if row.broken else "front" if row.pareto_front else "behind"
 
 
-def _epoch_strip(ranked: Sequence[RankedCell], pictures: Pictures) -> list[tuple[str, Shown]]:
+def _epoch_strip(ranked: Sequence[RankedCell], pictures: CaptionedPictures) -> list[tuple[str, ShownPicture]]:
     """The first prompt over the epochs, each checkpoint at the weights nearest to 1, after the base model's picture."""
     alone = [row for row in ranked if not row.also] or list(ranked)
     nearest = sorted(alone, key=lambda row: abs(row.unet - 1) + abs(row.te1 - 1) + abs(row.te2 - 1))
@@ -228,7 +228,7 @@ def _epoch_strip(ranked: Sequence[RankedCell], pictures: Pictures) -> list[tuple
     return [("base model", pictures.shown(None, unit)), *shown] if len(shown) > 1 else []
 
 
-def _failures(data: ReportData, pictures: Pictures) -> tuple[int, list[Shown]]:
+def _failures(data: ReportData, pictures: CaptionedPictures) -> tuple[int, list[ShownPicture]]:
     """How many pictures failed or show nothing of the kind where it was asked for, and the first few of them."""
     subject = data.evidence.where(SUBJECT)
     rows = list({row.cell: row for row in data.ranked}.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eval.ranking.texts import percent
+from eval.ranking.figure_texts import percent
 from eval.store.search_record import RoundRecord, SearchRecord
 
 

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from eval.ranking import columns
-from eval.ranking.columns import COLUMNS, SHARE, STANDING, Column, measured_figure, row_as_json, table_columns
+from eval.ranking.column import SHARE, Column, measured_figure
+from eval.ranking.columns import COLUMNS, STANDING, row_as_json, table_columns
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.ranking import rank
@@ -21,8 +22,8 @@ from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.ranking_table import ranking_table
 from eval.reporting.report import ReportData, write_report
 from loras.weights import Weights
-from studio.logic.catalogue import open_catalogued
 from studio.logic.frames import ranking_frame, tiles_of
+from studio.logic.stores import open_for_pages
 from synthetic_evidence import make_evidence, of_a_teapot, without_faces
 from synthetic_store import Size, write_store
 
@@ -91,14 +92,14 @@ def test_a_figure_that_is_declared_is_in_the_table_in_json_in_the_report_and_in_
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert '<td class="right">2 %</td>\n</tr>' in page
     assert "<dt>number</dt><dd>how late other people come</dd>" in page
-    opened = open_catalogued(write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)))
+    opened = open_for_pages(write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)))
     frame = ranking_frame(opened, range(len(opened.rows)))
     assert set(frame["number"].dropna()) == {1.0, 2.0}
 
 
 def test_every_table_has_the_same_headings_in_the_same_order(tmp_path: Path) -> None:
     store = write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2))
-    opened, ranked = open_catalogued(store), open_ranked(store)
+    opened, ranked = open_for_pages(store), open_ranked(store)
     declared = [column.heading for column in table_columns(ranked.rows)]
     assert declared[0] == STANDING.heading
     assert list(ranking_frame(opened, range(len(opened.rows))).columns) == ["picture", *declared]

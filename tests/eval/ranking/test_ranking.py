@@ -12,7 +12,7 @@ from eval.ranking.columns import row_as_json
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.ranking import claims, rank
+from eval.ranking.ranking import pairs_to_tell_rows_apart, rank
 from eval.ranking.statistics import chances_of_best, differences_to, normal_changes, resampling
 from synthetic_evidence import FLOOR, copying, faces_at, make_evidence, reordered, without_faces
 
@@ -288,12 +288,12 @@ def test_oddities_are_said() -> None:
 
 def test_claims_name_the_pairs_that_a_difference_needs() -> None:
     evidence = make_evidence([0.6, 0.5, 0.4], prompts=40, noise=0.1)
-    small, large = claims(evidence, rank(evidence))
+    small, large = pairs_to_tell_rows_apart(evidence, rank(evidence))
     # The difference of two cells has sqrt(2) times the SD of one.
     assert large.sd == pytest.approx(0.141, rel=0.1)
     assert small.pairs > 6 * large.pairs
     assert large.pairs == pytest.approx(62, rel=0.25)
-    assert claims(make_evidence([0.6]), rank(make_evidence([0.6]))) == []
+    assert pairs_to_tell_rows_apart(make_evidence([0.6]), rank(make_evidence([0.6]))) == []
 
 
 def test_a_large_grid_is_ranked_in_about_a_second() -> None:

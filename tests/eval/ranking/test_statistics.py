@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.ranking.statistics import claim, differences_to, holds_zero, intervals, resampling, strata, wilson, within_sd
+from eval.ranking.statistics import (
+    contains_zero,
+    differences_to,
+    intervals,
+    pairs_needed,
+    resampling,
+    strata,
+    wilson,
+    within_sd,
+)
 
 
 def prompts_of(prompts: int, seeds: int) -> list[str]:
@@ -48,7 +57,7 @@ def test_pairing_sees_a_difference_that_unpaired_intervals_hide() -> None:
     resampled = resampling(prompts_of(6, 4))
     low, high = intervals(values, resampled)
     assert low[0] < high[1], "the two intervals overlap"
-    assert not holds_zero(differences_to(0, values, resampled))[1]
+    assert not contains_zero(differences_to(0, values, resampled))[1]
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 3))
@@ -65,7 +74,7 @@ def test_weights_average_and_every_unit_is_in_one_stratum(prompts: int, seeds: i
 def test_one_unit_says_nothing() -> None:
     found = differences_to(0, np.array([[0.1], [0.9]]), resampling(["only"]))
     assert np.isnan(found).all()
-    assert holds_zero(found).all()
+    assert contains_zero(found).all()
 
 
 def test_the_same_question_gets_the_same_answer() -> None:
@@ -75,7 +84,7 @@ def test_the_same_question_gets_the_same_answer() -> None:
 
 
 def test_pairs_a_claim_needs() -> None:
-    assert (claim(0.05, 0.14).pairs, claim(0.02, 0.14).pairs) == (62, 385)
+    assert (pairs_needed(0.05, 0.14).pairs, pairs_needed(0.02, 0.14).pairs) == (62, 385)
 
 
 def test_within_sd_does_not_count_differences_between_prompts() -> None:

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from eval.reporting.thumbnail import thumbnail
-from studio.logic.catalogue import open_catalogued
 from studio.logic.frames import ranking_frame
+from studio.logic.stores import open_for_pages
 from synthetic_store import Size, write_store
 
 
@@ -58,7 +58,7 @@ def test_half_a_picture_is_none_and_the_whole_one_is_shown(tmp_path: Path) -> No
 
 
 def test_the_studio_shows_a_picture_that_came_back_without_a_restart(tmp_path: Path) -> None:
-    opened = open_catalogued(write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)))
+    opened = open_for_pages(write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)))
     snapshot, cell = opened.ranked.grid.snapshot, opened.cell(opened.rows[0])
     paths = [opened.ranked.grid.picture_path(cell, unit) for unit in snapshot.units]
     contents = {path: path.read_bytes() for path in paths if path.is_file()}
