@@ -60,22 +60,27 @@ class Scores:
 
     @cached_property
     def faces_seen(self) -> np.ndarray:
+        """In which pictures (C, S) there is a face, or whatever likeness is read from."""
         return np.isfinite(self.raw)
 
     @cached_property
     def identity(self) -> np.ndarray:
+        """The mean likeness (C,) over subject units, no picture below the floor of its unit."""
         return self.counted.mean(1)
 
     @cached_property
     def prompt(self) -> np.ndarray:
+        """The mean change (C,) of what CLIP sees of the prompt, against the base model."""
         return rows_mean(self.prompt_changes)
 
     @cached_property
     def bleed(self) -> np.ndarray:
+        """The mean change (C,) of the likeness of others, on the faces that are there."""
         return rows_mean(self.bleed_changes)
 
     @cached_property
     def copy(self) -> np.ndarray:
+        """The mean copy margin (C,), on the faces that are there."""
         return rows_mean(self.copy_margins)
 
     @cached_property
@@ -120,9 +125,11 @@ class Scores:
 
     @cached_property
     def face_rate(self) -> np.ndarray:
+        """The share (C,) of subject pictures with a face."""
         return self.faces_seen.mean(1)
 
     def face_rate_interval(self, cell: int) -> tuple[float, float]:
+        """Its 95 % interval for one cell."""
         return wilson(int(self.faces_seen[cell].sum()), self.faces_seen.shape[1])
 
 

@@ -25,6 +25,7 @@ class SecondModelFigures:
     face_rate: float
 
     def as_json(self) -> dict[str, object]:
+        """What `second` holds in a row of `rank --json`."""
         figures = ("identity", "identity_low", "identity_high", "identity_normalised", "face_rate")
         return {"model": self.model, **{name: rounded(getattr(self, name)) for name in figures}}
 

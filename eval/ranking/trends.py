@@ -53,6 +53,7 @@ class Axis:
 
     @property
     def steps(self) -> list[float]:
+        """The levels that there are, ascending."""
         return sorted(set(self.levels[np.isfinite(self.levels)].tolist()))
 
 

@@ -68,6 +68,7 @@ class CaptionedPictures:
     control: np.ndarray
 
     def shown(self, row: RankedCell | None, unit: int) -> ShownPicture:
+        """The picture of a row, or of the base model, on a unit."""
         facts = self.data.evidence.units[unit]
         source = thumbnail(self.data.picture(row.cell if row else None, unit))
         who = row.name if row else "base model"
@@ -76,6 +77,7 @@ class CaptionedPictures:
         )
 
     def sheet(self, columns: Sequence[RankedCell | None], heads: list[str], role: str, most: int) -> Sheet:
+        """At most `most` units of a role, evenly taken, a picture of each of `columns` on each."""
         evidence = self.data.evidence
         units = evidence.where(role)
         chosen = units[np.unique(np.linspace(0, len(units) - 1, min(most, len(units))).round().astype(int))]
@@ -92,6 +94,7 @@ class CaptionedPictures:
         return self.data.evidence.words.lost_mark if np.isnan(value) else f"{value:.2f}"
 
     def row_of(self, row: RankedCell) -> int:
+        """The index of the row's cell in the evidence's arrays."""
         return next(at for at, cell in enumerate(self.data.evidence.cells) if cell.id == row.cell)
 
 

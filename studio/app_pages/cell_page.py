@@ -19,6 +19,7 @@ ROLES = SUBJECT, BLEED
 
 
 def show() -> None:
+    """Draw the page."""
     opened = opened_store()
     st.title("Pictures, side by side", anchor=False)
     row = choose_row("Cell", opened.rows)

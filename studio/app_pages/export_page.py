@@ -16,6 +16,7 @@ WRITTEN = "written"
 
 
 def show() -> None:
+    """Draw the page."""
     opened = opened_store()
     st.title("Export", anchor=False)
     st.markdown("One file that does at weight 1 what the cell did. The tensors written are those that were scored.")

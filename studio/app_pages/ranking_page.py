@@ -35,6 +35,7 @@ TABLE_ROWS = 7
 
 
 def show() -> None:
+    """Draw the page."""
     opened = opened_store()
     _show_verdict(opened)
     _show_ranking(opened)

@@ -29,6 +29,7 @@ class Filters:
     within_limits: bool = False
 
     def keep(self, row: RankedCell) -> bool:
+        """Whether a row is to be shown."""
         return (
             (not self.checkpoints or row.checkpoint in self.checkpoints)
             and (not self.also or also_of(row) in self.also)

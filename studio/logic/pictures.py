@@ -51,6 +51,7 @@ def comparison(opened: OpenedStore, columns: Sequence[RankedCell | None], units:
 
 
 def units_of_role(opened: OpenedStore, role: str) -> list[int]:
+    """The indices of the units of `role`."""
     return [int(unit) for unit in opened.ranked.evidence.where(role)]
 
 

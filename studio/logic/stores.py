@@ -34,10 +34,12 @@ class OpenedStore:
 
     @property
     def rows(self) -> list[RankedCell]:
+        """The ranking, best first."""
         return self.ranked.rows
 
     @property
     def words(self) -> SubjectWords:
+        """What the kind of subject is called."""
         return self.ranked.evidence.words
 
     def place_in_evidence(self, row: RankedCell) -> int:
