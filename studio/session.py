@@ -50,12 +50,11 @@ def opened_store() -> OpenedStore:
 
 def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:
     """A chooser of rows that all pages share: what one page chose, the others show."""
-    place = st.selectbox(
-        label,
-        range(len(rows)),
-        format_func=lambda at: f"{at + 1}. {rows[at].name}, identity {rows[at].identity:.3f}",
-        key=CHOSEN,
-    )
+
+    def described(place: int) -> str:
+        return f"{rows[place].place}. {rows[place].name}, identity {rows[place].identity:.3f}"
+
+    place = st.selectbox(label, range(len(rows)), format_func=described, key=CHOSEN)
     return rows[place]
 
 

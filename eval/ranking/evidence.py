@@ -87,3 +87,7 @@ class Evidence:
     def where(self, role: str) -> np.ndarray:
         """Indices of the units of `role`."""
         return np.array([at for at, unit in enumerate(self.units) if unit.role == role], dtype=int)
+
+    def prompts_of(self, role: str) -> list[str]:
+        """The prompts of the units of `role`, one for each unit."""
+        return [unit.prompt for unit in self.units if unit.role == role]

@@ -64,7 +64,7 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
     common = grid_flags(evidence, scores, limits)
     changes = [*_other_winners(evidence, scores, broken, best), *(second.about_best if second else [])]
     twins, first = _twins(evidence.cells), evidence.cells[best].id
-    own = second.flags if second else [[] for _ in order]
+    own = second.flags if second else [list[str]() for _ in order]
     of_first = [changes if cell.id == first else [] for cell in evidence.cells]
     return [_row(evidence, scores, judged, at, [*twins[at], *own[at], *of_first[at], *common]) for at in order]
 

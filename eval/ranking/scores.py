@@ -146,8 +146,8 @@ def score(evidence: Evidence) -> Scores:
     raw = identities(evidence)[:, subject]
     control = control_identities(evidence)[subject]
     return Scores(
-        prompts=[evidence.units[at].prompt for at in subject],
-        bleed_prompts=[evidence.units[at].prompt for at in evidence.where(BLEED)],
+        prompts=evidence.prompts_of(SUBJECT),
+        bleed_prompts=evidence.prompts_of(BLEED),
         raw=raw,
         counted=at_the_floor(raw, floors(control)),
         prompt_changes=prompt_changes(evidence),
@@ -194,7 +194,7 @@ def prompt_contrast(evidence: Evidence) -> float:
     one prompt.
     """
     at = evidence.where(SUBJECT)
-    names = np.array([evidence.units[unit].prompt for unit in at])
+    names = np.array(evidence.prompts_of(SUBJECT))
     cosines = np.asarray(evidence.pictures_control[at], dtype=np.float64) @ evidence.prompts[at].T
     own = names[:, None] == names[None, :]
     seen = np.isfinite(cosines)
@@ -287,7 +287,7 @@ def spread(evidence: Evidence) -> np.ndarray:
     """Mean CLIP distance 1 - cosine (C,) between pictures of one prompt over its seeds. NaN with one seed a prompt."""
     at = evidence.where(SUBJECT)
     pictures = np.where(evidence.failed[:, at, None], np.nan, evidence.pictures[:, at])
-    names = [evidence.units[unit].prompt for unit in at]
+    names = evidence.prompts_of(SUBJECT)
     return rows_mean(np.stack([_distances(pictures[:, _of(names, name)]) for name in dict.fromkeys(names)], axis=1))
 
 

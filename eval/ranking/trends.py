@@ -216,7 +216,8 @@ def _overdoing(figure: PictureScores, evidence: Evidence, once: np.ndarray) -> l
     does = figure.words.filled_in(OVERDOES[figure.name][0 if every or len(found) == 1 else 1])
     figures = "; ".join(f"{called[name]} {estimate}" for name, (estimate, _) in found.items())
     shown = str(next(iter(found.values()))[0]) if len(found) == 1 else figures
-    return [Trend(f"{who} {does}: {figure.name} {shown}", frozenset().union(*(cells for _, cells in found.values())))]
+    concerned = frozenset[int]().union(*(cells for _, cells in found.values()))
+    return [Trend(f"{who} {does}: {figure.name} {shown}", concerned)]
 
 
 def _peak(identity: PictureScores, axis: Axis, looks: int) -> list[Trend]:
