@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 from eval.ranking.evidence import Evidence
-from eval.ranking.figure_texts import number_text, percent, rounded
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scores
-from eval.ranking.subject_words import SubjectWords
+from eval.wording.figure_texts import number_text, percent, rounded
+from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
 
 Read = Callable[[RankedCell], object]

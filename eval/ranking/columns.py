@@ -23,9 +23,9 @@ from eval.ranking.column import (
     rounded_in_json,
 )
 from eval.ranking.evidence import Evidence
-from eval.ranking.figure_texts import interval_text, percent, percents, text_encoder_weight
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT, Scores
+from eval.wording.figure_texts import interval_text, percent, percents, text_encoder_weight
 from foundation.terminal_tables import NOT_MEASURED
 
 

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from eval.ranking.figure_texts import with_interval
 from eval.ranking.statistics import Resampling, contains_zero, intervals, resampling
-from eval.ranking.subject_words import FACE, SubjectWords
+from eval.wording.figure_texts import with_interval
+from eval.wording.subject_words import FACE, SubjectWords
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from eval.ranking.figure_texts import cell_name
 from eval.ranking.missing_pictures import LeftOut
-from eval.ranking.subject_words import WORDS, SubjectWords
 from eval.request.units import Unit
+from eval.wording.figure_texts import cell_name
+from eval.wording.subject_words import WORDS, SubjectWords
 from loras.weights import Weights
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eval.ranking.evidence import Evidence
-from eval.ranking.figure_texts import with_interval
 from eval.ranking.scores import Scores
 from eval.request.spec import LimitsSection
+from eval.wording.figure_texts import with_interval
 
 
 @dataclass(frozen=True)

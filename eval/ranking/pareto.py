@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eval.ranking.figure_texts import JSON_DIGITS
 from eval.ranking.scores import Scores
+from eval.wording.figure_texts import JSON_DIGITS
 
 
 def pareto_front(scores: Scores) -> np.ndarray:

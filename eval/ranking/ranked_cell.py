@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eval.ranking.figure_texts import cell_name, settings_text
 from eval.ranking.second_face_model import SecondModelFigures
+from eval.wording.figure_texts import cell_name, settings_text
 from loras.weights import Weights
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors
 from eval.ranking.evidence import Appearances, Evidence
 from eval.ranking.statistics import wilson
-from eval.ranking.subject_words import FACE, SubjectWords
+from eval.wording.subject_words import FACE, SubjectWords
 from foundation.errors import UserError
 
 SUBJECT = "subject"

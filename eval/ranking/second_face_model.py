@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.ranking.evidence import Evidence
-from eval.ranking.figure_texts import interval_text, percents, rounded
 from eval.ranking.scores import Scores, score
 from eval.ranking.statistics import differences_to, intervals, resampling
+from eval.wording.figure_texts import interval_text, percents, rounded
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from eval.ranking.evidence import Evidence
-from eval.ranking.figure_texts import percent, with_interval
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import pairs_to_tell_rows_apart
 from eval.ranking.scores import Scores
-from eval.ranking.subject_words import SubjectWords
+from eval.wording.figure_texts import percent, with_interval
+from eval.wording.subject_words import SubjectWords
 
 NAMED_TIES = 3
 # Costs closer than this to the best row's are not worth a sentence.

@@ -12,10 +12,10 @@ from rich.text import Text
 from eval.ranking.column import KEPT, Column
 from eval.ranking.columns import table_columns
 from eval.ranking.evidence import Evidence
-from eval.ranking.figure_texts import percent
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, Scores, score
 from eval.ranking.verdict import verdict
+from eval.wording.figure_texts import percent
 from foundation.terminal_tables import PIPE_WIDTH
 
 

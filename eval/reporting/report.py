@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from eval.ranking.columns import STANDING, table_columns
 from eval.ranking.evidence import Evidence
-from eval.ranking.figure_texts import text_encoder_weight, with_others
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT, Scores, control_identities, identities, score
 from eval.ranking.verdict import verdict
@@ -20,6 +19,7 @@ from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
 from eval.reporting.thumbnail import thumbnail
 from eval.request.cells import training_order
+from eval.wording.figure_texts import text_encoder_weight, with_others
 from foundation.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -8,10 +8,10 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from eval.ranking.column import Column
 from eval.ranking.columns import ALSO, COLUMNS, OF_CEILING
 from eval.ranking.scores import SUBJECT
-from eval.ranking.subject_words import SubjectWords
 from eval.ranking.verdict import verdict
 from eval.reporting.ranked_grid import report_data
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
+from eval.wording.subject_words import SubjectWords
 from studio.logic.charts import epoch_curve, weights_map
 from studio.logic.frames import (
     Filters,

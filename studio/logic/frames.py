@@ -9,10 +9,10 @@ import pandas as pd
 
 from eval.ranking.column import Column
 from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
-from eval.ranking.figure_texts import text_encoder_weight
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.subject_words import SubjectWords
 from eval.request.cells import training_order
+from eval.wording.figure_texts import text_encoder_weight
+from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
 from studio.logic.pictures import median_picture
 from studio.logic.stores import OpenedStore

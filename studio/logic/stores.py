@@ -11,10 +11,10 @@ import numpy as np
 
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scores, control_identities, identities, score
-from eval.ranking.subject_words import SubjectWords
 from eval.reporting.ranked_grid import RankedGrid, open_ranked
 from eval.request.cells import Cell
 from eval.store.store import FILE_NAME, open_store
+from eval.wording.subject_words import SubjectWords
 
 VARIABLE = "LORA_STUDIO_STORE"
 RUNS = "runs"

@@ -7,7 +7,11 @@ import pytest
 
 from eval.ranking.columns import COLUMNS
 from eval.ranking.contrasts import Estimate
-from eval.ranking.figure_texts import (
+from eval.ranking.ranking import rank
+from eval.ranking.scores import score
+from eval.ranking.verdict import verdict
+from eval.reporting.svg_charts import heat_map
+from eval.wording.figure_texts import (
     cell_name,
     interval_text,
     number_text,
@@ -17,10 +21,6 @@ from eval.ranking.figure_texts import (
     text_encoder_weight,
     with_interval,
 )
-from eval.ranking.ranking import rank
-from eval.ranking.scores import score
-from eval.ranking.verdict import verdict
-from eval.reporting.svg_charts import heat_map
 from loras.weights import Weights
 from synthetic_evidence import make_evidence, without_faces
 
