@@ -9,15 +9,15 @@ from typing import Annotated, Literal
 
 import typer
 
+from eval.reporting import rank_command, report_command
 from eval.search import search_command
-from foundation.command_line import run_app
+from eval.store.store_argument import StoreFolder
+from foundation.command_line import Json, run_app
 from loras.blending import blend_command
 from loras.checkpoints import bake_command, extract_command
 from loras.inspecting import compare_command, inspect_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
-StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="The folder that a grid wrote.")]
 
 
 @app.callback()
@@ -71,19 +71,7 @@ def grid(
     )
 
 
-@app.command()
-def rank(store: StoreFolder, as_json: Json = False) -> None:
-    """Rank the cells of a grid, best first, with intervals and ties."""
-    from eval.reporting.ranked_grid import open_ranked
-    from eval.reporting.ranking_table import print_ranking
-    from eval.reporting.run_scores import write_run_scores
-
-    ranked = open_ranked(store)
-    write_run_scores(ranked)
-    if as_json:
-        print(json.dumps(ranked.as_json()))
-    else:
-        print_ranking(ranked.rows, ranked.evidence)
+rank_command.register(app)
 
 
 @app.command()
@@ -140,21 +128,7 @@ def score(
         print_ranking(ranked.rows, ranked.evidence)
 
 
-@app.command()
-def report(
-    store: StoreFolder,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
-) -> None:
-    """Write one HTML file with ranking, curves and pictures, that opens offline, and a sheet to share beside it."""
-    from eval.reporting.contact_sheet import write_sheet
-    from eval.reporting.ranked_grid import open_ranked, report_data
-    from eval.reporting.report import write_report
-
-    ranked = open_ranked(store)
-    write_report(report_data(ranked), output)
-    sheet = output.with_suffix(".png")
-    write_sheet(ranked, sheet)
-    print(f"wrote {output} and {sheet}")
+report_command.register(app)
 
 
 @app.command()

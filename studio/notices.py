@@ -8,15 +8,15 @@ import streamlit as st
 
 from eval.store.store import StoreError
 from foundation.errors import UserError
-from studio.logic.catalogue import RUNS, VARIABLE, pictures_made
-from studio.logic.wording import plain
+from studio.logic.markdown_text import escaped
+from studio.logic.stores import RUNS, VARIABLE, pictures_made
 
 
 def show_no_store() -> None:
     """The first thing that a new user sees."""
     st.title("No grid to look at yet")
     st.write(
-        f"The studio shows what a grid has rendered and scored. It found none below {plain(str(Path.cwd() / RUNS))}."
+        f"The studio shows what a grid has rendered and scored. It found none below {escaped(str(Path.cwd() / RUNS))}."
     )
     st.write("Make one from the shipped subject, in a few minutes on a CPU:")
     st.code("make demo", language="bash")
@@ -28,7 +28,7 @@ def show_no_store() -> None:
 
 def show_problem(problem: UserError, folder: Path) -> None:
     """An error that the user can fix, in its own words; a grid still being made says how far it is."""
-    st.warning(plain(str(problem)), icon=":material/error:")
+    st.warning(escaped(str(problem)), icon=":material/error:")
     if isinstance(problem, StoreError) and folder.is_dir():
         _show_progress(folder)
 

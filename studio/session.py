@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from eval.ranking.ranked_cell import RankedCell
-from studio.logic.catalogue import OpenedStore, find_stores, open_catalogued, short_names, stamp
+from studio.logic.stores import OpenedStore, find_stores, last_changed, open_for_pages, short_names
 
 STORE = "store"
 CHOSEN = "chosen"
@@ -34,7 +34,7 @@ def choose_store() -> Path | None:
 
 def open_store_once(folder: Path) -> OpenedStore:
     """Open `folder` for the pages, again only when it has changed. Raises UserErrors as opening does."""
-    opened = _open(folder, stamp(folder))
+    opened = _open(folder, last_changed(folder))
     if st.session_state.get(STORE) != folder:
         st.session_state[STORE], st.session_state[CHOSEN] = folder, 0
     # Written anew in every run: Streamlit forgets a widget's value on pages that do not show it.
@@ -45,17 +45,16 @@ def open_store_once(folder: Path) -> OpenedStore:
 def opened_store() -> OpenedStore:
     """The store that is open; the entry opens it before a page runs."""
     folder: Path = st.session_state[STORE]
-    return _open(folder, stamp(folder))
+    return _open(folder, last_changed(folder))
 
 
 def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:
     """A chooser of rows that all pages share: what one page chose, the others show."""
-    place = st.selectbox(
-        label,
-        range(len(rows)),
-        format_func=lambda at: f"{at + 1}. {rows[at].name}, identity {rows[at].identity:.3f}",
-        key=CHOSEN,
-    )
+
+    def described(place: int) -> str:
+        return f"{rows[place].place}. {rows[place].name}, identity {rows[place].identity:.3f}"
+
+    place = st.selectbox(label, range(len(rows)), format_func=described, key=CHOSEN)
     return rows[place]
 
 
@@ -67,4 +66,4 @@ def set_chosen(place: int) -> None:
 @st.cache_resource(max_entries=4, show_spinner="Ranking the grid …")
 def _open(folder: Path, changed: tuple[int, int]) -> OpenedStore:
     """`changed` is part of the key only: a store that has grown is opened anew."""
-    return open_catalogued(folder)
+    return open_for_pages(folder)

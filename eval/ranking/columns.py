@@ -5,124 +5,28 @@ A new figure is one row of `COLUMNS`. One that nothing else needs is measured by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from eval.ranking.column import (
+    CHANGE,
+    LEFT_OUT,
+    PLAIN,
+    SHARE,
+    WEIGHT,
+    Column,
+    Read,
+    figure,
+    measured_figure,
+    only_json,
+    rounded_in_json,
+)
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.scores import Scores
-from eval.ranking.subject_words import SubjectWords
-from eval.ranking.texts import interval_text, number_text, percent, percents, rounded, text_encoder_weight
+from eval.ranking.scores import SUBJECT, Scores
+from eval.wording.figure_texts import interval_text, percent, percents, text_encoder_weight
 from foundation.terminal_tables import NOT_MEASURED
-
-Read = Callable[[RankedCell], object]
-ReadNumber = Callable[[RankedCell], float | None]
-Measure = Callable[[Evidence, Scores], np.ndarray]
-# What a reader of JSON answers where its key is left out of the row.
-LEFT_OUT = object()
-# A column of this worth is never dropped from a narrow terminal.
-KEPT = 9
-
-
-@dataclass(frozen=True)
-class NumberFormat:
-    """How a figure is written. In the studio, which sorts by it: multiplied by `times` and written by `printf`."""
-
-    text: Callable[[float], str]
-    printf: str
-    times: float = 1.0
-
-
-WEIGHT = NumberFormat("{:g}".format, "%.6g")
-PLAIN = NumberFormat(number_text, "%.3f")
-CHANGE = NumberFormat(lambda value: number_text(value, "+.3f"), "%+.3f")
-SHARE = NumberFormat(percent, "%.0f %%", 100.0)
-
-
-def no_text(row: RankedCell) -> str:
-    """What a column that is in no table shows."""
-    return ""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the tables, keys of `rank --json`, or both.
-
-    `json`: how the value of each of its keys is read off a row. `heading`: over it, "" where it is in no table;
-    `terminal_heading` where the terminal has another one. `meaning`: what it is, in a sentence, in the words of the
-    kind of subject: `explained` has them. `text`: how a row is shown in it. `number`: the figure that a person sorts
-    by, written in `form`; None where it is text. `tile`: it is among the figures that sum up a row. `measure`: its
-    values (C,), NaN where unknown, where no other code needs them. A narrow terminal drops low `worth` first.
-    """
-
-    json: Mapping[str, Read] = field(default_factory=dict[str, Read])
-    heading: str = ""
-    meaning: str = ""
-    text: Callable[[RankedCell], str] = no_text
-    number: ReadNumber | None = None
-    form: NumberFormat = PLAIN
-    justify: Literal["left", "right"] = "left"
-    worth: int = KEPT
-    tile: bool = False
-    measure: Measure | None = None
-    terminal_heading: str | None = None
-
-    def explained(self, words: SubjectWords) -> str:
-        """What the column means, of a subject that is called by `words`."""
-        return words.said(self.meaning)
-
-    def figure_text(self, row: RankedCell) -> str:
-        """The figure alone, without the interval that `text` may show beside it."""
-        value = self.number(row) if self.number else None
-        return NOT_MEASURED if value is None else self.form.text(value)
-
-    def has_something(self, ranked: Sequence[RankedCell]) -> bool:
-        """Whether any row shows something in it; tables leave out a column that says nothing."""
-        return any(self.text(row) not in ("", NOT_MEASURED) for row in ranked)
-
-
-def only_json(key: str, read: Read) -> Column:
-    """What programs are told and no table shows."""
-    return Column({key: read})
-
-
-def figure(
-    key: str,
-    heading: str,
-    meaning: str,
-    number: ReadNumber,
-    form: NumberFormat,
-    *,
-    worth: int = KEPT,
-    tile: bool = False,
-    text: Callable[[RankedCell], str] | None = None,
-    beside: Mapping[str, ReadNumber] | None = None,
-    measure: Measure | None = None,
-) -> Column:
-    """A figure, rounded in JSON; `beside`: further keys, as those of its interval, that `text` may show."""
-    numbers = {key: number, **(beside or {})}
-    json = {name: _rounded(read) for name, read in numbers.items()}
-    shown = text or Column(number=number, form=form).figure_text
-    return Column(json, heading, meaning, shown, number, form, "right", worth, tile, measure)
-
-
-def measured_figure(
-    key: str,
-    heading: str,
-    meaning: str,
-    measure: Measure,
-    form: NumberFormat,
-    worth: int,
-) -> Column:
-    """A figure that is declared here and nowhere else: `measure` gives the values of all cells (C,), NaN if unknown."""
-    return figure(key, heading, meaning, lambda row: row.measured[key], form, worth=worth, measure=measure)
-
-
-def _rounded(read: ReadNumber) -> Callable[[RankedCell], float | None]:
-    return lambda row: rounded(read(row))
 
 
 def _own_weight(read: Callable[[RankedCell], float]) -> Read:
@@ -146,6 +50,13 @@ def _standing(row: RankedCell) -> str:
     return "limit" if row.broken else "first" if row.place == 1 else "tied" if row.tied_with_best else ""
 
 
+def _extra_faces(evidence: Evidence, scores: Scores) -> np.ndarray:
+    if evidence.subject == "image":
+        return np.full(len(evidence.cells), np.nan)
+    at = evidence.where(SUBJECT)
+    return ((evidence.face_counts[:, at] > 1) & ~evidence.failed[:, at]).mean(1)
+
+
 STANDING = Column(
     heading="standing",
     meaning="tied: these pictures cannot tell it from the first row; limit: it breaks one",
@@ -155,8 +66,8 @@ STANDING = Column(
 ALSO = Column({"also": lambda row: row.also}, "also", "other LoRAs blended in", lambda row: row.also)
 INTERVAL = Column(
     {
-        "identity_low": _rounded(lambda row: row.identity_low),
-        "identity_high": _rounded(lambda row: row.identity_high),
+        "identity_low": rounded_in_json(lambda row: row.identity_low),
+        "identity_high": rounded_in_json(lambda row: row.identity_high),
     },
     "95 %",
     "where identity would lie with other seeds (bootstrap over seeds within prompts)",
@@ -201,8 +112,8 @@ COLUMNS: tuple[Column, ...] = (
     figure(
         "identity",
         "identity",
-        "likeness: {likeness} with the centre of the held-out references; {at_the_floor} counts as the base model's "
-        "own picture of that prompt and seed",
+        "likeness: {likeness} with the centre of the held-out references; {counted_at_floor} counts as the base "
+        "model's own picture of that prompt and seed",
         lambda row: row.identity,
         PLAIN,
         tile=True,
@@ -226,6 +137,14 @@ COLUMNS: tuple[Column, ...] = (
         tile=True,
         text=_faces,
         beside={"face_rate_low": lambda row: row.face_rate_low, "face_rate_high": lambda row: row.face_rate_high},
+    ),
+    measured_figure(
+        "extra_faces",
+        "extra faces",
+        "share of pictures in which more than one face was found; only the largest is scored",
+        _extra_faces,
+        SHARE,
+        worth=0,
     ),
     figure(
         "bleed",

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from eval.ranking.statistics import Resampling, holds_zero, intervals, resampling
-from eval.ranking.subject_words import FACE, SubjectWords
-from eval.ranking.texts import with_interval
+from eval.ranking.statistics import Resampling, contains_zero, intervals, resampling
+from eval.wording.figure_texts import with_interval
+from eval.wording.subject_words import FACE, SubjectWords
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Estimate:
     @property
     def sign(self) -> int:
         """1 or -1 where the whole interval lies on that side of 0, else 0: nothing is sure."""
-        return 0 if bool(holds_zero(np.array([self.low, self.high]))) else 1 if self.value > 0 else -1
+        return 0 if bool(contains_zero(np.array([self.low, self.high]))) else 1 if self.value > 0 else -1
 
     def __str__(self) -> str:
         return with_interval(self.value, self.low, self.high, "+.3f")
 
 
 @dataclass(frozen=True)
-class Figure:
+class PictureScores:
     """A figure of every picture: `values` (C, U), NaN where a picture has none, and the prompts (U,) of its units.
 
     `limit`: the value from which on it is too much (NaN: none is known). `words`: what the kind of subject is called.

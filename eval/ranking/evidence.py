@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from eval.ranking.missing_pictures import LeftOut
-from eval.ranking.subject_words import WORDS, SubjectWords
-from eval.ranking.texts import cell_name
 from eval.request.units import Unit
+from eval.wording.figure_texts import cell_name
+from eval.wording.subject_words import WORDS, SubjectWords
 from loras.weights import Weights
 
 
@@ -87,3 +87,7 @@ class Evidence:
     def where(self, role: str) -> np.ndarray:
         """Indices of the units of `role`."""
         return np.array([at for at, unit in enumerate(self.units) if unit.role == role], dtype=int)
+
+    def prompts_of(self, role: str) -> list[str]:
+        """The prompts of the units of `role`, one for each unit."""
+        return [unit.prompt for unit in self.units if unit.role == role]

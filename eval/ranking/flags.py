@@ -13,7 +13,7 @@ from eval.ranking.scores import BLEED, Scores
 WEAK_CEILING = 8
 
 
-def seen_in(evidence: Evidence, scores: Scores, at: int) -> list[str]:
+def cell_flags(evidence: Evidence, scores: Scores, at: int) -> list[str]:
     """What is odd about one cell's pictures."""
     faceless = int((~scores.faces_seen[at]).sum())
     of_faces = evidence.subject == "face"
@@ -32,7 +32,7 @@ def seen_in(evidence: Evidence, scores: Scores, at: int) -> list[str]:
     return [text for text, count in found.items() if count]
 
 
-def flags_of(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
+def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
     """What weakens every row alike, and what was not measured, with the reason."""
     references = len(evidence.references)
     one_seed = len(set(scores.prompts)) == len(scores.prompts)

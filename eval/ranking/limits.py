@@ -8,8 +8,8 @@ import numpy as np
 
 from eval.ranking.evidence import Evidence
 from eval.ranking.scores import Scores
-from eval.ranking.texts import with_interval
 from eval.request.spec import LimitsSection
+from eval.wording.figure_texts import with_interval
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
             f"prompt {scores.prompt[at]:+.3f} is below the limit {least:+.3f}: it no longer does what is asked"
         )
     if limits.bleed is not None and scores.bleed_at_worst[at] > (most := limits.bleed * scores.span):
-        taken_on = scores.words.said("{others} take on {looks}")
+        taken_on = scores.words.filled_in("{others} take on {looks}")
         figures = scores.bleed[at], scores.bleed_at_worst[at], most, int(scores.bleed_lost[at])
         found.append(_above("bleed", *figures, taken_on))
     if limits.copy is not None and scores.copy_at_worst[at] > (most := limits.copy):

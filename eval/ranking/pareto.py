@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from eval.ranking.scores import Scores
-from eval.ranking.texts import JSON_DIGITS
+from eval.wording.figure_texts import JSON_DIGITS
 
 
 def pareto_front(scores: Scores) -> np.ndarray:
@@ -15,7 +15,7 @@ def pareto_front(scores: Scores) -> np.ndarray:
     their worst, as the limits do. A figure that no cell has is left out; one that a single cell lacks is its worst.
     """
     columns = [scores.identity, scores.prompt, -scores.bleed_at_worst, -scores.copy_at_worst]
-    # As many digits as are shown to programs, so that the front follows from what they see.
+    # As many digits as are shown to programs: a row is not beaten by what nobody can see.
     goods = np.round(np.stack([column for column in columns if np.isfinite(column).any()], axis=1), JSON_DIGITS)
     goods = np.where(np.isfinite(goods), goods, -np.inf)
     return np.array([not ((goods >= own).all(1) & (goods > own).any(1)).any() for own in goods])

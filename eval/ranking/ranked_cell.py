@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eval.ranking.second_face_model import Opinion
-from eval.ranking.texts import cell_name, settings_text
+from eval.ranking.second_face_model import SecondModelFigures
+from eval.wording.figure_texts import cell_name, settings_text
 from loras.weights import Weights
 
 
@@ -48,7 +48,7 @@ class RankedCell:
     measured: Mapping[str, float | None]
     flags: tuple[str, ...]
     trends: tuple[str, ...]
-    second: Opinion | None
+    second: SecondModelFigures | None
     scored_by: Mapping[str, str]
     licences: Mapping[str, str]
 

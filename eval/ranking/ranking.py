@@ -10,26 +10,26 @@ import numpy as np
 
 from eval.ranking.columns import measure_all
 from eval.ranking.evidence import CellFacts, Evidence
-from eval.ranking.flags import flags_of, seen_in
+from eval.ranking.flags import cell_flags, grid_flags
 from eval.ranking.limits import Limits, applicable, limits_broken
 from eval.ranking.pareto import pareto_front
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scores, score
-from eval.ranking.second_face_model import Opinion, second_opinion
+from eval.ranking.second_face_model import SecondModelFigures, second_opinion
 from eval.ranking.statistics import (
-    Claim,
+    PairsNeeded,
     chances_of_best,
-    claim,
+    contains_zero,
     differences_to,
-    holds_zero,
     intervals,
+    pairs_needed,
     resampling,
     within_sd,
 )
 from eval.ranking.trends import Trend, trends
 from eval.request.cells import CONTROL
 
-CLAIMED_DIFFERENCES = (0.02, 0.05)
+DIFFERENCES_TO_TELL = (0.02, 0.05)
 # Cosines of float32 embeddings say nothing beyond this digit; rounding keeps the order free of the rows' positions.
 ORDER_DIGITS = 6
 NAMED_TWINS = 3
@@ -54,17 +54,17 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
         {at: place for place, at in enumerate(order, start=1)},
         intervals(scores.counted, resampled),
         broken,
-        holds_zero(differences_to(best, scores.counted, resampled)) & (faults <= faults[best]),
+        contains_zero(differences_to(best, scores.counted, resampled)) & (faults <= faults[best]),
         chances_of_best(scores.counted, faults == faults[best], scores.prompts),
         pareto_front(scores),
         trends(evidence, scores, limits),
         measure_all(evidence, scores),
-        second.of if second else [None for _ in order],
+        second.by_cell if second else [None for _ in order],
     )
-    common = flags_of(evidence, scores, limits)
+    common = grid_flags(evidence, scores, limits)
     changes = [*_other_winners(evidence, scores, broken, best), *(second.about_best if second else [])]
     twins, first = _twins(evidence.cells), evidence.cells[best].id
-    own = second.flags if second else [[] for _ in order]
+    own = second.flags if second else [list[str]() for _ in order]
     of_first = [changes if cell.id == first else [] for cell in evidence.cells]
     return [_row(evidence, scores, judged, at, [*twins[at], *own[at], *of_first[at], *common]) for at in order]
 
@@ -81,10 +81,10 @@ class _Judged:
     front: np.ndarray
     trends: Sequence[Trend]
     measured: Mapping[str, np.ndarray]
-    second: Sequence[Opinion | None]
+    second: Sequence[SecondModelFigures | None]
 
 
-def claims(evidence: Evidence, ranked: Sequence[RankedCell]) -> list[Claim]:
+def pairs_to_tell_rows_apart(evidence: Evidence, ranked: Sequence[RankedCell]) -> list[PairsNeeded]:
     """How many pairs differences of 0.02 and 0.05 need, given the median paired SD to the best seen in this grid."""
     scores = score(evidence)
     ids = [cell.id for cell in evidence.cells]
@@ -92,7 +92,9 @@ def claims(evidence: Evidence, ranked: Sequence[RankedCell]) -> list[Claim]:
     others = [at for at, id_ in enumerate(ids) if id_ != ids[best]]
     spreads = within_sd(scores.counted[others] - scores.counted[best], scores.prompts)
     known = spreads[np.isfinite(spreads)]
-    return [claim(difference, float(np.median(known))) for difference in CLAIMED_DIFFERENCES] if len(known) else []
+    if not len(known):
+        return []
+    return [pairs_needed(difference, float(np.median(known))) for difference in DIFFERENCES_TO_TELL]
 
 
 def _twins(cells: Sequence[CellFacts]) -> list[list[str]]:
@@ -149,7 +151,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         probability_best=_known(judged.chance[at]),
         pareto_front=bool(judged.front[at]),
         measured={key: _known(values[at]) for key, values in judged.measured.items()},
-        flags=(*judged.broken[at], *seen_in(evidence, scores, at), *shared),
+        flags=(*judged.broken[at], *cell_flags(evidence, scores, at), *shared),
         trends=tuple(one.text for one in judged.trends if at in one.cells),
         second=judged.second[at],
         scored_by={"likeness": evidence.face_model, "clip": evidence.clip_model},

@@ -16,7 +16,7 @@ import numpy as np
 from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors
 from eval.ranking.evidence import Appearances, Evidence
 from eval.ranking.statistics import wilson
-from eval.ranking.subject_words import FACE, SubjectWords
+from eval.wording.subject_words import FACE, SubjectWords
 from foundation.errors import UserError
 
 SUBJECT = "subject"
@@ -60,22 +60,27 @@ class Scores:
 
     @cached_property
     def faces_seen(self) -> np.ndarray:
+        """In which pictures (C, S) there is a face, or whatever likeness is read from."""
         return np.isfinite(self.raw)
 
     @cached_property
     def identity(self) -> np.ndarray:
+        """The mean likeness (C,) over subject units, no picture below the floor of its unit."""
         return self.counted.mean(1)
 
     @cached_property
     def prompt(self) -> np.ndarray:
+        """The mean change (C,) of what CLIP sees of the prompt, against the base model."""
         return rows_mean(self.prompt_changes)
 
     @cached_property
     def bleed(self) -> np.ndarray:
+        """The mean change (C,) of the likeness of others, on the faces that are there."""
         return rows_mean(self.bleed_changes)
 
     @cached_property
     def copy(self) -> np.ndarray:
+        """The mean copy margin (C,), on the faces that are there."""
         return rows_mean(self.copy_margins)
 
     @cached_property
@@ -120,9 +125,11 @@ class Scores:
 
     @cached_property
     def face_rate(self) -> np.ndarray:
+        """The share (C,) of subject pictures with a face."""
         return self.faces_seen.mean(1)
 
     def face_rate_interval(self, cell: int) -> tuple[float, float]:
+        """Its 95 % interval for one cell."""
         return wilson(int(self.faces_seen[cell].sum()), self.faces_seen.shape[1])
 
 
@@ -139,8 +146,8 @@ def score(evidence: Evidence) -> Scores:
     raw = identities(evidence)[:, subject]
     control = control_identities(evidence)[subject]
     return Scores(
-        prompts=[evidence.units[at].prompt for at in subject],
-        bleed_prompts=[evidence.units[at].prompt for at in evidence.where(BLEED)],
+        prompts=evidence.prompts_of(SUBJECT),
+        bleed_prompts=evidence.prompts_of(BLEED),
         raw=raw,
         counted=at_the_floor(raw, floors(control)),
         prompt_changes=prompt_changes(evidence),
@@ -187,7 +194,7 @@ def prompt_contrast(evidence: Evidence) -> float:
     one prompt.
     """
     at = evidence.where(SUBJECT)
-    names = np.array([evidence.units[unit].prompt for unit in at])
+    names = np.array(evidence.prompts_of(SUBJECT))
     cosines = np.asarray(evidence.pictures_control[at], dtype=np.float64) @ evidence.prompts[at].T
     own = names[:, None] == names[None, :]
     seen = np.isfinite(cosines)
@@ -280,7 +287,7 @@ def spread(evidence: Evidence) -> np.ndarray:
     """Mean CLIP distance 1 - cosine (C,) between pictures of one prompt over its seeds. NaN with one seed a prompt."""
     at = evidence.where(SUBJECT)
     pictures = np.where(evidence.failed[:, at, None], np.nan, evidence.pictures[:, at])
-    names = [evidence.units[unit].prompt for unit in at]
+    names = evidence.prompts_of(SUBJECT)
     return rows_mean(np.stack([_distances(pictures[:, _of(names, name)]) for name in dict.fromkeys(names)], axis=1))
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from eval.ranking.evidence import Evidence
 from eval.ranking.scores import Scores, score
 from eval.ranking.statistics import differences_to, intervals, resampling
-from eval.ranking.texts import interval_text, percents, rounded
+from eval.wording.figure_texts import interval_text, percents, rounded
 
 
 @dataclass(frozen=True)
-class Opinion:
+class SecondModelFigures:
     """One cell by the second model, against its own references, floor and ceiling; None: not measured."""
 
     model: str
@@ -25,15 +25,16 @@ class Opinion:
     face_rate: float
 
     def as_json(self) -> dict[str, object]:
+        """What `second` holds in a row of `rank --json`."""
         figures = ("identity", "identity_low", "identity_high", "identity_normalised", "face_rate")
         return {"model": self.model, **{name: rounded(getattr(self, name)) for name in figures}}
 
 
 @dataclass(frozen=True)
 class SecondOpinion:
-    """`of` and `flags` have an entry for each cell; `about_best` is what concerns the first row alone."""
+    """`by_cell` and `flags` have an entry for each cell; `about_best` is what concerns the first row alone."""
 
-    of: list[Opinion]
+    by_cell: list[SecondModelFigures]
     flags: list[list[str]]
     about_best: list[str]
 
@@ -54,7 +55,7 @@ def second_opinion(
     around = intervals(seen.counted, resampled)
     own, other = (_normalised(one, intervals(one.counted, resampled)) for one in (scores, seen))
     opinions = [
-        Opinion(
+        SecondModelFigures(
             model,
             float(seen.identity[at]),
             _known(around[at, 0]),

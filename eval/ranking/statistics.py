@@ -25,11 +25,11 @@ class Resampling:
     freedom: int
 
     @property
-    def reach(self) -> float:
+    def critical_value(self) -> float:
         """How many of the bootstrap's SDs a 95 % interval spans to either side; NaN without freedom."""
-        return self.reach_of(1)
+        return self.critical_value_of(1)
 
-    def reach_of(self, comparisons: int) -> float:
+    def critical_value_of(self, comparisons: int) -> float:
         """The same for intervals of which so many hold at once (Bonferroni)."""
         return float(stdtrit(self.freedom, 1 - 0.025 / max(1, comparisons))) if self.freedom > 0 else math.nan
 
@@ -39,7 +39,7 @@ class Resampling:
 
 
 @dataclass(frozen=True)
-class Claim:
+class PairsNeeded:
     """How many (prompt, seed) pairs it takes to see `difference` between two cells whose difference has that SD."""
 
     difference: float
@@ -98,7 +98,7 @@ def intervals(values: np.ndarray, resampled: Resampling, comparisons: int = 1) -
 
     `comparisons`: how many of them are to hold at once.
     """
-    half = resampled.reach_of(comparisons) * resampled.means(values).std(1)
+    half = resampled.critical_value_of(comparisons) * resampled.means(values).std(1)
     mean = values.mean(1)
     return np.stack([mean - half, mean + half], axis=1)
 
@@ -122,7 +122,7 @@ def normal_changes(prompts: Sequence[str], draws: int = RESAMPLES, seed: int = S
         n = len(group)
         drawn = rng.normal(size=(draws, n))
         weights[:, group] = (drawn - drawn.mean(1, keepdims=True)) * math.sqrt(n / max(1, n - 1)) / len(prompts)
-    return weights * (Resampling(weights, len(prompts) - len(groups)).reach / Z_95)
+    return weights * (Resampling(weights, len(prompts) - len(groups)).critical_value / Z_95)
 
 
 def chances_of_best(
@@ -142,7 +142,7 @@ def chances_of_best(
     return (first / first.sum(0)).mean(1)
 
 
-def holds_zero(interval: np.ndarray) -> np.ndarray:
+def contains_zero(interval: np.ndarray) -> np.ndarray:
     """Whether intervals (..., 2) hold 0. An unknown interval excludes nothing, so it does."""
     low, high = interval[..., 0], interval[..., 1]
     return ~((low > SAME) | (high < -SAME))
@@ -158,7 +158,7 @@ def within_sd(values: np.ndarray, prompts: Sequence[str]) -> np.ndarray:
     return np.sqrt(squares / freedom)
 
 
-def claim(difference: float, sd: float) -> Claim:
+def pairs_needed(difference: float, sd: float) -> PairsNeeded:
     """Pairs needed to see `difference` at 95 % with 80 % power: ((1.96 + 0.84) * SD / difference)^2."""
     pairs = ((Z_95 + Z_POWER_80) * sd / difference) ** 2
-    return Claim(difference, sd, max(2, math.ceil(pairs)))
+    return PairsNeeded(difference, sd, max(2, math.ceil(pairs)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.ranking.contrasts import Estimate, Figure, difference, mean_of, slope
+from eval.ranking.contrasts import Estimate, PictureScores, difference, mean_of, slope
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores
@@ -19,7 +19,7 @@ from eval.request.cells import training_order
 # Differences of cosines below this are not worth a sentence, however sure.
 NOTICEABLE = 0.01
 IDENTITY, PROMPT, BLEED, COPY, FACES = "identity", "prompt", "bleed", "copy", "faces"
-# In the words of the kind of subject (`SubjectWords.said`).
+# In the words of the kind of subject (`SubjectWords.filled_in`).
 RISES_FALLS = {
     IDENTITY: ("likeness rises", "likeness falls"),
     PROMPT: ("obedience to the prompt rises", "obedience to the prompt falls"),
@@ -53,12 +53,13 @@ class Axis:
 
     @property
     def steps(self) -> list[float]:
+        """The levels that there are, ascending."""
         return sorted(set(self.levels[np.isfinite(self.levels)].tolist()))
 
 
 def trends(evidence: Evidence, scores: Scores, limits: Limits) -> list[Trend]:
     """All that can be said, the most useful first."""
-    figures = figures_of(scores, limits)
+    figures = picture_scores(scores, limits)
     if evidence.subject == "image":
         del figures[FACES]
     # A file under two names is one cell: it is counted once, by a name that has an epoch, and concerned twice.
@@ -82,7 +83,7 @@ def trends(evidence: Evidence, scores: Scores, limits: Limits) -> list[Trend]:
     return [Trend(one.text, frozenset(twin for at in one.cells for twin in whole[at])) for one in said]
 
 
-def figures_of(scores: Scores, limits: Limits) -> dict[str, Figure]:
+def picture_scores(scores: Scores, limits: Limits) -> dict[str, PictureScores]:
     """What trends are looked for in, more being worse where there is a limit."""
 
     def limit(share: float | None, scale: float) -> float:
@@ -90,16 +91,16 @@ def figures_of(scores: Scores, limits: Limits) -> dict[str, Figure]:
 
     subject, words = scores.prompts, scores.words
     found = [
-        Figure(IDENTITY, scores.counted, subject),
-        Figure(BLEED, scores.bleed_changes, scores.bleed_prompts, limit(limits.bleed, scores.span), words),
-        Figure(COPY, scores.copy_margins, subject, limit(limits.copy, 1.0), words),
-        Figure(PROMPT, scores.prompt_changes, subject, -limit(limits.prompt, scores.prompt_contrast)),
-        Figure(FACES, scores.faces_seen.astype(float), subject),
+        PictureScores(IDENTITY, scores.counted, subject),
+        PictureScores(BLEED, scores.bleed_changes, scores.bleed_prompts, limit(limits.bleed, scores.span), words),
+        PictureScores(COPY, scores.copy_margins, subject, limit(limits.copy, 1.0), words),
+        PictureScores(PROMPT, scores.prompt_changes, subject, -limit(limits.prompt, scores.prompt_contrast)),
+        PictureScores(FACES, scores.faces_seen.astype(float), subject),
     ]
     return {one.name: one for one in found}
 
 
-def over(figure: Figure, value: float) -> bool:
+def breaks_limit(figure: PictureScores, value: float) -> bool:
     """Whether a value is past the figure's limit: below it for what is lost, above it for what is spilt."""
     return value < figure.limit if figure.name == PROMPT else value > figure.limit
 
@@ -136,7 +137,7 @@ def _weight_axes(evidence: Evidence, once: np.ndarray) -> list[Axis]:
     ]
 
 
-def _pulling_apart(identity: Figure, axes: Sequence[Axis]) -> list[Trend]:
+def _pulling_apart(identity: PictureScores, axes: Sequence[Axis]) -> list[Trend]:
     """UNet and TEnc at odds: one raises likeness and the other lowers it, or which way TEnc goes hangs on the UNet."""
     if len(axes) != 2:
         return []
@@ -163,20 +164,20 @@ def _pulling_apart(identity: Figure, axes: Sequence[Axis]) -> list[Trend]:
     return [Trend(text, everyone)]
 
 
-def _above(figure: Figure, axis: Axis) -> list[Trend]:
+def _above(figure: PictureScores, axis: Axis) -> list[Trend]:
     """The level above which all levels are past the figure's limit, and up to which none is."""
     steps = axis.steps
-    past = [over(figure, _mean(figure, axis.levels == one)) for one in steps]
+    past = [breaks_limit(figure, _mean(figure, axis.levels == one)) for one in steps]
     first = past.index(True) if True in past else 0
     if first == 0 or not all(past[first:]):
         return []
     upper, lower = axis.levels >= steps[first], axis.levels < steps[first]
     known = figure.known
     found = figure.estimate(difference(axis.blocks, upper & known, lower & known), len(steps) - 1)
-    if found.sign == 0 or over(figure, 0.0) or (found.sign < 0) != (figure.name == PROMPT):
+    if found.sign == 0 or breaks_limit(figure, 0.0) or (found.sign < 0) != (figure.name == PROMPT):
         return []
     high, low = (_mean(figure, group) for group in (upper, lower))
-    does = figure.words.said(OVERDOES[figure.name][0])
+    does = figure.words.filled_in(OVERDOES[figure.name][0])
     text = (
         f"{axis.name} above {steps[first - 1]:g} {does}: {figure.name} {high:+.3f} there and "
         f"{low:+.3f} up to it; with all else the same {found} more"
@@ -184,19 +185,19 @@ def _above(figure: Figure, axis: Axis) -> list[Trend]:
     return [Trend(text, _places(upper))]
 
 
-def _direction(figure: Figure, axis: Axis, looks: int) -> list[Trend]:
+def _direction(figure: PictureScores, axis: Axis, looks: int) -> list[Trend]:
     """Which way a figure goes over the whole axis."""
     if len(axis.steps) < 2:
         return []
     found = figure.estimate(_range_of(axis, figure.known), looks)
     if found.sign == 0 or abs(found.value) < NOTICEABLE:
         return []
-    way = figure.words.said(RISES_FALLS[figure.name][0 if found.sign > 0 else 1])
+    way = figure.words.filled_in(RISES_FALLS[figure.name][0 if found.sign > 0 else 1])
     over_what = "over the epochs" if axis.name == "epoch" else f"with the {axis.name} weight"
     return [Trend(f"{way} {over_what}, {_between(axis)}: {found}", _places(np.isfinite(axis.levels)))]
 
 
-def _overdoing(figure: Figure, evidence: Evidence, once: np.ndarray) -> list[Trend]:
+def _overdoing(figure: PictureScores, evidence: Evidence, once: np.ndarray) -> list[Trend]:
     """Checkpoints whose cells together are past the figure's limit, surely beyond nothing at all."""
     names = [cell.checkpoint for cell in evidence.cells]
     epochs = {cell.checkpoint: cell.epoch for cell, own in zip(evidence.cells, once, strict=True) if own}
@@ -206,19 +207,20 @@ def _overdoing(figure: Figure, evidence: Evidence, once: np.ndarray) -> list[Tre
     for checkpoint in checkpoints:
         own = np.array([name == checkpoint for name in names]) & once & figure.known
         estimate = figure.estimate(mean_of(own), len(checkpoints))
-        if estimate.sign > 0 and over(figure, estimate.value):
+        if estimate.sign > 0 and breaks_limit(figure, estimate.value):
             found[checkpoint] = estimate, _places(own)
     if not found:
         return []
     every = len(found) == len(checkpoints) > 1
     who = "every checkpoint" if every else _listed([called[name] for name in found])
-    does = figure.words.said(OVERDOES[figure.name][0 if every or len(found) == 1 else 1])
+    does = figure.words.filled_in(OVERDOES[figure.name][0 if every or len(found) == 1 else 1])
     figures = "; ".join(f"{called[name]} {estimate}" for name, (estimate, _) in found.items())
     shown = str(next(iter(found.values()))[0]) if len(found) == 1 else figures
-    return [Trend(f"{who} {does}: {figure.name} {shown}", frozenset().union(*(cells for _, cells in found.values())))]
+    concerned = frozenset[int]().union(*(cells for _, cells in found.values()))
+    return [Trend(f"{who} {does}: {figure.name} {shown}", concerned)]
 
 
-def _peak(identity: Figure, axis: Axis, looks: int) -> list[Trend]:
+def _peak(identity: PictureScores, axis: Axis, looks: int) -> list[Trend]:
     """Whether likeness has passed its best epoch, or still rises at the last one."""
     steps = axis.steps
     means = [_mean(identity, axis.levels == one) for one in steps]
@@ -237,7 +239,7 @@ def _peak(identity: Figure, axis: Axis, looks: int) -> list[Trend]:
     return []
 
 
-def _mean(figure: Figure, group: np.ndarray) -> float:
+def _mean(figure: PictureScores, group: np.ndarray) -> float:
     """The mean over the cells of `group` (C,) that have the figure, NaN where none has."""
     known = group & figure.known
     return float(figure.means[known].mean()) if known.any() else np.nan

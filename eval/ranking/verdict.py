@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.ranking import claims
+from eval.ranking.ranking import pairs_to_tell_rows_apart
 from eval.ranking.scores import Scores
-from eval.ranking.subject_words import SubjectWords
-from eval.ranking.texts import percent, with_interval
+from eval.wording.figure_texts import percent, with_interval
+from eval.wording.subject_words import SubjectWords
 
 NAMED_TIES = 3
 # Costs closer than this to the best row's are not worth a sentence.
@@ -21,7 +21,7 @@ NOTICEABLE = 0.01
 class Cost:
     """What a row costs beside its likeness, in the figure's own unit: 0 is nothing, more is worse.
 
-    `name` is in the words of the kind of subject (`SubjectWords.said`).
+    `name` is in the words of the kind of subject (`SubjectWords.filled_in`).
     """
 
     name: str
@@ -57,7 +57,7 @@ def verdict(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) ->
     ]
     if best.broken:
         said.insert(0, f"No row keeps every limit; this one breaks the fewest: {'; '.join(best.broken)}.")
-    needed = claims(evidence, ranked)
+    needed = pairs_to_tell_rows_apart(evidence, ranked)
     if needed:
         pairs = " and ".join(f"{one.pairs} for a difference of {one.difference:g}" for one in needed)
         said.append(
@@ -118,7 +118,7 @@ def _passed_over(ranked: Sequence[RankedCell]) -> list[str]:
 def _given_up(ranked: Sequence[RankedCell], words: SubjectWords) -> list[str]:
     """What the best row costs, and the tied rows that cost noticeably less."""
     best = ranked[0]
-    costs = [f"{words.said(cost.name)} {value:.3f}" for cost in COSTS if (value := cost.of(best)) is not None]
+    costs = [f"{words.filled_in(cost.name)} {value:.3f}" for cost in COSTS if (value := cost.of(best)) is not None]
     said = [f"What is given up for it (0 is nothing): {', '.join(costs)}."] if costs else []
     cheaper: list[str] = []
     for cost in COSTS:

@@ -9,12 +9,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from eval.ranking.columns import KEPT, Column, table_columns
+from eval.ranking.column import KEPT, Column
+from eval.ranking.columns import table_columns
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, Scores, score
-from eval.ranking.texts import percent
 from eval.ranking.verdict import verdict
+from eval.wording.figure_texts import percent
 from foundation.terminal_tables import PIPE_WIDTH
 
 

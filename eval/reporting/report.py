@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from eval.ranking.columns import STANDING, table_columns
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT, Scores, control_identities, identities, score
-from eval.ranking.texts import text_encoder_weight, with_others
 from eval.ranking.verdict import verdict
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
+from eval.reporting.thumbnail import thumbnail
 from eval.request.cells import training_order
+from eval.wording.figure_texts import text_encoder_weight, with_others
 from foundation.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
-THUMBNAIL = 224
 SHEET_UNITS = 8
 SHEET_BLEED_UNITS = 4
 SHOWN_FAILURES = 12
@@ -46,7 +42,7 @@ class ReportData:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownPicture:
     """A picture in the page: a data URI (None: there is no file), what is below it, and how it is read aloud."""
 
     source: str | None
@@ -59,27 +55,29 @@ class Sheet:
     """Pictures of the same units side by side: `heads` over the columns, (prompt, seed) before each row."""
 
     heads: list[str]
-    rows: list[tuple[str, int, list[Shown]]]
+    rows: list[tuple[str, int, list[ShownPicture]]]
     left_out: int
 
 
 @dataclass(frozen=True)
-class Pictures:
+class CaptionedPictures:
     """The pictures of a grid, captioned with how alike they are to the subject: `identity` (C, U), `control` (U,)."""
 
     data: ReportData
     identity: np.ndarray
     control: np.ndarray
 
-    def shown(self, row: RankedCell | None, unit: int) -> Shown:
+    def shown(self, row: RankedCell | None, unit: int) -> ShownPicture:
+        """The picture of a row, or of the base model, on a unit."""
         facts = self.data.evidence.units[unit]
         source = thumbnail(self.data.picture(row.cell if row else None, unit))
         who = row.name if row else "base model"
-        return Shown(
+        return ShownPicture(
             source, self._caption(row, unit) if source else "not made", f"{who}: {facts.prompt}, seed {facts.seed}"
         )
 
     def sheet(self, columns: Sequence[RankedCell | None], heads: list[str], role: str, most: int) -> Sheet:
+        """At most `most` units of a role, evenly taken, a picture of each of `columns` on each."""
         evidence = self.data.evidence
         units = evidence.where(role)
         chosen = units[np.unique(np.linspace(0, len(units) - 1, min(most, len(units))).round().astype(int))]
@@ -96,13 +94,14 @@ class Pictures:
         return self.data.evidence.words.lost_mark if np.isnan(value) else f"{value:.2f}"
 
     def row_of(self, row: RankedCell) -> int:
+        """The index of the row's cell in the evidence's arrays."""
         return next(at for at, cell in enumerate(self.data.evidence.cells) if cell.id == row.cell)
 
 
 def write_report(data: ReportData, path: Path) -> None:
     """Write the report, whole or not at all. Raises UnscorableError as the ranking does."""
     scores = score(data.evidence)
-    pictures = Pictures(data, identities(data.evidence), control_identities(data.evidence))
+    pictures = CaptionedPictures(data, identities(data.evidence), control_identities(data.evidence))
     common = shared_flags(data.ranked)
     curve = _epoch_curve(data.ranked, scores)
     page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
@@ -133,20 +132,7 @@ def write_report(data: ReportData, path: Path) -> None:
     write_text(path, text)
 
 
-@lru_cache(maxsize=4096)
-def thumbnail(path: Path) -> str | None:
-    """A picture as a data URI, WebP, at most 224 pixels a side; None where there is no readable picture."""
-    try:
-        picture = Image.open(path).convert("RGB")
-    except OSError:
-        return None
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    stream = io.BytesIO()
-    picture.save(stream, "WEBP", quality=82)
-    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
-
-
-def _contact_sheet(ranked: Sequence[RankedCell], pictures: Pictures) -> Sheet:
+def _contact_sheet(ranked: Sequence[RankedCell], pictures: CaptionedPictures) -> Sheet:
     """The first, the next other cell, the last and the base model: what the order means, to the eye."""
     distinct = list({row.cell: row for row in reversed(ranked)}.values())[::-1]
     columns = [distinct[0], *distinct[1:2], *(distinct[-1:] if len(distinct) > 2 else [])]
@@ -232,7 +218,7 @@ def _dot_style(row: RankedCell, at: int) -> str:
     return "best" if at == 0 else "broken" if row.broken else "front" if row.pareto_front else "behind"
 
 
-def _epoch_strip(ranked: Sequence[RankedCell], pictures: Pictures) -> list[tuple[str, Shown]]:
+def _epoch_strip(ranked: Sequence[RankedCell], pictures: CaptionedPictures) -> list[tuple[str, ShownPicture]]:
     """The first prompt over the epochs, each checkpoint at the weights nearest to 1, after the base model's picture."""
     alone = [row for row in ranked if not row.also] or list(ranked)
     nearest = sorted(alone, key=lambda row: abs(row.unet - 1) + abs(row.te1 - 1) + abs(row.te2 - 1))
@@ -245,7 +231,7 @@ def _epoch_strip(ranked: Sequence[RankedCell], pictures: Pictures) -> list[tuple
     return [("base model", pictures.shown(None, unit)), *shown] if len(shown) > 1 else []
 
 
-def _failures(data: ReportData, pictures: Pictures) -> tuple[int, list[Shown]]:
+def _failures(data: ReportData, pictures: CaptionedPictures) -> tuple[int, list[ShownPicture]]:
     """How many pictures failed or show nothing of the kind where it was asked for, and the first few of them."""
     subject = data.evidence.where(SUBJECT)
     rows = list({row.cell: row for row in data.ranked}.values())

@@ -9,8 +9,8 @@ from pathlib import Path
 from eval.judging.stored_grid import GridRecord
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import UnscorableError
-from eval.ranking.texts import rounded
 from eval.reporting.ranked_grid import RankedGrid, open_ranked
+from eval.wording.figure_texts import rounded
 from foundation.errors import ConfigurationError
 from foundation.files import write_text
 from trainer.records.ledger import SCORES

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eval.ranking.texts import percent
 from eval.store.search_record import RoundRecord, SearchRecord
+from eval.wording.figure_texts import percent
 
 
 def in_sentences(record: SearchRecord) -> list[str]:

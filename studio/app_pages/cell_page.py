@@ -8,10 +8,10 @@ from eval.ranking.columns import INTERVAL
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT
 from eval.reporting.ranking_table import shared_flags
-from studio.logic.catalogue import OpenedStore
 from studio.logic.frames import tiles_of
+from studio.logic.markdown_text import escaped
 from studio.logic.pictures import Picture, comparison, pairs_won, rival_of, units_of_role
-from studio.logic.wording import plain
+from studio.logic.stores import OpenedStore
 from studio.session import choose_row, opened_store
 
 PAGE = 8
@@ -19,6 +19,7 @@ ROLES = SUBJECT, BLEED
 
 
 def show() -> None:
+    """Draw the page."""
     opened = opened_store()
     st.title("Pictures, side by side", anchor=False)
     row = choose_row("Cell", opened.rows)
@@ -37,11 +38,11 @@ def _show_figures(opened: OpenedStore, row: RankedCell, rival: RankedCell | None
     if rival:
         won, pairs = pairs_won(opened, row, rival)
         said.append(f"More alike than {rival.name} on {won} of {pairs} (prompt, seed) pairs.")
-    st.markdown(plain(" ".join(said)))
+    st.markdown(escaped(" ".join(said)))
     common = shared_flags(opened.rows)
     for flag in row.flags:
         if flag not in common:
-            st.warning(plain(flag), icon=":material/info:")
+            st.warning(escaped(flag), icon=":material/info:")
 
 
 def _roles_in(opened: OpenedStore) -> list[str]:
@@ -55,7 +56,7 @@ def _show_pictures(opened: OpenedStore, columns: list[RankedCell | None], role: 
     _show_heads(opened, columns)
     for unit in comparison(opened, columns, units[(page - 1) * PAGE : page * PAGE]):
         label, *tiles = st.columns([1, *([1] * len(columns))])
-        label.markdown(f"{plain(unit.prompt)}  \n:gray[seed {unit.seed}]")
+        label.markdown(f"{escaped(unit.prompt)}  \n:gray[seed {unit.seed}]")
         for tile, picture in zip(tiles, unit.pictures, strict=True):
             with tile:
                 _show_picture(picture)
@@ -65,7 +66,7 @@ def _show_heads(opened: OpenedStore, columns: list[RankedCell | None]) -> None:
     label, *tiles = st.columns([1, *([1] * len(columns))], vertical_alignment="bottom")
     label.caption("Below each picture: likeness to the subject")
     for tile, row in zip(tiles, columns, strict=True):
-        tile.markdown(f"**{plain(_head(opened, row))}**")
+        tile.markdown(f"**{escaped(_head(opened, row))}**")
 
 
 def _head(opened: OpenedStore, row: RankedCell | None) -> str:

@@ -7,26 +7,27 @@ import streamlit as st
 from eval.exporting.export import Exported
 from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell
-from studio.logic.catalogue import OpenedStore
-from studio.logic.exporting import contents_of, export_path, size_in_words, suggested_name, uses_of, write_export
-from studio.logic.wording import plain
+from studio.logic.exporting import contents_of, export_path, size_in_words, suggested_name, usage_by_tool, write_export
+from studio.logic.markdown_text import escaped
+from studio.logic.stores import OpenedStore
 from studio.session import choose_row, opened_store
 
 WRITTEN = "written"
 
 
 def show() -> None:
+    """Draw the page."""
     opened = opened_store()
     st.title("Export", anchor=False)
     st.markdown("One file that does at weight 1 what the cell did. The tensors written are those that were scored.")
     row = choose_row("Cell", opened.rows)
     for reason in row.broken:
-        st.warning(plain(reason), icon=":material/info:")
+        st.warning(escaped(reason), icon=":material/info:")
     _show_contents(opened.cell(row))
     name = st.text_input("Name of the file", suggested_name(row), key=f"name {row.cell} {row.checkpoint}")
     path = export_path(opened, name)
     if path.exists():
-        st.caption(f"{plain(str(path))} exists and will be replaced.")
+        st.caption(f"{escaped(str(path))} exists and will be replaced.")
     if st.button("Write the file", type="primary", icon=":material/save:"):
         st.session_state[WRITTEN] = (row, write_export(opened, row, path))
     _show_written(opened, row)
@@ -59,7 +60,7 @@ def _show_written(opened: OpenedStore, row: RankedCell) -> None:
     if shown is None or shown[0] != row or not shown[1].path.is_file():
         return
     exported = shown[1]
-    st.success(f"{plain(row.name)} is written to {plain(str(exported.path))}", icon=":material/check:")
+    st.success(f"{escaped(row.name)} is written to {escaped(str(exported.path))}", icon=":material/check:")
     left, right = st.columns([1, 3])
     left.image(exported.preview, caption="the preview beside it", width="stretch")
     with right:
@@ -85,8 +86,8 @@ def _show_downloads(exported: Exported) -> None:
 
 def _show_uses(opened: OpenedStore, exported: Exported) -> None:
     base_name = opened.ranked.grid.snapshot.base_name
-    st.markdown(f"**Use it at weight 1**, with the base model it was scored on ({plain(base_name)}):")
-    uses = uses_of(opened, exported.path.stem)
+    st.markdown(f"**Use it at weight 1**, with the base model it was scored on ({escaped(base_name)}):")
+    uses = usage_by_tool(opened, exported.path.stem)
     for tab, (where, what) in zip(st.tabs(list(uses)), uses.values(), strict=True):
         tab.markdown(where)
         tab.code(what, language=None)

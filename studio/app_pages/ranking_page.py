@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from eval.ranking.columns import ALSO, COLUMNS, OF_CEILING, Column
+from eval.ranking.column import Column
+from eval.ranking.columns import ALSO, COLUMNS, OF_CEILING
 from eval.ranking.scores import SUBJECT
-from eval.ranking.subject_words import SubjectWords
 from eval.ranking.verdict import verdict
 from eval.reporting.ranked_grid import report_data
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
-from studio.logic.catalogue import OpenedStore
+from eval.wording.subject_words import SubjectWords
 from studio.logic.charts import epoch_curve, weights_map
 from studio.logic.frames import (
     Filters,
@@ -23,8 +23,9 @@ from studio.logic.frames import (
     tiles_of,
     usual_settings,
 )
-from studio.logic.pictures import comparison, spread_out, units_of_role
-from studio.logic.wording import plain
+from studio.logic.markdown_text import escaped
+from studio.logic.pictures import comparison, evenly_spaced, units_of_role
+from studio.logic.stores import OpenedStore
 from studio.session import opened_store, set_chosen
 
 SAMPLES = 6
@@ -34,6 +35,7 @@ TABLE_ROWS = 7
 
 
 def show() -> None:
+    """Draw the page."""
     opened = opened_store()
     _show_verdict(opened)
     _show_ranking(opened)
@@ -46,23 +48,23 @@ def _show_verdict(opened: OpenedStore) -> None:
     best = opened.rows[0]
     first, *others = verdict(opened.rows, opened.ranked.evidence, opened.scores)
     st.caption("The one to take")
-    st.title(plain(best.name), anchor=False)
-    st.markdown(plain(first))
+    st.title(escaped(best.name), anchor=False)
+    st.markdown(escaped(first))
     for place, tile in zip(st.columns(6), tiles_of(best, opened.words), strict=False):
         place.metric(tile.name, tile.figure, help=tile.meaning)
     _show_samples(opened)
     for sentence in others:
-        st.markdown(plain(sentence))
+        st.markdown(escaped(sentence))
     for sentence in trends_of(opened.rows):
-        st.info(plain(sentence), icon=":material/trending_up:")
+        st.info(escaped(sentence), icon=":material/trending_up:")
     for flag in best.flags:
-        st.warning(plain(flag), icon=":material/info:")
+        st.warning(escaped(flag), icon=":material/info:")
     st.page_link("app_pages/export_page.py", label="Export it as one file", icon=":material/download:")
 
 
 def _show_samples(opened: OpenedStore) -> None:
     """The best row's pictures above the base model's of the same prompts and seeds."""
-    units = spread_out(units_of_role(opened, SUBJECT), SAMPLES)
+    units = evenly_spaced(units_of_role(opened, SUBJECT), SAMPLES)
     for tile, unit in zip(st.columns(SAMPLES), comparison(opened, [opened.rows[0], None], units), strict=False):
         for picture, who in zip(unit.pictures, ("with it", "base model"), strict=True):
             if picture.path:
@@ -75,7 +77,7 @@ def _show_ranking(opened: OpenedStore) -> None:
         "Rows that keep every limit come first, then likeness decides. Click a row to see what is noted about it."
     )
     filters = _ask_filters(opened)
-    places = [place for place, row in enumerate(opened.rows) if filters.let(row)]
+    places = [place for place, row in enumerate(opened.rows) if filters.keep(row)]
     if not places:
         st.info("No row passes these filters.")
         return
@@ -123,9 +125,9 @@ def _show_chosen(opened: OpenedStore, place: int) -> None:
     set_chosen(place)
     row = opened.rows[place]
     with st.container(border=True):
-        st.markdown(f"**{place + 1}\\. {plain(row.name)}**")
+        st.markdown(f"**{place + 1}\\. {escaped(row.name)}**")
         own = [flag for flag in row.flags if flag not in shared_flags(opened.rows)]
-        st.markdown("\n".join(f"- {plain(flag)}" for flag in own) or "Nothing odd is noted about it.")
+        st.markdown("\n".join(f"- {escaped(flag)}" for flag in own) or "Nothing odd is noted about it.")
         st.page_link("app_pages/cell_page.py", label="Look at its pictures", icon=":material/compare:")
 
 
@@ -153,10 +155,10 @@ def _show_weights(opened: OpenedStore) -> None:
 
 def _show_provenance(opened: OpenedStore) -> None:
     st.divider()
-    st.caption(plain(provenance(opened.ranked.evidence, len(opened.rows))))
+    st.caption(escaped(provenance(opened.ranked.evidence, len(opened.rows))))
     with st.expander("What the pictures were made and judged with"):
         for name, fact in report_data(opened.ranked).facts.items():
-            st.markdown(f"**{name}**: {plain(fact)}")
+            st.markdown(f"**{name}**: {escaped(fact)}")
 
 
 show()

@@ -13,7 +13,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell, Use
 from foundation.safetensors_header import read_header
 from loras.key_spellings import spelling_of
-from studio.logic.catalogue import OpenedStore
+from studio.logic.stores import OpenedStore
 
 EXPORTS = "exports"
 SUFFIX = ".safetensors"
@@ -68,7 +68,7 @@ def write_export(opened: OpenedStore, row: RankedCell, path: Path) -> Exported:
     return export_cell(opened.ranked.grid, row, path)
 
 
-def uses_of(opened: OpenedStore, name: str) -> dict[str, tuple[str, str]]:
+def usage_by_tool(opened: OpenedStore, name: str) -> dict[str, tuple[str, str]]:
     """How the file is used, by tool: where to put it, and what to write. Weight 1 is the cell as it was scored."""
     trigger, sampling = opened.ranked.grid.snapshot.trigger, opened.ranked.grid.sampling
     script = (

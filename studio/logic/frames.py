@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, Column, table_columns
+from eval.ranking.column import Column
+from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.subject_words import SubjectWords
-from eval.ranking.texts import text_encoder_weight
 from eval.request.cells import training_order
+from eval.wording.figure_texts import text_encoder_weight
+from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
-from studio.logic.catalogue import OpenedStore
-from studio.logic.pictures import typical_picture
+from studio.logic.pictures import median_picture
+from studio.logic.stores import OpenedStore
 
 NO_OTHER = "none"
 
@@ -27,7 +28,8 @@ class Filters:
     also: Sequence[str] = ()
     within_limits: bool = False
 
-    def let(self, row: RankedCell) -> bool:
+    def keep(self, row: RankedCell) -> bool:
+        """Whether a row is to be shown."""
         return (
             (not self.checkpoints or row.checkpoint in self.checkpoints)
             and (not self.also or also_of(row) in self.also)
@@ -52,7 +54,8 @@ def also_of(row: RankedCell) -> str:
 def ranking_frame(opened: OpenedStore, places: Sequence[int]) -> pd.DataFrame:
     """The rows at `places` of the ranking, indexed by place from 1, each with a typical picture as a data URI."""
     rows = [opened.rows[place] for place in places]
-    columns: dict[str, list[object]] = {"picture": [typical_picture(opened, row) for row in rows]}
+    pictures = [median_picture(opened, row) for row in rows]
+    columns: dict[str, list[object]] = {"picture": [*pictures]} if any(pictures) else {}
     columns |= {column.heading: [_value(column, row) for row in rows] for column in table_columns(rows)}
     return pd.DataFrame(columns, index=pd.Index([row.place for row in rows], name="#"))
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT
-from eval.reporting.report import thumbnail
-from studio.logic.catalogue import OpenedStore
+from eval.reporting.thumbnail import thumbnail
+from studio.logic.stores import OpenedStore
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class UnitRow:
     pictures: list[Picture]
 
 
-def typical_picture(opened: OpenedStore, row: RankedCell) -> str | None:
+def median_picture(opened: OpenedStore, row: RankedCell) -> str | None:
     """The thumbnail of the subject picture nearest to the row's median likeness: neither its luckiest nor its worst."""
     units = opened.ranked.evidence.where(SUBJECT)
     likeness = opened.identity[opened.place_in_evidence(row), units]
@@ -51,10 +51,11 @@ def comparison(opened: OpenedStore, columns: Sequence[RankedCell | None], units:
 
 
 def units_of_role(opened: OpenedStore, role: str) -> list[int]:
+    """The indices of the units of `role`."""
     return [int(unit) for unit in opened.ranked.evidence.where(role)]
 
 
-def spread_out(units: Sequence[int], most: int) -> list[int]:
+def evenly_spaced(units: Sequence[int], most: int) -> list[int]:
     """At most `most` of `units`, evenly taken: other prompts rather than other seeds of the first one."""
     places = np.linspace(0, len(units) - 1, min(most, len(units))).round().astype(int)
     return [units[place] for place in dict.fromkeys(places.tolist())]

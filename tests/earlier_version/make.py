@@ -29,8 +29,8 @@ from eval.spec import GridSpec
 from pydantic import BaseModel
 from safetensors.numpy import load_file
 from safetensors.torch import save_file
-from spelt_loras import spellings
 
+from spelt_loras import spellings
 from trainer.config import TrainConfig
 
 HERE = Path(__file__).resolve().parent

@@ -22,11 +22,11 @@ from eval.reporting.ranked_grid import open_ranked
 from eval.store.store import FILE_NAME, create_store, open_store
 from foundation.files import sha256_of
 from loras.lora_file import read_lora
-from studio.logic.catalogue import find_stores, open_catalogued, short_names, stamp, stores_below
 from studio.logic.exporting import contents_of, export_path, suggested_name
 from studio.logic.frames import Filters, curve_frame, heat_frame, ranking_frame, usual_settings
-from studio.logic.pictures import comparison, pairs_won, rival_of, spread_out, units_of_role
-from studio.logic.wording import plain
+from studio.logic.markdown_text import escaped
+from studio.logic.pictures import comparison, evenly_spaced, pairs_won, rival_of, units_of_role
+from studio.logic.stores import find_stores, last_changed, open_for_pages, short_names, stores_below
 from synthetic_store import Size, write_store
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -138,7 +138,7 @@ def test_export_page_writes_the_tensors_that_were_scored(app: AppTest, store: Pa
     app.button[0].click().run()
     assert not app.exception
     path = store / "exports" / f"{name}.safetensors"
-    opened = open_catalogued(store)
+    opened = open_for_pages(store)
     expected = lora_of(opened.cell(opened.rows[0]))
     written = read_lora(path)
     assert {key: module.alpha for key, module in written.modules.items()} == {
@@ -160,7 +160,7 @@ def test_an_export_that_its_parents_no_longer_allow_is_refused_in_words(
     store = write_store(tmp_path, TINY)
     monkeypatch.setenv("LORA_STUDIO_STORE", str(store))
     app = open_app(tmp_path).switch_page("app_pages/export_page.py").run()
-    parent = open_catalogued(store).cell(open_ranked(store).rows[0]).use.checkpoint.path
+    parent = open_for_pages(store).cell(open_ranked(store).rows[0]).use.checkpoint.path
     parent.unlink()
     app.run()
     assert not app.exception
@@ -221,28 +221,28 @@ def test_stores_are_found_by_argument_then_variable_then_below_runs(store: Path,
 
 def test_a_store_that_grows_is_opened_anew_and_one_that_is_read_is_not(tmp_path: Path) -> None:
     store = write_store(tmp_path, TINY)
-    before = stamp(store)
-    open_catalogued(store)
-    assert stamp(store) == before
+    before = last_changed(store)
+    open_for_pages(store)
+    assert last_changed(store) == before
     writer = create_store(store)
     writer.set_fact("news", {})
-    assert stamp(store) != before
+    assert last_changed(store) != before
     writer.close()
 
 
 def test_frames_hold_what_the_ranking_says(store: Path) -> None:
-    opened = open_catalogued(store)
+    opened = open_for_pages(store)
     frame = ranking_frame(opened, range(len(opened.rows)))
     assert list(frame["identity"]) == [row.identity for row in opened.rows]
     assert frame["picture"].str.startswith("data:image/webp;base64,").all()
     curve = curve_frame(opened.rows, usual_settings(opened.rows))
     assert list(curve["checkpoint"]) == sorted(curve["checkpoint"])
     assert len(heat_frame(opened.rows, opened.rows[0].checkpoint)) == 8
-    assert not Filters(within_limits=True).let(opened.rows[-1])
+    assert not Filters(within_limits=True).keep(opened.rows[-1])
 
 
 def test_comparisons_name_missing_failed_and_faceless_pictures(store: Path) -> None:
-    opened = open_catalogued(store)
+    opened = open_for_pages(store)
     rows = comparison(opened, [*opened.rows, None], units_of_role(opened, "subject"))
     said = [picture.likeness for unit in rows for picture in unit.pictures]
     assert {"not made", "failed", "no face"} <= set(said)
@@ -250,11 +250,11 @@ def test_comparisons_name_missing_failed_and_faceless_pictures(store: Path) -> N
     rival = rival_of(opened, opened.rows[-1])
     assert rival == opened.rows[0]
     assert pairs_won(opened, opened.rows[-1], rival)[0] == 0
-    assert spread_out([3, 5, 7, 9], 2) == [3, 9]
+    assert evenly_spaced([3, 5, 7, 9], 2) == [3, 9]
 
 
 def test_contents_of_an_export_are_told_before_it_is_written(store: Path) -> None:
-    opened = open_catalogued(store)
+    opened = open_for_pages(store)
     for row in opened.rows:
         lora = lora_of(opened.cell(row))
         contents = contents_of(opened.cell(row))
@@ -267,7 +267,7 @@ def test_contents_of_an_export_are_told_before_it_is_written(store: Path) -> Non
 
 
 def test_names_of_files_reach_the_page_unchanged() -> None:
-    assert plain("__a*b*__ $x$ :red[c]") == r"\_\_a\*b\*\_\_ \$x\$ \:red\[c\]"
+    assert escaped("__a*b*__ $x$ :red[c]") == r"\_\_a\*b\*\_\_ \$x\$ \:red\[c\]"
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The columns are declared once: what is added there is in the table, in JSON, in the report and in the studio."""
 
+import json
 import re
 from collections import Counter
 from dataclasses import replace
@@ -11,20 +12,50 @@ import pytest
 from rich.console import Console
 
 from eval.ranking import columns
-from eval.ranking.columns import COLUMNS, SHARE, STANDING, Column, measured_figure, row_as_json, table_columns
+from eval.ranking.column import SHARE, Column, measured_figure
+from eval.ranking.columns import COLUMNS, STANDING, row_as_json, table_columns
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.ranking import rank
-from eval.ranking.scores import Scores
+from eval.ranking.scores import Scores, score
 from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.ranking_table import ranking_table
 from eval.reporting.report import ReportData, write_report
-from studio.logic.catalogue import open_catalogued
+from loras.weights import Weights
 from studio.logic.frames import ranking_frame, tiles_of
-from synthetic_evidence import make_evidence, without_faces
+from studio.logic.stores import open_for_pages
+from synthetic_evidence import make_evidence, of_a_teapot, without_faces
 from synthetic_store import Size, write_store
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "scoring.md"
+KEYS = [
+    "cell",
+    "checkpoint",
+    "unet",
+    "te",
+    "also",
+    "identity",
+    "identity_low",
+    "identity_high",
+    "identity_normalised",
+    "prompt",
+    "face_rate",
+    "face_rate_low",
+    "face_rate_high",
+    "extra_faces",
+    "bleed",
+    "copy",
+    "spread",
+    "pictures",
+    "tied_with_best",
+    "flags",
+    "probability_best",
+    "pareto_front",
+    "trends",
+    "second",
+    "scored_by",
+    "licences",
+]
 FACTS_OF_A_CELL = {"cell", "checkpoint", "unet", "te", "te1", "te2", "also"}
 
 
@@ -61,14 +92,14 @@ def test_a_figure_that_is_declared_is_in_the_table_in_json_in_the_report_and_in_
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert '<td class="right">2 %</td>\n</tr>' in page
     assert "<dt>number</dt><dd>how late other people come</dd>" in page
-    opened = open_catalogued(write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)))
+    opened = open_for_pages(write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)))
     frame = ranking_frame(opened, range(len(opened.rows)))
     assert set(frame["number"].dropna()) == {1.0, 2.0}
 
 
 def test_every_table_has_the_same_headings_in_the_same_order(tmp_path: Path) -> None:
     store = write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2))
-    opened, ranked = open_catalogued(store), open_ranked(store)
+    opened, ranked = open_for_pages(store), open_ranked(store)
     declared = [column.heading for column in table_columns(ranked.rows)]
     assert declared[0] == STANDING.heading
     assert list(ranking_frame(opened, range(len(opened.rows))).columns) == ["picture", *declared]
@@ -109,3 +140,47 @@ def test_nothing_lost_is_no_minus_and_what_is_not_measured_is_no_zero() -> None:
     shown = {column.heading: column.text(row) for column in COLUMNS}
     assert (shown["prompt"], shown["bleed"]) == ("+0.000", "-")
     assert "Bleed" not in [tile.name for tile in tiles_of(row, make_evidence([0.6]).words)]
+
+
+def test_json_has_the_keys_of_the_contract_and_is_valid() -> None:
+    rows = [row_as_json(row) for row in rank(make_evidence([0.6, 0.3], training=0))]
+    assert list(rows[0]) == KEYS
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    assert all(value == round(value, 4) for row in rows for value in row.values() if isinstance(value, float))
+
+
+def test_extra_faces_are_the_share_of_subject_pictures_with_more_than_one_face() -> None:
+    evidence = make_evidence([0.6, 0.3])
+    counts, failed = evidence.face_counts.copy(), evidence.failed.copy()
+    counts[0, [0, 1, 2]], counts[0, evidence.where("bleed")] = (2, 3, 5), 2
+    failed[0, 2] = True  # noise that a detector takes for faces
+    crowded = replace(evidence, face_counts=counts, failed=failed)
+    found = {row.cell: row_as_json(row)["extra_faces"] for row in rank(crowded)}
+    assert found == {"cell000": 0.125, "cell001": 0.0}
+    heading, *shown = (line.split("  ") for line in printed(crowded).splitlines()[:3])
+    assert "extra faces" in map(str.strip, heading)
+    assert ["12 %" in map(str.strip, line) for line in shown] == [True, False]
+    assert {row_as_json(row)["extra_faces"] for row in rank(of_a_teapot(crowded))} == {None}
+    assert "extra faces" not in printed(of_a_teapot(crowded))
+
+
+def test_two_text_encoders_with_different_weights_have_two_keys() -> None:
+    evidence = make_evidence([0.6])
+    cells = [replace(evidence.cells[0], weights=Weights(0.8, 0.5, 0.25))]
+    row = row_as_json(rank(replace(evidence, cells=cells))[0])
+    assert (row["te"], row["te1"], row["te2"]) == (None, 0.5, 0.25)
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_table_fits_the_terminal_without_cutting_figures(width: int) -> None:
+    evidence = make_evidence([0.6, 0.3])
+    rows = rank(evidence)
+    console = Console(width=width, record=True, file=StringIO())
+    console.print(ranking_table(rows, evidence, width))
+    text = " ".join(console.export_text().split())
+    assert f"hina-000001 0.8 0.6 {rows[0].identity:.3f}" in text
+    assert "…" not in text
+    assert "10 held-out references" in text
+    assert f"100 % ({100 * (rows[0].face_rate_low or 0):.0f} to 100)" in text
+    assert f"Base model without a LoRA: identity {score(evidence).floor:.3f} (the floor), faces 100 %" in text
+    assert "paired bootstrap" in text

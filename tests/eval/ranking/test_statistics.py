@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from eval.ranking.statistics import (
     chances_of_best,
-    claim,
+    contains_zero,
     differences_to,
-    holds_zero,
     intervals,
     normal_changes,
+    pairs_needed,
     resampling,
     strata,
     wilson,
@@ -63,7 +63,7 @@ def test_pairing_sees_a_difference_that_unpaired_intervals_hide() -> None:
     resampled = resampling(prompts_of(6, 4))
     low, high = intervals(values, resampled)
     assert low[0] < high[1], "the two intervals overlap"
-    assert not holds_zero(differences_to(0, values, resampled))[1]
+    assert not contains_zero(differences_to(0, values, resampled))[1]
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 3))
@@ -80,7 +80,7 @@ def test_weights_average_and_every_unit_is_in_one_stratum(prompts: int, seeds: i
 def test_one_unit_says_nothing() -> None:
     found = differences_to(0, np.array([[0.1], [0.9]]), resampling(["only"]))
     assert np.isnan(found).all()
-    assert holds_zero(found).all()
+    assert contains_zero(found).all()
 
 
 def test_the_same_question_gets_the_same_answer() -> None:
@@ -90,7 +90,7 @@ def test_the_same_question_gets_the_same_answer() -> None:
 
 
 def test_pairs_a_claim_needs() -> None:
-    assert (claim(0.05, 0.14).pairs, claim(0.02, 0.14).pairs) == (62, 385)
+    assert (pairs_needed(0.05, 0.14).pairs, pairs_needed(0.02, 0.14).pairs) == (62, 385)
 
 
 def test_within_sd_does_not_count_differences_between_prompts() -> None:
@@ -189,7 +189,7 @@ def test_a_higher_mean_is_likelier_to_be_best() -> None:
     [(-1, 1, True), (0.1, 1, False), (-1, -0.1, False), (5e-7, 1, True), (-1, -5e-7, True), (NAN, NAN, True)],
 )
 def test_an_interval_excludes_zero_where_all_of_it_is_to_one_side(low: float, high: float, holds: bool) -> None:
-    assert holds_zero(np.array([[low, high], [1, 2]])).tolist() == [holds, False]
+    assert contains_zero(np.array([[low, high], [1, 2]])).tolist() == [holds, False]
 
 
 def test_the_spread_within_prompts_on_paper() -> None:
@@ -201,5 +201,5 @@ def test_the_spread_within_prompts_on_paper() -> None:
 
 def test_a_claim_needs_two_pairs_at_least_and_four_times_as_many_for_half() -> None:
     """((1.959964 + 0.841621) * 1 / 0.5) ** 2 = 31.4."""
-    assert (claim(0.5, 1.0).pairs, claim(0.25, 1.0).pairs, claim(9.0, 0.1).pairs) == (32, 126, 2)
-    assert (claim(0.5, 1.0).difference, claim(0.5, 1.0).sd) == (0.5, 1.0)
+    assert (pairs_needed(0.5, 1.0).pairs, pairs_needed(0.25, 1.0).pairs, pairs_needed(9.0, 0.1).pairs) == (32, 126, 2)
+    assert (pairs_needed(0.5, 1.0).difference, pairs_needed(0.5, 1.0).sd) == (0.5, 1.0)

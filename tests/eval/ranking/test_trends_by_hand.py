@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from eval.ranking.subject_words import WORDS
 
 from eval.ranking.contrasts import Figure
 from eval.ranking.evidence import CellFacts
 from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores, score
-from eval.ranking.subject_words import WORDS
 from eval.ranking.trends import trends
 from loras.weights import Weights
 from synthetic_evidence import make_evidence

@@ -9,7 +9,9 @@ from eval.ranking.columns import COLUMNS
 from eval.ranking.contrasts import Estimate
 from eval.ranking.ranking import rank
 from eval.ranking.scores import score
-from eval.ranking.texts import (
+from eval.ranking.verdict import verdict
+from eval.reporting.svg_charts import heat_map
+from eval.wording.figure_texts import (
     cell_name,
     interval_text,
     number_text,
@@ -19,8 +21,6 @@ from eval.ranking.texts import (
     text_encoder_weight,
     with_interval,
 )
-from eval.ranking.verdict import verdict
-from eval.reporting.svg_charts import heat_map
 from loras.weights import Weights
 from synthetic_evidence import make_evidence, without_faces
 

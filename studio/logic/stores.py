@@ -11,10 +11,10 @@ import numpy as np
 
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scores, control_identities, identities, score
-from eval.ranking.subject_words import SubjectWords
 from eval.reporting.ranked_grid import RankedGrid, open_ranked
 from eval.request.cells import Cell
 from eval.store.store import FILE_NAME, open_store
+from eval.wording.subject_words import SubjectWords
 
 VARIABLE = "LORA_STUDIO_STORE"
 RUNS = "runs"
@@ -34,10 +34,12 @@ class OpenedStore:
 
     @property
     def rows(self) -> list[RankedCell]:
+        """The ranking, best first."""
         return self.ranked.rows
 
     @property
     def words(self) -> SubjectWords:
+        """What the kind of subject is called."""
         return self.ranked.evidence.words
 
     def place_in_evidence(self, row: RankedCell) -> int:
@@ -64,15 +66,15 @@ def find_stores(arguments: Sequence[str], variables: Mapping[str, str], here: Pa
 def stores_below(folder: Path) -> list[Path]:
     """Folders with a store's file, `folder` itself included, the last changed first."""
     files = [file for depth in range(DEPTH) for file in folder.glob("*/" * depth + FILE_NAME)]
-    return [file.parent for file in sorted(files, key=lambda file: max(stamp(file.parent)), reverse=True)]
+    return [file.parent for file in sorted(files, key=lambda file: max(last_changed(file.parent)), reverse=True)]
 
 
-def stamp(folder: Path) -> tuple[int, int]:
+def last_changed(folder: Path) -> tuple[int, int]:
     """When the store last changed, in ns. SQLite's write-ahead file changes first; an empty one is only a reader's."""
     return _changed(folder / FILE_NAME), _changed(folder / f"{FILE_NAME}-wal")
 
 
-def open_catalogued(folder: Path) -> OpenedStore:
+def open_for_pages(folder: Path) -> OpenedStore:
     """Open and rank a store. Raises StoreError, or UnscorableError as the ranking does."""
     ranked = open_ranked(folder)
     evidence = ranked.evidence

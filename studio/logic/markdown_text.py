@@ -7,6 +7,6 @@ import re
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~$:^-])")
 
 
-def plain(text: str) -> str:
+def escaped(text: str) -> str:
     """`text` with everything that Markdown (Streamlit's colours and formulas too) would interpret escaped."""
     return SPECIAL.sub(r"\\\1", text)

@@ -10,7 +10,7 @@ class SubjectWords:
     """Words and sentences that hang on whether likeness is that of faces (`FACE`) or of whole pictures (`IMAGE`).
 
     `others`: what bleed prompts show, and `looks` what they take on. `seen`, `several_seen`: what likeness is read
-    from, `likeness`: what it is, `at_the_floor`: what counts so. `lost`: pictures in which nothing is seen, with
+    from, `likeness`: what it is, `counted_at_floor`: what counts so. `lost`: pictures in which nothing is seen, with
     `lost_mark` below one, `lost_heading` over them, and `lost_rule`, why they stay. `models`: whose figures do not
     compare; `judges`: who judged.
     """
@@ -20,7 +20,7 @@ class SubjectWords:
     seen: str
     several_seen: str
     likeness: str
-    at_the_floor: str
+    counted_at_floor: str
     lost: str
     lost_mark: str
     lost_heading: str
@@ -28,7 +28,7 @@ class SubjectWords:
     models: str
     judges: str
 
-    def said(self, text: str) -> str:
+    def filled_in(self, text: str) -> str:
         """`text` with the words in the place of their names in braces."""
         return text.format_map(vars(self))
 
@@ -45,7 +45,7 @@ FACE = SubjectWords(
     seen="face",
     several_seen="faces",
     likeness="cosine of the largest face",
-    at_the_floor="a picture without a face, or with one less alike,",
+    counted_at_floor="a picture without a face, or with one less alike,",
     lost="faceless pictures",
     lost_mark="no face",
     lost_heading="Pictures without a face, and failed ones",
@@ -59,7 +59,7 @@ IMAGE = SubjectWords(
     seen="picture that shows anything",
     several_seen="pictures",
     likeness="CLIP's cosine of the whole picture",
-    at_the_floor="a failed picture, or one less alike,",
+    counted_at_floor="a failed picture, or one less alike,",
     lost="failed pictures",
     lost_mark="failed",
     lost_heading="Failed pictures",

@@ -1,0 +1,36 @@
+"""Pictures as small data URIs, for the report and the studio; a file is read once for as long as it stays the same."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+
+LONGEST_SIDE = 224
+KEPT = 4096
+
+
+def thumbnail(path: Path) -> str | None:
+    """A picture as a data URI, WebP, at most 224 pixels a side; None where there is no readable picture.
+
+    What could not be read is tried again the next time, and a file that has changed is read anew.
+    """
+    try:
+        facts = path.stat()
+        return _thumbnail(path, facts.st_mtime_ns, facts.st_size)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=KEPT)
+def _thumbnail(path: Path, changed: int, size: int) -> str:
+    """`changed` and `size` are part of the key only. An error is not kept."""
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    stream = io.BytesIO()
+    picture.save(stream, "WEBP", quality=82)
+    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
