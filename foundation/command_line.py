@@ -7,11 +7,13 @@ import logging
 import os
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
 from foundation.errors import DivergedError, StoppedError, UserError
 
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 DONE, BAD_ANSWER, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
 MORE_SPACE = "free some there, or name a place on another disk"
 OTHER_PLACE = "allow it to this user, or name another place"
