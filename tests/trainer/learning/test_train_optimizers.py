@@ -10,7 +10,7 @@ import torch
 
 from foundation.errors import ConfigurationError
 from foundation.extras import MissingPackageError
-from trainer.config.config import TrainingSection
+from trainer.config.training_section import TrainingSection
 from trainer.learning.optimizers import CHOICES, Built, Group, build_optimizer, trial
 
 KINDS = {
