@@ -123,3 +123,14 @@ def test_ray_and_a_bucket_that_lack_their_packages_say_so(monkeypatch: pytest.Mo
         picture_place("s3://bucket/a", tmp_path)
     with pytest.raises(PicturePlaceError, match="that fsspec knows"):
         picture_place("nosuch://bucket/a", tmp_path)
+
+
+def test_a_run_without_a_package_that_it_does_not_need_is_made(tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    text = RUN.format(subject=SUBJECT).replace("epochs = 1", "epochs = 1\nbatch_size = 64")
+    config.write_text(text, encoding="utf-8")
+    done = asked({*EXTRAS, *STUDIO} - {"peft"}, "trainer", ["run", str(config), "--json"])
+    assert done.returncode == 0, done.stderr
+    versions = json.loads(done.stdout)["versions"]
+    assert "peft" in versions
+    assert "bitsandbytes" not in versions
