@@ -19,7 +19,7 @@ import numpy as np
 
 from eval.search.strategies.halving import Estimate, Measure, confirm, halve, mean_so_far
 from eval.search.strategies.race import looks_at, race
-from eval.search.strategies.schedule import Schedule, round_plan_of
+from eval.search.strategies.schedule import Schedule, first_fresh_unit, round_plan_of
 from eval.search.strategies.surface import GLANCE, Surface
 from recorded_grids.recorded_grid import RecordedGrid, read_recorded
 from recorded_grids.replays import (
@@ -66,7 +66,8 @@ def simulated(surfaces: int) -> dict[str, float]:
 def _on_a_surface(rng: np.random.Generator) -> dict[str, float]:
     truth = _hill(rng)
     round_plan = round_plan_of(ARMS, Schedule())
-    units = round_plan.confirm_from(PROMPTS) + round_plan.confirm_units
+    fresh = first_fresh_unit(round_plan.search_units, PROMPTS)
+    units = fresh + round_plan.confirm_units
     scores = truth[:, None] + rng.normal(scale=0.12, size=units)
     scores = scores + rng.normal(scale=PAIRED_SD, size=(ARMS, units))
     prompts = [f"prompt {at % PROMPTS}" for at in range(units)]
@@ -75,7 +76,7 @@ def _on_a_surface(rng: np.random.Generator) -> dict[str, float]:
         return np.where(wanted, scores, np.nan)
 
     halved = halve(measure, round_plan, prompts)
-    confirmed = confirm(measure, halved, np.arange(round_plan.confirm_from(PROMPTS), units), prompts)
+    confirmed = confirm(measure, halved, np.arange(fresh, units), prompts)
     read, surface_pictures = _read_surface(measure, prompts)
     raced = race(measure, ARMS, looks_at(Schedule().first_units, UNITS), prompts)
     full, by_eye = scores[:, :UNITS].mean(1).argmax(), scores[:, :PROMPTS].mean(1).argmax()
@@ -99,7 +100,7 @@ def _read_surface(measure: Measure, prompts: list[str]) -> tuple[int, int]:
     """The choice of a search that reads the surface, and its pictures."""
     round_plan = round_plan_of(ARMS, Schedule(glance=GLANCE))
     halved = halve(measure, round_plan, prompts, Surface(_places(), _places()[:, 0].tolist()))
-    first = round_plan.confirm_from(PROMPTS)
+    first = first_fresh_unit(round_plan.search_units, PROMPTS)
     confirmed = confirm(measure, halved, np.arange(first, first + round_plan.confirm_units), prompts)
     return confirmed.choice, halved.pictures + confirmed.scores.size
 

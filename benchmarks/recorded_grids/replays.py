@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.search.strategies.halving import Confirmed, Estimate, Halved, confirm, halve, mean_so_far
 from eval.search.strategies.race import looks_at, race
-from eval.search.strategies.schedule import RoundPlan, Schedule, round_plan_of
+from eval.search.strategies.schedule import RoundPlan, Schedule, first_fresh_unit, round_plan_of
 from recorded_grids.recorded_grid import RecordedGrid
 
 # Scores (A, U) of the seeds to choose on, and their prompts, to the chosen arm.
@@ -75,14 +75,14 @@ def round_plan_for(grid: RecordedGrid, schedule: Schedule) -> RoundPlan:
     """The schedule, with no more units to confirm on than half of the grid's seeds leave."""
     arms, prompts, seeds = grid.scores.shape
     round_plan = round_plan_of(arms, schedule)
-    left = prompts * (seeds // 2) - round_plan.confirm_from(prompts)
+    left = prompts * (seeds // 2) - first_fresh_unit(round_plan.search_units, prompts)
     return replace(round_plan, confirm_units=min(round_plan.confirm_units, left))
 
 
 def search_once(shuffle: Shuffle, round_plan: RoundPlan, estimate: Estimate = mean_so_far) -> tuple[Halved, Confirmed]:
     """The whole search, on what is seen of a shuffle."""
     halved = halve(shuffle.measure, round_plan, shuffle.prompts, estimate)
-    start = round_plan.confirm_from(len(set(shuffle.prompts)))
+    start = first_fresh_unit(round_plan.search_units, len(set(shuffle.prompts)))
     return halved, confirm(shuffle.measure, halved, np.arange(start, start + round_plan.confirm_units), shuffle.prompts)
 
 

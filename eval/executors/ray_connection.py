@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from foundation.errors import UserError
+from foundation.extras import missing_named
 from foundation.untyped import untyped
 
 ADDRESS, AUTH_MODE, TOKEN, TOKEN_PATH = "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
@@ -27,12 +28,11 @@ class RayError(UserError):
 def connect(asked: str) -> None:
     """Join the cluster at `asked` (host:port); "auto" joins RAY_ADDRESS or else starts one on this machine.
 
-    Raises RayError where Ray is not installed, nothing answers, or the way there is open to others and no token is set.
+    Raises MissingPackageError where Ray is not installed, RayError where nothing answers, or the way there is open to
+    others and no token is set.
     """
-    try:
-        import ray  # the optional extra
-    except ImportError as error:
-        raise RayError("Ray is not installed; `pip install -e '.[ray]'`, or run without --ray") from error
+    with missing_named("eval grid", "--ray"):
+        import ray
     address = os.environ.get(ADDRESS, LOCAL) if asked == "auto" else asked
     os.environ.pop(ADDRESS, None) if address == LOCAL else check_address(address)
     untyped(ray).init(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.search.strategies.schedule import RoundPlan
+from eval.search.strategies.schedule import RoundPlan, first_fresh_unit
 
 PROPOSALS = 2  # refined cells that join the finalists
 BLEED_SEEDS_SEARCHED, BLEED_SEEDS = 2, 4  # of each bleed prompt: before the last cut, and of each finalist
@@ -39,8 +39,8 @@ class Demand:
 
     @property
     def fresh(self) -> int:
-        """The first unit to confirm on: that of the first seed on which nothing was chosen."""
-        return -(-self.search_units // self.prompts) * self.prompts
+        """The first unit to confirm on."""
+        return first_fresh_unit(self.search_units, self.prompts)
 
     @property
     def units(self) -> int:

@@ -24,6 +24,7 @@ from eval.search.spending import Spending
 from eval.search.strategies.schedule import round_plan_of
 from eval.store.search_record import SearchRecord
 from eval.store.store import Store, create_store
+from foundation.extras import require
 from foundation.progress import Reporter
 
 
@@ -51,6 +52,8 @@ class _Search:
 
 def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> Searched:
     """Search, never making a picture twice. Interrupted, it goes on where it stopped. Raises UserErrors."""
+    if spec.search.refine_trials:
+        require("optuna", "eval search", "[search] refine_trials")
     with _opened(spec, certify, reporter) as search:
         asked: dict[str, object] = {"request": search.request}
         if search.store.fact(FINISHED) != asked:

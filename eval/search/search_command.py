@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from foundation.command_line import Json
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -22,9 +24,7 @@ def search(
             "--certify", help="Drop a cell only when it is surely behind: dearer, and sure against all cells."
         ),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Find the best cell with a fraction of the grid's pictures, confirmed on fresh seeds.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.errors import UserError
+from foundation.extras import missing_named
 from foundation.files import whole_file
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ PicturePlace = PictureFolder | RemotePictures
 
 
 def picture_place(place: str, cache: Path) -> PicturePlace:
-    """A folder's path or a URL. Raises PicturePlaceError where the URL's kind is not known or not installed."""
+    """A folder's path or a URL. Raises MissingPackageError, PicturePlaceError where the URL's kind is not known."""
     if "://" not in place:
         return PictureFolder(Path(place))
     _opened(place)
@@ -120,10 +121,11 @@ def _opened(url: str) -> tuple[AbstractFileSystem, str]:
     from fsspec.core import url_to_fs  # needed for URLs alone
 
     try:
-        files, root = url_to_fs(url)
+        with missing_named("eval", url):
+            files, root = url_to_fs(url)
     except (ImportError, ValueError) as error:
         raise PicturePlaceError(
-            f"{url}: {error}; [store] pictures takes a folder or a URL that fsspec knows (`pip install s3fs` for s3://)"
+            f"{url}: {error}; [store] pictures takes a folder or a URL that fsspec knows"
         ) from error
     return files, root.rstrip("/")
 

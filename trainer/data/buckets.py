@@ -7,7 +7,7 @@ from math import sqrt
 from pathlib import Path
 
 from foundation.errors import UnusablePicturesError
-from trainer.config.config import DataSection
+from trainer.config.data_section import DataSection
 from trainer.data.dataset import Dataset
 from trainer.data.pictures import Frame, Size, cover, size_of
 

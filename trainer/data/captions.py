@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from foundation.errors import DatasetError
-from trainer.config.config import DataSection
+from trainer.config.data_section import DataSection
 
 CAPTIONS = (".txt", ".caption")
 

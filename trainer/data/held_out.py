@@ -12,7 +12,7 @@ import numpy as np
 from base_models.vision.near_duplicates import NEARLY_THE_SAME, likeness, small
 from foundation.errors import DatasetError
 from foundation.files import sha256_of
-from trainer.config.config import DataSection
+from trainer.config.data_section import DataSection
 from trainer.data.dataset import Dataset, Sample, read_pictures
 from trainer.data.pictures import UNREADABLE
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import TypeVar
 
 from foundation.errors import ConfigurationError
-from trainer.config.config import TrainingSection
+from trainer.config.training_section import TrainingSection
 from trainer.data.dataset import Dataset, Sample
 from trainer.data.pictures import Frame, Size
 
@@ -35,11 +35,6 @@ class Plan:
     steps: tuple[Step, ...]
     reg_uses: tuple[int, ...]
     frames: tuple[Frame, ...]
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Updates in the first epoch."""
-        return sum(step.epoch == 1 for step in self.steps)
 
 
 def make_plan(dataset: Dataset, training: TrainingSection, frames: Sequence[Frame], processes: int = 1) -> Plan:

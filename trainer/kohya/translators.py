@@ -6,8 +6,9 @@ from collections.abc import Callable
 from math import isqrt
 from typing import get_args
 
-from trainer.config.config import OF_BUCKETS, OWN_RATE, TrainingSection
+from trainer.config.data_section import OF_BUCKETS
 from trainer.config.schedule_options import OF_A_SCHEDULE, SCHEDULE_READS
+from trainer.config.training_section import OWN_RATE, TrainingSection
 from trainer.kohya.keys import CONV_TYPES, OPTIMIZERS
 from trainer.kohya.values import Asked, flag, number, numbers, pairs, whole, words
 

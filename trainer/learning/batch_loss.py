@@ -12,7 +12,7 @@ from torch import Tensor
 
 from base_models.base_model import BaseModel
 from foundation.typed_torch import manual_seed
-from trainer.config.config import DataSection
+from trainer.config.data_section import DataSection
 from trainer.data.captions import varied
 from trainer.data.plan import Step
 from trainer.data.training_inputs import CaptionReader, TrainingInputs

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi, sqrt
 
-from trainer.config.config import TrainingSection
 from trainer.config.schedule_options import SCHEDULE_READS, WARMUP, Rules, step_rules
+from trainer.config.training_section import TrainingSection
 
 POLYNOMIAL_END = 1e-7
 # What `inverse_sqrt` runs by without a warm-up or a scale of its own.

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from foundation.errors import ConfigurationError
+from foundation.extras import require
 
 # bitsandbytes keeps 32-bit states for tensors below this size, so a smaller trial would prove nothing.
 SMALLEST_8BIT = 4096
@@ -38,9 +39,13 @@ class Built:
 
 @dataclass(frozen=True)
 class Choice:
-    """How an optimizer is made; `instead` names the one that learns the same where its trial step fails."""
+    """How an optimizer is made, by which `package` of an extra.
+
+    `instead` names the one that learns the same where its trial step fails.
+    """
 
     make: Maker
+    package: str | None = None
     instead: str | None = None
 
 
@@ -48,8 +53,9 @@ def build_optimizer(name: str, groups: list[Group], options: Options) -> Built:
     """The optimizer called `name` over `groups`, in their order, with `options` as its own keywords.
 
     The 8-bit ones give way to their 32-bit kin where they cannot step. Raises ConfigurationError when the optimizer
-    does not take an option, or cannot be made with its value.
+    does not take an option, or cannot be made with its value; MissingPackageError.
     """
+    require_package_of(name)
     choice = CHOICES[name]
     reason = trial(choice.make, groups[0].parameters[0].device) if choice.instead else None
     if choice.instead and reason:
@@ -61,6 +67,12 @@ def build_optimizer(name: str, groups: list[Group], options: Options) -> Built:
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"training.optimizer_args: {name} cannot be made with them: {error}") from error
     return Built(made, f"{type(made).__module__}.{type(made).__qualname__}")
+
+
+def require_package_of(name: str) -> None:
+    """Raise MissingPackageError where the package of the optimizer called `name` is not installed."""
+    if package := CHOICES[name].package:
+        require(package, "trainer run", name)
 
 
 def found_rate(optimizer: torch.optim.Optimizer) -> float | None:
@@ -78,7 +90,7 @@ def trial(make: Maker, device: torch.device) -> str | None:
     parameter.grad = torch.ones_like(parameter)
     try:
         make([{"params": [parameter], "lr": 0.01}], {}).step()
-    except Exception as error:  # a missing library, kernel or device: whatever it is, it does not step
+    except Exception as error:  # a missing kernel or device: whatever it is, it does not step
         return str(error).splitlines()[0] if str(error) else type(error).__name__
     if not torch.allclose(parameter.detach(), torch.tensor(-0.01, device=device), rtol=0.1):
         return "a trial step came out wrong"
@@ -109,10 +121,10 @@ def _adamw(groups: Groups, options: Options) -> torch.optim.Optimizer:
 
 CHOICES: dict[str, Choice] = {
     "AdamW": Choice(_adamw),
-    "AdamW8bit": Choice(_of("bitsandbytes.optim.adamw", "AdamW8bit"), instead="AdamW"),
-    "Lion": Choice(_of("lion_pytorch", "Lion")),
-    "Lion8bit": Choice(_of("bitsandbytes.optim.lion", "Lion8bit"), instead="Lion"),
+    "AdamW8bit": Choice(_of("bitsandbytes.optim.adamw", "AdamW8bit"), "bitsandbytes", instead="AdamW"),
+    "Lion": Choice(_of("lion_pytorch", "Lion"), "lion_pytorch"),
+    "Lion8bit": Choice(_of("bitsandbytes.optim.lion", "Lion8bit"), "bitsandbytes", instead="Lion"),
     "Adafactor": Choice(_adafactor),
-    "DAdaptAdam": Choice(_of("dadaptation", "DAdaptAdam")),
-    "Prodigy": Choice(_of("prodigyopt", "Prodigy")),
+    "DAdaptAdam": Choice(_of("dadaptation", "DAdaptAdam"), "dadaptation"),
+    "Prodigy": Choice(_of("prodigyopt", "Prodigy"), "prodigyopt"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -231,8 +231,16 @@ def checkpoint_path(config: TrainConfig, epoch: int) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the libraries that shape the result."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    """Of Python and of those libraries that shape the result and are installed."""
+    found = {name: _version_of(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), **{name: one for name, one in found.items() if one}}
+
+
+def _version_of(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
 
 
 def _intact(record: RunRecord, folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base_models.base_source import find_base
 from foundation.errors import ConfigurationError
+from foundation.extras import missing_named
 from foundation.progress import Reporter, Silent
 from trainer.config.config import TrainConfig
 from trainer.data.buckets import frames_of
@@ -39,7 +40,8 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
         config,
     )
     with failure_recorded(config):
-        from trainer.running.training import train  # torch, diffusers and peft take seconds to load
+        with missing_named("trainer run"):
+            from trainer.running.training import train  # torch, diffusers and peft take seconds to load
 
         return train(config, dataset, plan, identity, reporter)
 

@@ -9,12 +9,14 @@ import torch
 from base_models.base_model import load_to_train
 from base_models.base_source import find_base
 from foundation.errors import ConfigurationError, UnusablePicturesError
+from foundation.extras import require
 from foundation.files import sweep_partial
 from foundation.progress import Reporter
 from trainer.config.config import TrainConfig
 from trainer.data.dataset import Dataset
 from trainer.data.latents import too_long
 from trainer.data.plan import Plan, make_plan, reg_note
+from trainer.learning.optimizers import require_package_of
 from trainer.learning.processes import Processes, join_processes
 from trainer.learning.run_state import Event
 from trainer.records.record import RunRecord, first_record
@@ -33,6 +35,9 @@ def train(config: TrainConfig, dataset: Dataset, plan: Plan, identity: RunIdenti
         raise ConfigurationError('model.device is "cuda", but there is no CUDA device here; use "auto" or "cpu"')
     if config.model.dtype == "float16" and (config.model.device == "cpu" or not torch.cuda.is_available()):
         raise ConfigurationError('model.dtype is "float16", which CPUs cannot train in; use "bfloat16" or "float32"')
+    require_package_of(config.training.optimizer)
+    if config.output.tensorboard:
+        require("tensorboard", "trainer run", "[output] tensorboard")
     processes, device = join_processes(config.model.device)
     try:
         if processes.is_first:

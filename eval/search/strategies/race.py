@@ -50,11 +50,10 @@ def race(
     arms: int,
     looks: Sequence[int],
     prompts: Sequence[str],
-    close: float = 0.0,
     broken: Broken = none_broken,
     affordable: Affordable = always,
 ) -> Raced:
-    """Run until one arm is left, the first is within `close` of the best, or all units are used, or the budget is.
+    """Run until one arm is left, or all units are used, or the budget is.
 
     An arm sends another away only while it breaks no more limits. The null: an arm that is as good as all others is
     thrown out in at most 5 % of races, whatever the number of arms and of looks, for the intervals hold for all of them
@@ -80,7 +79,7 @@ def race(
         kept, places = order[by[order] < 0], np.concatenate([order[by[order] < 0], order[by[order] >= 0]])
         stages.append(Stage(left, left[kept], np.setdiff1d(left, left[kept]), look))
         left = left[kept]
-        if len(left) == 1 or (close and judged.within(int(places[0]), led[stages[-1].arms]) <= close):
+        if len(left) == 1:
             break
     assert judged is not None  # the first look is always taken
     entered = stages[-1].arms

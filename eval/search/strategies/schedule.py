@@ -67,11 +67,13 @@ class RoundPlan:
 
     @property
     def search_units(self) -> int:
+        """The units on which arms are chosen."""
         return max((one.units for one in self.rounds), default=0)
 
-    def confirm_from(self, prompts: int) -> int:
-        """The first unit to confirm on: that of the first seed which no round has touched, with so many prompts."""
-        return -(-self.search_units // prompts) * prompts
+
+def first_fresh_unit(search_units: int, prompts: int) -> int:
+    """The first unit to confirm on: that of the first seed on which nothing was chosen, with so many prompts."""
+    return -(-search_units // prompts) * prompts
 
 
 # A plan of rounds to the pictures that it takes.

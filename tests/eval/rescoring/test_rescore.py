@@ -7,24 +7,17 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from eval.grid.run_grid import run_grid
 from eval.judging import judges
 from eval.judging.stored_grid import KEY, GridRecord, load_grid
 from eval.ranking.columns import row_as_json
-from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits, limits_of
-from eval.ranking.missing_pictures import without_missing
-from eval.ranking.ranking import rank
 from eval.reporting.ranked_grid import open_ranked
 from eval.request.references import References, TrainedReferenceError, check_held_out, nearest_pair
 from eval.request.spec import LimitsSection, read_spec
@@ -35,7 +28,6 @@ from foundation.errors import ConfigurationError, MissingFileError
 from foundation.progress import Silent
 from grid_folders import GridFolder, write_grid
 from miniature.paths import FOLDERS
-from synthetic_evidence import make_evidence
 from synthetic_store import write_store
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -261,55 +253,6 @@ def test_a_store_from_before_looks_is_scored_although_a_picture_is_gone(grid: Gr
     assert all(row.copy is None for row in ranked.rows)
     assert run_grid(read_spec(grid.spec), Silent()).rendered >= 1
     assert [row_as_json(row) for row in open_ranked(grid.store).rows] == [row_as_json(row) for row in before.rows]
-
-
-@given(
-    st.tuples(st.integers(2, 7), st.integers(1, 7)).flatmap(lambda shape: arrays(bool, shape)),
-)
-def test_what_stays_has_lost_nothing_and_what_goes_has(gone: np.ndarray) -> None:
-    rows, units = without_missing(gone)
-    assert not gone[np.concatenate([[True], rows])][:, units].any()
-    assert gone[1:][~rows].any(1).all()
-    assert gone[:, ~units].any(0).all()
-
-
-def of_two_minds(first: list[float], second: list[float]) -> Evidence:
-    """One grid as two models see it."""
-    evidence = make_evidence(first, noise=0.03)
-    other = make_evidence(second, noise=0.03, seed=1)
-    return replace(evidence, second=replace(other, face_model="other faces (00ff)"))
-
-
-def test_models_that_agree_are_not_flagged() -> None:
-    rows = rank(of_two_minds([0.6, 0.3], [0.6, 0.3]))
-    assert not any("second face model" in flag for row in rows for flag in row.flags)
-
-
-def test_another_winner_by_the_second_model_is_flagged() -> None:
-    rows = rank(of_two_minds([0.6, 0.5, 0.2], [0.4, 0.6, 0.2]))
-    text = "; ".join(rows[0].flags)
-    assert "the second face model other faces (00ff) finds hina-000002 at unet=0.8,te=0.6 more alike, by +0." in text
-    assert "the second face model disagrees" in text
-    assert not any("finds" in flag for row in rows[1:] for flag in row.flags)
-    assert [row.second.identity for row in rows if row.second] == pytest.approx([0.4, 0.6, 0.2], abs=0.05)
-
-
-def test_the_second_model_never_moves_the_order() -> None:
-    alone = rank(replace(of_two_minds([0.6, 0.5, 0.4], [0.1, 0.5, 0.9]), second=None))
-    asked = rank(of_two_minds([0.6, 0.5, 0.4], [0.1, 0.5, 0.9]))
-    assert [row.cell for row in asked] == [row.cell for row in alone]
-    assert [row.identity for row in asked] == [row.identity for row in alone]
-
-
-def test_an_image_subject_has_no_face_rate_gate() -> None:
-    evidence = replace(make_evidence([0.6, 0.5], training=0), subject="image")
-    failed = evidence.failed.copy()
-    failed[0, :8] = True
-    black = replace(evidence, failed=failed)
-    rows = rank(black)
-    assert not any("face rate" in reason for row in rows for reason in row.broken)
-    assert all(row.face_rate is None for row in rows)
-    assert any("8 failed pictures" in flag for row in rows for flag in row.flags)
 
 
 def test_a_specification_says_by_what_and_within_which_limits_a_store_is_scored(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.search.strategies.schedule import BudgetError, Schedule, round_plan_of, within_budget
+from eval.search.strategies.schedule import BudgetError, Schedule, first_fresh_unit, round_plan_of, within_budget
 
 
 def test_the_protocol_s_own_example() -> None:
@@ -16,14 +16,14 @@ def test_the_protocol_s_own_example() -> None:
         (12, 32, 4),
     ]
     assert round_plan.pictures == 2320
-    assert round_plan.confirm_from(12) == 36
+    assert first_fresh_unit(round_plan.search_units, 12) == 36
 
 
 def test_few_arms_go_straight_to_the_end() -> None:
     round_plan = round_plan_of(3, Schedule())
     assert round_plan.rounds == ()
     assert round_plan.pictures == 3 * 64
-    assert round_plan.confirm_from(6) == 0
+    assert first_fresh_unit(round_plan.search_units, 6) == 0
 
 
 def test_a_glance_shows_every_arm_once() -> None:

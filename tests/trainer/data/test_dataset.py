@@ -14,7 +14,7 @@ from PIL import Image
 
 from foundation.errors import DatasetError, MissingFileError
 from tiny import tiny_picture
-from trainer.config.config import DataSection
+from trainer.config.data_section import DataSection
 from trainer.data.captions import varied
 from trainer.data.dataset import read_dataset
 from trainer.data.pictures import cover, load_pixels, size_of

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from foundation.files import sha256_of
-from trainer.config.config import DataSection
+from trainer.config.data_section import DataSection
 from trainer.data.dataset import Dataset, read_dataset
 from trainer.data.held_out import TrainedHeldOutError, with_held_out
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiny import tiny_picture
-from trainer.config.config import DataSection
+from trainer.config.data_section import DataSection
 from trainer.data.buckets import bucket_sizes, frames_of, nearest, shrunk
 from trainer.data.dataset import Dataset, Sample
 from trainer.data.pictures import Frame, cover, load_pixels, size_of

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.errors import ConfigurationError
-from trainer.config.config import TrainingSection
 from trainer.config.presets import PRESETS
+from trainer.config.training_section import TrainingSection
 from trainer.data.dataset import Dataset, Sample
 from trainer.data.pictures import Frame, Size
 from trainer.data.plan import Plan, endless_deck, make_plan, reg_note
@@ -120,7 +120,9 @@ def test_steps_are_counted_by_bucket_as_kohya_does(train: list[int], batch_size:
     dataset, sizes = Dataset(_samples(train), (), ()), ((64, 64), (96, 64), (64, 96))
     plan = _plan(dataset, *sizes, epochs=2, batch_size=batch_size, gradient_accumulation=accumulation)
     of_bucket = [sum(train[start::3]) for start in range(3)]
-    assert plan.steps_per_epoch == ceil(sum(ceil(n / batch_size) for n in of_bucket) / accumulation)
+    assert sum(step.epoch == 1 for step in plan.steps) == ceil(
+        sum(ceil(n / batch_size) for n in of_bucket) / accumulation
+    )
     for step in plan.steps:
         for batch in step.batches:
             assert len({plan.frames[at].bucket for at in batch}) == 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import get_args
 
 import pytest
 import torch
 
 from foundation.errors import ConfigurationError
-from trainer.config.config import TrainingSection
+from foundation.extras import MissingPackageError
+from trainer.config.training_section import TrainingSection
 from trainer.learning.optimizers import CHOICES, Built, Group, build_optimizer, trial
 
 KINDS = {
@@ -59,6 +61,21 @@ def test_a_fallback_from_8_bits_says_so(monkeypatch: pytest.MonkeyPatch, name: s
     assert "no kernel for this device" in (built.note or "")
     assert instead in (built.note or "")
     assert built.optimizer.param_groups[0]["weight_decay"] == 0.5
+
+
+@pytest.mark.parametrize("name", [name for name, choice in CHOICES.items() if choice.package])
+def test_a_package_that_is_not_installed_is_named_and_nothing_takes_its_place(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    package = CHOICES[name].package
+    monkeypatch.setitem(sys.modules, str(package), None)
+    with pytest.raises(MissingPackageError) as missing:
+        build_optimizer(name, [Group([torch.nn.Parameter(torch.zeros(2))], 0.1)], {})
+    assert str(missing.value) == f'trainer run needs {package} for {name}: pip install "lora-studio[train]"'
+
+
+def test_every_optimizer_from_a_library_of_its_own_names_it() -> None:
+    assert {name for name, choice in CHOICES.items() if not choice.package} == {"AdamW", "Adafactor"}
 
 
 def test_a_step_that_goes_wrong_or_fails_is_not_trusted() -> None:

@@ -19,9 +19,9 @@ from transformers.optimization import (
     get_wsd_schedule,
 )
 
-from trainer.config.config import TrainingSection
 from trainer.config.presets import PRESETS
 from trainer.config.schedule_options import SCHEDULE_READS, step_rules
+from trainer.config.training_section import TrainingSection
 from trainer.learning.lr_schedule import SCHEDULES, ScheduleSpan, lr_factor, span_of
 
 # Those that diffusers' `get_scheduler` makes of steps, cycles and power alone.

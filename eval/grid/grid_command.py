@@ -1,0 +1,58 @@
+"""The command `eval grid`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foundation.command_line import Json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("grid")(grid)
+
+
+def grid(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The grid's specification, a TOML file.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it will take (pictures, time, GPU-hours, cost); render nothing.")
+    ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="auto|ADDRESS", help="Render on Ray: start one here, or join the head at HOST:PORT."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Render and score checkpoint x UNet weight x text-encoder weight. What exists is not made again."""
+    from eval.grid.run_grid import run_grid
+    from eval.reporting.run_scores import write_scores_of
+    from eval.request.spec import read_spec
+    from foundation.progress import terminal
+
+    if dry_run:
+        from eval.grid.forecast import forecast
+
+        expected = forecast(read_spec(spec))
+        print(json.dumps(expected.as_json()) if as_json else expected)
+        return
+    with terminal() as reporter:
+        outcome = run_grid(read_spec(spec), reporter, ray)
+    write_scores_of(outcome.store)
+    facts = {
+        "store": str(outcome.store),
+        "cells": outcome.cells,
+        "rendered": outcome.rendered,
+        "existing": outcome.existing,
+        "failed": outcome.failed,
+    }
+    if as_json:
+        print(json.dumps(facts))
+        return
+    print(
+        f"{outcome.cells} cells: {outcome.rendered} pictures rendered, {outcome.existing} were there, "
+        f"{outcome.failed} show nothing.\nNext: python -m eval rank {outcome.store}"
+    )

@@ -1,0 +1,81 @@
+"""The table [data] of a run's configuration: folders, resolution, buckets, and what is done to captions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field, model_validator
+
+from foundation.path_fields import AnchoredPath
+from foundation.toml_config import Section
+
+OF_BUCKETS = ("min_bucket_reso", "max_bucket_reso", "bucket_reso_steps", "bucket_no_upscale")
+
+
+def _them(keys: Sequence[str]) -> str:
+    return "it" if len(keys) == 1 else "them"
+
+
+class DataSection(Section):
+    """`train`, `reg`: the parents of kohya's `<repeats>_<words>` folders; `resolution`: a square's side in pixels.
+
+    With `enable_bucket`, pictures keep their aspect and only their area is that square's. `held_out` is a folder of
+    captioned pictures that are never trained on; without it, `held_out_share` of the train pictures are set aside.
+    """
+
+    train: AnchoredPath
+    reg: AnchoredPath | None = None
+    held_out: AnchoredPath | None = None
+    held_out_share: float = Field(default=0.05, ge=0, le=0.5)
+    cache: AnchoredPath | None = None
+    resolution: int = Field(ge=32, le=2048, multiple_of=8)
+    enable_bucket: bool = False
+    min_bucket_reso: int | None = Field(default=None, ge=8)
+    max_bucket_reso: int | None = Field(default=None, ge=8)
+    bucket_reso_steps: int | None = Field(default=None, ge=8, multiple_of=8)
+    bucket_no_upscale: bool = False
+    flip_aug: bool = False
+    shuffle_caption: bool = False
+    keep_tokens: int = Field(default=0, ge=0)
+    caption_dropout_rate: float = Field(default=0.0, ge=0, le=1)
+    caption_dropout_every_n_epochs: int = Field(default=0, ge=0)
+    caption_tag_dropout_rate: float = Field(default=0.0, ge=0, le=1)
+
+    @property
+    def bucket_range(self) -> tuple[int, int, int]:
+        """Shortest and longest side, and the step between: kohya's 256, 1024 and 64, smaller below 512 px."""
+        share = min(1.0, self.resolution / 512)
+        steps = self.bucket_reso_steps or max(8, int(64 * share) // 8 * 8)
+        low = self.min_bucket_reso or max(steps, int(256 * share) // steps * steps)
+        return low, self.max_bucket_reso or max(int(1024 * share), self.resolution), steps
+
+    @property
+    def captions_vary(self) -> bool:
+        """Whether a picture's caption differs between steps."""
+        rates = self.caption_dropout_rate + self.caption_tag_dropout_rate + self.caption_dropout_every_n_epochs
+        return self.shuffle_caption or rates > 0
+
+    @model_validator(mode="after")
+    def _buckets_hold_the_resolution(self) -> DataSection:
+        low, high, steps = self.bucket_range
+        if self.enable_bucket and not low <= self.resolution <= high:
+            raise ValueError(
+                f"resolution {self.resolution} is not within min_bucket_reso {low} and max_bucket_reso {high}"
+            )
+        if self.enable_bucket and low % steps:
+            raise ValueError(f"min_bucket_reso {low} is no multiple of bucket_reso_steps {steps}")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_asked_for_does_something(self) -> DataSection:
+        idle = [key for key in OF_BUCKETS if getattr(self, key)]
+        if idle and not self.enable_bucket:
+            raise ValueError(
+                f"{', '.join(idle)}: nothing without buckets; set enable_bucket = true, or leave {_them(idle)} out"
+            )
+        if self.keep_tokens and not (self.shuffle_caption or self.caption_tag_dropout_rate):
+            raise ValueError(
+                "keep_tokens does nothing where captions keep their tags in order; set shuffle_caption = true or a "
+                "caption_tag_dropout_rate, or leave it out"
+            )
+        return self

@@ -1,0 +1,44 @@
+"""The command `trainer run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foundation.command_line import Json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("run")(run)
+
+
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's configuration, a TOML file.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run; an error where none was begun.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a LoRA. A finished run is not made again; one that was stopped or killed goes on where its state is.
+
+    On several GPUs: accelerate launch -m trainer run CONFIG
+    """
+    from foundation.progress import terminal
+    from trainer.config.config import read_config
+    from trainer.learning.processes import is_first_process
+    from trainer.records.record import require_begun
+    from trainer.running.run import run_training
+
+    settings = read_config(config)
+    if resume:
+        require_begun(settings)
+    with terminal() as reporter:
+        record = run_training(settings, reporter)
+    if not is_first_process():
+        return
+    if as_json:
+        print(record.model_dump_json())
+        return
+    print(f"{record.steps} steps in {record.seconds:.0f} s: {len(record.files)} checkpoints in {record.folder}")
+    print(record.verdicts[-1].words)
