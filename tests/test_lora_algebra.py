@@ -102,8 +102,10 @@ def test_factors_wider_than_the_matrix_are_multiplied_out() -> None:
     narrow = wide.narrowed()
     assert (narrow.up.shape, narrow.down.shape, narrow.kernel) == ((3, 3), (3, 4), (1, 2))
     torch.testing.assert_close((narrow.up @ narrow.down).double(), wide.up.double() @ wide.down.double())
-    fitting = Product.of(_drawn((3, 4), 3, 3.0, 0))
-    assert fitting.narrowed() is fitting
+    for shape in ((3, 4), (4, 3)):
+        fitting = Product.of(_drawn(shape, 3, 3.0, 0))
+        assert fitting.narrowed() is fitting
+        assert Product.of(_drawn(shape, 4, 4.0, 0)).narrowed().up.shape[1] == 3
 
 
 def test_a_delta_of_nothing_has_no_singular_values_and_the_shape_it_should_have() -> None:
@@ -121,6 +123,9 @@ def test_factors_that_repeat_themselves_lose_no_direction_that_counts() -> None:
     """The second row of `down` is the first again, so the product has rank 1: 5 * sqrt(2) long."""
     product = Product(torch.tensor([[3.0, 0.0], [0.0, 4.0]]), torch.tensor([[1.0, 1.0], [1.0, 1.0]]), None)
     assert product.spectrum().values.tolist() == pytest.approx([5 * 2**0.5])
+    for size in (1e-6, 1e6):
+        sized = Product(product.up, product.down * size, None)
+        assert sized.spectrum().values.tolist() == pytest.approx([5 * 2**0.5 * size]), "whatever its size"
     almost = Product(torch.eye(2), torch.tensor([[1.0, 1.0], [1.0, 1.0 + 1e-4]]), None)
     values = torch.linalg.svdvals(almost.down.double())
     assert almost.spectrum().values.tolist() == pytest.approx(values.tolist(), rel=1e-3)
