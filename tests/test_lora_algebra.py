@@ -146,6 +146,14 @@ def test_the_best_of_a_whole_delta_has_the_roots_on_both_factors(shape: tuple[in
     torch.testing.assert_close(found.best(99).delta(), delta, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_a_delta_of_one_direction_has_one_singular_value_whatever_its_size(size: float) -> None:
+    delta = size * torch.tensor([[3.0], [0.0], [4.0]]) @ torch.tensor([[1.0, 2.0, 2.0, 0.0]])
+    for found in (DenseDelta.of(delta), DenseDelta.of(delta.T)):
+        assert found.values.tolist() == pytest.approx([15.0 * size])
+        assert found.best(3).rank == 1
+
+
 def _terms() -> list[Term]:
     """Deltas of [[4, -1]] and [[1, 3]], weighed by 2 and -1: [[8, -2]] and [[-1, -3]]."""
     factors = (([[4.0, -1.0]], 2.0), ([[1.0, 3.0]], -1.0))
