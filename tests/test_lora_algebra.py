@@ -15,7 +15,7 @@ from eval.loras.low_rank import Product
 from eval.loras.rank_rule import RankError, RankRule
 from trainer.lora_file import LoraModule
 
-SHAPES = [(3, 4), (4, 3), (3, 2, 1, 2), (2, 3, 3, 3)]
+SHAPES = [(3, 4), (4, 3), (3, 3), (3, 2, 1, 2), (2, 3, 3, 3)]
 
 
 def _drawn(shape: tuple[int, ...], rank: int, alpha: float, seed: int) -> LoraModule:
