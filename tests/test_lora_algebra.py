@@ -14,6 +14,7 @@ from eval.loras.dense_merge import Merge, dropped, ties
 from eval.loras.low_rank import Product
 from eval.loras.rank_rule import RankError, RankRule
 from trainer.lora_file import LoraModule
+from trainer.low_rank_norm import grams, squared_norm
 
 SHAPES = [(3, 4), (4, 3), (3, 3), (3, 2, 1, 2), (2, 3, 3, 3)]
 
@@ -64,6 +65,11 @@ def test_norms_and_distances_are_those_of_the_whole_matrix(shape: tuple[int, ...
     apart = (_exact(one) - _exact(other)).square().sum().item()
     assert ours.squared_distance(theirs) == pytest.approx(apart, rel=1e-4)
     assert 0 <= ours.squared_distance(ours) <= 1e-6 * ours.squared_norm()
+
+
+def test_a_norm_of_rounding_alone_is_none() -> None:
+    assert squared_norm(torch.tensor([[-1e-9]]), torch.ones(1, 1)).item() == 0.0
+    assert squared_norm(*grams(torch.tensor([[3.0], [4.0]]), torch.tensor([[2.0, 0.0]]))).item() == 100.0
 
 
 def test_what_rounding_loses_is_the_distance_to_what_is_left() -> None:
