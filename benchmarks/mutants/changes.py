@@ -111,7 +111,8 @@ def _told(tree: ast.Module, spot: _Spot, other: ast.AST) -> str:
     """The change in words of Python. A number alone says little, so it is shown in what it belongs to."""
     if isinstance(other, ast.Pass):
         return f"{ast.unparse(spot.node)} -> left out"
-    told = spot.parent if isinstance(spot.node, ast.Constant) and isinstance(spot.parent, ast.expr) else spot.node
+    shown_in = (ast.expr, ast.keyword, ast.arguments)
+    told = spot.parent if isinstance(spot.node, ast.Constant) and isinstance(spot.parent, shown_in) else spot.node
     before = ast.unparse(told)
     spot.put(other)
     after = ast.unparse(ast.fix_missing_locations(told if told is not spot.node else other))

@@ -78,11 +78,32 @@ def test_plain_text_is_what_is_said() -> None:
     assert plain_text(r"photo of a (cat:1.3), [dark] \(film\) BREAK ((red))") == "photo of a cat, dark (film) red"
 
 
+def test_empty_sections_say_nothing() -> None:
+    assert plain_text("BREAK a cat BREAK BREAK red BREAK") == "a cat red"
+
+
+def test_a_comma_twenty_tokens_before_the_end_of_a_chunk_ends_it() -> None:
+    """A1111's own default; one further away does not."""
+    for at, sizes in ((55, [56, 44]), (54, [75, 25])):
+        tokens = [(COMMA if place == at else 1000 + place, 1.0) for place in range(100)]
+        assert [len(part) for part in split_at_commas(tokens, COMMA, 75)] == sizes
+
+
 def test_tokens_are_clips(tokenizer: CLIPTokenizer) -> None:
     (chunk,) = chunks_of(parse_weights("a photo of a cat"), tokenizer)
     assert chunk.ids[:7] == (49406, 320, 1125, 539, 320, 2368, 49407)
     assert set(chunk.ids[7:]) == {49407}
     assert chunk.weights == (1.0,) * 77
+
+
+@pytest.mark.parametrize(("cats", "full"), [(75, 1), (76, 2), (150, 2), (151, 3)])
+def test_a_chunk_has_75_tokens_between_start_and_end(tokenizer: CLIPTokenizer, cats: int, full: int) -> None:
+    chunks = chunks_of([[Passage("cat " * cats, 1.5)]], tokenizer)
+    assert len(chunks) == full
+    assert {(len(chunk.ids), len(chunk.weights)) for chunk in chunks} == {(77, 77)}
+    assert [chunk.ids[0] for chunk in chunks] == [49406] * full
+    assert [chunk.ids[-1] for chunk in chunks] == [49407] * full
+    assert sum(weight == 1.5 for chunk in chunks for weight in chunk.weights) == cats
 
 
 @given(count=st.integers(0, 320), commas=st.sets(st.integers(0, 320)))

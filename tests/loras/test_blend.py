@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loras.blend import blend
+from loras.blend import BlendError, Term, blend, plain_factors, summed, with_alpha
 from loras.lora_file import LoraFile, LoraModule
+from loras.module_kinds import FullModule
 from loras.weights import Weights
 
 UNET, TEXT = "lora_unet_a_to_q", "lora_te_b_q_proj"
@@ -79,3 +81,62 @@ def test_a_single_lora_keeps_its_tensors_and_scales_alpha() -> None:
     assert torch.equal(scaled.modules[UNET].up, one.modules[UNET].up)
     assert scaled.modules[UNET].alpha == 2.0 * 0.6
     assert scaled.modules[TEXT].alpha == 2.0 * 0.3
+
+
+def _module(down: list[list[float]], up: list[list[float]], alpha: float) -> LoraModule:
+    return LoraModule(torch.tensor(down), torch.tensor(up), alpha)
+
+
+ONE = _module([[1.0, 2.0]], [[3.0], [4.0]], 1.0)
+TWO = _module([[1.0, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 6.0]], 4.0)  # scaled by 2
+
+
+def test_two_terms_are_their_factors_side_by_side_with_the_roots_of_their_weights() -> None:
+    """4 times the first, whose scale is 1, and -2 times the second, whose scale is 2."""
+    found = summed([Term(ONE, 4.0), Term(TWO, -2.0)], "a")
+    assert found.down.tolist() == [[2.0, 4.0], [2.0, 0.0], [0.0, 2.0]]
+    assert found.up.tolist() == [[6.0, -4.0, 0.0], [8.0, 0.0, -12.0]]
+    assert found.alpha == 3.0
+    assert found.delta().tolist() == [[12.0 - 8.0, 24.0], [16.0, 32.0 - 24.0]]
+
+
+def test_another_alpha_moves_its_root_onto_both_factors() -> None:
+    assert with_alpha(TWO, 4.0) is TWO
+    moved = with_alpha(TWO, 1.0)
+    assert (moved.down.tolist(), moved.up.tolist(), moved.alpha) == ([[2, 0], [0, 2]], [[4, 0], [0, 12]], 1.0)
+    turned = with_alpha(_module([[1.0, 2.0]], [[3.0], [4.0]], -4.0), 1.0)
+    assert (turned.down.tolist(), turned.up.tolist()) == ([[2, 4]], [[-6], [-8]])
+
+
+def test_a_blend_of_several_has_the_largest_rank_for_its_alpha() -> None:
+    files = [LoraFile({UNET: ONE}, {"x": "1"}), LoraFile({UNET: TWO, TEXT: TWO}, {"x": "2"})]
+    both = blend([(file, Weights.of(1.0, 1.0)) for file in files])
+    assert [(module.rank, module.alpha) for module in both.modules.values()] == [(3, 3.0), (2, 3.0)]
+    assert both.metadata == {}
+    one = blend([(files[0], Weights.of(1.0, 1.0)), (files[1], Weights.of(0.0, 0.0))])
+    assert (one.modules[UNET].alpha, one.metadata) == (1.0, {}), "only one acts, so it keeps its tensors"
+    assert blend([(files[1], Weights.of(0.5, 0.0))]).metadata == {"x": "2"}
+    apart = blend([(files[1], Weights.of(0.5, 0.0)), (LoraFile({TEXT: ONE}, {}), Weights.of(0.0, 1.0))])
+    assert {module.alpha for module in apart.modules.values()} == {2.0}, "two act, on modules of their own"
+    assert blend([]).modules == {}
+
+
+def test_linear_and_1x1_factors_go_together_and_other_shapes_do_not() -> None:
+    pointwise = LoraModule(ONE.down.reshape(1, 2, 1, 1), ONE.up.reshape(2, 1, 1, 1), 1.0)
+    for order in ([ONE, pointwise], [pointwise, ONE]):
+        found = summed([Term(module, 1.0) for module in order], "a")
+        assert (found.down.shape, found.up.shape) == ((2, 2, 1, 1), (2, 2, 1, 1))
+        assert torch.equal(found.delta().flatten(1), 2 * ONE.delta())
+    spread = LoraModule(torch.ones(1, 2, 3, 3), torch.ones(2, 1, 1, 1), 1.0)
+    with pytest.raises(BlendError, match=r"`a` is \(2, 2\) and \(2, 2, 3, 3\) in different files"):
+        summed([Term(ONE, 1.0), Term(spread, 1.0)], "a")
+    twice = summed([Term(spread, 1.0), Term(spread, 2.0)], "a")
+    torch.testing.assert_close(twice.delta(), 3 * spread.delta())
+
+
+def test_what_does_not_add_up_is_named_with_its_kind() -> None:
+    bias = FullModule(torch.ones(4))
+    with pytest.raises(BlendError, match="`a` is of the kind full, which does not add up"):
+        plain_factors(bias, "a")
+    whole = FullModule(torch.eye(2))
+    torch.testing.assert_close(plain_factors(whole, "a").delta(), torch.eye(2))

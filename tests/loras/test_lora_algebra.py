@@ -14,8 +14,9 @@ from loras.blending.merge_methods import Merge, dropped, ties
 from loras.blending.rank_rule import RankError, RankRule
 from loras.lora_file import LoraModule
 from loras.low_rank import Product
+from loras.low_rank_norm import grams, squared_norm
 
-SHAPES = [(3, 4), (4, 3), (3, 2, 1, 2), (2, 3, 3, 3)]
+SHAPES = [(3, 4), (4, 3), (3, 3), (3, 2, 1, 2), (2, 3, 3, 3)]
 
 
 def _drawn(shape: tuple[int, ...], rank: int, alpha: float, seed: int) -> LoraModule:
@@ -63,6 +64,11 @@ def test_norms_and_inner_products_are_the_whole_matrix(shape: tuple[int, ...], a
     assert ours.inner(theirs) == pytest.approx((_exact(one) * _exact(other)).sum().item(), rel=1e-4, abs=1e-4)
 
 
+def test_a_norm_of_rounding_alone_is_none() -> None:
+    assert squared_norm(torch.tensor([[-1e-9]]), torch.ones(1, 1)).item() == 0.0
+    assert squared_norm(*grams(torch.tensor([[3.0], [4.0]]), torch.tensor([[2.0, 0.0]]))).item() == 100.0
+
+
 def test_what_rounding_loses_is_the_distance_to_what_is_left() -> None:
     up, down = torch.tensor([[3.0, 1.0], [0.0, 2.0]]), torch.tensor([[1.0, 0.0, 2.0], [0.0, 4.0, 1.0]])
     coarse_up, coarse_down = torch.tensor([[2.0, 1.0], [0.0, 2.0]]), torch.tensor([[1.0, 0.0, 2.0], [0.0, 3.0, 1.0]])
@@ -99,8 +105,10 @@ def test_factors_wider_than_the_matrix_are_multiplied_out() -> None:
     narrow = wide.narrowed()
     assert (narrow.up.shape, narrow.down.shape, narrow.kernel) == ((3, 3), (3, 4), (1, 2))
     torch.testing.assert_close((narrow.up @ narrow.down).double(), wide.up.double() @ wide.down.double())
-    fitting = Product.of(_drawn((3, 4), 3, 3.0, 0))
-    assert fitting.narrowed() is fitting
+    for shape in ((3, 4), (4, 3)):
+        fitting = Product.of(_drawn(shape, 3, 3.0, 0))
+        assert fitting.narrowed() is fitting
+        assert Product.of(_drawn(shape, 4, 4.0, 0)).narrowed().up.shape[1] == 3
 
 
 def test_a_delta_of_nothing_has_no_singular_values_and_the_shape_it_should_have() -> None:
@@ -122,6 +130,9 @@ def test_factors_that_repeat_themselves_lose_no_direction_that_counts() -> None:
     """The second row of `down` is the first again, so the product has rank 1: 5 * sqrt(2) long."""
     product = Product(torch.tensor([[3.0, 0.0], [0.0, 4.0]]), torch.tensor([[1.0, 1.0], [1.0, 1.0]]), None)
     assert product.spectrum().values.tolist() == pytest.approx([5 * 2**0.5])
+    for size in (1e-6, 1e6):
+        sized = Product(product.up, product.down * size, None)
+        assert sized.spectrum().values.tolist() == pytest.approx([5 * 2**0.5 * size]), "whatever its size"
     almost = Product(torch.eye(2), torch.tensor([[1.0, 1.0], [1.0, 1.0 + 1e-4]]), None)
     values = torch.linalg.svdvals(almost.down.double())
     assert almost.spectrum().values.tolist() == pytest.approx(values.tolist(), rel=1e-3)
@@ -140,6 +151,14 @@ def test_the_best_of_a_whole_delta_has_the_roots_on_both_factors(shape: tuple[in
     assert found.truncated(0).rank == 1
     assert not found.truncated(0).delta().any()
     torch.testing.assert_close(found.truncated(99).delta(), delta, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_a_delta_of_one_direction_has_one_singular_value_whatever_its_size(size: float) -> None:
+    delta = size * torch.tensor([[3.0], [0.0], [4.0]]) @ torch.tensor([[1.0, 2.0, 2.0, 0.0]])
+    for found in (DenseDelta.of(delta), DenseDelta.of(delta.T)):
+        assert found.values.tolist() == pytest.approx([15.0 * size])
+        assert found.best(3).rank == 1
 
 
 def _terms() -> list[Term]:

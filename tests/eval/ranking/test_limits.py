@@ -68,6 +68,8 @@ def test_bleed_may_take_a_quarter_of_the_way_from_floor_to_ceiling() -> None:
 
 
 def test_faces_of_others_that_are_lost_may_have_bled() -> None:
+    level = _scores(bleed=[[0.125, NAN]])
+    assert limits_broken(level, Limits())[0][0].startswith("bleed may be above the limit +0.125: 1 face that")
     scores = _scores(bleed=[[0.1, NAN], [NAN, NAN], [0.3, NAN]])
     assert limits_broken(scores, Limits()) == [
         [
@@ -118,7 +120,7 @@ def test_the_face_rate_is_broken_where_its_whole_interval_is_below() -> None:
 
 
 def test_a_specification_sets_some_limits_and_switches_others_off() -> None:
-    assert limits_of(LimitsSection()) == Limits()
+    assert limits_of(LimitsSection()) == Limits() == Limits(face_rate=0.9, prompt=0.5, bleed=0.25, copy=0.15)
     section = LimitsSection.model_validate({"face_rate": "off", "bleed": 0.5})
     assert limits_of(section) == replace(Limits(), face_rate=None, bleed=0.5)
 

@@ -117,6 +117,10 @@ def test_rows_that_are_one_cell_name_each_other_and_at_most_three() -> None:
     assert flags[4] == f"the same tensors as {', '.join(names[:3])} and 1 more: tied with it"
     four = _twin_flags(rank(_alike(cells[:4], [0.5] * 4), LIMITS))
     assert four[1] == f"the same tensors as {names[0]}, {names[2]}, {names[3]}: tied with it"
+    beside = [replace(cell, also="x:unet=1,te=1") for cell in cells[:2]]
+    assert _twin_flags(rank(_alike(beside, [0.5] * 2), LIMITS))[0] == (
+        "the same tensors as q at unet=1,te=1 with x:unet=1,te=1: tied with it"
+    )
     nothing = [_cell(CONTROL, "p"), _cell(CONTROL, "q"), _cell("a", "r")]
     assert _twin_flags(rank(_alike(nothing, [0.1, 0.1, 0.5]), LIMITS)) == [
         f"nothing acts, as in {names[1]}: tied with it",

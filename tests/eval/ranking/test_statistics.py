@@ -192,6 +192,7 @@ def test_an_interval_excludes_zero_where_all_of_it_is_to_one_side(low: float, hi
     assert contains_zero(np.array([[low, high], [1, 2]])).tolist() == [holds, False]
 
 
+@pytest.mark.filterwarnings("error")
 def test_the_spread_within_prompts_on_paper() -> None:
     """Around the means 2 and 5: 1 + 1 and 4 + 0 + 4, over five units in two prompts."""
     values = np.array([[1.0, 3.0, 3.0, 5.0, 7.0], [2.0] * 5])

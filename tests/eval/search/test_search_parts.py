@@ -200,6 +200,13 @@ def test_a_glance_deals_every_arm_one_unit_and_each_unit_as_often() -> None:
     assert sorted(uneven.wanted[0].sum(0).tolist()) == [0] * 12 + [2, 2, 2, 3]
 
 
+def test_a_glance_sends_nobody_away_for_being_the_only_sound_one() -> None:
+    round_plan = RoundPlan(8, (Round(8, 4, 5, 8, dealt=True),), 3, 4)
+    level = _level(*np.linspace(0, 1, 8), noise=2.0)
+    halved = halve(Asked(level), round_plan, ONE_PROMPT[:16], lambda _, arms: -1.0 * arms, broken=_breaking(*range(7)))
+    assert halved.finalists.tolist() == [7, 0, 1, 2, 3]
+
+
 def test_being_surely_behind_is_judged_over_all_arms_and_rounds() -> None:
     """Whoever stays after the first of two rounds, of six arms, is what a bound of 5 comparisons and 2 looks leaves."""
     round_plan = RoundPlan(6, (Round(6, 8, 6, 48), Round(6, 16, 3, 48)), 3, 4)
@@ -264,6 +271,8 @@ def test_a_race_ends_once_the_first_is_close_enough() -> None:
     assert len(whole.stages) == 3
     within = [race(Asked(level), 3, (4, 8, 16)[:looks], ONE_PROMPT[:16]).within for looks in (1, 2, 3)]
     assert within[0] > within[1] > within[2] > 0
+    told = [bound(level, ONE_PROMPT[:16], 2, 3, int(arm)).within for arm in whole.ahead]
+    assert whole.bounds == pytest.approx(told), "two comparisons at each of three looks"
     ended = race(Asked(level), 3, (4, 8, 16), ONE_PROMPT[:16], close=whole.within * 10)
     assert len(ended.stages) < 3
     assert ended.within <= whole.within * 10

@@ -1,10 +1,12 @@
 """What a search is going to cost is known before it starts, and a budget is kept."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.search.strategies.schedule import BudgetError, Schedule, first_fresh_unit, round_plan_of, within_budget
+from eval.search.strategies.schedule import BudgetError, Round, Schedule, first_fresh_unit, round_plan_of, within_budget
 
 
 def test_the_protocol_s_own_example() -> None:
@@ -38,6 +40,12 @@ def test_few_arms_have_no_glance() -> None:
     assert round_plan_of(48, Schedule(glance=12)).rounds[0].dealt
 
 
+def test_a_glance_that_would_leave_no_more_than_the_finalists_is_none() -> None:
+    schedule = Schedule(glance=1, glance_keep=2, finalists=4)
+    assert not round_plan_of(8, schedule).rounds[0].dealt
+    assert round_plan_of(9, schedule).rounds[0] == Round(9, 1, 5, 9, dealt=True)
+
+
 @given(st.integers(1, 2000), st.integers(1, 6), st.integers(2, 5), st.integers(1, 6), st.sampled_from([0, 12]))
 def test_rounds_follow_one_another(arms: int, first: int, keep: int, finalists: int, glance: int) -> None:
     round_plan = round_plan_of(arms, Schedule(first, keep, finalists, 10, glance))
@@ -67,4 +75,14 @@ def test_a_budget_too_small_names_the_cheapest_search() -> None:
     with pytest.raises(BudgetError, match="the cheapest search takes") as caught:
         within_budget(300, Schedule(), 50)
     cheapest = int(str(caught.value).split("takes ")[1].split(";")[0])
-    assert round_plan_of(300, within_budget(300, Schedule(), cheapest)).pictures == cheapest
+    fitted = within_budget(300, Schedule(), cheapest)
+    assert round_plan_of(300, fitted).pictures == cheapest
+    assert (fitted.first_units, fitted.keep, fitted.confirm_units) == (1, 6, 8), "twice as hard a cut, and no harder"
+
+
+def test_a_budget_is_met_by_fewer_units_to_confirm_on_first() -> None:
+    """Of 2,320 pictures 256 confirm four finalists, four a unit; then one unit fewer begins, with as many as fit."""
+    assert within_budget(300, Schedule(), 2319) == replace(Schedule(), confirm_units=63)
+    assert within_budget(300, Schedule(), 2320 - 56 * 4) == replace(Schedule(), confirm_units=8)
+    assert within_budget(300, Schedule(), 2320 - 56 * 4 - 1) == replace(Schedule(), first_units=3, confirm_units=64)
+    assert within_budget(3, Schedule(confirm_units=4), 12).confirm_units == 4, "few are not made more"

@@ -61,6 +61,11 @@ def test_a_picture_of_a_buckets_size_is_left_as_it_is() -> None:
         assert cover(size, nearest(size, known)) == Frame(size, size, size)
 
 
+def test_of_buckets_of_one_aspect_a_pictures_own_size_is_its_bucket_and_else_the_first() -> None:
+    known = [(64, 64), (128, 128), (128, 64)]
+    assert [nearest(size, known) for size in ((128, 128), (100, 100), (130, 64))] == [(128, 128), (64, 64), (128, 64)]
+
+
 @given(SIDES, SIDES, RESOLUTIONS)
 def test_the_scaled_picture_just_covers_its_bucket(width: int, height: int, resolution: int) -> None:
     bucket = nearest((width, height), bucket_sizes(resolution, 256, 1024, 64))
@@ -85,6 +90,7 @@ def test_without_upscaling_nothing_grows_and_little_is_cut(width: int, height: i
 def test_kohyas_own_choice_without_upscaling() -> None:
     """Worked by hand after `select_bucket`: 4000 x 3000 at 768 px; 900 x 620 fits and is only cropped."""
     assert shrunk((4000, 3000), 768, 64) == Frame((4000, 3000), (853, 640), (832, 640))
+    assert shrunk((3000, 4000), 768, 64) == Frame((3000, 4000), (640, 853), (640, 832))
     assert shrunk((900, 620), 768, 64) == Frame((900, 620), (900, 620), (896, 576))
 
 
@@ -132,6 +138,11 @@ def test_frames_come_from_the_files(tmp_path: Path) -> None:
     ]
     square = frames_of(dataset, _data(resolution=64, enable_bucket=False))
     assert {frame.bucket for frame in square} == {(64, 64)}
+    shrinking = frames_of(dataset, _data(resolution=64, bucket_no_upscale=True))
+    assert [frame.resized for frame in shrinking] == [
+        shrunk(size, 64, 8).resized for size in [(90, 60), (60, 90), (50, 50)]
+    ]
+    assert shrinking[2].resized == (50, 50), "nothing grows"
     (tmp_path / "1.png").write_bytes(b"")
     assert frames_of(dataset, _data(resolution=64))[1].bucket == (64, 64)  # it is named when it is encoded
 

@@ -74,6 +74,13 @@ def test_every_reg_picture_is_seen_once_before_one_is_seen_twice(repeats: list[i
     assert sorted(islice(deck, len(repeats))) == list(range(len(repeats)))
 
 
+def test_every_round_is_shuffled_anew_by_the_seed() -> None:
+    first, other = (list(islice(endless_deck(_samples([1] * 20), Random(seed)), 40)) for seed in (0, 1))
+    assert sorted(first[:20]) == sorted(first[20:]) == list(range(20))
+    assert first[:20] != first[20:]
+    assert first != other
+
+
 def test_a_whole_deck_keeps_to_the_repeats() -> None:
     uses = Counter(islice(endless_deck(_samples([1, 3, 2]), Random(0)), 12))
     assert [uses[at] for at in range(3)] == [2, 6, 4]
@@ -104,6 +111,13 @@ def test_the_same_seed_gives_the_same_plan_and_epochs_differ() -> None:
 def test_a_warm_up_that_never_ends_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="lr_warmup_steps is 9"):
         _plan(Dataset(_samples([4]), (), ()), epochs=2, lr_warmup_steps=9)
+
+
+def test_a_warm_up_as_long_as_the_run_is_refused_and_one_step_shorter_is_not() -> None:
+    dataset = Dataset(_samples([4]), (), ())
+    with pytest.raises(ConfigurationError, match="lr_warmup_steps is 8, but the run has only 8 steps"):
+        _plan(dataset, epochs=2, batch_size=1, lr_warmup_steps=8)
+    assert len(_plan(dataset, epochs=2, batch_size=1, lr_warmup_steps=7).steps) == 8
 
 
 def test_a_way_down_that_would_begin_in_the_warm_up_is_refused() -> None:

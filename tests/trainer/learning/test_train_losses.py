@@ -31,6 +31,7 @@ def test_a_samples_loss_is_its_mean_square_times_its_weight() -> None:
     target = torch.stack([torch.full((4, 2, 2), 2.0), torch.full((4, 2, 2), 3.0)])
     losses = sample_losses(predicted, target, torch.tensor([1.0, 0.15]))
     torch.testing.assert_close(losses, torch.tensor([4.0, 9.0 * 0.15]))
+    torch.testing.assert_close(sample_losses(target, target - 0.5, torch.ones(2)), torch.tensor([0.25, 0.25]))
 
 
 def test_the_noise_offset_shifts_whole_channels() -> None:

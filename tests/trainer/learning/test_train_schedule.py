@@ -136,6 +136,15 @@ def _rates(settings: dict[str, object]) -> list[float]:
     return [lr_factor(training.lr_scheduler, step, span_of(training, 20)) for step in range(20)]
 
 
+def test_the_rate_at_factor_one_is_the_unets_or_else_the_largest_of_the_text_encoders() -> None:
+    def rate(**rates: float) -> float:
+        return span_of(TrainingSection.model_validate({**PRESETS["portrait"]["training"], **rates}), 20).lr
+
+    assert rate(unet_lr=1e-4, te_lr=5e-4) == 1e-4
+    assert rate(unet_lr=0.0, te_lr=2e-5, te2_lr=3e-5) == 3e-5
+    assert rate(unet_lr=0.0, te_lr=2e-5, te2_lr=1e-5) == 2e-5
+
+
 def test_a_cosine_ends_at_nothing_and_restarts() -> None:
     assert lr_factor("cosine_with_restarts", 0, ScheduleSpan(0, 100)) == 1.0
     assert lr_factor("cosine_with_restarts", 50, ScheduleSpan(0, 100)) == pytest.approx(0.5)
