@@ -158,7 +158,7 @@ def test_a_delta_of_one_direction_has_one_singular_value_whatever_its_size(size:
     delta = size * torch.tensor([[3.0], [0.0], [4.0]]) @ torch.tensor([[1.0, 2.0, 2.0, 0.0]])
     for found in (DenseDelta.of(delta), DenseDelta.of(delta.T)):
         assert found.values.tolist() == pytest.approx([15.0 * size])
-        assert found.best(3).rank == 1
+        assert found.truncated(3).rank == 1
 
 
 def _terms() -> list[Term]:

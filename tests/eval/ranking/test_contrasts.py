@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
-from eval.ranking.contrasts import Estimate, Figure, difference, mean_of, slope
+from eval.ranking.contrasts import Estimate, PictureScores, difference, mean_of, slope
 from eval.ranking.statistics import intervals, resampling
 
 NAN = np.nan
@@ -26,9 +26,9 @@ def test_an_estimate_is_written_with_its_interval() -> None:
     assert str(Estimate(0.12345, -0.1, 0.3)) == "+0.123 (95 % -0.100 to +0.300)"
 
 
-def _figure() -> Figure:
+def _figure() -> PictureScores:
     """Three cells on four units; the first lacks one, the second all."""
-    return Figure("f", np.array([[1.0, NAN, 4.0, 1.0], [NAN] * 4, [2.0, 3.0, 7.0, 4.0]]), ["p", "p", "q", "q"])
+    return PictureScores("f", np.array([[1.0, NAN, 4.0, 1.0], [NAN] * 4, [2.0, 3.0, 7.0, 4.0]]), ["p", "p", "q", "q"])
 
 
 def test_what_a_picture_lacks_moves_no_mean() -> None:
@@ -39,7 +39,7 @@ def test_what_a_picture_lacks_moves_no_mean() -> None:
 
 
 def test_a_figure_without_units_is_unknown() -> None:
-    none = Figure("f", np.zeros((2, 0)), [])
+    none = PictureScores("f", np.zeros((2, 0)), [])
     assert none.known.tolist() == [False, False]
     assert np.isnan(none.means).all()
     for found in (none.estimate(np.array([1.0, -1.0])), _figure().estimate(np.zeros(3))):

@@ -11,9 +11,10 @@ import pytest
 from eval.ranking.columns import row_as_json
 from eval.ranking.evidence import CellFacts, Evidence
 from eval.ranking.limits import Limits
-from eval.ranking.ranking import RankedCell, claims, rank
+from eval.ranking.ranked_cell import RankedCell
+from eval.ranking.ranking import pairs_to_tell_rows_apart, rank
 from eval.ranking.scores import score
-from eval.ranking.statistics import chances_of_best, differences_to, holds_zero, intervals, resampling, within_sd
+from eval.ranking.statistics import chances_of_best, contains_zero, differences_to, intervals, resampling, within_sd
 from eval.request.cells import CONTROL
 from loras.weights import Weights
 from synthetic_evidence import make_evidence, of_a_teapot, reordered, without_faces
@@ -41,7 +42,7 @@ def test_rows_are_in_the_order_of_identity_and_each_says_its_own_cells_figures()
     scores, rows = score(evidence), rank(evidence, LIMITS)
     assert [row.cell for row in rows] == ["cell001", "cell002", "cell000"]
     interval = intervals(scores.counted, resampling(scores.prompts))
-    tied = holds_zero(differences_to(1, scores.counted, resampling(scores.prompts)))
+    tied = contains_zero(differences_to(1, scores.counted, resampling(scores.prompts)))
     chances = chances_of_best(scores.counted, np.ones(3, dtype=bool), scores.prompts)
     for row, at in zip(rows, (1, 2, 0), strict=True):
         cell = evidence.cells[at]
@@ -165,10 +166,12 @@ def test_claims_are_made_of_the_median_spread_of_differences_to_the_first() -> N
     evidence = make_evidence([0.3, 0.6, 0.45, 0.5], noise=0.1)
     scores, rows = score(evidence), rank(evidence, LIMITS)
     spreads = within_sd(scores.counted[[0, 2, 3]] - scores.counted[1], scores.prompts)
-    found = claims(evidence, rows)
+    found = pairs_to_tell_rows_apart(evidence, rows)
     assert [one.difference for one in found] == [0.02, 0.05]
     assert [one.sd for one in found] == [pytest.approx(np.median(spreads))] * 2
     twins = reordered(evidence, [0, 1, 1, 2, 3])
-    assert claims(twins, rank(twins, LIMITS))[0].sd == pytest.approx(np.median(spreads)), "the first is no other"
+    assert pairs_to_tell_rows_apart(twins, rank(twins, LIMITS))[0].sd == pytest.approx(np.median(spreads)), (
+        "the first is no other"
+    )
     one = make_evidence([0.5, 0.6], prompts=1, seeds=1)
-    assert claims(one, rank(one)) == []
+    assert pairs_to_tell_rows_apart(one, rank(one)) == []

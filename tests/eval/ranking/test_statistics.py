@@ -141,9 +141,9 @@ def test_intervals_reach_students_t_and_more_where_several_are_to_hold() -> None
     drawn = resampling(list("ppqqq"))
     values = np.array([[1.0, 2.0, 3.0, 5.0, 4.0], [0.0, 1.0, 0.0, 1.0, 3.0]])
     spread = (values @ drawn.weights.T).std(1)
-    assert drawn.reach == pytest.approx(3.18245, abs=1e-5)  # Student's t of 3 degrees, 95 %
-    assert drawn.reach_of(5) == pytest.approx(5.84091, abs=1e-5)  # 99 %
-    assert drawn.reach_of(0) == drawn.reach
+    assert drawn.critical_value == pytest.approx(3.18245, abs=1e-5)  # Student's t of 3 degrees, 95 %
+    assert drawn.critical_value_of(5) == pytest.approx(5.84091, abs=1e-5)  # 99 %
+    assert drawn.critical_value_of(0) == drawn.critical_value
     for comparisons, reach in ((1, 3.18245), (5, 5.84091)):
         found = intervals(values, drawn, comparisons)
         assert found == pytest.approx(values.mean(1)[:, None] + spread[:, None] * [-reach, reach], abs=1e-4)
@@ -178,7 +178,7 @@ def test_the_chance_of_being_best_goes_to_the_eligible_alone_and_is_shared_by_eq
 def test_a_higher_mean_is_likelier_to_be_best() -> None:
     """Of a difference of 1 that is normal with SD s (spread by t over 1.96), Phi(1 / s) of the draws are above 0."""
     values = np.array([[5.0, -3.0] * 8, [0.0] * 16])
-    spread = 4 * math.sqrt(16 / 15) / 4 * resampling(["p"] * 16).reach / 1.959964
+    spread = 4 * math.sqrt(16 / 15) / 4 * resampling(["p"] * 16).critical_value / 1.959964
     wanted = 0.5 * (1 + math.erf(1 / spread / math.sqrt(2)))
     found = chances_of_best(values, np.ones(2, dtype=bool), ["p"] * 16, 20_000)
     assert found == pytest.approx([wanted, 1 - wanted], abs=0.01)

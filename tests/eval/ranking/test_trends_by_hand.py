@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from eval.ranking.ranking.subject_words import WORDS
 
-from eval.ranking.contrasts import Figure
+from eval.ranking.contrasts import PictureScores
 from eval.ranking.evidence import CellFacts
 from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores, score
 from eval.ranking.trends import trends
+from eval.wording.subject_words import WORDS
 from loras.weights import Weights
 from synthetic_evidence import make_evidence
 
@@ -282,8 +282,8 @@ def test_what_has_no_face_has_no_pictures_with_a_face_and_words_of_its_own() -> 
     assert text.startswith(WORDS["image"].said("bleeding into {others} grows"))
 
 
-def _figure(scores: Scores) -> Figure:
-    return Figure("identity", scores.counted, scores.prompts)
+def _figure(scores: Scores) -> PictureScores:
+    return PictureScores("identity", scores.counted, scores.prompts)
 
 
 def test_all_intervals_of_a_grid_hold_at_once() -> None:
@@ -304,7 +304,7 @@ def test_all_intervals_of_a_grid_hold_at_once() -> None:
 def test_levels_and_checkpoints_are_held_against_each_other_as_often_as_there_are_of_them() -> None:
     scores = _scores(3, copy=[0.0, 0.0, 0.3])
     wavering = scores.copy_margins + np.array([[0], [0], [1]]) * NOISE
-    scores, figure = replace(scores, copy_margins=wavering), Figure("copy", wavering, scores.prompts)
+    scores, figure = replace(scores, copy_margins=wavering), PictureScores("copy", wavering, scores.prompts)
     ((level, _), *_) = _said(_cells((None, 0.6, 0.5), (None, 0.8, 0.5), (None, 1.0, 0.5)), scores)
     assert level.endswith(f"with all else the same {figure.estimate(np.array([-0.5, -0.5, 1.0]), 2)} more")
     ((named, _),) = _said(_cells((4, 1.0, 0.5), (8, 1.0, 0.5), (12, 1.0, 0.5)), scores)
