@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from eval.ranking.ranking import RankedCell
-    from eval.search.run_search import Searched
+    from eval.search.run_search import SearchOutcome
 
 
-def as_document(searched: Searched, rows: Sequence[RankedCell]) -> dict[str, object]:
+def as_document(searched: SearchOutcome, rows: Sequence[RankedCell]) -> dict[str, object]:
     """The document of `search --json`: the finalists as `rank --json` has them, best first, and the search."""
     return {
         "store": str(searched.store),

@@ -23,7 +23,7 @@ class Identity(Section):
     faces: int
 
 
-class Drawn(Section):
+class EpochSamples(Section):
     """An epoch's pictures (file names, in the prompts' order), or why there are none; epoch 0 is the base model."""
 
     epoch: int
@@ -55,12 +55,12 @@ class Curve(Section):
 
     request: str
     scale: FaceScale | None = None
-    drawn: tuple[Drawn, ...] = ()
+    drawn: tuple[EpochSamples, ...] = ()
 
     def has(self, epoch: int) -> bool:
         return any(one.epoch == epoch for one in self.drawn)
 
-    def with_drawn(self, drawn: Drawn) -> Curve:
+    def with_drawn(self, drawn: EpochSamples) -> Curve:
         kept = [one for one in self.drawn if one.epoch != drawn.epoch]
         return self.model_copy(update={"drawn": tuple(sorted([*kept, drawn], key=lambda one: one.epoch))})
 
