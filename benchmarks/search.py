@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.search.strategies.halving import Estimate, Measure, confirm, halve, mean_so_far
-from eval.search.strategies.race import looks_at, race
+from eval.search.strategies.race import interim_looks, race
 from eval.search.strategies.schedule import Schedule, first_fresh_unit, round_plan_of
 from eval.search.strategies.surface import GLANCE, Surface
 from recorded_grids.recorded_grid import RecordedGrid, read_recorded
@@ -78,7 +78,7 @@ def _on_a_surface(rng: np.random.Generator) -> dict[str, float]:
     halved = halve(measure, round_plan, prompts)
     confirmed = confirm(measure, halved, np.arange(fresh, units), prompts)
     read, surface_pictures = _read_surface(measure, prompts)
-    raced = race(measure, ARMS, looks_at(Schedule().first_units, UNITS), prompts)
+    raced = race(measure, ARMS, interim_looks(Schedule().first_units, UNITS), prompts)
     full, by_eye = scores[:, :UNITS].mean(1).argmax(), scores[:, :PROMPTS].mean(1).argmax()
     pictures = halved.pictures + confirmed.scores.size
     return {
@@ -91,8 +91,8 @@ def _on_a_surface(rng: np.random.Generator) -> dict[str, float]:
         "picture_share": pictures / (ARMS * UNITS),
         "coverage": truth[halved.finalists].max() - truth[confirmed.choice] <= confirmed.bound.within,
         "race_picture_share": raced.pictures / (ARMS * UNITS),
-        "race_coverage": -truth[raced.left[0]] <= raced.within,
-        "race_keeps_the_best": truth.argmax() in raced.left,
+        "race_coverage": -truth[raced.survivors[0]] <= raced.within,
+        "race_keeps_the_best": truth.argmax() in raced.survivors,
     }
 
 

@@ -64,7 +64,7 @@ from trainer.learning.batch_loss import Batch
 from trainer.learning.batch_parts import add_gradients
 from trainer.learning.run_state import RunState
 from trainer.learning.threads import on_threads
-from trainer.running.execution import WINDOW
+from trainer.running.execution import STEPS_A_WINDOW
 from trainer.running.session import Session, prepare
 
 Block = Callable[[Sequence[Step]], None]
@@ -215,7 +215,9 @@ def windows(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
     """Whole windows of full batches, so that every block is the same amount of work."""
     size = len(steps[0].batches[0])
     full = [step for step in steps if all(len(batch) == size for batch in step.batches)]
-    yield from (full[start : start + WINDOW] for start in range(0, len(full) - WINDOW + 1, WINDOW))
+    yield from (
+        full[start : start + STEPS_A_WINDOW] for start in range(0, len(full) - STEPS_A_WINDOW + 1, STEPS_A_WINDOW)
+    )
 
 
 PEERS = ("example", "cached")
@@ -293,7 +295,7 @@ def ratios(turns: Sequence[dict[str, float]], of: str, to: str) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=8, help=f"turns of {WINDOW} steps each")
+    parser.add_argument("--turns", type=int, default=8, help=f"turns of {STEPS_A_WINDOW} steps each")
     turns = parser.parse_args().turns
     quieten()
     config = read_config(SUBJECT / "train.toml")

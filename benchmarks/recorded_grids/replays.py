@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eval.search.strategies.halving import Confirmed, Estimate, Halved, confirm, halve, mean_so_far
-from eval.search.strategies.race import looks_at, race
+from eval.search.strategies.race import interim_looks, race
 from eval.search.strategies.schedule import RoundPlan, Schedule, first_fresh_unit, round_plan_of
 from recorded_grids.recorded_grid import RecordedGrid
 
@@ -138,4 +138,4 @@ def said_worse(shuffle: Shuffle, round_plan: RoundPlan, arm: int, estimate: Esti
 def raced_out(shuffle: Shuffle, arm: int, first_units: int) -> bool:
     """Whether the race throws `arm` out."""
     arms, units = shuffle.seen.shape
-    return arm not in race(shuffle.measure, arms, looks_at(first_units, units), shuffle.prompts).left
+    return arm not in race(shuffle.measure, arms, interim_looks(first_units, units), shuffle.prompts).survivors

@@ -51,11 +51,11 @@ class PictureMaker:
 
         Returns how many were rendered. Raises UserErrors; what was made until then stays in the store.
         """
-        wanted = any(not_made(chunk, self.store) for chunk in chunks(pictures, 500))
+        wanted = any(missing_from(chunk, self.store) for chunk in chunks(pictures, 500))
         if not wanted and not any_lost(pictures, self.lost):
             self.reader.read_pictures(pictures)
             return 0
-        lap = stopwatch()
+        lap = lap_timer()
         try:
             rendered = self._render(pictures, lap)
             self.reader.read_pictures(pictures)
@@ -63,10 +63,10 @@ class PictureMaker:
             self.store.add_spent(Spent(self.request, 0, lap()))
         return rendered
 
-    def price(self, pictures: Iterable[PlannedPicture]) -> int:
+    def renders_needed(self, pictures: Iterable[PlannedPicture]) -> int:
         """How many pictures `make` would render: what is missing, and whole batches where a file is gone."""
         if not any_lost(pictures, self.lost):
-            return sum(len(not_made(chunk, self.store)) for chunk in chunks(pictures, 500))
+            return sum(len(missing_from(chunk, self.store)) for chunk in chunks(pictures, 500))
         batches = missing_batches(pictures, self._batch_size, self.store, self.lost)
         return sum(len(batch.pictures) for batch in batches)
 
@@ -140,7 +140,7 @@ def missing_batches(
     picture's last bits hang on what is rendered beside it.
     """
     for batches in chunks(batches_of(pictures, size), LOOKED_UP_AT_ONCE):
-        missing = {one.id for one in not_made([one for batch in batches for one in batch.pictures], store)}
+        missing = {one.id for one in missing_from([one for batch in batches for one in batch.pictures], store)}
         for batch in batches:
             if any_lost(batch.pictures, lost):
                 yield batch
@@ -148,13 +148,13 @@ def missing_batches(
                 yield Batch(left)
 
 
-def not_made(pictures: list[PlannedPicture], store: Store) -> list[PlannedPicture]:
+def missing_from(pictures: list[PlannedPicture], store: Store) -> list[PlannedPicture]:
     """Those that the store does not have."""
     there = store.failures(picture.id for picture in pictures)
     return [picture for picture in pictures if picture.id not in there]
 
 
-def stopwatch() -> Callable[[], float]:
+def lap_timer() -> Callable[[], float]:
     """Says, whenever it is asked, how many seconds of wall time went by since it was last asked, or made."""
     last = time.perf_counter()
 

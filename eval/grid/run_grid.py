@@ -48,15 +48,15 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
         finished: dict[str, object] = {"request": request}
         rendered = 0
         if store.fact(FINISHED) != finished or any_lost(plan, store.lost()):
-            rendered = _finish(spec, plan, references, store, request, reporter, ray)
+            rendered = _make_missing(spec, plan, references, store, request, reporter, ray)
             store.set_fact(FINISHED, finished)
-        made = _made(plan, store)
+        made = _count_made(plan, store)
         return GridOutcome(store.folder, len(plan.cells), rendered, made.total() - rendered, made[True])
     finally:
         store.close()
 
 
-def _finish(
+def _make_missing(
     spec: GridSpec, plan: Plan, references: References, store: Store, request: str, reporter: Reporter, ray: str | None
 ) -> int:
     """Make and judge what is missing; how many pictures were rendered."""
@@ -71,7 +71,7 @@ def _finish(
     return rendered
 
 
-def _made(plan: Plan, store: Store) -> Counter[bool]:
+def _count_made(plan: Plan, store: Store) -> Counter[bool]:
     """How many of the plan's pictures are there, by whether they failed."""
     counted: Counter[bool] = Counter()
     for pictures in chunks(plan, 500):

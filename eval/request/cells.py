@@ -12,7 +12,7 @@ from loras.weights import Weights
 
 CONTROL = "control"  # the id of the base model's own cell
 # Counts up when the renderer's pictures change, so that a store never answers with what an older one drew.
-RENDERER = 2
+RENDERER_VERSION = 2
 
 
 _JSON = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -134,8 +134,8 @@ class Sampling:
     @cached_property
     def _stem(self) -> str:
         """What all pictures' ids begin with: a plan makes a million of them."""
-        return _JSON.encode(["picture", RENDERER, asdict(self)])[:-1]
+        return _JSON.encode(["picture", RENDERER_VERSION, asdict(self)])[:-1]
 
     def picture_id(self, cell_id: str, prompt: str, seed: int) -> str:
-        """As `digest("picture", RENDERER, asdict(self), cell_id, prompt, seed)`."""
+        """As `digest("picture", RENDERER_VERSION, asdict(self), cell_id, prompt, seed)`."""
         return _hash_of(f"{self._stem},{_JSON.encode([cell_id, prompt, seed])[1:]}")

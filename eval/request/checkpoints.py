@@ -26,14 +26,14 @@ class DamagedLorasError(LoraFileError):
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCheckpoints:
     """The LoRA files that a grid names, as they were trained; `damaged` ones with the reason why each is of no use."""
 
     checkpoints: list[Checkpoint]
     damaged: dict[Path, str]
 
 
-def find_checkpoints(patterns: list[str]) -> Found:
+def find_checkpoints(patterns: list[str]) -> FoundCheckpoints:
     """The files that `patterns` name. What exists of a path is taken as it is, brackets and all.
 
     Raises MissingFileError for a pattern that nothing matches.
@@ -48,7 +48,7 @@ def find_checkpoints(patterns: list[str]) -> Found:
         read = list(readers.map(_read, paths))
     good = [one for one in read if isinstance(one, _ReadLora)]
     damaged = {path: one for path, one in zip(paths, read, strict=True) if isinstance(one, str)}
-    return Found(_in_order(list(_paired(good))), damaged)
+    return FoundCheckpoints(_in_order(list(_paired(good))), damaged)
 
 
 def _in_order(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
@@ -69,16 +69,16 @@ def _matches(pattern: str) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Blended:
+class BlendedLoras:
     """The LoRA files that are blended in, by their paths in the specification; `damaged` ones with the reason."""
 
     checkpoints: dict[Path, Checkpoint]
     damaged: dict[Path, str]
 
 
-def find_blended(files: Iterable[Path]) -> Blended:
+def find_blended(files: Iterable[Path]) -> BlendedLoras:
     """Read what `[lora] also` names. Raises MissingFileError for a file that is not there."""
-    found = Blended({}, {})
+    found = BlendedLoras({}, {})
     for path in dict.fromkeys(files):
         try:
             found.checkpoints[path] = read_checkpoint(path)

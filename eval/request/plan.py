@@ -14,7 +14,7 @@ from operator import attrgetter
 
 from base_models.base_source import find_base
 from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
-from eval.request.checkpoints import Blended, DamagedLorasError, find_blended, find_checkpoints
+from eval.request.checkpoints import BlendedLoras, DamagedLorasError, find_blended, find_checkpoints
 from eval.request.prompts import Prompt, near_misses, read_prompts, units_of
 from eval.request.spec import GridSpec
 from eval.request.units import Unit
@@ -138,14 +138,14 @@ def plan_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> Plan:
     return _plan_of(spec, checkpoints, blended)
 
 
-def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: Blended) -> Plan:
+def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> Plan:
     prompts = read_prompts(spec.prompts)
     units, by_text = units_of(prompts, spec.prompts.seed_list), {prompt.text: prompt for prompt in prompts}
     notes = tuple(near_misses(prompts, spec.prompts.trigger))
     return Plan(_sampling_of(spec), by_text, units, _cells_of(spec, checkpoints, blended), notes)
 
 
-def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: Blended) -> list[Cell]:
+def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> list[Cell]:
     cells: list[Cell] = []
     for others in spec.lora.also_lists:
         also = tuple(

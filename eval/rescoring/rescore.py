@@ -15,17 +15,17 @@ from eval.judging.stored_grid import KEY, Grid, GridRecord, judgement_of, load_e
 from eval.ranking.limits import limits_of
 from eval.request.references import References, check_held_out, pictures_below
 from eval.request.spec import GridSpec, LimitsSection, ScoreSection
-from eval.search.search_rounds import recommended
+from eval.search.search_rounds import recommend
 from eval.store.store import Store, open_store
 from foundation.errors import ConfigurationError
 from foundation.path_fields import FOLDER
 from foundation.progress import Reporter
 
-NONE = "none"
+NO_SECOND_MODEL = "none"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RescoreRequest:
     """What is to change; None keeps what the store was scored by. `second_faces` "none": no second model any more.
 
     `allow_trained`: go on although a held-out picture was trained on.
@@ -41,23 +41,23 @@ class Wanted:
     limits: LimitsSection | None = None
 
 
-def wanted_by(spec: GridSpec, over: Wanted) -> Wanted:
+def request_by(spec: GridSpec, over: RescoreRequest) -> RescoreRequest:
     """What the tables [references], [score] and [limits] of a specification ask for, where `over` asks nothing else."""
     references, asked = spec.references, spec.score
-    own = Wanted(
+    own = RescoreRequest(
         held_out=references.held_out,
         training=references.training,
         subject=over.subject or ("face" if over.faces else asked.subject),
         faces=asked.faces,
         clip=asked.clip,
-        second_faces=asked.second_faces or NONE,
+        second_faces=asked.second_faces or NO_SECOND_MODEL,
         limits=spec.limits,
     )
     named = {name: value for name, value in vars(over).items() if value is not None}
     return replace(own, **named | {"allow_trained": over.allow_trained or references.allow_trained})
 
 
-def rescore(folder: Path, wanted: Wanted, reporter: Reporter) -> None:
+def rescore(folder: Path, wanted: RescoreRequest, reporter: Reporter) -> None:
     """Read what is unread of the last grid's pictures, and let it be ranked by it. Models are loaded only for that.
 
     Pictures that would have to be read and are gone are named, and the rest is scored without them.
@@ -70,7 +70,7 @@ def rescore(folder: Path, wanted: Wanted, reporter: Reporter) -> None:
         references = _references(grid.snapshot, wanted)
         if not wanted.allow_trained and (wanted.held_out or wanted.training):
             check_held_out(references)
-        reader = Reader(_section(grid.snapshot, wanted), store, reporter)
+        reader = Reader(_asked_judges(grid.snapshot, wanted), store, reporter)
         units = grid.snapshot.units
         pictures = [grid.picture_id(cell, unit) for cell in (None, *grid.cells) for unit in units]
         made = store.failures(pictures)
@@ -91,7 +91,7 @@ def rescore(folder: Path, wanted: Wanted, reporter: Reporter) -> None:
         store.close()
 
 
-def _references(snapshot: GridRecord, wanted: Wanted) -> References:
+def _references(snapshot: GridRecord, wanted: RescoreRequest) -> References:
     held_out = pictures_below(wanted.held_out) if wanted.held_out else _known(snapshot, snapshot.references)
     if not held_out:
         raise ConfigurationError(f"{wanted.held_out}: zero reference pictures; put at least one of the subject there")
@@ -104,16 +104,16 @@ def _known(snapshot: GridRecord, hashes: list[str]) -> dict[str, Path]:
     return {sha256: Path(snapshot.places.get(sha256, sha256)) for sha256 in hashes}
 
 
-def _section(snapshot: GridRecord, wanted: Wanted) -> ScoreSection:
+def _asked_judges(snapshot: GridRecord, wanted: RescoreRequest) -> ScoreSection:
     """Whom to ask, by names that are found from anywhere. A model keeps its place unless another one is named."""
     subject = wanted.subject or ("face" if wanted.faces else snapshot.subject)
     faces = snapshot.face_model if snapshot.subject == "face" else "miniature"
-    second = wanted.second_faces or (snapshot.second_model if subject == "face" else NONE) or NONE
+    second = wanted.second_faces or (snapshot.second_model if subject == "face" else NO_SECOND_MODEL) or NO_SECOND_MODEL
     asked = {
         "subject": subject,
         "faces": wanted.faces or faces,
         "clip": wanted.clip or snapshot.clip_model,
-        "second_faces": None if second == NONE else second,
+        "second_faces": None if second == NO_SECOND_MODEL else second,
     }
     try:
         return ScoreSection.model_validate(asked, context={FOLDER: Path.cwd()})
@@ -136,7 +136,7 @@ def _confirmed_again(snapshot: GridRecord, shown: Grid) -> GridRecord:
     """A search's statement holds for the scores that were confirmed: with others it is made anew, for the finalists."""
     if snapshot.search is None:
         return snapshot
-    chosen = recommended(load_evidence(shown), limits_of(snapshot.limits))
+    chosen = recommend(load_evidence(shown), limits_of(snapshot.limits))
     said = {"recommended": chosen.cell, "within": chosen.within, "certified": None, "rescored": True}
     return snapshot.model_copy(update={"search": snapshot.search.model_copy(update=said)})
 

@@ -56,11 +56,11 @@ def score(
     from eval.reporting.ranked_grid import open_ranked
     from eval.reporting.ranking_table import print_ranking
     from eval.request.spec import read_spec
-    from eval.rescoring.rescore import Wanted, rescore, wanted_by
+    from eval.rescoring.rescore import RescoreRequest, request_by, rescore
     from foundation.progress import terminal
 
-    wanted = Wanted(held_out, training, subject, faces, clip, second_faces, force)
-    wanted = wanted_by(read_spec(spec), wanted) if spec else wanted
+    wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force)
+    wanted = request_by(read_spec(spec), wanted) if spec else wanted
     with terminal() as reporter:
         rescore(store, wanted, reporter)
     ranked = open_ranked(store)

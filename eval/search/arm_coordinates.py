@@ -21,10 +21,10 @@ def coordinates_of(cells: Sequence[Cell]) -> np.ndarray:
         (last if at.epoch is None else at.epoch, weights.unet, weights.te1, weights.te2)
         for at, weights in ((cell.use.checkpoint, cell.use.weights) for cell in cells)
     ]
-    return np.hstack([np.array(numbers, dtype=float), _axes(runs), _axes(also)])
+    return np.hstack([np.array(numbers, dtype=float), _indicator_axes(runs), _indicator_axes(also)])
 
 
-def _axes(names: Sequence[str]) -> np.ndarray:
+def _indicator_axes(names: Sequence[str]) -> np.ndarray:
     """An axis for each name but the first, 1 where it is that name: (A, names - 1)."""
     kinds = list(dict.fromkeys(names))
     return np.array([[float(name == kind) for kind in kinds[1:]] for name in names]).reshape(len(names), -1)

@@ -58,10 +58,11 @@ class ArmPictures:
         self._spec, self._references, self._maker = spec, references, maker
         self.spending, self.limits = spending, limits_of(spec.limits)
         self._plan = replace(maker.plan, cells=arms.cells)
-        self._twins = arms.twins
-        self._met = np.zeros((len(arms.cells), 0), dtype=bool)
-        self.units = Units([], [])  # set once the rounds are known, with `last_cut`: arms that are shown bleed prompts
-        self.last_cut = 0
+        self._duplicates = arms.duplicates
+        self._measured = np.zeros((len(arms.cells), 0), dtype=bool)
+        # Both are set once the rounds are known.
+        self.units = Units([], [])
+        self.arms_shown_bleed = 0
 
     @property
     def arms(self) -> list[Cell]:
@@ -96,7 +97,7 @@ class ArmPictures:
         """Identity (A, U) of the wanted pictures, faceless ones at the floor (`strategies.halving.Measure`)."""
         rows, columns = np.flatnonzero(wanted.any(1)), np.flatnonzero(wanted.any(0))
         self.make((self._plan.cells[row], self.units.subject[column]) for row, column in pairs_in(np.argwhere(wanted)))
-        self._met = wanted if self._met.shape != wanted.shape else self._met | wanted
+        self._measured = wanted if self._measured.shape != wanted.shape else self._measured | wanted
         counted = np.full(wanted.shape, np.nan)
         evidence = self.evidence(rows, self._subject_at(columns))
         counted[np.ix_(rows, columns)] = score(evidence).counted
@@ -105,18 +106,18 @@ class ArmPictures:
     def broken(self, arms: np.ndarray) -> np.ndarray:
         """How many limits each of `arms` (K,) breaks, by the units that all of them have met, before the last cut by
         bleed prompts too. 0 where they have met none in common."""
-        common = np.flatnonzero(self._met[arms].all(0))
+        common = np.flatnonzero(self._measured[arms].all(0))
         if not len(common):
             return np.zeros(len(arms), dtype=int)
-        bleed = self.units.bleed if len(arms) <= self.last_cut else []
+        bleed = self.units.bleed if len(arms) <= self.arms_shown_bleed else []
         self.make((cell, unit) for cell in self.cells_at(arms) for unit in bleed)
         evidence = self.evidence(arms, [*self._subject_at(common), *bleed])
         return np.array([len(reasons) for reasons in limits_broken(score(evidence), applicable(self.limits, evidence))])
 
-    def add(self, cell: Cell) -> int:
+    def add_arm(self, cell: Cell) -> int:
         """One more arm, by number."""
         self._plan = replace(self._plan, cells=[*self._plan.cells, cell])
-        self._met = np.vstack([self._met, np.zeros((1, self._met.shape[1]), dtype=bool)])
+        self._measured = np.vstack([self._measured, np.zeros((1, self._measured.shape[1]), dtype=bool)])
         return len(self._plan.cells) - 1
 
     def make(self, pictures: Iterable[tuple[Cell, Unit]]) -> None:
@@ -124,11 +125,11 @@ class ArmPictures:
         if wanted := self._planned(list(pictures)):
             self._maker.make(wanted)
 
-    def price(self, pictures: Iterable[tuple[Cell, Unit]]) -> int:
+    def renders_needed(self, pictures: Iterable[tuple[Cell, Unit]]) -> int:
         """How many pictures `make` would render."""
-        return self._maker.price(self._planned(list(pictures)))
+        return self._maker.renders_needed(self._planned(list(pictures)))
 
-    def price_of(self, wanted: np.ndarray) -> int:
+    def renders_to_measure(self, wanted: np.ndarray) -> int:
         """How many pictures measuring what is wanted, (A, U) bool, and looking at its limits would render.
 
         Rows beyond the arms are cells that are not known yet.
@@ -136,11 +137,15 @@ class ArmPictures:
         rows, known = np.flatnonzero(wanted.any(1)), len(self.arms)
         asked = pairs_in(np.argwhere(wanted[:known]))
         subject = [(self.arms[row], self.units.subject[unit]) for row, unit in asked]
-        bleed = self.units.bleed if len(rows) <= self.last_cut else []
+        bleed = self.units.bleed if len(rows) <= self.arms_shown_bleed else []
         shown = [(cell, unit) for cell in self.cells_at(rows[rows < known]) for unit in bleed]
-        return self.price([*subject, *shown]) + int(wanted[known:].sum()) + int((rows >= known).sum()) * len(bleed)
+        return (
+            self.renders_needed([*subject, *shown])
+            + int(wanted[known:].sum())
+            + int((rows >= known).sum()) * len(bleed)
+        )
 
-    def missing(self, units: list[Unit]) -> MissingCounts:
+    def missing_counts(self, units: list[Unit]) -> MissingCounts:
         """What is missing of the arms' and of the base model's pictures of `units` (U,), or has lost its file."""
         ids = [[self._plan.picture(cell, unit).id for unit in units] for cell in (None, *self.arms)]
         there = self._maker.store.failures(one for row in ids for one in row).keys() - self._maker.lost
@@ -164,19 +169,19 @@ class ArmPictures:
         plan = replace(self._plan, cells=cells, units=units)
         return grid_record_of(self._spec, plan, self._references, self._maker.reader.judges)
 
-    def confirmed_on(self, fresh: np.ndarray) -> list[Unit]:
+    def confirmation_units(self, fresh: np.ndarray) -> list[Unit]:
         """The units by number (N,), and bleed prompts with their first seeds."""
         subject = self._subject_at(fresh)
         seeds = list(dict.fromkeys(unit.seed for unit in subject))[:BLEED_SEEDS]
         return [*subject, *(Unit(prompt, seed, BLEED) for prompt in self.other_prompts for seed in seeds)]
 
-    def confirmed(self, arms: np.ndarray, fresh: np.ndarray) -> GridRecord:
+    def confirmation_record(self, arms: np.ndarray, fresh: np.ndarray) -> GridRecord:
         """The finalists (K,) on the units that they were confirmed on, and on bleed prompts with those seeds.
 
-        Beside each stand its twins, rows of the same pictures under another name.
+        Beside each stand its duplicates, rows of the same pictures under another name.
         """
-        shown = self.confirmed_on(fresh)
+        shown = self.confirmation_units(fresh)
         cells = self.cells_at(arms)
         self.make((cell, unit) for cell in cells for unit in shown)
         names = {cell.id for cell in cells}
-        return self._snapshot([*cells, *(twin for twin in self._twins if twin.id in names)], shown)
+        return self._snapshot([*cells, *(duplicate for duplicate in self._duplicates if duplicate.id in names)], shown)

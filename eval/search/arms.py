@@ -23,11 +23,11 @@ class NothingToSearchError(UserError):
 class Arms:
     """The cells to choose among, each once, and what was left out, in words.
 
-    `twins`: rows of the grid that are an arm under another name, so that they share its id, its pictures and its place.
+    `duplicates`: rows of the grid that are an arm under another name: they share its id, its pictures and its place.
     """
 
     cells: list[Cell]
-    twins: list[Cell]
+    duplicates: list[Cell]
     left_out: list[str]
 
 
@@ -39,15 +39,15 @@ def arms_of(cells: Sequence[Cell], reporter: Reporter) -> Arms:
     checkpoints = list({cell.use.checkpoint.content: cell.use.checkpoint for cell in cells}.values())
     left_out: list[str] = []
     advance = reporter.task("inspecting LoRAs", len(checkpoints))
-    sound: list[_Sound] = []
+    sound: list[_SoundCheckpoint] = []
     for checkpoint in checkpoints:
         report = inspect_lora(checkpoint.path)
         if report.verdict.name in HOPELESS:
             left_out.append(f"{checkpoint.name}: {report.verdict.name}, {report.verdict.reason}")
         else:
-            one = _Sound(checkpoint, report.contents and report.contents.total.norm)
+            one = _SoundCheckpoint(checkpoint, report.contents and report.contents.total.norm)
             # The later one stays: what is asked for beside the last checkpoint (`also`) stays with it.
-            same = [other for other in sound if _same(other, one)]
+            same = [other for other in sound if _practically_the_same(other, one)]
             left_out += [f"{other.checkpoint.name}: practically the same as {checkpoint.name}" for other in same]
             sound = [*(other for other in sound if other not in same), one]
         advance(1)
@@ -62,14 +62,14 @@ def arms_of(cells: Sequence[Cell], reporter: Reporter) -> Arms:
 
 
 @dataclass(frozen=True)
-class _Sound:
+class _SoundCheckpoint:
     """A checkpoint that is worth rendering, and the norm of all it adds."""
 
     checkpoint: Checkpoint
     norm: float | None
 
 
-def _same(a: _Sound, b: _Sound) -> bool:
+def _practically_the_same(a: _SoundCheckpoint, b: _SoundCheckpoint) -> bool:
     """Whether rendering both tells nothing. Kinds that have no delta of their own count as different.
 
     Norms apart settle it at once: of a hundred checkpoints there are five thousand pairs.

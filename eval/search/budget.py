@@ -10,7 +10,7 @@ from eval.request.plan import Plan
 from eval.request.spec import GridSpec
 from eval.search.arm_pictures import ArmPictures, units_for
 from eval.search.cost_bound import CostBound, Demand, Refinement, cost_bound_of
-from eval.search.spending import TIMED
+from eval.search.spending import LEAST_TIMED
 from eval.search.strategies.schedule import BudgetError, RoundPlan, Schedule, round_plan_of, within_budget
 from eval.search.strategies.surface import GLANCE
 from eval.store.store import Store
@@ -19,14 +19,14 @@ KEY = "search_schedule"
 
 
 @dataclass(frozen=True)
-class Terms:
+class FittedSchedule:
     """How to search: the schedule, and with `--certify` how many units the race may use (else None)."""
 
     schedule: Schedule
     race_units: int | None
 
 
-def terms_for(spec: GridSpec, plan: Plan, pictures: ArmPictures, certify: bool) -> Terms:
+def fit_schedule(spec: GridSpec, plan: Plan, pictures: ArmPictures, certify: bool) -> FittedSchedule:
     """What the specification asks for, fitted into its budget. Raises BudgetError."""
     search, arms = spec.search, len(pictures.arms)
     prompts = len(pictures.prompts)
@@ -34,22 +34,23 @@ def terms_for(spec: GridSpec, plan: Plan, pictures: ArmPictures, certify: bool) 
     schedule = Schedule(search.first_units, search.keep, search.finalists, confirm_units)
     if search.method == "surface" and not certify:
         schedule = replace(schedule, glance=GLANCE)
-    asked = Terms(schedule, search.certify_units if certify else None)
+    asked = FittedSchedule(schedule, search.certify_units if certify else None)
     allowed = _allowed(spec, plan, pictures)
     if allowed is None:
         return asked
     most = demand_of(spec, pictures, asked, round_plan_of(arms, schedule))
-    missing = pictures.missing(units_for(plan, spec.prompts.seed_list, most.units).subject)
+    missing = pictures.missing_counts(units_for(plan, spec.prompts.seed_list, most.units).subject)
 
     def cost(round_plan: RoundPlan, race_units: int | None = None) -> int:
-        return cost_bound_of(demand_of(spec, pictures, Terms(schedule, race_units), round_plan), missing).pictures
+        demand = demand_of(spec, pictures, FittedSchedule(schedule, race_units), round_plan)
+        return cost_bound_of(demand, missing).pictures
 
     if not certify:
-        return Terms(within_budget(arms, schedule, allowed, cost), None)
+        return FittedSchedule(within_budget(arms, schedule, allowed, cost), None)
     round_plan = round_plan_of(arms, schedule)
     for units in range(search.certify_units, search.first_units - 1, -1):
         if cost(round_plan, units) <= allowed:
-            return Terms(schedule, units)
+            return FittedSchedule(schedule, units)
     least = cost(round_plan, search.first_units)
     raise BudgetError(
         f"a budget of {allowed} pictures is too small to certify {arms} cells: {search.first_units} pictures of each "
@@ -58,25 +59,25 @@ def terms_for(spec: GridSpec, plan: Plan, pictures: ArmPictures, certify: bool) 
     )
 
 
-def demand_of(spec: GridSpec, pictures: ArmPictures, terms: Terms, round_plan: RoundPlan) -> Demand:
-    """All that a search by these terms may ask for."""
+def demand_of(spec: GridSpec, pictures: ArmPictures, fitted: FittedSchedule, round_plan: RoundPlan) -> Demand:
+    """All that a search by this schedule may ask for."""
     refinement = Refinement(spec.search.refine_trials, spec.search.refine_units)
-    return Demand(round_plan, terms.race_units, refinement, len(pictures.prompts), len(pictures.other_prompts))
+    return Demand(round_plan, fitted.race_units, refinement, len(pictures.prompts), len(pictures.other_prompts))
 
 
 def cost_bound_for(demand: Demand, pictures: ArmPictures) -> CostBound:
     """What it may take, less what is there. The pictures has its units by now."""
-    return cost_bound_of(demand, pictures.missing(pictures.units.subject))
+    return cost_bound_of(demand, pictures.missing_counts(pictures.units.subject))
 
 
-def kept_terms(store: Store, request: str) -> Terms | None:
-    """The terms of a search that was interrupted, so that it goes on by them, however fast pictures are made now."""
+def kept_schedule(store: Store, request: str) -> FittedSchedule | None:
+    """The schedule of a search that was interrupted, so that it goes on by it, however fast pictures are made now."""
     kept = store.fact(KEY) or {}
-    return TypeAdapter(Terms).validate_python(kept["terms"]) if kept.get("request") == request else None
+    return TypeAdapter(FittedSchedule).validate_python(kept["terms"]) if kept.get("request") == request else None
 
 
-def keep_terms(store: Store, request: str, terms: Terms) -> None:
-    store.set_fact(KEY, {"request": request, "terms": asdict(terms)})
+def keep_schedule(store: Store, request: str, fitted: FittedSchedule) -> None:
+    store.set_fact(KEY, {"request": request, "terms": asdict(fitted)})
 
 
 def _allowed(spec: GridSpec, plan: Plan, pictures: ArmPictures) -> int | None:
@@ -84,7 +85,7 @@ def _allowed(spec: GridSpec, plan: Plan, pictures: ArmPictures) -> int | None:
     if spec.search_seconds is None:
         return spec.search.budget_pictures
     if pictures.seconds_a_picture is None:
-        units = units_for(plan, spec.prompts.seed_list, TIMED).subject
+        units = units_for(plan, spec.prompts.seed_list, LEAST_TIMED).subject
         pictures.make((pictures.arms[0], unit) for unit in units)
     if pictures.seconds_a_picture is None:
         raise BudgetError(

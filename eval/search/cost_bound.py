@@ -28,8 +28,8 @@ class Demand:
     round_plan: RoundPlan
     race_units: int | None
     refinement: Refinement
-    prompts: int
-    others: int
+    subject_prompts: int
+    bleed_prompts: int
 
     @property
     def search_units(self) -> int:
@@ -38,20 +38,20 @@ class Demand:
         return max(units, self.refinement.units) if self.refinement.trials else units
 
     @property
-    def fresh(self) -> int:
+    def first_fresh(self) -> int:
         """The first unit to confirm on."""
-        return first_fresh_unit(self.search_units, self.prompts)
+        return first_fresh_unit(self.search_units, self.subject_prompts)
 
     @property
     def units(self) -> int:
-        return self.fresh + self.round_plan.confirm_units
+        return self.first_fresh + self.round_plan.confirm_units
 
     @property
-    def confirmed(self) -> int:
+    def confirmed_arms(self) -> int:
         return self.round_plan.finalists + (PROPOSALS if self.refinement.trials else 0)
 
     @property
-    def last_cut(self) -> int:
+    def arms_shown_bleed(self) -> int:
         """How many arms are shown bleed prompts: a race's all, or who bleeds would send sound ones away."""
         if self.race_units is not None:
             return self.round_plan.arms
@@ -59,9 +59,9 @@ class Demand:
         return max(cut, self.round_plan.finalists) if self.refinement.trials else cut
 
     @property
-    def confirmed_others(self) -> int:
+    def confirmed_bleed(self) -> int:
         """Bleed pictures of each finalist."""
-        return self.others * min(BLEED_SEEDS, -(-self.round_plan.confirm_units // self.prompts))
+        return self.bleed_prompts * min(BLEED_SEEDS, -(-self.round_plan.confirm_units // self.subject_prompts))
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class CostBound:
     """At most so many pictures; `there`: what it would be more if nothing were there."""
 
     cells: int
-    others: int
+    bleed: int
     control: int
     refinement: int
-    there: int = 0
+    already_made: int = 0
 
     @property
     def pictures(self) -> int:
-        return self.cells + self.others + self.control + self.refinement
+        return self.cells + self.bleed + self.control + self.refinement
 
 
 def cost_bound_of(demand: Demand, missing: MissingCounts) -> CostBound:
@@ -98,22 +98,22 @@ def cost_bound_of(demand: Demand, missing: MissingCounts) -> CostBound:
         int(np.minimum(shown, missing.arms[: len(shown)]).sum()),
         int(missing.control[used].sum()),
     )
-    proposals = demand.confirmed - demand.round_plan.finalists
-    refined = demand.refinement.trials * (demand.refinement.units + demand.others * BLEED_SEEDS_SEARCHED)
-    refined += proposals * (demand.round_plan.confirm_units + demand.confirmed_others)
-    seen = _shown_bleed(demand) * demand.others * BLEED_SEEDS_SEARCHED
-    others = seen + demand.round_plan.finalists * demand.confirmed_others
-    beside = (demand.others * BLEED_SEEDS_SEARCHED if seen else 0) + demand.confirmed_others
+    proposals = demand.confirmed_arms - demand.round_plan.finalists
+    refined = demand.refinement.trials * (demand.refinement.units + demand.bleed_prompts * BLEED_SEEDS_SEARCHED)
+    refined += proposals * (demand.round_plan.confirm_units + demand.confirmed_bleed)
+    seen = _shown_bleed(demand) * demand.bleed_prompts * BLEED_SEEDS_SEARCHED
+    others = seen + demand.round_plan.finalists * demand.confirmed_bleed
+    beside = (demand.bleed_prompts * BLEED_SEEDS_SEARCHED if seen else 0) + demand.confirmed_bleed
     there = int(shown.sum()) - cells + len(used) - control
     return CostBound(cells, others, control + beside, refined, there)
 
 
-def reserve_of(demand: Demand, missing: MissingCounts) -> int:
+def confirmation_cost(demand: Demand, missing: MissingCounts) -> int:
     """What confirming takes at most, whoever the finalists are: this is kept back from all that comes before."""
-    fresh, round_plan = slice(demand.fresh, demand.units), demand.round_plan
-    proposals = demand.confirmed - round_plan.finalists
+    fresh, round_plan = slice(demand.first_fresh, demand.units), demand.round_plan
+    proposals = demand.confirmed_arms - round_plan.finalists
     subject = int(np.minimum(round_plan.finalists, missing.arms[fresh]).sum()) + proposals * round_plan.confirm_units
-    return subject + int(missing.control[fresh].sum()) + (demand.confirmed + 1) * demand.confirmed_others
+    return subject + int(missing.control[fresh].sum()) + (demand.confirmed_arms + 1) * demand.confirmed_bleed
 
 
 def _shown(demand: Demand) -> np.ndarray:
@@ -133,13 +133,13 @@ def _shown(demand: Demand) -> np.ndarray:
     if demand.refinement.trials:
         tried = shown[: demand.refinement.units]
         tried[:] = np.maximum(tried, round_plan.finalists)
-    shown[demand.fresh :] += round_plan.finalists
+    shown[demand.first_fresh :] += round_plan.finalists
     return shown
 
 
 def _shown_bleed(demand: Demand) -> int:
     """How many arms are shown bleed prompts at most: refining looks at all that have met as much as its trials do."""
     if not demand.refinement.trials or demand.race_units is not None:
-        return demand.last_cut
+        return demand.arms_shown_bleed
     met = [one.arms for one in demand.round_plan.rounds if not one.dealt and one.units >= demand.refinement.units]
-    return max([demand.last_cut, *met])
+    return max([demand.arms_shown_bleed, *met])

@@ -20,9 +20,9 @@ from foundation.progress import Reporter
 from loras.lora_file import read_lora
 from loras.weights import Weights
 
-DIGITS = 2  # of a weight
-SEED = 0  # a search that goes on proposes the same weights again, and their pictures are there
-LONE_STEP = 0.2  # what counts as the grid's step where it has one weight only
+WEIGHT_DIGITS = 2  # of a weight
+PROPOSAL_SEED = 0  # a search that goes on proposes the same weights again, and their pictures are there
+STEP_OF_ONE_WEIGHT = 0.2  # what counts as the grid's step where it has one weight only
 
 # A weight for each axis to the mean identity there, and how many limits it breaks.
 Point = tuple[float, ...]
@@ -44,7 +44,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Tried:
+class TrialResult:
     """What was seen at a point. `broken` counts limits."""
 
     point: Point
@@ -64,10 +64,10 @@ class Refined:
 def explore(
     evaluate: Evaluate,
     axes: Sequence[Axis],
-    known: Sequence[Tried],
+    known: Sequence[TrialResult],
     trials: int,
     affordable: Callable[[], bool] = lambda: True,
-) -> list[Tried]:
+) -> list[TrialResult]:
     """`trials` points, each where a Gaussian process of all that was seen so far (`known` first) expects most.
 
     It ends before a trial that is not `affordable`.
@@ -86,7 +86,7 @@ def explore(
     def too_many_broken(trial: FrozenTrial) -> tuple[float]:
         return (float(trial.user_attrs["broken"] - allowed),)
 
-    sampler = optuna.samplers.GPSampler(seed=SEED, n_startup_trials=0, constraints_func=too_many_broken)
+    sampler = optuna.samplers.GPSampler(seed=PROPOSAL_SEED, n_startup_trials=0, constraints_func=too_many_broken)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for one in known:
         params, broken = dict(zip(ranges, one.point, strict=True)), {"broken": one.broken}
@@ -96,16 +96,16 @@ def explore(
                 params=params, distributions=dict(ranges), value=one.value, user_attrs=broken, system_attrs=excess
             )
         )
-    found: list[Tried] = []
+    found: list[TrialResult] = []
     for _ in range(trials):
         if not affordable():
             break
         trial = study.ask(dict(ranges))
-        point = tuple(round(trial.params[axis.name], DIGITS) for axis in axes)
+        point = tuple(round(trial.params[axis.name], WEIGHT_DIGITS) for axis in axes)
         value, broken = evaluate(point)
         trial.set_user_attr("broken", broken)
         study.tell(trial, value)
-        found.append(Tried(point, value, broken))
+        found.append(TrialResult(point, value, broken))
     return found
 
 
@@ -124,7 +124,7 @@ def axes_of(start: Cell, cells: Sequence[Cell]) -> list[Axis]:
     return found
 
 
-def moved(start: Cell, axes: Sequence[Axis], point: Point) -> Cell:
+def cell_at(start: Cell, axes: Sequence[Axis], point: Point) -> Cell:
     """The cell at `point`. Where text encoder 2 has no axis of its own, it follows the first."""
     uses: list[Use] = []
     for lora, use in enumerate(start.uses):
@@ -150,19 +150,19 @@ def refine(
         return Refined(halved, 0, 0)
     scores = np.where(wanted, pictures.measure(wanted), halved.scores) if wanted.any() else halved.scores
     start = _best(pictures, scores[:, : asked.units], halved.finalists)
-    tries = _Tries(pictures, pictures.arms[start], scores, asked.units)
+    tries = _TriedCells(pictures, pictures.arms[start], scores, asked.units)
     if not tries.axes:
         return Refined(replace(halved, scores=scores), 0, 0)
     pictures_before = len(pictures.arms)
-    known = [tries.seen(point) for point in tries.arms]
+    known = [tries.measured_at(point) for point in tries.arms]
     advance = reporter.task("trying weights between the grid's", asked.trials)
 
     def evaluate(point: Point) -> tuple[float, int]:
-        tried = tries.seen(point)
+        tried = tries.measured_at(point)
         advance(1)
         return tried.value, tried.broken
 
-    tried = explore(evaluate, tries.axes, known, asked.trials, lambda: affordable(tries.another()))
+    tried = explore(evaluate, tries.axes, known, asked.trials, lambda: affordable(tries.wanted_by_one_more()))
     ranked = sorted(dict.fromkeys(tried), key=lambda one: (one.broken, -one.value))
     joining = [arm for one in ranked if (arm := tries.arms[one.point]) >= pictures_before][:PROPOSALS]
     finalists = np.array([*halved.finalists, *joining], dtype=int)
@@ -175,11 +175,11 @@ def _best(pictures: ArmPictures, scores: np.ndarray, arms: np.ndarray) -> int:
     return int(arms[order[0]])
 
 
-class _Tries:
+class _TriedCells:
     """The cells around `start`, those that have met the first `units` to begin with. `arms` by point."""
 
     def __init__(self, pictures: ArmPictures, start: Cell, scores: np.ndarray, units: int) -> None:
-        self._ground, self._start, self._shown = pictures, start, np.arange(units)
+        self._pictures, self._start, self._shown = pictures, start, np.arange(units)
         self.scores = scores
         self.axes = axes_of(start, pictures.arms)
         self.arms: dict[Point, int] = {}
@@ -187,30 +187,30 @@ class _Tries:
             cell = pictures.arms[int(arm)]
             if _files(cell) == _files(start):
                 point = tuple(cell.uses[axis.lora].weights.on(axis.part) for axis in self.axes)
-                if moved(start, self.axes, point) == cell:
+                if cell_at(start, self.axes, point) == cell:
                     self.arms[point] = int(arm)
 
-    def another(self) -> np.ndarray:
+    def wanted_by_one_more(self) -> np.ndarray:
         """What one more cell would want, (A + 1, U) bool."""
         wanted = np.zeros((len(self.scores) + 1, self.scores.shape[1]), dtype=bool)
         wanted[-1, self._shown] = True
         return wanted
 
-    def seen(self, point: Point) -> Tried:
+    def measured_at(self, point: Point) -> TrialResult:
         """What is seen at a point, rendered where nothing was."""
         if point not in self.arms:
-            self.arms[point] = self._ground.add(moved(self._start, self.axes, point))
-            wanted = self.another()
+            self.arms[point] = self._pictures.add_arm(cell_at(self._start, self.axes, point))
+            wanted = self.wanted_by_one_more()
             kept = np.vstack([self.scores, np.full(self.scores.shape[1], np.nan)])
-            self.scores = np.where(wanted, self._ground.measure(wanted), kept)
+            self.scores = np.where(wanted, self._pictures.measure(wanted), kept)
         arm = self.arms[point]
-        broken = self._ground.broken(np.array([arm]))
-        return Tried(point, float(self.scores[arm, self._shown].mean()), int(broken[0]))
+        broken = self._pictures.broken(np.array([arm]))
+        return TrialResult(point, float(self.scores[arm, self._shown].mean()), int(broken[0]))
 
 
 def _range_of(weights: Sequence[float]) -> tuple[float, float]:
     there = sorted(set(weights))
-    step = (there[-1] - there[0]) / (len(there) - 1) if len(there) > 1 else LONE_STEP
+    step = (there[-1] - there[0]) / (len(there) - 1) if len(there) > 1 else STEP_OF_ONE_WEIGHT
     low = there[0] - step / 2
     return round(max(0.0, low) if there[0] >= 0 else low, 2), round(there[-1] + step / 2, 2)
 

@@ -11,13 +11,13 @@ from eval.grid.picture_maker import opened_maker
 from eval.grid.run_grid import FINISHED, request_digest
 from eval.judging.stored_grid import KEY, GridRecord
 from eval.request.cells import digest
-from eval.request.checkpoints import Found, find_checkpoints
+from eval.request.checkpoints import FoundCheckpoints, find_checkpoints
 from eval.request.plan import Plan, plan_of
 from eval.request.references import References, find_references
 from eval.request.spec import GridSpec
 from eval.search.arm_pictures import ArmPictures, units_for
 from eval.search.arms import NothingToSearchError, arms_of
-from eval.search.budget import cost_bound_for, demand_of, keep_terms, kept_terms, terms_for
+from eval.search.budget import cost_bound_for, demand_of, fit_schedule, keep_schedule, kept_schedule
 from eval.search.search_forecast import demand_in_words
 from eval.search.search_rounds import SearchRounds
 from eval.search.spending import Spending
@@ -29,7 +29,7 @@ from foundation.progress import Reporter
 
 
 @dataclass(frozen=True)
-class Searched:
+class SearchOutcome:
     """A finished search: its store, which `eval rank` ranks, and what it did."""
 
     store: Path
@@ -50,7 +50,7 @@ class _Search:
     damaged: list[str]
 
 
-def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> Searched:
+def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> SearchOutcome:
     """Search, never making a picture twice. Interrupted, it goes on where it stopped. Raises UserErrors."""
     if spec.search.refine_trials:
         require("optuna", "eval search", "[search] refine_trials")
@@ -61,13 +61,13 @@ def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> Searched:
             search.store.set_fact(FINISHED, asked)
         record = GridRecord.model_validate(search.store.fact(KEY)).search
         assert record is not None
-        return Searched(search.store.folder, record)
+        return SearchOutcome(search.store.folder, record)
 
 
 @contextmanager
 def _opened(spec: GridSpec, certify: bool, reporter: Reporter) -> Generator[_Search]:
     references = find_references(spec.references)
-    plan, damaged = _sound_plan(spec)
+    plan, damaged = _plan_without_damaged(spec)
     store = create_store(spec.store.path, spec.store.pictures)
     request = digest("search", request_digest(spec, plan, references), spec.search.model_dump(), certify)
     try:
@@ -76,9 +76,9 @@ def _opened(spec: GridSpec, certify: bool, reporter: Reporter) -> Generator[_Sea
         store.close()
 
 
-def _sound_plan(spec: GridSpec) -> tuple[Plan, list[str]]:
+def _plan_without_damaged(spec: GridSpec) -> tuple[Plan, list[str]]:
     """The plan without files that cannot be read, and these in words: one that is damaged ends no search."""
-    found: Found = find_checkpoints(spec.lora.checkpoints)
+    found: FoundCheckpoints = find_checkpoints(spec.lora.checkpoints)
     damaged = [f"{path.name}: broken, {reason}" for path, reason in found.damaged.items()]
     if not found.checkpoints:
         raise NothingToSearchError("no checkpoint can be read: " + "; ".join(damaged))
@@ -102,12 +102,13 @@ def _play(search: _Search) -> GridRecord:
 
 def _play_on(pictures: ArmPictures, search: _Search) -> GridRecord:
     spec = search.spec
-    terms = kept_terms(search.store, search.request)
-    if terms is None:
-        terms = terms_for(spec, search.plan, pictures, search.certify)
-        keep_terms(search.store, search.request, terms)
-    round_plan = round_plan_of(len(pictures.arms), terms.schedule)
-    demand = demand_of(spec, pictures, terms, round_plan)
-    pictures.units, pictures.last_cut = units_for(search.plan, spec.prompts.seed_list, demand.units), demand.last_cut
+    fitted = kept_schedule(search.store, search.request)
+    if fitted is None:
+        fitted = fit_schedule(spec, search.plan, pictures, search.certify)
+        keep_schedule(search.store, search.request, fitted)
+    round_plan = round_plan_of(len(pictures.arms), fitted.schedule)
+    demand = demand_of(spec, pictures, fitted, round_plan)
+    pictures.units = units_for(search.plan, spec.prompts.seed_list, demand.units)
+    pictures.arms_shown_bleed = demand.arms_shown_bleed
     search.reporter.say(demand_in_words(demand, cost_bound_for(demand, pictures), pictures.seconds_a_picture))
-    return SearchRounds(pictures, demand, terms.schedule, spec.search.method == "surface", search.reporter).play()
+    return SearchRounds(pictures, demand, fitted.schedule, spec.search.method == "surface", search.reporter).play()

@@ -11,27 +11,27 @@ from eval.search.cost_bound import CostBound, Demand
 ASSUMED_SD = 0.14
 
 
-def tells_apart(units: int, sd: float = ASSUMED_SD) -> float:
+def detectable_difference(units: int, sd: float = ASSUMED_SD) -> float:
     """The difference that so many pairs show at 95 % with 80 % power."""
     return (Z_95 + Z_POWER_80) * sd / math.sqrt(units)
 
 
 def demand_in_words(demand: Demand, cost_bound: CostBound, seconds_a_picture: float | None) -> str:
     """The most that a search may render, its time where the speed is known, its rounds, and what it can tell apart."""
-    time = f", about {duration(cost_bound.pictures * seconds_a_picture)}" if seconds_a_picture else ""
+    time = f", about {duration_in_words(cost_bound.pictures * seconds_a_picture)}" if seconds_a_picture else ""
     parts = [
         f"{cost_bound.cells} of cells",
-        f"{cost_bound.others} of others",
+        f"{cost_bound.bleed} of others",
         f"{cost_bound.control} of the base model",
     ]
     parts += [f"{cost_bound.refinement} of weights between the grid's"] if cost_bound.refinement else []
-    there = f"; {cost_bound.there} more are there already" if cost_bound.there else ""
+    there = f"; {cost_bound.already_made} more are there already" if cost_bound.already_made else ""
     round_plan = demand.round_plan
     return (
         f"{round_plan.arms} cells: at most {cost_bound.pictures} pictures{time} ({', '.join(parts)}{there}).\n"
-        f"{_choosing(demand)}{_refining(demand)} Then {demand.confirmed} finalists x {round_plan.confirm_units} fresh "
-        f"pairs. Finalists {tells_apart(round_plan.confirm_units):.3f} apart will be told apart in 4 of 5 searches "
-        f"(at a paired SD of {ASSUMED_SD})."
+        f"{_choosing(demand)}{_refining(demand)} Then {demand.confirmed_arms} finalists x {round_plan.confirm_units} "
+        f"fresh pairs. Finalists {detectable_difference(round_plan.confirm_units):.3f} apart will be told apart in "
+        f"4 of 5 searches (at a paired SD of {ASSUMED_SD})."
     )
 
 
@@ -56,6 +56,6 @@ def _refining(demand: Demand) -> str:
     return f" Weights between the grid's: {asked.trials} cells x {asked.units} pairs around the best finalist."
 
 
-def duration(seconds: float) -> str:
+def duration_in_words(seconds: float) -> str:
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 90 else f"{max(1, minutes)} min"

@@ -14,11 +14,11 @@ from eval.ranking.ranking import rank
 from eval.ranking.scores import score
 from eval.search.arm_coordinates import coordinates_of
 from eval.search.arm_pictures import ArmPictures
-from eval.search.cost_bound import Demand, MissingCounts, reserve_of
+from eval.search.cost_bound import Demand, MissingCounts, confirmation_cost
 from eval.search.refine import Refined, refine
 from eval.search.strategies.halving import Confirmed, Estimate, Halved, confirm, halve, mean_so_far
 from eval.search.strategies.paired_bound import bound
-from eval.search.strategies.race import Raced, looks_at, race
+from eval.search.strategies.race import RaceResult, interim_looks, race
 from eval.search.strategies.schedule import LEAST_CONFIRMED, Schedule
 from eval.search.strategies.surface import Surface
 from eval.store.search_record import RoundRecord, SearchRecord
@@ -26,14 +26,14 @@ from foundation.progress import Reporter
 
 
 @dataclass(frozen=True)
-class Recommended:
+class Recommendation:
     """The row to take: with 95 % confidence it is `within` that of the best row that breaks no more limits."""
 
     cell: str
     within: float
 
 
-def recommended(evidence: Evidence, limits: Limits) -> Recommended:
+def recommend(evidence: Evidence, limits: Limits) -> Recommendation:
     """The first row of the ranking, and how far it may be behind another that keeps the limits as it does.
 
     Rows are those that were confirmed; a cell under several names is one of them.
@@ -44,7 +44,7 @@ def recommended(evidence: Evidence, limits: Limits) -> Recommended:
     eligible = [ids.index(one) for one in broken if broken[one] <= len(rows[0].broken)]
     choice = [ids[at] for at in eligible].index(rows[0].cell)
     found = bound(scores.counted[eligible], scores.prompts, len(broken) - 1, choice=choice)
-    return Recommended(rows[0].cell, found.within)
+    return Recommendation(rows[0].cell, found.within)
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ class SearchRounds:
             refined = refine(self.pictures, halved, self.demand.refinement, self._affordable, self.reporter)
         fresh = self._fresh(refined.halved.finalists)
         confirmed = confirm(self.pictures.measure, refined.halved, fresh, self.pictures.units.prompts)
-        snapshot = self.pictures.confirmed(confirmed.arms, fresh)
-        chosen = recommended(
-            self.pictures.evidence(confirmed.arms, self.pictures.confirmed_on(fresh)), self.pictures.limits
+        snapshot = self.pictures.confirmation_record(confirmed.arms, fresh)
+        chosen = recommend(
+            self.pictures.evidence(confirmed.arms, self.pictures.confirmation_units(fresh)), self.pictures.limits
         )
         record = self._record(refined, confirmed, fresh, chosen)
         if raced is not None:
-            ahead = self.pictures.cells_at(raced.ahead)
+            ahead = self.pictures.cells_at(raced.finish_order)
             of = {cell.id: float(one) for cell, one in zip(ahead, raced.bounds, strict=True)}
             record = record.model_copy(update={"raced": True, "certified": of.get(chosen.cell)})
         return snapshot.model_copy(update={"search": record})
@@ -84,24 +84,24 @@ class SearchRounds:
         round_plan, prompts = self.demand.round_plan, pictures.units.prompts
         return halve(pictures.measure, round_plan, prompts, estimate, pictures.broken, self._affordable)
 
-    def _raced(self) -> Raced:
+    def _raced(self) -> RaceResult:
         units = self.demand.race_units or 0
-        looks = looks_at(min(self.schedule.first_units, units), units)
+        looks = interim_looks(min(self.schedule.first_units, units), units)
         arms, prompts, pictures = self.demand.round_plan.arms, self.pictures.units.prompts, self.pictures
         return race(pictures.measure, arms, looks, prompts, broken=pictures.broken, affordable=self._affordable)
 
-    def _finalists_of(self, raced: Raced) -> Halved:
+    def _finalists_of(self, raced: RaceResult) -> Halved:
         """The first of those that may be the best, and a runner-up in any case."""
-        count = max(2, min(len(raced.left), self.demand.round_plan.finalists))
-        return Halved(raced.ahead[:count], raced.stages, raced.scores, raced.unfinished)
+        count = max(2, min(len(raced.survivors), self.demand.round_plan.finalists))
+        return Halved(raced.finish_order[:count], raced.stages, raced.scores, raced.unfinished)
 
     @cached_property
-    def _reserve(self) -> int:
-        return reserve_of(self.demand, self._missing)
+    def _confirmation_cost(self) -> int:
+        return confirmation_cost(self.demand, self._missing)
 
     @cached_property
     def _missing(self) -> MissingCounts:
-        return self.pictures.missing(self.pictures.units.subject)
+        return self.pictures.missing_counts(self.pictures.units.subject)
 
     @property
     def _left(self) -> float:
@@ -109,29 +109,32 @@ class SearchRounds:
 
     def _affordable(self, wanted: np.ndarray) -> bool:
         """Whether the pictures wanted, (A, U) bool, leave what confirming takes. What is there costs nothing."""
-        price = self.pictures.price_of(wanted)
-        return price == 0 or price + self._reserve <= self._left
+        renders = self.pictures.renders_to_measure(wanted)
+        return renders == 0 or renders + self._confirmation_cost <= self._left
 
-    def _can_pay(self, price: float) -> bool:
+    def _can_pay(self, renders: float) -> bool:
         """What is there already costs nothing, however the spending stands."""
-        return price == 0 or price <= self._left
+        return renders == 0 or renders <= self._left
 
     def _fresh(self, finalists: np.ndarray) -> np.ndarray:
         """The units (N,) to confirm on: as many as can be paid, and in any case enough to tell anything."""
         pictures, round_plan = self.pictures, self.demand.round_plan
-        units = np.arange(self.demand.fresh, self.demand.units)
+        units = np.arange(self.demand.first_fresh, self.demand.units)
         cells = pictures.cells_at(finalists)
 
-        def price(count: int) -> int:
-            return pictures.price((cell, unit) for cell in cells for unit in pictures.confirmed_on(units[:count]))
+        def renders(count: int) -> int:
+            shown = pictures.confirmation_units(units[:count])
+            return pictures.renders_needed((cell, unit) for cell in cells for unit in shown)
 
         least = min(LEAST_CONFIRMED, round_plan.confirm_units)
-        count = next((one for one in range(round_plan.confirm_units, least, -1) if self._can_pay(price(one))), least)
+        count = next((one for one in range(round_plan.confirm_units, least, -1) if self._can_pay(renders(one))), least)
         if count < round_plan.confirm_units:
             self.reporter.say(f"the budget is nearly spent: {count} pairs confirm, not {round_plan.confirm_units}")
         return units[:count]
 
-    def _record(self, refined: Refined, confirmed: Confirmed, fresh: np.ndarray, chosen: Recommended) -> SearchRecord:
+    def _record(
+        self, refined: Refined, confirmed: Confirmed, fresh: np.ndarray, chosen: Recommendation
+    ) -> SearchRecord:
         halved, arms = refined.halved, self.demand.round_plan.arms
         return SearchRecord(
             arms=arms,

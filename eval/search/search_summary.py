@@ -9,10 +9,10 @@ from eval.ranking.columns import row_as_json
 
 if TYPE_CHECKING:
     from eval.ranking.ranked_cell import RankedCell
-    from eval.search.run_search import Searched
+    from eval.search.run_search import SearchOutcome
 
 
-def as_document(searched: Searched, rows: Sequence[RankedCell]) -> dict[str, object]:
+def as_document(searched: SearchOutcome, rows: Sequence[RankedCell]) -> dict[str, object]:
     """The document of `search --json`: the finalists as `rank --json` has them, best first, and the search."""
     return {
         "store": str(searched.store),

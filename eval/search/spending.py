@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from eval.store.store import Spent, Store
 
-TIMED = 8  # pictures that are timed before their rate is believed
+LEAST_TIMED = 8  # pictures that are timed before their rate is believed
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Spending:
     def seconds_a_picture(self) -> float | None:
         """As this search's own pictures took, scoring included; None before enough were made."""
         spent = self.spent
-        return spent.seconds / spent.pictures if spent.pictures >= TIMED else None
+        return spent.seconds / spent.pictures if spent.pictures >= LEAST_TIMED else None
 
     def left(self, seconds_a_picture: float | None) -> float:
         """How many more pictures can be paid, at the speed seen so far, or else as `seconds_a_picture` says."""

@@ -11,7 +11,7 @@ from base_models.base_model import load_base, load_to_train
 from base_models.base_source import find_base
 from tiny import tiny_base, tiny_settings
 from trainer.config.config import parse_config
-from trainer.running.training import less_memory
+from trainer.running.training import memory_advice
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +40,11 @@ def test_what_waits_is_what_a_base_in_float32_would_be_cast_to(base: Path) -> No
 
 def test_advice_on_memory_names_nothing_that_is_done_already(base: Path, tmp_path: Path) -> None:
     tables = tiny_settings(base)
-    all_of_it = less_memory(parse_config(dict(tables), tmp_path / "run.toml"))
+    all_of_it = memory_advice(parse_config(dict(tables), tmp_path / "run.toml"))
     done = ("gradient_checkpointing", "bfloat16", "training.batch_size", "te_lr = 0")
     assert all(one in all_of_it for one in done)
     tables["model"] |= {"gradient_checkpointing": True, "dtype": "bfloat16"}
     tables["training"] |= {"batch_size": 1, "te_lr": 0.0}
-    left = less_memory(parse_config(dict(tables), tmp_path / "run.toml"))
+    left = memory_advice(parse_config(dict(tables), tmp_path / "run.toml"))
     assert not any(one in left for one in done)
     assert "data.resolution" in left

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from foundation.path_fields import AnchoredPath
 from foundation.toml_config import Section
 
-OF_BUCKETS = ("min_bucket_reso", "max_bucket_reso", "bucket_reso_steps", "bucket_no_upscale")
+BUCKET_KEYS = ("min_bucket_reso", "max_bucket_reso", "bucket_reso_steps", "bucket_no_upscale")
 
 
 def _them(keys: Sequence[str]) -> str:
@@ -68,7 +68,7 @@ class DataSection(Section):
 
     @model_validator(mode="after")
     def _what_is_asked_for_does_something(self) -> DataSection:
-        idle = [key for key in OF_BUCKETS if getattr(self, key)]
+        idle = [key for key in BUCKET_KEYS if getattr(self, key)]
         if idle and not self.enable_bucket:
             raise ValueError(
                 f"{', '.join(idle)}: nothing without buckets; set enable_bucket = true, or leave {_them(idle)} out"

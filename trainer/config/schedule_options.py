@@ -23,7 +23,7 @@ SCHEDULE_READS: dict[str, tuple[str, ...]] = {
     # The optimizer sets its own rate, step by step.
     "adafactor": (),
 }
-OF_A_SCHEDULE = tuple(dict.fromkeys(key for keys in SCHEDULE_READS.values() for key in keys))
+SCHEDULE_KEYS = tuple(dict.fromkeys(key for keys in SCHEDULE_READS.values() for key in keys))
 
 
 def step_rules(text: str) -> Rules:

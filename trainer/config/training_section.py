@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from foundation.toml_config import Section
-from trainer.config.schedule_options import OF_A_SCHEDULE, SCHEDULE_READS, step_rules
+from trainer.config.schedule_options import SCHEDULE_KEYS, SCHEDULE_READS, step_rules
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-OWN_RATE = ("DAdaptAdam", "Prodigy")
+RATE_FINDING_OPTIMIZERS = ("DAdaptAdam", "Prodigy")
 
 
 def _steps_or_share(asked: float, steps: int) -> int:
@@ -95,7 +95,7 @@ class TrainingSection(Section):
     @model_validator(mode="after")
     def _schedule_reads_its_numbers(self) -> TrainingSection:
         read = SCHEDULE_READS[self.lr_scheduler]
-        for key in OF_A_SCHEDULE:
+        for key in SCHEDULE_KEYS:
             if key not in read and getattr(self, key) != type(self).model_fields[key].default:
                 readers = ", ".join(name for name, keys in SCHEDULE_READS.items() if key in keys)
                 raise ValueError(
@@ -117,7 +117,7 @@ class TrainingSection(Section):
                 'lr_scheduler = "adafactor" and optimizer = "Adafactor" belong together; for another schedule give '
                 "Adafactor optimizer_args = { relative_step = false }"
             )
-        if self.optimizer in OWN_RATE and len(set(self.rates.values()) - {0.0}) > 1:
+        if self.optimizer in RATE_FINDING_OPTIMIZERS and len(set(self.rates.values()) - {0.0}) > 1:
             raise ValueError(
                 f"{self.optimizer} finds one rate for all parts; give unet_lr and te_lr the same value (1.0)"
             )

@@ -17,7 +17,7 @@ from trainer.guarding.guarded_weights import GuardedWeights
 from trainer.learning.optimizer_state import map_tensors, tensors_apart, tensors_rejoined
 from trainer.learning.run_state import RunState
 from trainer.records.run_identity import RunIdentity
-from trainer.records.state_header import damaged, foreign, read_header
+from trainer.records.state_header import another_runs_error, damaged_state_error, read_header
 
 WEIGHTS = "weights"
 
@@ -67,7 +67,7 @@ def load_state(path: Path, identity: RunIdentity) -> Snapshot | None:
         return None
     if changes := header.differences(identity):
         if header.run_state.done:
-            raise foreign(path, path.stem, changes)
+            raise another_runs_error(path, path.stem, changes)
         return None
     try:
         with safe_open(path, framework="pt") as opened:
@@ -75,4 +75,4 @@ def load_state(path: Path, identity: RunIdentity) -> Snapshot | None:
         optimizer = tensors_rejoined(json.loads(header.optimizer), tensors)
         return Snapshot(header.run_state, tensors[WEIGHTS], cast("dict[str, object]", optimizer))
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise damaged(path) from error
+        raise damaged_state_error(path) from error

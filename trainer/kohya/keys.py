@@ -7,7 +7,7 @@ from collections.abc import Callable
 from trainer.kohya.values import flag, number, whole, words
 
 Row = tuple[str, Callable[[object], object]]
-ROWS: dict[str, Row] = {
+CARRIED_KEYS: dict[str, Row] = {
     "pretrained_model_name_or_path": ("model.base", words),
     "vae": ("model.vae", words),
     "clip_skip": ("model.clip_skip", whole),
@@ -72,7 +72,7 @@ OPTIMIZERS = {
 CONV_TYPES = ("Kohya LoCon", "LoCon", "networks.lora", "LyCORIS/LoCon")
 
 # Read elsewhere, or of no weight for what is learned: speed, memory, logging, what a file of ours says anyway.
-SAYS_NOTHING = frozenset(
+WITHOUT_EFFECT = frozenset(
     [
         "LoRA_type",
         "network_module",
@@ -144,7 +144,7 @@ SAYS_NOTHING = frozenset(
 )
 
 # Of no weight with this value, which is kohya's own.
-ORDINARY = {
+KOHYAS_OWN = {
     "loss_type": "l2",
     "noise_offset_type": "Original",
     "max_timestep": 1000,
@@ -158,7 +158,7 @@ ORDINARY = {
     "save_model_as": "safetensors",
 }
 
-REASONS = {
+WHY_NOT_CARRIED = {
     "dataset_config": "its folders and settings are to be written into [data] by hand",
     "in_json": "metadata files are not read; captions stand beside the pictures",
     "network_weights": "training does not start from another LoRA",

@@ -18,9 +18,9 @@ from foundation.json_values import is_table
 from foundation.toml_config import read_toml
 from trainer.config.config import TrainConfig
 from trainer.config.presets import PRESETS, with_preset
-from trainer.kohya.keys import ORDINARY, REASONS, ROWS, SAYS_NOTHING
+from trainer.kohya.keys import CARRIED_KEYS, KOHYAS_OWN, WHY_NOT_CARRIED, WITHOUT_EFFECT
 from trainer.kohya.translators import TRANSLATORS, Tables
-from trainer.kohya.values import Asked, number
+from trainer.kohya.values import KohyaSettings, number
 
 PRESET = "portrait"
 # kohya's own defaults where a key must stand in ours, or where our presets say otherwise.
@@ -79,13 +79,13 @@ def carry_over(settings: Mapping[str, object]) -> Imported:
     So is what kohya itself does not read beside the others. A value of another kind than its key's, or one that our
     configuration refuses, is listed in `not_carried`.
     """
-    asked = Asked.of(settings)
+    asked = KohyaSettings.of(settings)
     tables = {name: dict(table) for name, table in DEFAULTS.items()}
     for key, value in asked.values.items():
-        if key in ROWS:
+        if key in CARRIED_KEYS:
             _put(tables, asked, key)
-        elif key not in SAYS_NOTHING and not _is_ordinary(key, value):
-            asked.lost[key] = REASONS.get(key, "this trainer has nothing like it")
+        elif key not in WITHOUT_EFFECT and not _is_ordinary(key, value):
+            asked.lost[key] = WHY_NOT_CARRIED.get(key, "this trainer has nothing like it")
     for translate in TRANSLATORS:
         translate(tables, asked)
     _leave_out_what_is_refused(tables, asked.lost)
@@ -102,16 +102,16 @@ def as_toml(imported: Imported) -> str:
 
 
 def _is_ordinary(key: str, value: object) -> bool:
-    if key not in ORDINARY:
+    if key not in KOHYAS_OWN:
         return False
     try:
-        return number(value) == number(ORDINARY[key])
+        return number(value) == number(KOHYAS_OWN[key])
     except ValueError:
-        return str(value).lower() == str(ORDINARY[key]).lower()
+        return str(value).lower() == str(KOHYAS_OWN[key]).lower()
 
 
-def _put(tables: Tables, asked: Asked, key: str) -> None:
-    place, reader = ROWS[key]
+def _put(tables: Tables, asked: KohyaSettings, key: str) -> None:
+    place, reader = CARRIED_KEYS[key]
     table, name = place.split(".")
     value = asked.read(key, reader, None)
     if value is not None:
@@ -133,7 +133,9 @@ def _leave_out_what_is_refused(tables: Tables, lost: dict[str, str]) -> None:
             continue
         value = tables[table].pop(key[0])
         tables[table] |= {name: one for name, one in DEFAULTS[table].items() if name == key[0]}
-        theirs = next((one for one, (ours, _) in ROWS.items() if ours == f"{table}.{key[0]}"), f"{table}.{key[0]}")
+        theirs = next(
+            (one for one, (ours, _) in CARRIED_KEYS.items() if ours == f"{table}.{key[0]}"), f"{table}.{key[0]}"
+        )
         lost[theirs] = f"{value!r}: {message}"
 
 

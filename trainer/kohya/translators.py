@@ -6,11 +6,11 @@ from collections.abc import Callable
 from math import isqrt
 from typing import get_args
 
-from trainer.config.data_section import OF_BUCKETS
-from trainer.config.schedule_options import OF_A_SCHEDULE, SCHEDULE_READS
-from trainer.config.training_section import OWN_RATE, TrainingSection
+from trainer.config.data_section import BUCKET_KEYS
+from trainer.config.schedule_options import SCHEDULE_KEYS, SCHEDULE_READS
+from trainer.config.training_section import RATE_FINDING_OPTIMIZERS, TrainingSection
 from trainer.kohya.keys import CONV_TYPES, OPTIMIZERS
-from trainer.kohya.values import Asked, flag, number, numbers, pairs, whole, words
+from trainer.kohya.values import KohyaSettings, flag, number, numbers, pairs, whole, words
 
 Tables = dict[str, dict[str, object]]
 TYPES = {
@@ -20,7 +20,7 @@ TYPES = {
 CAPTIONS = (".txt", ".caption")
 
 
-def _learning_rates(tables: Tables, asked: Asked) -> None:
+def _learning_rates(tables: Tables, asked: KohyaSettings) -> None:
     """`learning_rate` stands in for those that are not given, and where all are 0; text encoders may have one each."""
     training, shared = tables["training"], asked.read("learning_rate", number, 2e-6)
     unet, text = asked.read("unet_lr", number, shared), asked.read("text_encoder_lr", numbers, [shared])
@@ -36,7 +36,7 @@ def _learning_rates(tables: Tables, asked: Asked) -> None:
         training["unet_lr"] = 0.0
 
 
-def _model(tables: Tables, asked: Asked) -> None:
+def _model(tables: Tables, asked: KohyaSettings) -> None:
     for key, (table, ours, names) in TYPES.items():
         value = asked.read(key, words, "")
         if value in names:
@@ -50,7 +50,7 @@ def _model(tables: Tables, asked: Asked) -> None:
         tables["model"]["prediction"] = "epsilon"
 
 
-def _data(tables: Tables, asked: Asked) -> None:
+def _data(tables: Tables, asked: KohyaSettings) -> None:
     if asked.read("cache_latents_to_disk", flag, False):
         tables["data"]["cache"] = f"{tables['output']['folder']}/cache"
     for key in ("caption_extension", "caption_extention"):
@@ -64,7 +64,7 @@ def _data(tables: Tables, asked: Asked) -> None:
             asked.lost[key] = f"{width} x {height} is no square: one of the same area stands for it; see enable_bucket"
 
 
-def _length(tables: Tables, asked: Asked) -> None:
+def _length(tables: Tables, asked: KohyaSettings) -> None:
     """As sd-scripts has it: epochs of its own win over steps, steps over the GUI's `epoch`."""
     steps, epochs = asked.read("max_train_steps", whole, 0), asked.read("max_train_epochs", whole, 0)
     tables["training"]["epochs"] = epochs or asked.read("epoch", whole, 1)
@@ -76,7 +76,7 @@ def _length(tables: Tables, asked: Asked) -> None:
     )
 
 
-def _schedule(tables: Tables, asked: Asked) -> None:
+def _schedule(tables: Tables, asked: KohyaSettings) -> None:
     training = tables["training"]
     if "lr_warmup" in asked and "lr_warmup_steps" not in asked:
         training["lr_warmup_steps"] = asked.read("lr_warmup", number, 0.0) / 100  # the GUI's is in percent
@@ -101,7 +101,7 @@ def _schedule(tables: Tables, asked: Asked) -> None:
         training["te_stop_at"] = percent / 100
 
 
-def _optimizer(tables: Tables, asked: Asked) -> None:
+def _optimizer(tables: Tables, asked: KohyaSettings) -> None:
     training, name = tables["training"], asked.read("optimizer_type", words, "AdamW")
     name = asked.read("optimizer", words, name)
     if asked.read("use_8bit_adam", flag, False):
@@ -121,13 +121,13 @@ def _optimizer(tables: Tables, asked: Asked) -> None:
     if training["optimizer"] == "Adafactor" and options.get("relative_step", True):
         training["lr_scheduler"] = "adafactor"
     apart = {training["te_lr"], training.get("te2_lr", 0.0)} - {0.0, training["unet_lr"]}
-    if training["optimizer"] in OWN_RATE and training["unet_lr"] and apart:
+    if training["optimizer"] in RATE_FINDING_OPTIMIZERS and training["unet_lr"] and apart:
         asked.lost["text_encoder_lr"] = f"{training['optimizer']} finds one rate for all parts; unet_lr stands for it"
         training["te_lr"] = training["unet_lr"]
         training.pop("te2_lr", None)
 
 
-def _network(tables: Tables, asked: Asked) -> None:
+def _network(tables: Tables, asked: KohyaSettings) -> None:
     kind = asked.read("LoRA_type", words, asked.read("network_module", words, "Standard"))
     if kind not in CONV_TYPES:
         tables["lora"].pop("conv_rank", None)
@@ -136,7 +136,7 @@ def _network(tables: Tables, asked: Asked) -> None:
         asked.lost["LoRA_type"] = f"`{kind}`: only LoRA on linear layers and convolutions is trained here"
 
 
-def _logging(tables: Tables, asked: Asked) -> None:
+def _logging(tables: Tables, asked: KohyaSettings) -> None:
     """A `logging_dir` alone is TensorBoard's, as in sd-scripts."""
     tracker = asked.read("log_with", words, "tensorboard" if "logging_dir" in asked else "")
     if tracker in ("tensorboard", "all"):
@@ -145,14 +145,14 @@ def _logging(tables: Tables, asked: Asked) -> None:
         asked.lost["log_with"] = f"`{tracker}`: only TensorBoard's files are written here (output.tensorboard)"
 
 
-def _what_kohya_does_not_read(tables: Tables, asked: Asked) -> None:
+def _what_kohya_does_not_read(tables: Tables, asked: KohyaSettings) -> None:
     """A GUI's file holds every key, also those that do nothing beside the others; ours would be refused with them."""
     data, training = tables["data"], tables["training"]
-    idle = set(OF_A_SCHEDULE) - set(SCHEDULE_READS[str(training["lr_scheduler"])])
+    idle = set(SCHEDULE_KEYS) - set(SCHEDULE_READS[str(training["lr_scheduler"])])
     for key in idle:
         training.pop(key, None)
     if not data["enable_bucket"]:
-        for key in OF_BUCKETS:
+        for key in BUCKET_KEYS:
             data.pop(key, None)
     if not (data.get("shuffle_caption") or data.get("caption_tag_dropout_rate")):
         data.pop("keep_tokens", None)
@@ -160,7 +160,7 @@ def _what_kohya_does_not_read(tables: Tables, asked: Asked) -> None:
         training["noise_offset"] = 0.0
 
 
-TRANSLATORS: tuple[Callable[[Tables, Asked], None], ...] = (
+TRANSLATORS: tuple[Callable[[Tables, KohyaSettings], None], ...] = (
     _learning_rates,
     _model,
     _data,

@@ -11,20 +11,20 @@ from foundation.json_values import is_list
 
 Value = TypeVar("Value")
 Default = TypeVar("Default")
-# What asks for nothing in a GUI's file. A 0 asks for something where the key is one of MEANT.
-EMPTY = ("", "none", "false", "0", "0.0", "[]", "{}")
-MEANT = ("seed", "prior_loss_weight", "max_grad_norm", "unet_lr", "text_encoder_lr")
+# What asks for nothing in a GUI's file. A 0 asks for something where the key is one of ZERO_IS_MEANT.
+ASKS_FOR_NOTHING = ("", "none", "false", "0", "0.0", "[]", "{}")
+ZERO_IS_MEANT = ("seed", "prior_loss_weight", "max_grad_norm", "unet_lr", "text_encoder_lr")
 
 
 @dataclass(frozen=True)
-class Asked:
+class KohyaSettings:
     """kohya's settings that ask for something, and in `lost` what of them could not be carried: key -> why."""
 
     values: Mapping[str, object]
     lost: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: Mapping[str, object]) -> Asked:
+    def of(cls, settings: Mapping[str, object]) -> KohyaSettings:
         """Without what is empty, zero or false. `network_args = ["conv_dim=8", ...]` are settings of their own."""
         inner = pairs(settings.get("network_args"))
         flat = {**{key: value for key, value in settings.items() if key != "network_args"}, **inner}
@@ -46,7 +46,7 @@ class Asked:
 
 def _asks_for_something(key: str, value: object) -> bool:
     text = "" if value is None else str(value).strip().lower()
-    return text not in (("", "none", "[]", "{}") if key in MEANT else EMPTY)
+    return text not in (("", "none", "[]", "{}") if key in ZERO_IS_MEANT else ASKS_FOR_NOTHING)
 
 
 def whole(value: object) -> int:

@@ -11,14 +11,14 @@ from trainer.config.config import TrainConfig
 from trainer.learning.processes import is_first_process
 from trainer.records.record import (
     RunRecord,
+    existing_work,
     first_record,
     log_path,
     read_record,
     record_path,
-    work_in,
     write_record,
 )
-from trainer.records.run_identity import changed_keys, unknown
+from trainer.records.run_identity import changed_keys, unknown_identity
 from trainer.records.run_log import RunLog, RunLogError
 
 
@@ -59,9 +59,9 @@ def _own_record(config: TrainConfig) -> RunRecord | None:
         return None
     if record is not None and _same_configuration(record.config, config.model_dump(mode="json")):
         return record if record.seconds is None else None
-    if work_in(config) or (record and (record.done or not record.failure)):
+    if existing_work(config) or (record and (record.done or not record.failure)):
         return None
-    return first_record(config, unknown(config), config.training.optimizer, 0, [], config.model.device)
+    return first_record(config, unknown_identity(config), config.training.optimizer, 0, [], config.model.device)
 
 
 def _same_configuration(old: Mapping[str, object], new: Mapping[str, object]) -> bool:

@@ -17,13 +17,13 @@ from trainer.config.config import TrainConfig
 from trainer.learning.run_state import Event, Reading, RunState, Verdict
 from trainer.records.picture_changes import Marks, picture_changes
 from trainer.records.run_identity import RunIdentity, changed_settings, differences, settings_of
-from trainer.records.state_header import foreign, read_header
+from trainer.records.state_header import another_runs_error, read_header
 from trainer.samples.curve import Curve
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "bitsandbytes", "safetensors")
 
 # What a record has of sittings before this one. By the identity that they wrote, their state and samples know the run.
-OF_EARLIER_SITTINGS = (
+KEPT_FROM_EARLIER_SITTINGS = (
     "identity",
     "started",
     "pictures",
@@ -117,7 +117,7 @@ def first_record(
     earlier = _earlier_record(config)
     if earlier is None or earlier.seconds is not None or differences(earlier.identity, identity):
         return now
-    came_to = {key: getattr(earlier, key) for key in OF_EARLIER_SITTINGS if getattr(earlier, key)}
+    came_to = {key: getattr(earlier, key) for key in KEPT_FROM_EARLIER_SITTINGS if getattr(earlier, key)}
     return now.model_copy(update=came_to)
 
 
@@ -125,7 +125,7 @@ def _earlier_record(config: TrainConfig) -> RunRecord | None:
     return read_record(record_path(config)) if record_path(config).is_file() else None
 
 
-def after(record: RunRecord, run_state: RunState, price_per_hour: float | None) -> RunRecord:
+def with_progress(record: RunRecord, run_state: RunState, price_per_hour: float | None) -> RunRecord:
     """The record of a run that has come as far as `run_state`."""
     hours = run_state.seconds / 3600
     return record.model_copy(
@@ -162,7 +162,7 @@ def write_record(record: RunRecord, config: TrainConfig) -> None:
     write_text(record_path(config), record.model_dump_json(indent=2) + "\n")
 
 
-def earlier_run(config: TrainConfig, identity: RunIdentity, pictures: Marks) -> RunRecord | None:
+def finished_run(config: TrainConfig, identity: RunIdentity, pictures: Marks) -> RunRecord | None:
     """The finished record of this very run, its files intact; None when it must be made, or made to its end.
 
     Raises ConfigurationError when the folder holds files or a state of another run under this name: they are never
@@ -171,14 +171,14 @@ def earlier_run(config: TrainConfig, identity: RunIdentity, pictures: Marks) -> 
     folder, name, record = config.output.folder, config.output.name, _earlier_record(config)
     if record is not None and not differences(record.identity, identity):
         return record if record.seconds is not None and _intact(record, folder) else None
-    if there := work_in(config):
+    if there := existing_work(config):
         whose = ["no record says which"]
         if record:
             whose = differences(record.identity, identity, picture_changes(record.pictures, pictures))
         elif there[0] == state_path(config) and (state := read_header(there[0])):
             whose = state.differences(identity)
         if whose:
-            raise foreign(there[0], name, whose)
+            raise another_runs_error(there[0], name, whose)
     return None
 
 
@@ -210,7 +210,7 @@ def checkpoints(folder: Path, name: str) -> list[Path]:
     return sorted(path for path in folder.glob("*.safetensors") if ours.fullmatch(path.name))
 
 
-def work_in(config: TrainConfig) -> list[Path]:
+def existing_work(config: TrainConfig) -> list[Path]:
     """What would be lost if a run of this name began anew: checkpoints, and a state that has come past the start."""
     there = checkpoints(config.output.folder, config.output.name)
     return [*there, state_path(config)] if _has_state(config) else there

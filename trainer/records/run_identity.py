@@ -19,7 +19,7 @@ from trainer.learning.processes import process_count
 Settings = Mapping[str, Mapping[str, object]]
 
 # Keys that say where a run lies, or what is done beside the training: they do not shape its tensors.
-BESIDE = {
+NOT_SHAPING = {
     "preset": True,
     "model": {"base", "vae", "prediction", "device"},  # the base's hash covers what it is loaded from
     "data": {"train", "reg", "held_out", "cache"},
@@ -48,14 +48,14 @@ def identity_of(config: TrainConfig, data_sha256: str, base_sha256: str) -> RunI
     )
 
 
-def unknown(config: TrainConfig) -> RunIdentity:
+def unknown_identity(config: TrainConfig) -> RunIdentity:
     """The identity of a run whose data or base model could not be read. No run that trains has the same."""
     return identity_of(config, "", "")
 
 
 def settings_of(config: TrainConfig) -> dict[str, dict[str, JsonValue]]:
     """The settings that shape the tensors, table by table."""
-    return config.model_dump(mode="json", exclude=BESIDE)
+    return config.model_dump(mode="json", exclude=NOT_SHAPING)
 
 
 def differences(old: RunIdentity, new: RunIdentity, of_pictures: Sequence[str] = ()) -> list[str]:

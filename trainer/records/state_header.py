@@ -40,14 +40,14 @@ def read_header(path: Path) -> StateHeader | None:
             RunIdentity.model_validate_json(header.identity)
         return header
     except (SafetensorError, ValidationError, KeyError, TypeError) as error:
-        raise damaged(path) from error
+        raise damaged_state_error(path) from error
 
 
-def damaged(path: Path) -> ConfigurationError:
+def damaged_state_error(path: Path) -> ConfigurationError:
     return ConfigurationError(f"{path}: not a run's state; remove it, and the run starts from its beginning")
 
 
-def foreign(path: Path, name: str, changes: list[str]) -> ConfigurationError:
+def another_runs_error(path: Path, name: str, changes: list[str]) -> ConfigurationError:
     """The refusal to write over what another run called `name` has left in `path`."""
     return ConfigurationError(
         f"{path}: belongs to another run named `{name}` ({'; '.join(changes)}); "

@@ -10,13 +10,13 @@ from typing import Protocol
 from foundation.untyped import untyped
 from trainer.learning.run_state import Reading
 from trainer.records.run_log import LoggedStep
-from trainer.samples.curve import Drawn
+from trainer.samples.curve import EpochSamples
 
 # sd-scripts' names of our learning rates.
-ASKED = {"unet_lr": "unet", "te_lr": "textencoder", "te1_lr": "textencoder 1", "te2_lr": "textencoder 2"}
+PART_TAGS = {"unet_lr": "unet", "te_lr": "textencoder", "te1_lr": "textencoder 1", "te2_lr": "textencoder 2"}
 # Optimizers that find a rate of their own multiply it by theirs.
-RATES = {name: f"lr/{part}" for name, part in ASKED.items()} | {
-    f"d*{name}": f"lr/d*lr/{part}" for name, part in ASKED.items()
+RATE_TAGS = {name: f"lr/{part}" for name, part in PART_TAGS.items()} | {
+    f"d*{name}": f"lr/d*lr/{part}" for name, part in PART_TAGS.items()
 }
 
 
@@ -31,7 +31,7 @@ class EventLog(Protocol):
 
     def epoch(self, reading: Reading) -> None: ...
 
-    def samples(self, drawn: Sequence[Drawn], step: int) -> None: ...
+    def samples(self, drawn: Sequence[EpochSamples], step: int) -> None: ...
 
 
 class NoEvents:
@@ -46,7 +46,7 @@ class NoEvents:
     def epoch(self, reading: Reading) -> None:
         return None
 
-    def samples(self, drawn: Sequence[Drawn], step: int) -> None:
+    def samples(self, drawn: Sequence[EpochSamples], step: int) -> None:
         return None
 
 
@@ -73,7 +73,7 @@ class TensorBoard:
         for one in steps:
             self._recent = [*self._recent, one.loss][-self._kept :]
             figures = {"loss/current": one.loss, "loss/average": fmean(self._recent), "norm/gradient": one.gradient}
-            self._add(one.step, {**figures, **{RATES[name]: rate for name, rate in one.rates.items()}})
+            self._add(one.step, {**figures, **{RATE_TAGS[name]: rate for name, rate in one.rates.items()}})
         self._writer.flush()
 
     def epoch(self, reading: Reading) -> None:
@@ -88,7 +88,7 @@ class TensorBoard:
         self._add(reading.step, figures)
         self._writer.flush()
 
-    def samples(self, drawn: Sequence[Drawn], step: int) -> None:
+    def samples(self, drawn: Sequence[EpochSamples], step: int) -> None:
         """The identity of each of `drawn`, all of whom show the weights after `step`."""
         for one in drawn:
             if one.identity:

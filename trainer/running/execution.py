@@ -19,7 +19,7 @@ from trainer.guarding.state_file import Snapshot, load_state, save_state
 from trainer.guarding.verdict import RunSettings, judge
 from trainer.learning.adapters import snapshot
 from trainer.learning.run_state import Event, RunState
-from trainer.records.record import RunRecord, after, checkpoint_path, log_path, state_path, write_record
+from trainer.records.record import RunRecord, checkpoint_path, log_path, state_path, with_progress, write_record
 from trainer.records.run_log import LoggedStep, RunLog
 from trainer.records.tensorboard_log import EventLog, NoEvents, TensorBoard
 from trainer.records.training_metadata import epoch_metadata
@@ -29,7 +29,7 @@ from trainer.running.sample_pictures import SamplePictures
 from trainer.running.session import Session
 
 # Steps between two looks at what the device has flagged. A snapshot of the sound state is taken as often.
-WINDOW = 8
+STEPS_A_WINDOW = 8
 
 
 class Execution:
@@ -97,7 +97,7 @@ class Execution:
     def _next_window(self) -> Sequence[Step]:
         """Up to the next place where a state may be saved: those places are the same wherever a run was interrupted."""
         steps, done = self._session.plan.steps, self.run_state.done
-        cuts = (WINDOW, self._config.output.save_state_every)
+        cuts = (STEPS_A_WINDOW, self._config.output.save_state_every)
         end = next(
             (
                 at
@@ -220,7 +220,7 @@ class Execution:
     def _write_record(self, finished: bool = False) -> RunRecord:
         spent = self._spent_before + time.monotonic() - self._began
         run_state = self.run_state.model_copy(update={"seconds": spent})
-        record = after(self._record, run_state, self._config.output.price_per_hour)
+        record = with_progress(self._record, run_state, self._config.output.price_per_hour)
         if self._samples:
             record = record.with_samples(self._samples.curve)
         if finished:

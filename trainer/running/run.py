@@ -14,7 +14,7 @@ from trainer.data.plan import make_plan
 from trainer.learning.processes import is_first_process, process_count
 from trainer.records.failures import failure_recorded
 from trainer.records.picture_changes import marks_of
-from trainer.records.record import RunRecord, checkpoint_path, earlier_run, first_record, write_record
+from trainer.records.record import RunRecord, checkpoint_path, finished_run, first_record, write_record
 from trainer.records.run_identity import identity_of
 
 
@@ -31,7 +31,7 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
         plan = make_plan(dataset, config.training, frames_of(dataset, config.data), process_count())
         identity = identity_of(config, dataset.sha256(), find_base(config.model.base, config.model.overrides).sha256)
     pictures = marks_of(dataset)
-    if done := earlier_run(config, identity, pictures):
+    if done := finished_run(config, identity, pictures):
         reporter.say(f"already trained: {checkpoint_path(config, config.training.epochs)}")
         return done
     settings, steps = config.training, len(plan.steps)

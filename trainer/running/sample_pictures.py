@@ -23,7 +23,7 @@ from trainer.learning.run_state import RunState
 from trainer.records.record import samples_folder
 from trainer.running.session import Session
 from trainer.samples.chart import write_chart
-from trainer.samples.curve import Curve, Drawn, Identity, read_curve, write_curve
+from trainer.samples.curve import Curve, EpochSamples, Identity, read_curve, write_curve
 from trainer.samples.drawing_in_training import SampleDrawing, draw_on
 from trainer.samples.sheet import write_sheet
 
@@ -52,7 +52,7 @@ class SamplePictures:
         self.curve = read_curve(self._path("curve.json"), request) or Curve(request=request, scale=scale)
         self._base: np.ndarray | None = None
 
-    def catch_up(self, run_state: RunState) -> list[Drawn]:
+    def catch_up(self, run_state: RunState) -> list[EpochSamples]:
         """Draw the base model, and an epoch that a kill let end without pictures.
 
         Returns those of them that are of the weights as they are: the base model's only before the first step.
@@ -66,17 +66,17 @@ class SamplePictures:
         ended = run_state.readings[-1]
         return self.after_epoch(ended.epoch) if run_state.done and ended.step == run_state.done else []
 
-    def after_epoch(self, epoch: int) -> list[Drawn]:
+    def after_epoch(self, epoch: int) -> list[EpochSamples]:
         """Draw an epoch that has just ended, if it is due, and return it; the adapters are what it came to."""
         if self._asked.due(epoch, self._last) and not self.curve.has(epoch):
             return self._draw(epoch)
         return []
 
-    def _draw(self, epoch: int) -> list[Drawn]:
+    def _draw(self, epoch: int) -> list[EpochSamples]:
         try:
             paths = self._pictures(epoch)
             names, identity = tuple(path.name for path in paths), self._identity(epoch, paths)
-            drawn = Drawn(epoch=epoch, pictures=names, identity=identity)
+            drawn = EpochSamples(epoch=epoch, pictures=names, identity=identity)
             self.curve = self.curve.with_drawn(drawn)
             write_curve(self.curve, self._path("curve.json"))
             write_sheet(self.curve.drawn, self._asked.prompts, self._folder, self._path("sheet.png"))
@@ -86,7 +86,7 @@ class SamplePictures:
         # Memory, disk, face pack, anything: hours of training are worth more than a look at them.
         except Exception as error:
             reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-            failed = Drawn(epoch=epoch, failed=reason)
+            failed = EpochSamples(epoch=epoch, failed=reason)
             self.curve = self.curve.with_drawn(failed)
             self._reporter.say(f"note: {failed.note}")
             return []
@@ -145,7 +145,7 @@ class SamplePictures:
 
         return open_identity_measure(self._asked.faces, self._asked.references, self._session.dataset)
 
-    def _in_words(self, drawn: Drawn) -> str:
+    def _in_words(self, drawn: EpochSamples) -> str:
         where = f"samples of {drawn.title}: {self._path('sheet.png')}"
         if drawn.identity is None or self.curve.scale is None:
             return where

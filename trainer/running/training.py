@@ -46,12 +46,12 @@ def train(config: TrainConfig, dataset: Dataset, plan: Plan, identity: RunIdenti
         session, events = make_session(config, dataset, plan, device, reporter, processes)
         return carry_out(session, identity, events, reporter)
     except torch.OutOfMemoryError as error:
-        raise ConfigurationError(f"the GPU's memory is too small for this run; {less_memory(config)}") from error
+        raise ConfigurationError(f"the GPU's memory is too small for this run; {memory_advice(config)}") from error
     finally:
         processes.leave()
 
 
-def less_memory(config: TrainConfig) -> str:
+def memory_advice(config: TrainConfig) -> str:
     """What to change so that less memory is needed: first what changes least, and nothing that is so already."""
     training = config.training
     advice: list[str] = []

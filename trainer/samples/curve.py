@@ -23,7 +23,7 @@ class Identity(Section):
     faces: int
 
 
-class Drawn(Section):
+class EpochSamples(Section):
     """An epoch's pictures (file names, in the prompts' order), or why there are none; epoch 0 is the base model."""
 
     epoch: int
@@ -57,13 +57,13 @@ class Curve(Section):
 
     request: str
     scale: FaceScale | None = None
-    drawn: tuple[Drawn, ...] = ()
+    drawn: tuple[EpochSamples, ...] = ()
 
     def has(self, epoch: int) -> bool:
         """Whether that epoch's pictures were drawn, or tried."""
         return any(one.epoch == epoch for one in self.drawn)
 
-    def with_drawn(self, drawn: Drawn) -> Curve:
+    def with_drawn(self, drawn: EpochSamples) -> Curve:
         """With this epoch in its place, in the order of epochs; an earlier try at it gives way."""
         kept = [one for one in self.drawn if one.epoch != drawn.epoch]
         return self.model_copy(update={"drawn": tuple(sorted([*kept, drawn], key=lambda one: one.epoch))})

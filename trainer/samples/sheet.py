@@ -9,7 +9,7 @@ from textwrap import wrap
 from PIL import Image, ImageDraw, ImageFont
 
 from foundation.files import whole_file
-from trainer.samples.curve import Drawn
+from trainer.samples.curve import EpochSamples
 
 TILE, GAP, SIDE, LINE = 160, 6, 128, 15
 HEAD_LINES, LINE_LETTERS = 4, 25
@@ -18,7 +18,7 @@ PAPER, INK, PALE = "#ffffff", "#1b1f24", "#59636e"
 MOST_ROWS = 40
 
 
-def write_sheet(drawn: Sequence[Drawn], prompts: Sequence[str], folder: Path, path: Path) -> None:
+def write_sheet(drawn: Sequence[EpochSamples], prompts: Sequence[str], folder: Path, path: Path) -> None:
     """Write the sheet of `drawn`, whose pictures lie in `folder`, as PNG."""
     shown = _spread([one for one in drawn if one.pictures])
     head = GAP + HEAD_LINES * LINE
@@ -36,7 +36,7 @@ def write_sheet(drawn: Sequence[Drawn], prompts: Sequence[str], folder: Path, pa
         sheet.save(beside, format="PNG")
 
 
-def _label(one: Drawn) -> list[str]:
+def _label(one: EpochSamples) -> list[str]:
     if one.identity is None:
         return [one.title]
     interval = "" if one.identity.low is None else f"{one.identity.low:.3f} to {one.identity.high:.3f}"
@@ -44,7 +44,7 @@ def _label(one: Drawn) -> list[str]:
     return [one.title, f"identity {one.identity.mean:.3f}", interval, faces]
 
 
-def _spread(rows: list[Drawn]) -> list[Drawn]:
+def _spread(rows: list[EpochSamples]) -> list[EpochSamples]:
     if len(rows) <= MOST_ROWS:
         return rows
     return [rows[round(at * (len(rows) - 1) / (MOST_ROWS - 1))] for at in range(MOST_ROWS)]

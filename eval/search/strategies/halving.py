@@ -10,7 +10,7 @@ import numpy as np
 from eval.search.strategies.paired_bound import Bound, bound
 from eval.search.strategies.schedule import Round, RoundPlan
 
-DEALING = 5  # the seed by which a dealt round deals its units, so that a search goes on where it stopped
+DEAL_SEED = 5  # the seed by which a dealt round deals its units, so that a search goes on where it stopped
 
 # Which pictures are wanted, (A, U) bool, to their scores (A, U), higher is better; NaN where none is wanted.
 Measure = Callable[[np.ndarray], np.ndarray]
@@ -114,7 +114,7 @@ def _wanted(one: Round, left: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The pictures (A, U) bool that a round shows: all its units, or one dealt to each arm, each unit as often."""
     wanted = np.zeros(shape, dtype=bool)
     if one.dealt:
-        rng = np.random.default_rng(DEALING)
+        rng = np.random.default_rng(DEAL_SEED)
         hands = [rng.permutation(one.units) for _ in range(-(-len(left) // one.units))]
         wanted[left, np.concatenate(hands)[: len(left)]] = True
     else:

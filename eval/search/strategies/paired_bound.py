@@ -16,22 +16,22 @@ from scipy.special import stdtrit
 
 from eval.ranking.statistics import strata, within_sd
 
-LEVEL = 0.05
+ERROR_RATE = 0.05
 
 
 @dataclass(frozen=True)
 class Bound:
-    """With 95 % confidence arm `choice` is within `within` of the best of those compared; `behind` (arms,) is the
+    """With 95 % confidence arm `choice` is within `within` of the best of those compared; `most_ahead` (arms,) is the
     most that each arm may be ahead of the choice, below 0 where it is surely behind it."""
 
     choice: int
     within: float
-    behind: np.ndarray
+    most_ahead: np.ndarray
 
     @property
     def beaten(self) -> np.ndarray:
         """Which arms (arms,) are surely not as good as the choice."""
-        return self.behind < 0
+        return self.most_ahead < 0
 
 
 def residual_sd(values: np.ndarray, prompts: Sequence[str]) -> tuple[float, int]:
@@ -64,7 +64,7 @@ def bound(
     pooled, freedom = residual_sd(values, prompts)
     own = within_sd(values - values[choice], prompts)
     spread = np.fmax(own, math.sqrt(2) * pooled) / math.sqrt(values.shape[1])
-    reach = float(stdtrit(freedom, 1 - LEVEL / (max(comparisons, 1) * looks))) if freedom else math.inf
-    behind = means - means[choice] + np.where(np.isnan(spread), math.inf, reach * spread)
-    behind[choice] = 0.0
-    return Bound(choice, max(0.0, float(behind.max())), behind)
+    reach = float(stdtrit(freedom, 1 - ERROR_RATE / (max(comparisons, 1) * looks))) if freedom else math.inf
+    most_ahead = means - means[choice] + np.where(np.isnan(spread), math.inf, reach * spread)
+    most_ahead[choice] = 0.0
+    return Bound(choice, max(0.0, float(most_ahead.max())), most_ahead)

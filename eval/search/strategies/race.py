@@ -12,16 +12,17 @@ from eval.search.strategies.paired_bound import Bound, bound
 
 
 @dataclass(frozen=True)
-class Raced:
-    """`left` are the arms that may be the best, best first: with 95 % confidence the best of all is among them. `ahead`
-    goes on with those that went last. `unfinished`: the budget ended it.
+class RaceResult:
+    """`survivors` are the arms that may be the best, best first: with 95 % confidence the best of all is among them.
 
-    `bounds` (K,): with the same confidence each of `ahead` is within that of the best of all arms that break no more
-    limits than it does, eliminated ones included; `within` is the first one's.
+    `finish_order` are they and then those that went last. `unfinished`: the budget ended it.
+
+    `bounds` (K,): with the same confidence each of `finish_order` is within that of the best of all arms that break no
+    more limits than it does, eliminated ones included; `within` is the first one's.
     """
 
-    left: np.ndarray
-    ahead: np.ndarray
+    survivors: np.ndarray
+    finish_order: np.ndarray
     bounds: np.ndarray
     stages: tuple[Stage, ...]
     scores: np.ndarray
@@ -36,7 +37,7 @@ class Raced:
         return int(np.isfinite(self.scores).sum())
 
 
-def looks_at(first: int, last: int) -> tuple[int, ...]:
+def interim_looks(first: int, last: int) -> tuple[int, ...]:
     """After how many units arms are judged: `first`, then twice as many each time, and `last`."""
     looks: list[int] = []
     while first < last:
@@ -52,7 +53,7 @@ def race(
     prompts: Sequence[str],
     broken: Broken = none_broken,
     affordable: Affordable = always,
-) -> Raced:
+) -> RaceResult:
     """Run until one arm is left, or all units are used, or the budget is.
 
     An arm sends another away only while it breaks no more limits. The null: an arm that is as good as all others is
@@ -73,7 +74,7 @@ def race(
             break
         scores = np.where(wanted, measure(wanted), scores)
         judged = _Look(scores[left, :look], prompts[:look], broken(left), arms - 1, len(looks))
-        by = judged.sent_away_by()
+        by = judged.eliminated_by()
         led[left[by[by >= 0]]] = True
         order = np.lexsort((-judged.values.mean(1), judged.faults))
         kept, places = order[by[order] < 0], np.concatenate([order[by[order] < 0], order[by[order] >= 0]])
@@ -84,7 +85,7 @@ def race(
     assert judged is not None  # the first look is always taken
     entered = stages[-1].arms
     bounds = np.array([judged.within(int(place), led[entered]) for place in places])
-    return Raced(left, entered[places], bounds, tuple(stages), scores, unfinished)
+    return RaceResult(left, entered[places], bounds, tuple(stages), scores, unfinished)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class _Look:
     comparisons: int
     looks: int
 
-    def sent_away_by(self) -> np.ndarray:
+    def eliminated_by(self) -> np.ndarray:
         """Which arm (K,), by its place, sends each away; -1: it stays. The best of those that break no more does it."""
         found = np.full(len(self.values), -1)
         for faults in np.unique(self.faults):
@@ -110,7 +111,7 @@ class _Look:
         """How far the arm may be behind any that breaks no more limits. Those that `led` (K,) stand for whom they sent
         away, also if they were found to break more since."""
         counts = (self.faults <= self.faults[place]) | led
-        return max(0.0, float(self._bound(place).behind[counts].max()))
+        return max(0.0, float(self._bound(place).most_ahead[counts].max()))
 
     def _bound(self, choice: int) -> Bound:
         return bound(self.values, self.prompts, self.comparisons, self.looks, choice)

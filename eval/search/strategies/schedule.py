@@ -14,7 +14,8 @@ from itertools import product
 from foundation.errors import UserError
 
 LEAST_CONFIRMED = 8
-SHARING = 4  # arms that meet each unit of a glance: with fewer, what is the arm's and what the unit's is not told apart
+# That meet each unit of a glance: with fewer, what is the arm's and what the unit's is not told apart.
+ARMS_A_UNIT = 4
 
 
 class BudgetError(UserError):
@@ -85,7 +86,7 @@ def round_plan_of(arms: int, schedule: Schedule) -> RoundPlan:
     finalists = min(schedule.finalists, arms)
     rounds: list[Round] = []
     left = arms
-    if schedule.glance and arms >= max(SHARING * schedule.glance, schedule.glance_keep * finalists + 1):
+    if schedule.glance and arms >= max(ARMS_A_UNIT * schedule.glance, schedule.glance_keep * finalists + 1):
         left = math.ceil(arms / schedule.glance_keep)
         rounds.append(Round(arms, schedule.glance, left, arms, dealt=True))
     count = max(1, round(math.log(left / finalists, schedule.keep))) if left > finalists else 0
@@ -97,12 +98,12 @@ def round_plan_of(arms: int, schedule: Schedule) -> RoundPlan:
     return RoundPlan(arms, tuple(rounds), finalists, schedule.confirm_units)
 
 
-def of_arms(round_plan: RoundPlan) -> int:
+def pictures_of_arms(round_plan: RoundPlan) -> int:
     """The cost where nothing but the arms' pictures counts."""
     return round_plan.pictures
 
 
-def within_budget(arms: int, schedule: Schedule, pictures: int, cost: Cost = of_arms) -> Schedule:
+def within_budget(arms: int, schedule: Schedule, pictures: int, cost: Cost = pictures_of_arms) -> Schedule:
     """The schedule nearest to `schedule` that costs at most `pictures`: fewer units to confirm on, then to begin with,
     then a harder cut. Raises BudgetError where none does.
     """

@@ -103,10 +103,10 @@ def test_ids_are_those_of_the_plain_hash(cell_id: str, prompt: str, seed: int) -
     """Stores answer by these ids for years, so the fast way must give the same ones."""
     from dataclasses import asdict
 
-    from eval.request.cells import RENDERER
+    from eval.request.cells import RENDERER_VERSION
 
     assert SAMPLING.picture_id(cell_id, prompt, seed) == digest(
-        "picture", RENDERER, asdict(SAMPLING), cell_id, prompt, seed
+        "picture", RENDERER_VERSION, asdict(SAMPLING), cell_id, prompt, seed
     )
 
 

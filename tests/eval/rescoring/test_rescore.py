@@ -21,7 +21,7 @@ from eval.ranking.limits import Limits, limits_of
 from eval.reporting.ranked_grid import open_ranked
 from eval.request.references import References, TrainedReferenceError, check_held_out, nearest_pair
 from eval.request.spec import LimitsSection, read_spec
-from eval.rescoring.rescore import Wanted, rescore, wanted_by
+from eval.rescoring.rescore import RescoreRequest, request_by, rescore
 from eval.store.store import FILE_NAME, StoreError, open_store
 from face_packs import perturbed_pack
 from foundation.errors import ConfigurationError, MissingFileError
@@ -79,19 +79,19 @@ def test_other_references_need_no_rendering_and_no_model_twice(
     for path in sorted((grid.folder / "references").glob("*.png"))[:5]:
         shutil.copy(path, fewer)
     monkeypatch.setattr(judges.Judge, "reader", property(refuse))
-    rescore(grid.store, Wanted(held_out=fewer), Silent())
+    rescore(grid.store, RescoreRequest(held_out=fewer), Silent())
     ranked = open_ranked(grid.store)
     assert len(ranked.evidence.references) == 5
     assert [row.identity for row in ranked.rows] != before
     assert any("the ceiling is weak: 5" in flag for flag in ranked.rows[0].flags)
-    rescore(grid.store, Wanted(held_out=grid.folder / "references"), Silent())
+    rescore(grid.store, RescoreRequest(held_out=grid.folder / "references"), Silent())
     assert identities_of(grid.store) == pytest.approx(before)
     assert pictures_of(grid.store) == pictures
 
 
 def test_a_grid_asked_for_again_judges_by_its_specification(grid: GridFolder) -> None:
     before = identities_of(grid.store)
-    rescore(grid.store, Wanted(subject="image"), Silent())
+    rescore(grid.store, RescoreRequest(subject="image"), Silent())
     assert identities_of(grid.store) != pytest.approx(before)
     outcome = run_grid(read_spec(grid.spec), Silent())
     assert outcome.rendered == 0
@@ -101,7 +101,7 @@ def test_a_grid_asked_for_again_judges_by_its_specification(grid: GridFolder) ->
 def test_a_second_face_model_is_shown_and_kept_apart(grid: GridFolder) -> None:
     before = identities_of(grid.store)
     pack = perturbed_pack(grid.folder / "second pack")
-    rescore(grid.store, Wanted(second_faces=str(pack)), Silent())
+    rescore(grid.store, RescoreRequest(second_faces=str(pack)), Silent())
     rows = open_ranked(grid.store).rows
     assert [row.identity for row in rows] == before
     seconds = [row.second for row in rows if row.second]
@@ -114,12 +114,12 @@ def test_a_second_face_model_is_shown_and_kept_apart(grid: GridFolder) -> None:
     assert set(document) == {
         "model", "identity", "identity_low", "identity_high", "identity_normalised", "face_rate",
     }  # fmt: skip
-    rescore(grid.store, Wanted(second_faces="none"), Silent())
+    rescore(grid.store, RescoreRequest(second_faces="none"), Silent())
     assert open_ranked(grid.store).rows[0].second is None
 
 
 def test_a_subject_without_a_face_is_scored_by_clip(grid: GridFolder) -> None:
-    rescore(grid.store, Wanted(subject="image"), Silent())
+    rescore(grid.store, RescoreRequest(subject="image"), Silent())
     ranked = open_ranked(grid.store)
     row = ranked.rows[0]
     assert row.face_rate is None
@@ -134,7 +134,7 @@ def test_a_subject_without_a_face_is_scored_by_clip(grid: GridFolder) -> None:
 def test_a_folder_of_clip_is_found_again_from_anywhere(grid: GridFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(FOLDERS["clip"], grid.folder / "clip")
     monkeypatch.chdir(grid.folder)
-    rescore(grid.store, Wanted(clip="local-dir:clip"), Silent())
+    rescore(grid.store, RescoreRequest(clip="local-dir:clip"), Silent())
     assert load_snapshot(grid).clip_model == f"local-dir:{grid.folder / 'clip'}"
 
 
@@ -156,11 +156,11 @@ def test_references_that_were_trained_on_are_refused_unless_forced(grid: GridFol
     with Image.open(trained) as opened:
         opened.convert("RGB").resize((100, 100)).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(bad / "twin.jpg")
     with pytest.raises(TrainedReferenceError, match=r"twin.jpg: is nearly the training picture"):
-        rescore(grid.store, Wanted(held_out=bad), Silent())
+        rescore(grid.store, RescoreRequest(held_out=bad), Silent())
     shutil.copy(trained, bad / "same.png")
     with pytest.raises(TrainedReferenceError, match=r"same.png: is also in the training set"):
-        rescore(grid.store, Wanted(held_out=bad), Silent())
-    rescore(grid.store, Wanted(held_out=bad, allow_trained=True), Silent())
+        rescore(grid.store, RescoreRequest(held_out=bad), Silent())
+    rescore(grid.store, RescoreRequest(held_out=bad, allow_trained=True), Silent())
     assert len(open_ranked(grid.store).evidence.references) > 16
 
 
@@ -178,7 +178,7 @@ def test_pictures_at_a_url_are_scored_too(tmp_path: Path) -> None:
     elsewhere = text.replace('path = "läufe/eval"', f'path = "läufe/eval"\npictures = "{place}"')
     grid.spec.write_text(elsewhere, encoding="utf-8")
     run_grid(read_spec(grid.spec), Silent())
-    rescore(grid.store, Wanted(faces=str(perturbed_pack(tmp_path / "other"))), Silent())
+    rescore(grid.store, RescoreRequest(faces=str(perturbed_pack(tmp_path / "other"))), Silent())
     assert "other (" in open_ranked(grid.store).evidence.face_model
 
 
@@ -199,7 +199,7 @@ def test_the_command_ranks_and_says_what_is_wrong(grid: GridFolder) -> None:
 def test_a_reference_that_is_gone_is_named(tmp_path: Path) -> None:
     store = write_store(tmp_path)
     with pytest.raises(MissingFileError, match=r"is gone, and it has to be read; a reference.*--held-out"):
-        rescore(store, Wanted(subject="image", clip="miniature"), Silent())
+        rescore(store, RescoreRequest(subject="image", clip="miniature"), Silent())
 
 
 def test_pictures_that_are_gone_are_left_out_in_pairs_until_the_grid_makes_them_again(grid: GridFolder) -> None:
@@ -210,7 +210,7 @@ def test_pictures_that_are_gone_are_left_out_in_pairs_until_the_grid_makes_them_
     for cell, unit in ((first, 0), (first, 1), (first, 2), (other, 0)):
         shown.picture_path(cell, units[unit]).unlink()
     pack = str(perturbed_pack(grid.folder / "second pack"))
-    rescore(grid.store, Wanted(second_faces=pack), heard)
+    rescore(grid.store, RescoreRequest(second_faces=pack), heard)
     ranked = open_ranked(grid.store)
     assert [cell.id for cell in ranked.grid.cells] == [cell.id for cell in shown.cells if cell.id != first.id]
     assert ranked.grid.snapshot.units == units[1:]
@@ -221,9 +221,9 @@ def test_pictures_that_are_gone_are_left_out_in_pairs_until_the_grid_makes_them_
     assert all(
         any(flag.startswith("gone before they were read: 4 pictures") for flag in row.flags) for row in ranked.rows
     )
-    rescore(grid.store, Wanted(second_faces="none"), Silent())
+    rescore(grid.store, RescoreRequest(second_faces="none"), Silent())
     assert identities_of(grid.store) == [row.identity for row in before.rows]
-    rescore(grid.store, Wanted(second_faces=pack), Silent())
+    rescore(grid.store, RescoreRequest(second_faces=pack), Silent())
     assert run_grid(read_spec(grid.spec), Silent()).rendered >= 4
     assert [row_as_json(row) for row in open_ranked(grid.store).rows] == [row_as_json(row) for row in before.rows]
 
@@ -233,7 +233,7 @@ def test_where_nothing_is_left_to_compare_the_store_stays_as_it_was(grid: GridFo
     for path in grid.store.rglob("*.png"):
         path.unlink()
     with pytest.raises(StoreError, match=r"of its pictures are gone, nothing is left.*eval grid SPEC"):
-        rescore(grid.store, Wanted(second_faces=str(perturbed_pack(grid.folder / "second pack"))), Silent())
+        rescore(grid.store, RescoreRequest(second_faces=str(perturbed_pack(grid.folder / "second pack"))), Silent())
     assert identities_of(grid.store) == before
 
 
@@ -244,7 +244,7 @@ def test_a_store_from_before_looks_is_scored_although_a_picture_is_gone(grid: Gr
         opened.execute("DELETE FROM embedding WHERE model LIKE '% look %'")
     opened.close()
     before.grid.picture_path(before.grid.cells[0], before.grid.snapshot.units[0]).unlink()
-    rescore(grid.store, Wanted(), heard)
+    rescore(grid.store, RescoreRequest(), heard)
     [line] = heard.lines
     assert line.startswith("gone before their looks were read: 1 pictures")
     assert "python -m eval grid SPEC" in line
@@ -266,11 +266,11 @@ def test_a_specification_says_by_what_and_within_which_limits_a_store_is_scored(
     grid.spec.write_text(text + '[limits]\nbleed = "off"\ncopy = 0.3\n', encoding="utf-8")
     monkeypatch.setattr(judges.Judge, "reader", property(refuse))
     spec = read_spec(grid.spec)
-    rescore(grid.store, wanted_by(spec, Wanted()), Silent())
+    rescore(grid.store, request_by(spec, RescoreRequest()), Silent())
     ranked = open_ranked(grid.store)
     assert limits_of(ranked.grid.snapshot.limits) == Limits(bleed=None, copy=0.3)
     assert len(ranked.evidence.references) == 5
-    rescore(grid.store, wanted_by(spec, Wanted(held_out=grid.folder / "references")), Silent())
+    rescore(grid.store, request_by(spec, RescoreRequest(held_out=grid.folder / "references")), Silent())
     assert identities_of(grid.store) == pytest.approx(before)
     assert limits_of(open_ranked(grid.store).grid.snapshot.limits).bleed is None
     assert pictures_of(grid.store) == pictures

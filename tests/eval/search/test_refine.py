@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from eval.request.cells import Cell, Checkpoint, Use
 from eval.search import refine
-from eval.search.refine import Axis, Evaluate, Point, Tried, axes_of, explore, moved
+from eval.search.refine import Axis, Evaluate, Point, TrialResult, axes_of, cell_at, explore
 from loras.weights import Weights
 
 AXES = [Axis(0, "unet", 0.3, 1.5), Axis(0, "te1", 0.0, 1.5)]
@@ -24,8 +24,8 @@ def unlimited(point: Point) -> tuple[float, int]:
     return hill(point), 0
 
 
-def known_by(evaluate: Evaluate) -> list[Tried]:
-    return [Tried(point, *evaluate(point)) for point in CORNERS]
+def known_by(evaluate: Evaluate) -> list[TrialResult]:
+    return [TrialResult(point, *evaluate(point)) for point in CORNERS]
 
 
 def test_it_climbs_between_the_points_of_the_grid() -> None:
@@ -84,8 +84,8 @@ def test_axes_are_what_the_files_hold_half_a_step_beyond_the_grids(parts: dict[s
 @given(unet=weights, te=weights, also=weights)
 def test_a_moved_cell_is_where_it_was_sent_and_text_encoder_2_follows(unet: float, te: float, also: float) -> None:
     axes = [Axis(0, "unet", 0, 2), Axis(0, "te1", 0, 2), Axis(1, "unet", 0, 2)]
-    there = moved(cell(1.0, 1.0, 1.0, 1.0), axes, (unet, te, also))
+    there = cell_at(cell(1.0, 1.0, 1.0, 1.0), axes, (unet, te, also))
     assert there.use.weights == Weights(unet, te, te)
     assert there.also[0].weights == Weights(also, 1.0, 1.0)
-    apart = moved(cell(1.0, 1.0, 1.0), [*axes[:2], Axis(0, "te2", 0, 2)], (unet, te, also))
+    apart = cell_at(cell(1.0, 1.0, 1.0), [*axes[:2], Axis(0, "te2", 0, 2)], (unet, te, also))
     assert apart.use.weights == Weights(unet, te, also)

@@ -7,7 +7,7 @@ import pytest
 
 from eval.search.strategies.halving import Measure, confirm, halve
 from eval.search.strategies.paired_bound import bound, residual_sd
-from eval.search.strategies.race import looks_at, race
+from eval.search.strategies.race import interim_looks, race
 from eval.search.strategies.schedule import Schedule, first_fresh_unit, round_plan_of
 from eval.search.strategies.surface import GLANCE, Surface
 from recorded_grids.recorded_grid import RecordedGrid, RecordError, read_recorded
@@ -175,8 +175,8 @@ def test_the_race_keeps_the_best_and_throws_out_the_rest() -> None:
     rng = np.random.default_rng(9)
     truth = np.r_[0.3, 0.29, np.zeros(50)]
     scores = truth[:, None] + rng.normal(size=48) + rng.normal(scale=0.1, size=(52, 48))
-    raced = race(measured(scores), 52, looks_at(4, 48), prompts_of(48))
-    assert set(raced.left) == {0, 1}
+    raced = race(measured(scores), 52, interim_looks(4, 48), prompts_of(48))
+    assert set(raced.survivors) == {0, 1}
     assert 0.0 < raced.within < 0.1
     assert raced.pictures < 0.5 * scores.size
 
@@ -189,12 +189,14 @@ def planted(truth: np.ndarray, seed: int) -> np.ndarray:
 def test_an_arm_that_breaks_limits_sends_no_sound_one_away() -> None:
     """The likest ones bleed: the race goes on among the sound, and is certified against the sound."""
     truth = np.r_[np.full(6, 0.9), 0.5, 0.48, np.zeros(12)]
-    raced = race(measured(planted(truth, 0)), 20, looks_at(4, 48), prompts_of(48), broken=lambda arms: (arms < 6) * 1)
-    assert raced.ahead[0] in (6, 7)
-    assert set(range(8, 20)).isdisjoint(raced.left)
+    raced = race(
+        measured(planted(truth, 0)), 20, interim_looks(4, 48), prompts_of(48), broken=lambda arms: (arms < 6) * 1
+    )
+    assert raced.finish_order[0] in (6, 7)
+    assert set(range(8, 20)).isdisjoint(raced.survivors)
     assert raced.within < 0.1
-    blind = race(measured(planted(truth, 0)), 20, looks_at(4, 48), prompts_of(48))
-    assert set(blind.left) <= set(range(6))
+    blind = race(measured(planted(truth, 0)), 20, interim_looks(4, 48), prompts_of(48))
+    assert set(blind.survivors) <= set(range(6))
 
 
 def test_an_arm_that_breaks_a_limit_later_still_stands_for_those_it_sent_away() -> None:
@@ -204,8 +206,8 @@ def test_an_arm_that_breaks_a_limit_later_still_stands_for_those_it_sent_away() 
         later = len(arms) < 12
         return ((arms == 0) & later).astype(int)
 
-    raced = race(measured(planted(truth, 1)), 12, looks_at(4, 48), prompts_of(48), broken=broken)
-    said = dict(zip(raced.ahead.tolist(), raced.bounds.tolist(), strict=True))
+    raced = race(measured(planted(truth, 1)), 12, interim_looks(4, 48), prompts_of(48), broken=broken)
+    said = dict(zip(raced.finish_order.tolist(), raced.bounds.tolist(), strict=True))
     assert all(bound >= 0.9 - truth[arm] - 1e-9 for arm, bound in said.items() if arm != 0)
 
 
@@ -214,8 +216,8 @@ def test_the_bound_is_that_of_each_arm_that_may_be_taken() -> None:
     held = []
     for seed in range(100):
         truth = np.random.default_rng(seed + 500).normal(scale=0.05, size=20)
-        raced = race(measured(planted(truth, seed)), 20, looks_at(4, 48), prompts_of(48))
-        held.append((truth.max() - truth[raced.ahead] <= raced.bounds).all())
+        raced = race(measured(planted(truth, seed)), 20, interim_looks(4, 48), prompts_of(48))
+        held.append((truth.max() - truth[raced.finish_order] <= raced.bounds).all())
     assert np.mean(held) >= 0.95
 
 
@@ -235,15 +237,15 @@ def test_a_budget_that_ends_leaves_the_best_of_what_is_known() -> None:
     assert halved.unfinished
     assert len(halved.finalists) == round_plan.finalists
     assert halved.pictures == 90 * 4 + asked[0]
-    raced = race(measured(close), 90, looks_at(4, 48), prompts_of(100), affordable=lambda _: False)
+    raced = race(measured(close), 90, interim_looks(4, 48), prompts_of(100), affordable=lambda _: False)
     assert raced.unfinished
     assert raced.pictures == 90 * 4
-    assert len(raced.bounds) == len(raced.ahead)
+    assert len(raced.bounds) == len(raced.finish_order)
 
 
 def test_looks_double_and_end_with_the_last_unit() -> None:
-    assert looks_at(4, 48) == (4, 8, 16, 32, 48)
-    assert looks_at(4, 4) == (4,)
+    assert interim_looks(4, 48) == (4, 8, 16, 32, 48)
+    assert interim_looks(4, 4) == (4,)
 
 
 def test_a_record_comes_back_with_faceless_pictures_at_the_floor(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from eval.grid.run_grid import run_grid
 from eval.reporting.search_sentences import in_sentences
 from eval.request.spec import BudgetSection, GridSpec, read_spec
-from eval.search.budget import Terms, keep_terms, kept_terms
+from eval.search.budget import FittedSchedule, keep_schedule, kept_schedule
 from eval.search.run_search import run_search
 from eval.search.spending import Spending
 from eval.search.strategies.schedule import BudgetError, Schedule
@@ -52,7 +52,7 @@ def test_a_clock_that_runs_out_leaves_enough_to_confirm(
     """The rate was believed, and then pictures took ever longer."""
     made, heard = copy_of(written, tmp_path / "grid"), Heard()
     spec = with_search(read_spec(made.spec), keep=2, confirm_units=12, budget_minutes=60.0)
-    monkeypatch.setattr("eval.grid.picture_maker.stopwatch", lambda: lambda: 1200.0)
+    monkeypatch.setattr("eval.grid.picture_maker.lap_timer", lambda: lambda: 1200.0)
     monkeypatch.setattr("eval.search.arm_pictures.ArmPictures.seconds_a_picture", 0.1)
     record = run_search(spec, False, heard).record
     assert record.out_of_budget
@@ -118,8 +118,8 @@ def test_a_search_is_billed_what_it_rendered_itself_whatever_comes_between(
 
 def test_terms_come_back_as_they_were(tmp_path: Path) -> None:
     store = create_store(tmp_path)
-    keep_terms(store, "this", Terms(Schedule(glance=12), 48))
-    assert kept_terms(store, "this") == Terms(Schedule(glance=12), 48)
+    keep_schedule(store, "this", FittedSchedule(Schedule(glance=12), 48))
+    assert kept_schedule(store, "this") == FittedSchedule(Schedule(glance=12), 48)
     store.close()
 
 

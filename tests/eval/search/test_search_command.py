@@ -17,7 +17,7 @@ from eval.ranking.ranking import rank
 from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.search_sentences import in_sentences
 from eval.request.spec import GridSpec, read_spec
-from eval.rescoring.rescore import Wanted, rescore, wanted_by
+from eval.rescoring.rescore import RescoreRequest, request_by, rescore
 from eval.search.run_search import run_search
 from foundation.progress import Silent
 from grid_folders import GridFolder
@@ -166,15 +166,15 @@ def test_search_rank_and_score_judge_by_the_same_limits(searched: GridFolder, tm
     assert kept() == limits_of(first.limits)
     assert any(row.broken for row in open_ranked(made.store).rows)
     assert record.recommended == open_ranked(made.store).rows[0].cell
-    rescore(made.store, Wanted(), Silent())
+    rescore(made.store, RescoreRequest(), Silent())
     assert kept() == limits_of(first.limits)
-    rescore(made.store, wanted_by(asked(none), Wanted()), Silent())
+    rescore(made.store, request_by(asked(none), RescoreRequest()), Silent())
     assert kept() == limits_of(asked(none).limits)
     ranked = open_ranked(made.store)
     assert not any(row.broken for row in ranked.rows)
     assert ranked.grid.snapshot.search is not None
     assert ranked.grid.snapshot.search.recommended == ranked.rows[0].cell
-    rescore(made.store, wanted_by(asked(""), Wanted()), Silent())
+    rescore(made.store, request_by(asked(""), RescoreRequest()), Silent())
     assert kept() == Limits()
     run_search(first, False, Silent())
     assert kept() == limits_of(first.limits)

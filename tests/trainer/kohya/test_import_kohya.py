@@ -15,7 +15,7 @@ from foundation.errors import ConfigurationError, MissingFileError
 from trainer.__main__ import main
 from trainer.config.config import TrainConfig, parse_config
 from trainer.config.schedule_options import SCHEDULE_READS
-from trainer.kohya.keys import ORDINARY, REASONS, ROWS, SAYS_NOTHING
+from trainer.kohya.keys import CARRIED_KEYS, KOHYAS_OWN, WHY_NOT_CARRIED, WITHOUT_EFFECT
 from trainer.kohya.settings import Imported, as_toml, carry_over, read_settings
 
 # The keys and forms in which the GUI saves the setting that worked.
@@ -171,7 +171,7 @@ def test_what_is_lost_is_said_and_the_rest_still_holds(theirs: dict[str, object]
     _config(imported)
 
 
-KEYS = sorted({*ROWS, *SAYS_NOTHING, *REASONS, *ORDINARY, "network_args", "noise_offset_type"})
+KEYS = sorted({*CARRIED_KEYS, *WITHOUT_EFFECT, *WHY_NOT_CARRIED, *KOHYAS_OWN, "network_args", "noise_offset_type"})
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text("019.e-,:= ax\n\"'\\[", max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab c"), inner, max_size=2),
@@ -294,7 +294,7 @@ def test_a_comment_is_carried() -> None:
 
 
 def test_every_row_leads_to_a_key_of_ours() -> None:
-    for place, _ in ROWS.values():
+    for place, _ in CARRIED_KEYS.values():
         table, key = place.split(".")
         section = TrainConfig.model_fields[table].annotation
         assert section is not None

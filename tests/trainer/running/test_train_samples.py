@@ -31,7 +31,7 @@ from trainer.records.record import RunRecord
 from trainer.running import sample_pictures
 from trainer.running.run import run_training
 from trainer.samples.chart import write_chart
-from trainer.samples.curve import Curve, Drawn, FaceScale
+from trainer.samples.curve import Curve, EpochSamples, FaceScale
 from trainer.samples.drawing_in_training import SampleDrawing, draw_on
 from trainer.samples.sample_identity import identity_of, open_identity_measure
 
@@ -222,7 +222,7 @@ def test_references_that_prove_nothing_are_refused(tmp_path: Path) -> None:
 
 def test_a_curve_is_drawn_from_two_epochs_on(tmp_path: Path) -> None:
     scale = FaceScale(model="miniature", sha256="", licence="", references=12, ceiling=0.8)
-    first = Drawn(epoch=0, pictures=("a.png",), identity=identity_of(np.array([0.1]), np.array([0.1])))
+    first = EpochSamples(epoch=0, pictures=("a.png",), identity=identity_of(np.array([0.1]), np.array([0.1])))
     curve = Curve(request="", scale=scale).with_drawn(first)
     write_chart(curve, tmp_path / "curve.png")
     assert not (tmp_path / "curve.png").exists()
