@@ -14,7 +14,7 @@ from torch import nn
 from base_models.families.family import Family
 from base_models.families.known import FAMILIES
 from base_models.kohya_names import UNET, UnetLayout, has_ldm_name, kohya_name, text_path
-from foundation.typed_torch import modules_of
+from foundation.typed.typed_torch import modules_of
 
 
 @dataclass(frozen=True)

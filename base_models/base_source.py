@@ -14,7 +14,7 @@ from base_models.families.known import FAMILIES
 from base_models.single_file import is_vae, read_single_file
 from foundation.errors import BaseModelError
 from foundation.files import sha256_of
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 from miniature.paths import folder_of
 
 WEIGHTS = (".safetensors", ".json", ".txt")

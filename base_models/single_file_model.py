@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTokenizer
 
 from base_models.families.family import Config, Family, TextPart
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 from miniature.paths import FOLDERS
 
 # CLIP's own vocabulary, which every family reads with, lies with the miniature (MIT, see miniature/README.md).

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from foundation.errors import LoraFileError
-from foundation.typed_torch import inv, vector_norm
+from foundation.typed.typed_torch import inv, vector_norm
 from loras.module_kinds import Additive, Module
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from foundation.json_values import is_list, is_table, parse_json
+from foundation.typed.json_values import is_list, is_table, parse_json
 
 MOST_TAGS = 12
 _PLAIN = (

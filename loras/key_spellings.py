@@ -25,7 +25,7 @@ from base_models.kohya_names import (
     text_path,
 )
 from foundation.errors import LoraFileError
-from foundation.json_values import is_table, parse_json
+from foundation.typed.json_values import is_table, parse_json
 from loras.lora_family import Shape, family_before_naming
 
 SUFFIXES = frozenset(

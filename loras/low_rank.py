@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from foundation.typed_torch import cholesky_ex, eigh, solve_triangular
+from foundation.typed.typed_torch import cholesky_ex, eigh, solve_triangular
 from loras.lora_file import LoraModule
 from loras.low_rank_norm import grams, squared_norm
 

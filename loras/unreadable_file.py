@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from foundation.json_values import is_list, is_table, parse_json
 from foundation.safetensors_header import HEADER_LIMIT
+from foundation.typed.json_values import is_list, is_table, parse_json
 from loras.header_in_words import printable
 
 _WHOLE_MODEL = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "decoder.", "encoder.conv_in")

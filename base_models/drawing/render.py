@@ -14,7 +14,7 @@ from base_models.drawing.guidance import Guidance
 from base_models.drawing.sampling import sample
 from base_models.families.family import whole
 from base_models.prompts.conditioning import Conditioning
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 
 
 class Drawing(Protocol):

@@ -21,7 +21,7 @@ from base_models.prompts.prompt_chunks import chunks_of
 from base_models.prompts.prompt_weights import parse_weights
 from base_models.prompts.token_ids import most_tokens
 from foundation.errors import ConfigurationError
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from transformers import CLIPTokenizer
 
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 
 
 def most_tokens(tokenizer: CLIPTokenizer) -> int:

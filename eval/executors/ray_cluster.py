@@ -25,7 +25,7 @@ from eval.request.cells import Checkpoint
 from eval.request.plan import Batch, PlannedPicture
 from foundation.errors import UserError
 from foundation.files import sha256_of
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 
 ray = untyped(annotated_ray)  # its own annotations leave most answers unknown
 POLL = 2.0  # seconds after which new nodes are looked for

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from foundation.errors import UserError
 from foundation.extras import missing_named
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 
 ADDRESS, AUTH_MODE, TOKEN, TOKEN_PATH = "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 CONNECT_SECONDS, ANSWER_SECONDS = 4, 10

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from foundation.errors import UserError
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 
 Item = TypeVar("Item")
 # Beyond these a batch gains nothing: a GPU is busy, and on a CPU more samples only leave the caches.

@@ -13,7 +13,7 @@ from base_models.base_source import BaseSource
 from base_models.families.family import whole
 from eval.rendering.batch_size import PictureShape
 from eval.request.cells import Sampling
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 
 TOKENS = 77  # of a prompt
 # Share of the peak of a matrix product that a whole render was seen to reach (docs/performance.md).

@@ -21,7 +21,7 @@ from eval.search.arms import Arms
 from eval.search.cost_bound import BLEED_SEEDS, BLEED_SEEDS_SEARCHED, MissingCounts
 from eval.search.spending import Spending
 from eval.store.render_rates import known_rate
-from foundation.array_indices import indices_in, pairs_in
+from foundation.typed.array_indices import indices_in, pairs_in
 
 
 @dataclass(frozen=True)

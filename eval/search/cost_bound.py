@@ -22,8 +22,8 @@ class Refinement:
 
 @dataclass(frozen=True)
 class Demand:
-    """All that a search may ask for. `race_units`: how many units a race may use (None: rounds). `prompts` show the
-    subject, `others` do not."""
+    """All that a search may ask for. `race_units`: how many units a race may use (None: rounds). `subject_prompts` show
+    the subject, `bleed_prompts` do not."""
 
     round_plan: RoundPlan
     race_units: int | None

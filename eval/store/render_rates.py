@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.request.cells import Sampling, digest
 from eval.store.store import Store
-from foundation.json_values import is_table
+from foundation.typed.json_values import is_table
 
 KEY = "rate"
 

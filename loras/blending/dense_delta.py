@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from foundation.typed_torch import eigh
+from foundation.typed.typed_torch import eigh
 from loras.low_rank import NOISE
 from loras.module_kinds import LoraModule
 

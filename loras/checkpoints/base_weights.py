@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from base_models.base_source import find_base
-from foundation.typed_torch import vector_norm
+from foundation.typed.typed_torch import vector_norm
 from loras.checkpoints.checkpoint_layout import Checkpoint, ParameterPlace, open_checkpoint, open_tensors
 from miniature.paths import folder_of
 

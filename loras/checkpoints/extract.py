@@ -20,7 +20,7 @@ from base_models.kohya_names import UNET, block_of
 from foundation.errors import UserError
 from foundation.files import sha256_of
 from foundation.progress import Reporter
-from foundation.typed_torch import vector_norm
+from foundation.typed.typed_torch import vector_norm
 from loras.blend import with_alpha
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.dense_delta import DenseDelta, zero_module

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from base_models.kohya_names import block_of
 from foundation.errors import UserError
-from foundation.typed_torch import fork_rng, manual_seed, matrix_norm, qr
+from foundation.typed.typed_torch import fork_rng, manual_seed, matrix_norm, qr
 from loras.base_bound_kinds import BiasedModule, NormModule
 from loras.inspecting.delta_size import WIDE
 from loras.lora_file import OpenedLora, open_lora

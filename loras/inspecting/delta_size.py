@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from foundation.typed_torch import vector_norm
+from foundation.typed.typed_torch import vector_norm
 from loras.low_rank import Product
 from loras.low_rank_norm import squared_norm
 from loras.module_kinds import Additive, FullModule, LohaModule, LokrModule

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from base_models.kohya_names import block_of
 from foundation.errors import LoraFileError
-from foundation.typed_torch import vector_norm
+from foundation.typed.typed_torch import vector_norm
 from loras.base_bound_kinds import BiasedModule, DoraModule, NormModule, OftModule
 from loras.checkpoints.base_weights import BaseWeights
 from loras.inspecting.delta_size import DeltaSize, size_of

@@ -16,7 +16,7 @@ from base_models.base_model import BaseModel
 from base_models.prompts.token_ids import lengths_of, most_tokens
 from foundation.errors import UnusablePicturesError
 from foundation.progress import Reporter
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 from trainer.data.dataset import Sample
 from trainer.data.latent_cache import LatentCache, View, content_sha256
 from trainer.data.pictures import Frame, load_pixels

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from base_models.base_model import BaseModel
 from base_models.prompts.conditioning import Conditioning
 from foundation.files import sweep_partial, whole_file
-from foundation.typed_torch import listed
+from foundation.typed.typed_torch import listed
 from trainer.data.latent_cache import content_sha256
 
 # Raise it when the same tokens come to another conditioning.

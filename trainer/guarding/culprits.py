@@ -8,7 +8,7 @@ from math import isfinite
 
 from torch.nn.utils import get_total_norm
 
-from foundation.typed_torch import backward
+from foundation.typed.typed_torch import backward
 from trainer.data.plan import Step
 from trainer.guarding.update import Limits, Updater
 from trainer.learning.batch_loss import Batch, batch_losses

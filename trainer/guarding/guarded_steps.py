@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from foundation.errors import DivergedError
-from foundation.typed_torch import listed
+from foundation.typed.typed_torch import listed
 from trainer.config.config import GuardsSection
 from trainer.data.plan import Step
 from trainer.guarding.culprits import Culprits, find_culprits

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from foundation.typed_torch import listed
+from foundation.typed.typed_torch import listed
 from trainer.data.plan import Step
 from trainer.guarding.guarded_weights import GuardedWeights
 from trainer.learning.batch_loss import Batch, TrainingSetup, text_learns

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from base_models.kohya_names import part_of
-from foundation.typed_torch import listed
+from foundation.typed.typed_torch import listed
 from loras.low_rank_norm import grams, squared_norm
 from trainer.guarding.verdict import DEAD
 from trainer.learning.adapters import Adapters, Factors

@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from foundation.errors import ConfigurationError, MissingFileError
-from foundation.json_values import is_table
 from foundation.toml_config import read_toml
+from foundation.typed.json_values import is_table
 from trainer.config.config import TrainConfig
 from trainer.config.presets import PRESETS, with_preset
 from trainer.kohya.keys import CARRIED_KEYS, KOHYAS_OWN, WHY_NOT_CARRIED, WITHOUT_EFFECT

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TypeVar
 
-from foundation.json_values import is_list
+from foundation.typed.json_values import is_list
 
 Value = TypeVar("Value")
 Default = TypeVar("Default")

@@ -13,7 +13,7 @@ from diffusers.models.upsampling import Upsample2D
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 
-from foundation.typed_torch import fork_rng, manual_seed, modules_of
+from foundation.typed.typed_torch import fork_rng, manual_seed, modules_of
 from loras.lora_file import LoraModule
 from trainer.config.config import LoraSection
 from trainer.learning.lora_layers import ADAPTER, Dropouts, lean

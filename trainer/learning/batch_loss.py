@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from base_models.base_model import BaseModel
-from foundation.typed_torch import manual_seed
+from foundation.typed.typed_torch import manual_seed
 from trainer.config.data_section import DataSection
 from trainer.data.captions import varied
 from trainer.data.plan import Step

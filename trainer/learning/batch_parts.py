@@ -14,7 +14,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor, nn
 
-from foundation.typed_torch import backward, manual_seed
+from foundation.typed.typed_torch import backward, manual_seed
 from trainer.learning.batch_loss import (
     Batch,
     TrainingSetup,

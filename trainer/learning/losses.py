@@ -9,7 +9,7 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 
 from foundation.errors import BaseModelError
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 
 PREDICTIONS = ("epsilon", "v_prediction")
 # kohya's bound where a timestep's noise is nothing and its signal-to-noise ratio without end.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 
 if TYPE_CHECKING:  # so that a finished run is recognised without loading torch
     import torch

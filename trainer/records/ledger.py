@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 from foundation.errors import ConfigurationError, MissingFileError
-from foundation.json_values import is_table
+from foundation.typed.json_values import is_table
 from trainer.records.picture_changes import picture_changes
 from trainer.records.record import RunRecord, read_record
 from trainer.records.run_identity import changed_keys, differences

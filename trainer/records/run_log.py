@@ -10,7 +10,7 @@ from typing import Any
 
 from foundation.errors import RunLogError
 from foundation.files import write_text
-from foundation.json_values import parse_json
+from foundation.typed.json_values import parse_json
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Protocol
 
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 from trainer.learning.run_state import Reading
 from trainer.records.run_log import LoggedStep
 from trainer.samples.curve import EpochSamples

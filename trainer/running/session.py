@@ -14,7 +14,7 @@ from base_models.malloc_settings import keep_freed_memory
 from base_models.onednn_layers import use_onednn
 from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 from trainer.config.config import TrainConfig
 from trainer.data.dataset import Dataset
 from trainer.data.latents import PictureEncoder

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from base_models.drawing.guidance import read_prompts
 from base_models.drawing.render import render
-from foundation.typed_torch import fork_rng
+from foundation.typed.typed_torch import fork_rng
 from trainer.learning.batch_loss import TrainingSetup
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.search.cost_bound import CostBound, Demand, MissingCounts, Refinement, cost_bound_of, reserve_of
+from eval.search.cost_bound import CostBound, Demand, MissingCounts, Refinement, cost_bound_of, confirmation_cost
 from eval.search.strategies.schedule import Round, RoundPlan, Schedule, round_plan_of
 
 # Twelve cells meet units 0 and 1, four of them 2 and 3 as well, and two are confirmed on eight fresh ones. Three
 # prompts show the subject, so the first seed that no round has touched begins with unit 6.
 COURSE = RoundPlan(12, (Round(12, 2, 4, 24), Round(4, 4, 2, 8)), 2, 8)
-PLAIN = Demand(COURSE, None, Refinement(), prompts=3, others=2)
+PLAIN = Demand(COURSE, None, Refinement(), subject_prompts=3, bleed_prompts=2)
 REFINED = replace(PLAIN, refinement=Refinement(5, 7))
 RACED = replace(PLAIN, race_units=8)
 
@@ -32,30 +32,30 @@ def _some() -> MissingCounts:
 
 
 def test_what_a_demand_comes_to() -> None:
-    assert (PLAIN.search_units, PLAIN.fresh, PLAIN.units) == (4, 6, 14)
-    assert (PLAIN.confirmed, PLAIN.last_cut, PLAIN.confirmed_others) == (2, 4, 2 * 3)
-    assert (REFINED.search_units, REFINED.fresh, REFINED.units) == (7, 9, 17)
-    assert (REFINED.confirmed, REFINED.last_cut) == (4, 4)
-    assert (RACED.search_units, RACED.fresh, RACED.last_cut) == (8, 9, 12)
+    assert (PLAIN.search_units, PLAIN.first_fresh, PLAIN.units) == (4, 6, 14)
+    assert (PLAIN.confirmed_arms, PLAIN.arms_shown_bleed, PLAIN.confirmed_bleed) == (2, 4, 2 * 3)
+    assert (REFINED.search_units, REFINED.first_fresh, REFINED.units) == (7, 9, 17)
+    assert (REFINED.confirmed_arms, REFINED.arms_shown_bleed) == (4, 4)
+    assert (RACED.search_units, RACED.first_fresh, RACED.arms_shown_bleed) == (8, 9, 12)
     assert replace(RACED, refinement=Refinement(5, 10)).search_units == 10
     assert replace(PLAIN, refinement=Refinement(0, 10)).search_units == 4
-    assert replace(PLAIN, round_plan=replace(COURSE, confirm_units=20)).confirmed_others == 2 * 4
-    assert replace(PLAIN, prompts=4).fresh == 4
+    assert replace(PLAIN, round_plan=replace(COURSE, confirm_units=20)).confirmed_bleed == 2 * 4
+    assert replace(PLAIN, subject_prompts=4).first_fresh == 4
 
 
 def test_few_arms_meet_no_round_and_bleed_prompts_before_a_refinement_alone() -> None:
     none = replace(PLAIN, round_plan=replace(COURSE, rounds=()))
-    assert (none.search_units, none.fresh, none.last_cut) == (0, 0, 0)
-    assert replace(none, refinement=Refinement(5, 3)).last_cut == 2
+    assert (none.search_units, none.first_fresh, none.arms_shown_bleed) == (0, 0, 0)
+    assert replace(none, refinement=Refinement(5, 3)).arms_shown_bleed == 2
     cost_bound = cost_bound_of(none, _empty(none))
-    assert cost_bound == CostBound(cells=2 * 8, others=2 * 6, control=8 + 6, refinement=0)
+    assert cost_bound == CostBound(cells=2 * 8, bleed=2 * 6, control=8 + 6, refinement=0)
 
 
 def test_a_bill_with_nothing_there() -> None:
     cost_bound = cost_bound_of(PLAIN, _empty(PLAIN))
     # Bleed prompts: two seeds of two of them for the four of the last cut, then three seeds for each of two finalists.
     assert cost_bound == CostBound(
-        cells=2 * 12 + 2 * 4 + 8 * 2, others=4 * 2 * 2 + 2 * 6, control=12 + 2 * 2 + 6, refinement=0
+        cells=2 * 12 + 2 * 4 + 8 * 2, bleed=4 * 2 * 2 + 2 * 6, control=12 + 2 * 2 + 6, refinement=0
     )
     assert cost_bound.pictures == 48 + 28 + 22
 
@@ -64,28 +64,28 @@ def test_what_is_there_is_not_paid_for() -> None:
     cost_bound = cost_bound_of(PLAIN, _some())
     assert cost_bound.cells == 5 + 12 + 3 + 4 + 1 + 7 * 2
     assert cost_bound.control == 11 + 2 * 2 + 6
-    assert cost_bound.there == 7 + 1 + 1 + 1
-    assert cost_bound.pictures + cost_bound.there == cost_bound_of(PLAIN, _empty(PLAIN)).pictures
+    assert cost_bound.already_made == 7 + 1 + 1 + 1
+    assert cost_bound.pictures + cost_bound.already_made == cost_bound_of(PLAIN, _empty(PLAIN)).pictures
 
 
 def test_a_refinement_tries_cells_on_units_that_the_finalists_have_met_too() -> None:
     cost_bound = cost_bound_of(REFINED, _empty(REFINED))
     assert cost_bound.cells == 2 * 12 + 2 * 4 + 3 * 2 + 8 * 2
     assert cost_bound.refinement == 5 * (7 + 2 * 2) + 2 * (8 + 6)
-    assert cost_bound.others == 4 * 2 * 2 + 2 * 6
-    assert cost_bound.pictures == cost_bound.cells + cost_bound.others + cost_bound.control + cost_bound.refinement
+    assert cost_bound.bleed == 4 * 2 * 2 + 2 * 6
+    assert cost_bound.pictures == cost_bound.cells + cost_bound.bleed + cost_bound.control + cost_bound.refinement
     short = replace(PLAIN, refinement=Refinement(5, 2))
-    assert cost_bound_of(short, _empty(short)).others == 12 * 2 * 2 + 2 * 6, "all that met as many units are looked at"
+    assert cost_bound_of(short, _empty(short)).bleed == 12 * 2 * 2 + 2 * 6, "all that met as many units are looked at"
     longer = replace(PLAIN, refinement=Refinement(5, 3))
-    assert cost_bound_of(longer, _empty(longer)).others == 4 * 2 * 2 + 2 * 6
+    assert cost_bound_of(longer, _empty(longer)).bleed == 4 * 2 * 2 + 2 * 6
 
 
 def test_a_race_may_show_every_arm_all_its_units_and_every_bleed_prompt() -> None:
     cost_bound = cost_bound_of(RACED, _empty(RACED))
     assert cost_bound.cells == 8 * 12 + 8 * 2
-    assert cost_bound.others == 12 * 2 * 2 + 2 * 6
+    assert cost_bound.bleed == 12 * 2 * 2 + 2 * 6
     refined = replace(RACED, refinement=Refinement(5, 2))
-    assert cost_bound_of(refined, _empty(refined)).others == 12 * 2 * 2 + 2 * 6
+    assert cost_bound_of(refined, _empty(refined)).bleed == 12 * 2 * 2 + 2 * 6
     wider = replace(RACED, refinement=Refinement(5, 9))
     assert cost_bound_of(wider, _empty(wider)).cells == 8 * 12 + 1 * 2 + 8 * 2
 
@@ -96,13 +96,13 @@ def test_a_glance_deals_its_units_out(arms: int, each: int) -> None:
     demand = replace(PLAIN, round_plan=round_plan)
     assert cost_bound_of(demand, _empty(demand)).cells == 6 * each + 4 * 12 + 8 * 2
     looked = replace(demand, refinement=Refinement(5, 5))
-    assert cost_bound_of(looked, _empty(looked)).others == 12 * 2 * 2 + 2 * 6, "a glance shows nobody a bleed prompt"
+    assert cost_bound_of(looked, _empty(looked)).bleed == 12 * 2 * 2 + 2 * 6, "a glance shows nobody a bleed prompt"
 
 
 def test_confirming_is_kept_back_whoever_the_finalists_are() -> None:
-    assert reserve_of(PLAIN, _empty(PLAIN)) == 8 * 2 + 8 + (2 + 1) * 6
-    assert reserve_of(PLAIN, _some()) == (1 + 7 * 2) + 8 + (2 + 1) * 6
-    assert reserve_of(REFINED, _empty(REFINED)) == 8 * 2 + 2 * 8 + 8 + (4 + 1) * 6
+    assert confirmation_cost(PLAIN, _empty(PLAIN)) == 8 * 2 + 8 + (2 + 1) * 6
+    assert confirmation_cost(PLAIN, _some()) == (1 + 7 * 2) + 8 + (2 + 1) * 6
+    assert confirmation_cost(REFINED, _empty(REFINED)) == 8 * 2 + 2 * 8 + 8 + (4 + 1) * 6
 
 
 @given(st.integers(1, 200), st.sampled_from([0, 12]), st.integers(0, 3), st.integers(1, 9))
@@ -113,5 +113,5 @@ def test_a_search_never_costs_less_than_its_confirmation_and_its_course(
     demand = Demand(round_plan, None, Refinement(), prompts, others)
     cost_bound = cost_bound_of(demand, _empty(demand))
     assert cost_bound.cells >= round_plan.pictures, "a glance's units may come again in the rounds"
-    assert cost_bound.there == 0
-    assert cost_bound.pictures >= reserve_of(demand, _empty(demand))
+    assert cost_bound.already_made == 0
+    assert cost_bound.pictures >= confirmation_cost(demand, _empty(demand))

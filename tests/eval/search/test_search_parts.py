@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 
 from eval.search.strategies.halving import Halved, always, confirm, halve, mean_so_far, none_broken
 from eval.search.strategies.paired_bound import bound, residual_sd
-from eval.search.strategies.race import looks_at, race
+from eval.search.strategies.race import interim_looks, race
 from eval.search.strategies.schedule import Round, RoundPlan
 
 NAN = np.nan
@@ -70,11 +70,11 @@ def test_the_bound_is_the_difference_and_students_reach_times_the_larger_spread(
         found = bound(VALUES, PROMPTS, comparisons, looks)
         expected = np.array([0.0, -0.5, -1.0]) + reach * np.maximum(own, pooled) / 2
         assert found.choice == 0
-        assert found.behind[0] == 0.0
-        assert found.behind[1:] == pytest.approx(expected[1:])
+        assert found.most_ahead[0] == 0.0
+        assert found.most_ahead[1:] == pytest.approx(expected[1:])
         assert found.within == pytest.approx(expected[1:].max())
-    assert bound(VALUES, PROMPTS, 2).behind == pytest.approx(bound(VALUES, PROMPTS, 2, 1).behind)
-    assert bound(VALUES, PROMPTS, 0).behind == pytest.approx(bound(VALUES, PROMPTS, 1).behind)
+    assert bound(VALUES, PROMPTS, 2).most_ahead == pytest.approx(bound(VALUES, PROMPTS, 2, 1).most_ahead)
+    assert bound(VALUES, PROMPTS, 0).most_ahead == pytest.approx(bound(VALUES, PROMPTS, 1).most_ahead)
 
 
 def test_a_pairs_own_spread_counts_where_it_is_the_larger() -> None:
@@ -83,8 +83,8 @@ def test_a_pairs_own_spread_counts_where_it_is_the_larger() -> None:
     values[7] = np.array([1.0, -1.0] * 4) - 2.0
     found = bound(values, ["p"] * 8, 19, choice=0)
     own = sqrt(8 / 7)
-    assert found.behind[7] == pytest.approx(-2.0 + stdtrit(19 * 7, 1 - 0.05 / 19) * own / sqrt(8))
-    assert found.behind[3] > 0
+    assert found.most_ahead[7] == pytest.approx(-2.0 + stdtrit(19 * 7, 1 - 0.05 / 19) * own / sqrt(8))
+    assert found.most_ahead[3] > 0
 
 
 def test_any_arm_may_be_held_against_the_others() -> None:
@@ -92,14 +92,14 @@ def test_any_arm_may_be_held_against_the_others() -> None:
     found = bound(values, ["p"] * 16, 2, choice=1)
     assert found.choice == 1
     assert found.within == pytest.approx(0.4)
-    assert found.behind == pytest.approx([0.4, 0.0, -0.4])
+    assert found.most_ahead == pytest.approx([0.4, 0.0, -0.4])
     assert found.beaten.tolist() == [False, False, True]
 
 
 def test_who_is_level_with_the_choice_is_not_beaten() -> None:
     assert bound(_level(0.5, 0.5), ["p"] * 16, 1).beaten.tolist() == [False, False]
     one = bound(np.array([[0.9], [0.1]]), ["p"], 1)
-    assert (one.within, one.behind.tolist()) == (inf, [0.0, inf])
+    assert (one.within, one.most_ahead.tolist()) == (inf, [0.0, inf])
 
 
 # Rounds.
@@ -231,7 +231,7 @@ def test_finalists_are_confirmed_on_the_fresh_units_alone() -> None:
     noisy = Asked(scores + np.arange(16) % 3 * np.arange(6)[:, None])
     found = confirm(noisy, halved, np.arange(6, 12), [*"ppppppppqqqqpppp"])
     wanted = bound(noisy.scores[[3, 0, 5], 6:12], [*"ppqqqq"], 2)
-    assert found.bound.behind == pytest.approx(wanted.behind)
+    assert found.bound.most_ahead == pytest.approx(wanted.most_ahead)
 
 
 # Races.
@@ -241,14 +241,14 @@ def test_finalists_are_confirmed_on_the_fresh_units_alone() -> None:
     ("first", "last", "looks"), [(4, 48, (4, 8, 16, 32, 48)), (4, 16, (4, 8, 16)), (4, 4, (4,)), (9, 5, (5,))]
 )
 def test_looks_double_until_the_last(first: int, last: int, looks: tuple[int, ...]) -> None:
-    assert looks_at(first, last) == looks
+    assert interim_looks(first, last) == looks
 
 
 def test_a_race_ends_with_one_arm_and_shows_the_others_no_more() -> None:
     measure = Asked(_level(0.5, 0.9, 0.1))
     raced = race(measure, 3, (4, 8, 16), ONE_PROMPT[:16])
     assert [int(one.sum()) for one in measure.wanted] == [12]
-    assert (raced.left.tolist(), raced.ahead.tolist()) == ([1], [1, 0, 2])
+    assert (raced.survivors.tolist(), raced.finish_order.tolist()) == ([1], [1, 0, 2])
     assert raced.stages[0].beaten.tolist() == [0, 2]
     assert raced.within == 0.0
     assert raced.bounds == pytest.approx([0.0, 0.4, 0.8])
@@ -260,7 +260,7 @@ def test_arms_that_are_level_run_to_the_end_and_see_each_unit_once() -> None:
     measure = Asked(_level(0.5, 0.5, 0.1))
     raced = race(measure, 3, (4, 8, 16), ONE_PROMPT[:16])
     assert [int(one.sum()) for one in measure.wanted] == [12, 8, 16]
-    assert sorted(raced.left.tolist()) == [0, 1]
+    assert sorted(raced.survivors.tolist()) == [0, 1]
     assert raced.within == pytest.approx(0.0)
     assert [stage.units for stage in raced.stages] == [4, 8, 16]
 
@@ -271,7 +271,7 @@ def test_a_race_comes_closer_with_each_look() -> None:
     assert len(whole.stages) == 3
     within = [race(Asked(level), 3, (4, 8, 16)[:looks], ONE_PROMPT[:16]).within for looks in (1, 2, 3)]
     assert within[0] > within[1] > within[2] > 0
-    told = [bound(level, ONE_PROMPT[:16], 2, 3, int(arm)).within for arm in whole.ahead]
+    told = [bound(level, ONE_PROMPT[:16], 2, 3, int(arm)).within for arm in whole.finish_order]
     assert whole.bounds == pytest.approx(told), "two comparisons at each of three looks"
 
 
@@ -287,27 +287,27 @@ def test_a_race_that_cannot_be_paid_ends_but_for_its_first_look() -> None:
     assert raced.unfinished
     assert asked == [12]
     assert raced.pictures == 12
-    assert sorted(raced.left.tolist()) == [0, 1, 2]
+    assert sorted(raced.survivors.tolist()) == [0, 1, 2]
 
 
 def test_an_arm_sends_away_those_that_break_as_many_limits_or_more() -> None:
     """The likest breaks a limit: it sends away its like, the best of the sound ones sends away all others behind it."""
     level = _level(0.9, 0.8, 0.5, 0.5, 0.1)
     raced = race(Asked(level), 5, (4, 8, 16), ONE_PROMPT[:16], broken=_breaking(0, 1))
-    assert sorted(raced.left.tolist()) == [0, 2, 3]
+    assert sorted(raced.survivors.tolist()) == [0, 2, 3]
     assert raced.stages[0].beaten.tolist() == [1, 4]
-    assert raced.ahead[0] in (2, 3), "those that break fewer are first, however unlike"
-    assert raced.ahead[-1] == 0
+    assert raced.finish_order[0] in (2, 3), "those that break fewer are first, however unlike"
+    assert raced.finish_order[-1] == 0
     assert raced.within == pytest.approx(0.4), "the likest stands for the one that it sent away"
     alone = race(Asked(level), 5, (4, 8, 16), ONE_PROMPT[:16], broken=_breaking(0))
-    assert sorted(alone.left.tolist()) == [0, 1]
-    assert alone.ahead[:2].tolist() == [1, 0]
+    assert sorted(alone.survivors.tolist()) == [0, 1]
+    assert alone.finish_order[:2].tolist() == [1, 0]
     assert alone.within == 0.0, "held against those that break no more than it does"
 
 
 def test_a_sound_arm_that_is_better_sends_the_broken_away() -> None:
     raced = race(Asked(_level(0.5, 0.9, 0.4)), 3, (4, 8, 16), ONE_PROMPT[:16], broken=_breaking(0, 2))
-    assert raced.left.tolist() == [1]
+    assert raced.survivors.tolist() == [1]
 
 
 def test_who_sent_others_away_stands_for_them_also_if_it_breaks_a_limit_since() -> None:
@@ -319,6 +319,6 @@ def test_who_sent_others_away_stands_for_them_also_if_it_breaks_a_limit_since() 
     level = _level(0.9, 0.9, 0.1)
     level[1, 4:] -= 1.0
     raced = race(Asked(level), 3, (4, 8, 16), ONE_PROMPT[:16], broken=later)
-    assert raced.ahead[0] == 1
+    assert raced.finish_order[0] == 1
     assert raced.within > 0.4
     assert raced.stages[0].beaten.tolist() == [2]

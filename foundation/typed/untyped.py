@@ -9,6 +9,6 @@ def untyped(thing: object) -> Any:
     """`thing` itself, whose members are whatever the caller declares them to be.
 
     For one member of a large library whose annotations leave a parameter or the answer unknown; a small library is
-    described under `typings/` instead, and what torch leaves unknown in `foundation.typed_torch`.
+    described under `typings/` instead, and what torch leaves unknown in `foundation.typed.typed_torch`.
     """
     return thing

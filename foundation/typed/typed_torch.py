@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from foundation.untyped import untyped
+from foundation.typed.untyped import untyped
 
 _LINALG = untyped(torch.linalg)
 
