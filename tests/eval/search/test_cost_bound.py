@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.search.cost_bound import CostBound, Demand, MissingCounts, Refinement, cost_bound_of, confirmation_cost
+from eval.search.cost_bound import CostBound, Demand, MissingCounts, Refinement, confirmation_cost, cost_bound_of
 from eval.search.strategies.schedule import Round, RoundPlan, Schedule, round_plan_of
 
 # Twelve cells meet units 0 and 1, four of them 2 and 3 as well, and two are confirmed on eight fresh ones. Three
