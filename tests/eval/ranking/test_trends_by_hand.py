@@ -279,7 +279,7 @@ def test_what_has_no_face_has_no_pictures_with_a_face_and_words_of_its_own() -> 
     cells = _cells((None, 0.6, 0.5), (None, 0.8, 0.5), (None, 1.0, 0.5))
     scores = _scores(3, faces=[4, 3, 2], bleed=[0.0, 0.05, 0.1])
     ((text, _),) = _said(cells, scores, subject="image")
-    assert text.startswith(WORDS["image"].said("bleeding into {others} grows"))
+    assert text.startswith(WORDS["image"].filled_in("bleeding into {others} grows"))
 
 
 def _figure(scores: Scores) -> PictureScores:
