@@ -7,6 +7,7 @@ import streamlit as st
 from eval.exporting.export import Exported
 from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell
+from foundation.typed.untyped import untyped
 from studio.logic.exporting import contents_of, export_path, size_in_words, suggested_name, usage_by_tool, write_export
 from studio.logic.markdown_text import escaped
 from studio.logic.stores import OpenedStore
@@ -35,7 +36,7 @@ def show() -> None:
 
 def _show_contents(cell: Cell) -> None:
     contents = contents_of(cell)
-    st.dataframe(
+    untyped(st).dataframe(
         [
             {
                 "LoRA": use.checkpoint.name,

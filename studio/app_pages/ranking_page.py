@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.elements.arrow import DataframeState
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from eval.ranking.column import Column
@@ -12,6 +13,7 @@ from eval.ranking.verdict import verdict
 from eval.reporting.ranked_grid import report_data
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.wording.subject_words import SubjectWords
+from foundation.typed.untyped import untyped
 from studio.logic.charts import epoch_curve, weights_map
 from studio.logic.frames import (
     Filters,
@@ -84,7 +86,7 @@ def _show_ranking(opened: OpenedStore) -> None:
     if len(places) > MOST_ROWS:
         st.caption(f"The first {MOST_ROWS} of {len(places)} rows; filter to see the others.")
     frame = ranking_frame(opened, places[:MOST_ROWS])
-    event = st.dataframe(
+    event: DataframeState = untyped(st).dataframe(
         frame,
         column_config=_column_config(opened.words),
         row_height=ROW_HEIGHT,

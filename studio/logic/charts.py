@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import altair as alt
+import numpy as np
 import pandas as pd
+
+from foundation.typed.untyped import untyped
 
 FIELD = 62
 CURVE_HEIGHT = 320
@@ -38,9 +41,10 @@ def epoch_curve(
 
 def weights_map(heat: pd.DataFrame) -> alt.HConcatChart:
     """Identity over UNet (across) and text encoder (down) weights, one map for each `also`, on one colour scale."""
-    figures: list[float] = heat["identity"].tolist()
+    figures = [float(one) for one in np.asarray(heat["identity"])]
     ends = min(figures), max(figures)
-    maps = [_one_map(own, str(also), ends) for also, own in heat.groupby("also", sort=False)]
+    groups: Iterable[tuple[str, pd.DataFrame]] = untyped(heat).groupby("also", sort=False)
+    maps = [_one_map(own, str(also), ends) for also, own in groups]
     return alt.hconcat(*maps, spacing=36)
 
 
@@ -64,8 +68,8 @@ def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float]) -> alt.Lay
         .encode()
     )
     title = "this LoRA alone" if also == "none" else f"with {also}"
-    size = {"width": FIELD * own["unet"].nunique(), "height": FIELD * own["te"].nunique()}
-    return alt.layer(fields, figures, outline).properties(title=title, **size)
+    width, height = (FIELD * len({*untyped(own)[axis]}) for axis in ("unet", "te"))
+    return alt.layer(fields, figures, outline).properties(title=title, width=width, height=height)
 
 
 def _levels(levels: Mapping[str, float]) -> list[alt.Chart]:
