@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from foundation.typed.untyped import untyped
@@ -41,7 +40,7 @@ def epoch_curve(
 
 def weights_map(heat: pd.DataFrame) -> alt.HConcatChart:
     """Identity over UNet (across) and text encoder (down) weights, one map for each `also`, on one colour scale."""
-    figures = [float(one) for one in np.asarray(heat["identity"])]
+    figures: list[float] = untyped(heat)["identity"].tolist()
     ends = min(figures), max(figures)
     groups: Iterable[tuple[str, pd.DataFrame]] = untyped(heat).groupby("also", sort=False)
     maps = [_one_map(own, str(also), ends) for also, own in groups]
