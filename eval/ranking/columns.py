@@ -47,7 +47,7 @@ def _faces(row: RankedCell) -> str:
 
 
 def _standing(row: RankedCell) -> str:
-    return "limit" if row.broken else "first" if row.place == 1 else "tied" if row.tied_with_best else ""
+    return "limit" if row.broken else row.standing
 
 
 def _extra_faces(evidence: Evidence, scores: Scores) -> np.ndarray:
@@ -59,25 +59,28 @@ def _extra_faces(evidence: Evidence, scores: Scores) -> np.ndarray:
 
 STANDING = Column(
     heading="standing",
-    meaning="tied: these pictures cannot tell it from the first row; limit: it breaks one",
+    meaning="beside the first row: as good (its true likeness is not lower by what matters), worse (shown to be less "
+    "alike), cannot tell (too few pictures yet); limit: it breaks one",
     text=_standing,
     terminal_heading="",
 )
 ALSO = Column({"also": lambda row: row.also}, "also", "other LoRAs blended in", lambda row: row.also)
 INTERVAL = Column(
     {
+        "expected": rounded_in_json(lambda row: row.expected),
         "identity_low": rounded_in_json(lambda row: row.identity_low),
         "identity_high": rounded_in_json(lambda row: row.identity_high),
     },
-    "95 %",
-    "where identity would lie with other seeds (bootstrap over seeds within prompts)",
+    "on new pictures",
+    "the likeness to expect of other seeds of these prompts, 19 times in 20: luck is taken off, as far as the grid "
+    "shows how much of it there is",
     _interval,
     justify="right",
 )
 OF_CEILING = figure(
     "identity_normalised",
-    "of ceiling",
-    "0 % is the base model without the LoRA, 100 % the subject's real pictures among themselves",
+    "of the way",
+    "how far from the base model (0 %) to the subject's own pictures among themselves (100 %)",
     lambda row: row.identity_normalised,
     SHARE,
     worth=3,
@@ -175,19 +178,27 @@ COLUMNS: tuple[Column, ...] = (
     ),
     only_json("pictures", lambda row: row.pictures),
     only_json("tied_with_best", lambda row: row.tied_with_best),
+    only_json("standing", lambda row: row.standing),
+    only_json("difference_low", rounded_in_json(lambda row: row.difference_low)),
+    only_json("difference_high", rounded_in_json(lambda row: row.difference_high)),
+    only_json("difference_that_matters", lambda row: row.difference_that_matters),
+    only_json("gain", rounded_in_json(lambda row: row.gain)),
+    only_json("gain_low", rounded_in_json(lambda row: row.gain_low)),
+    only_json("gain_high", rounded_in_json(lambda row: row.gain_high)),
+    only_json("worth_taking", lambda row: row.worth_taking),
     only_json("flags", lambda row: list(row.flags)),
     figure(
         "probability_best",
-        "best",
-        "in what share of other draws of seeds this row would be first; two names of one file share it",
-        lambda row: row.probability_best,
+        "first again",
+        "how often this row would come first if as many pictures were made again with other seeds",
+        lambda row: row.first_again,
         SHARE,
         worth=6,
     ),
     Column(
         {"pareto_front": lambda row: row.pareto_front},
-        "front",
-        "yes: no other row beats it in likeness, prompt, bleed and copy together (Pareto front)",
+        "unbeaten",
+        "yes: no other row is at least as good in likeness, prompt, bleed and copy, and better in one of them",
         lambda row: "yes" if row.pareto_front else "",
         worth=2,
     ),

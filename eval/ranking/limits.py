@@ -21,12 +21,15 @@ class Limits:
     pictures of the subject look from one another, that may be gone towards the training pictures; the default lies
     between what planted copies and clean LoRAs showed (docs/scoring.md). A face that the base model shows and the cell
     has lost counts as if it had bled, or been a copy.
+
+    `difference` is no limit: the least difference of likeness that matters to the user, a cosine.
     """
 
     face_rate: float | None = 0.9
     prompt: float | None = 0.5
     bleed: float | None = 0.25
     copy: float | None = 0.15
+    difference: float = 0.02
 
 
 def limits_of(section: LimitsSection) -> Limits:

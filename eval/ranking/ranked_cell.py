@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eval.ranking.second_face_model import SecondModelFigures
+from eval.ranking.standing import Standing
 from eval.wording.figure_texts import cell_name, settings_text
 from loras.weights import Weights
 
@@ -14,7 +15,11 @@ from loras.weights import Weights
 class RankedCell:
     """A figure that was not measured is None, and `flags` says why. How each is shown: `eval/ranking/columns.py`.
 
-    `place`: 1 is the first. `probability_best`: in what share of other draws of seeds it would be first.
+    `identity`: as it is in these pictures; `expected`: what pictures of other seeds would show, with the first row's
+    luck taken off, and `identity_low`, `identity_high` its 95 % interval. `place`: 1 is the first. `standing`: how it
+    stands beside the first, and `difference_low`, `difference_high` how far its true likeness is from that row's, of
+    which `difference_that_matters` is the least to heed. `gain`: likeness gained on the base model; `worth_taking`:
+    shown to gain enough. `first_again`: in what share of other draws of seeds it would be first.
     `pareto_front`: no other row beats it in everything. `measured`: the figures that a column measures itself, by its
     key. `trends`: what the grid shows over epochs and weights that concerns this row. `second`: what a second face
     model says. `scored_by`: names and hashes of the models, `licences` theirs by name.
@@ -29,6 +34,7 @@ class RankedCell:
     te2: float
     also: str
     identity: float
+    expected: float
     identity_low: float | None
     identity_high: float | None
     identity_normalised: float | None
@@ -43,7 +49,15 @@ class RankedCell:
     failed: int
     broken: tuple[str, ...]
     tied_with_best: bool
-    probability_best: float | None
+    standing: Standing
+    difference_low: float | None
+    difference_high: float | None
+    gain: float
+    gain_low: float | None
+    gain_high: float | None
+    worth_taking: bool
+    difference_that_matters: float
+    first_again: float | None
     pareto_front: bool
     measured: Mapping[str, float | None]
     flags: tuple[str, ...]

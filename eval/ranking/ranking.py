@@ -16,20 +16,14 @@ from eval.ranking.pareto import pareto_front
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scores, score
 from eval.ranking.second_face_model import SecondModelFigures, second_opinion
-from eval.ranking.statistics import (
-    PairsNeeded,
-    chances_of_best,
-    contains_zero,
-    differences_to,
-    intervals,
-    pairs_needed,
-    resampling,
-    within_sd,
-)
+from eval.ranking.shrinkage import ExpectedMeans, expected_means
+from eval.ranking.standing import Standing, standings, surely_behind
+from eval.ranking.statistics import PairsNeeded, contains_zero, differences_to, pairs_needed, resampling, within_sd
 from eval.ranking.trends import Trend, trends
 from eval.request.cells import CONTROL
 
-DIFFERENCES_TO_TELL = (0.02, 0.05)
+# What a row must gain on the base model to be worth taking, as a share of the way to the subject's own pictures.
+LEAST_SHARE_GAINED = 0.1
 # Cosines of float32 embeddings say nothing beyond this digit; rounding keeps the order free of the rows' positions.
 ORDER_DIGITS = 6
 NAMED_TWINS = 3
@@ -38,28 +32,35 @@ NAMED_TWINS = 3
 def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
     """All cells, best first: fewest limits broken, then identity. Raises UnscorableError.
 
-    The order does not depend on that of the rows. `tied_with_best`: breaks no more limits than the first row, and the
-    95 % interval of the paired difference to it holds 0.
+    The order does not depend on that of the rows. What is said of other seeds (`expected`, its interval, `standing`,
+    `gain`) allows for the first row's luck.
     """
     scores = score(evidence)
     limits = applicable(limits or Limits(), evidence)
     broken = limits_broken(scores, limits)
     order = _order(evidence, scores.identity, broken)
     best = order[0]
-    resampled = resampling(scores.prompts)
     faults = np.array([len(reasons) for reasons in broken])
     names = [cell.name for cell in evidence.cells]
     second = second_opinion(evidence, scores, best, faults == faults[best], names)
+    expected, gained = (_expected(evidence.cells, values, scores.prompts) for values in (scores.counted, scores.gains))
+    told_apart = surely_behind(best, scores.counted, scores.prompts)
+    differences = expected.differences_to(best)
     judged = _Judged(
         {at: place for place, at in enumerate(order, start=1)},
-        intervals(scores.counted, resampled),
+        expected,
         broken,
-        contains_zero(differences_to(best, scores.counted, resampled)) & (faults <= faults[best]),
-        chances_of_best(scores.counted, faults == faults[best], scores.prompts),
+        contains_zero(differences_to(best, scores.counted, resampling(scores.prompts))) & (faults <= faults[best]),
+        differences,
+        standings(best, differences, told_apart, faults > faults[best], limits.difference),
+        gained,
+        _worth_taking(gained, scores, limits),
+        expected.first_again(faults == faults[best]),
         pareto_front(scores),
         trends(evidence, scores, limits),
         measure_all(evidence, scores),
         second.by_cell if second else [None for _ in order],
+        limits.difference,
     )
     common = grid_flags(evidence, scores, limits)
     changes = [*_other_winners(evidence, scores, broken, best), *(second.about_best if second else [])]
@@ -71,30 +72,54 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
 
 @dataclass(frozen=True)
 class _Judged:
-    """What is known of the cells beside each other: identity's interval (C, 2), and a value each (C,)."""
+    """What is known of the cells beside each other, a value each (C,); `difference` is the least that matters."""
 
     places: Mapping[int, int]
-    interval: np.ndarray
+    expected: ExpectedMeans
     broken: Sequence[Sequence[str]]
     tied: np.ndarray
-    chance: np.ndarray
+    differences: np.ndarray
+    standings: Sequence[Standing]
+    gained: ExpectedMeans
+    worth_taking: np.ndarray
+    first_again: np.ndarray
     front: np.ndarray
     trends: Sequence[Trend]
     measured: Mapping[str, np.ndarray]
     second: Sequence[SecondModelFigures | None]
+    difference: float
 
 
-def pairs_to_tell_rows_apart(evidence: Evidence, ranked: Sequence[RankedCell]) -> list[PairsNeeded]:
-    """How many pairs differences of 0.02 and 0.05 need, given the median paired SD to the best seen in this grid."""
+def _expected(cells: Sequence[CellFacts], values: np.ndarray, prompts: Sequence[str]) -> ExpectedMeans:
+    """`expected_means` of rows (C, U); rows that are one cell count once, and get the same."""
+    ids = [cell.id for cell in cells]
+    once = {id_: place for place, id_ in enumerate(sorted(set(ids)))}
+    return expected_means(values[[ids.index(id_) for id_ in once]], prompts).taken([once[id_] for id_ in ids])
+
+
+def _worth_taking(gained: ExpectedMeans, scores: Scores, limits: Limits) -> np.ndarray:
+    """Which rows (C,) are shown to be more like the subject than the base model, by enough to be of use."""
+    share = 0.0 if np.isnan(scores.span) else LEAST_SHARE_GAINED * scores.span
+    return gained.intervals[:, 0] > max(limits.difference, share)
+
+
+def pairs_to_tell_rows_apart(
+    evidence: Evidence, ranked: Sequence[RankedCell], differences: Sequence[float]
+) -> list[PairsNeeded]:
+    """How many pairs each of `differences` needs, by the median paired SD of the rows that cannot be told yet.
+
+    Where there is none, by that of all rows; empty where no spread is known.
+    """
     scores = score(evidence)
     ids = [cell.id for cell in evidence.cells]
     best = ids.index(ranked[0].cell)
-    others = [at for at, id_ in enumerate(ids) if id_ != ids[best]]
+    untold = {row.cell for row in ranked if row.standing == "cannot tell"}
+    others = [at for at, id_ in enumerate(ids) if id_ != ids[best] and (id_ in untold or not untold)]
     spreads = within_sd(scores.counted[others] - scores.counted[best], scores.prompts)
     known = spreads[np.isfinite(spreads)]
     if not len(known):
         return []
-    return [pairs_needed(difference, float(np.median(known))) for difference in DIFFERENCES_TO_TELL]
+    return [pairs_needed(difference, float(np.median(known))) for difference in differences]
 
 
 def _twins(cells: Sequence[CellFacts]) -> list[list[str]]:
@@ -134,8 +159,9 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         te2=facts.weights.te2,
         also=facts.also,
         identity=float(scores.identity[at]),
-        identity_low=_known(judged.interval[at, 0]),
-        identity_high=_known(judged.interval[at, 1]),
+        expected=float(judged.expected.means[at]),
+        identity_low=_known(judged.expected.intervals[at, 0]),
+        identity_high=_known(judged.expected.intervals[at, 1]),
         identity_normalised=_known(scores.identity_normalised[at]),
         prompt=_known(scores.prompt[at]),
         face_rate=float(scores.face_rate[at]) if of_faces else None,
@@ -148,7 +174,15 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         failed=int(evidence.failed[at].sum()),
         broken=tuple(judged.broken[at]),
         tied_with_best=bool(judged.tied[at]),
-        probability_best=_known(judged.chance[at]),
+        standing=judged.standings[at],
+        difference_low=_known(judged.differences[at, 0]),
+        difference_high=_known(judged.differences[at, 1]),
+        gain=float(judged.gained.means[at]),
+        gain_low=_known(judged.gained.intervals[at, 0]),
+        gain_high=_known(judged.gained.intervals[at, 1]),
+        worth_taking=bool(judged.worth_taking[at]),
+        difference_that_matters=judged.difference,
+        first_again=_known(judged.first_again[at]),
         pareto_front=bool(judged.front[at]),
         measured={key: _known(values[at]) for key, values in judged.measured.items()},
         flags=(*judged.broken[at], *cell_flags(evidence, scores, at), *shared),

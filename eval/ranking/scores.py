@@ -36,15 +36,17 @@ class Scores:
     """Every figure of every cell, and the scales they are judged on.
 
     `prompts` (S,), `bleed_prompts` (B,): the units' own. `raw` (C, S): cosine to the centroid, NaN without a face;
-    `counted` (C, S): the same, never below the unit's floor. `prompt_changes` (C, S), `bleed_changes` (C, B) and
-    `copy_margins` (C, S): a value each picture, NaN where there is none. `bleed_judged` (B,), `copy_judged` (S,): the
-    units on which their limits are judged, those in which the base model shows a face. `floor`, `ceiling`,
-    `prompt_contrast`, `face_rate_control` are the grid's own; `words` what its kind of subject is called.
+    `floors` (S,): the base model's own on each unit; `counted` (C, S): `raw`, never below its unit's floor.
+    `prompt_changes` (C, S), `bleed_changes` (C, B) and `copy_margins` (C, S): a value each picture, NaN where there is
+    none. `bleed_judged` (B,), `copy_judged` (S,): the units on which their limits are judged, those in which the base
+    model shows a face. `floor`, `ceiling`, `prompt_contrast`, `face_rate_control` are the grid's own; `words` what its
+    kind of subject is called.
     """
 
     prompts: list[str]
     bleed_prompts: list[str]
     raw: np.ndarray
+    floors: np.ndarray
     counted: np.ndarray
     prompt_changes: np.ndarray
     bleed_changes: np.ndarray
@@ -67,6 +69,14 @@ class Scores:
     def identity(self) -> np.ndarray:
         """The mean likeness (C,) over subject units, no picture below the floor of its unit."""
         return self.counted.mean(1)
+
+    @cached_property
+    def gains(self) -> np.ndarray:
+        """How much more (C, S) a picture is like the subject than the base model's own; 0 where there is no face.
+
+        Not by `counted`: no picture of it is below the floor, so mere scatter would look like a gain.
+        """
+        return np.where(self.faces_seen, self.raw - self.floors, 0.0)
 
     @cached_property
     def prompt(self) -> np.ndarray:
@@ -149,6 +159,7 @@ def score(evidence: Evidence) -> Scores:
         prompts=evidence.prompts_of(SUBJECT),
         bleed_prompts=evidence.prompts_of(BLEED),
         raw=raw,
+        floors=floors(control),
         counted=at_the_floor(raw, floors(control)),
         prompt_changes=prompt_changes(evidence),
         bleed_changes=bleed_changes(evidence),

@@ -172,12 +172,14 @@ class LimitsSection(Section):
     """What a cell may cost before likeness counts, each as a share of something measured in the same grid, or "off".
 
     What is not named has the default of `eval.ranking.limits.Limits`, which says what each is a share of.
+    `difference`: the least difference of likeness that matters, a cosine; rows closer than that are as good.
     """
 
     face_rate: Annotated[float, Field(ge=0, le=1)] | Literal["off"] | None = None
     prompt: Annotated[float, Field(ge=0)] | Literal["off"] | None = None
     bleed: Annotated[float, Field(ge=0)] | Literal["off"] | None = None
     copy_share: Annotated[float, Field(ge=0)] | Literal["off"] | None = Field(default=None, alias="copy")
+    difference: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class StoreSection(Section):

@@ -48,9 +48,9 @@ def show() -> None:
 
 def _show_verdict(opened: OpenedStore) -> None:
     best = opened.rows[0]
-    first, *others = verdict(opened.rows, opened.ranked.evidence, opened.scores)
-    st.caption("The one to take")
-    st.title(escaped(best.name), anchor=False)
+    said = verdict(opened.rows, opened.ranked.evidence, opened.scores)
+    first, *others = said.sentences
+    st.title(escaped(said.headline), anchor=False)
     st.markdown(escaped(first))
     for place, tile in zip(st.columns(6), tiles_of(best, opened.words), strict=False):
         place.metric(tile.name, tile.figure, help=tile.meaning)

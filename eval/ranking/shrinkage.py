@@ -1,0 +1,181 @@
+"""What means of few pictures would be on other seeds: each drawn towards its like, by as much as luck explains.
+
+The highest of many means had luck, so as it stands it is too high, and an interval around it misses the truth too
+often. Empirical Bayes (Efron & Morris 1973, JASA 68:117; Morris 1983, JASA 78:47) estimates from the grid itself how
+far rows truly differ, and takes the rest off. Rows may fall into groups (weights of 0.2 beside good ones), of which
+each has its own spread: a mixture of up to three normals, as many as BIC pays for (Schwarz 1978). Arrays only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from eval.ranking.statistics import SAME, Z_95, normal_changes, strata
+
+MOST_GROUPS = 3
+ROWS_A_GROUP = 6
+ITERATIONS = 200
+CONVERGED = 1e-6
+# The positive-part estimator takes off (rows - 3) times the error's variance. Truncated at 0 it leaves a little of the
+# luck where rows do not differ at all; two rows' more take most of it off (docs/log.md has the simulation).
+KEPT_BACK = 2.0
+LEAST_VARIANCE = 1e-14
+
+
+@dataclass(frozen=True)
+class ExpectedMeans:
+    """What other seeds would show of C rows: `means` (C,) and their 95 % intervals (C, 2), NaN where unknown.
+
+    `own` (C,): variances of what is not known of a row beside the level that all share. `draws` (C, B): rows' means
+    as they may truly be, joined with what another draw of seeds makes of them; empty where nothing is known.
+    """
+
+    means: np.ndarray
+    intervals: np.ndarray
+    own: np.ndarray
+    draws: np.ndarray
+
+    def taken(self, rows: Sequence[int]) -> ExpectedMeans:
+        """The same for rows named by their places, in that order; one may be named twice."""
+        at = np.array(rows, dtype=int)
+        return ExpectedMeans(self.means[at], self.intervals[at], self.own[at], self.draws[at])
+
+    def differences_to(self, row: int) -> np.ndarray:
+        """95 % intervals (C, 2) of each row's true mean minus that of `row`; 0 to 0 for the same cell."""
+        half = Z_95 * np.sqrt(self.own + self.own[row])
+        half[(self.draws == self.draws[row]).all(1)] = 0.0
+        difference = self.means - self.means[row]
+        return np.stack([difference - half, difference + half], axis=1)
+
+    def first_again(self, eligible: np.ndarray) -> np.ndarray:
+        """In what share (C,) of other draws of seeds each `eligible` (C,) row comes first; NaN where unknown.
+
+        Rows that are one cell come first together.
+        """
+        if not self.draws.size:
+            return np.full(len(self.means), np.nan)
+        drawn = np.where(eligible[:, None], self.draws, -np.inf)
+        return (drawn >= drawn.max(0) - SAME).mean(1)
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """A fitted mixture of K normals: shares of rows `belongs` (C, K), centres (K,), variances of the error (K,)."""
+
+    likelihood: float
+    belongs: np.ndarray
+    centres: np.ndarray
+    errors: np.ndarray
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.maximum(self.belongs.sum(0), 1e-9)
+
+    @property
+    def cost(self) -> float:
+        """BIC: less is better."""
+        return (3 * len(self.centres) - 1) * np.log(len(self.belongs)) - 2 * self.likelihood
+
+
+def expected_means(values: np.ndarray, prompts: Sequence[str], seed: int = 0) -> ExpectedMeans:
+    """The means of `values` (C, U) on other seeds of the `prompts` (U,). Rows must be different cells.
+
+    With one unit nothing is known beyond the means.
+    """
+    rows = len(values)
+    errors, freedom = _errors(values, prompts)
+    if freedom <= 0:
+        unknown = np.full((rows, 2), np.nan)
+        return ExpectedMeans(values.mean(1), unknown, np.full(rows, np.nan), np.empty((rows, 0)))
+    means = values.mean(1)
+    groups = _grouped(means, errors)
+    kept, spread = _kept(means, groups)
+    within = groups.centres + kept * (means[:, None] - groups.centres)
+    expected = (groups.belongs * within).sum(1)
+    unsure = _unsure(means, groups, kept) + (within - expected[:, None]) ** 2
+    own = (groups.belongs * unsure).sum(1)
+    level = ((groups.belongs @ ((groups.belongs.T @ errors) / groups.sizes[:, None])) ** 2).sum(1)
+    half = np.sqrt(Z_95**2 * own + float(stdtrit(freedom, 0.975)) ** 2 * level)
+    draws = _draws(values, prompts, groups, within, spread, seed)
+    return ExpectedMeans(expected, np.stack([expected - half, expected + half], axis=1), own, draws)
+
+
+def _errors(values: np.ndarray, prompts: Sequence[str]) -> tuple[np.ndarray, int]:
+    """E (C, U), of which E @ E.T is the covariance of the rows' means over seeds (Rao & Wu's), and its freedom."""
+    units, groups = values.shape[1], strata(prompts)
+    errors = np.zeros(values.shape)
+    for at in groups:
+        part = values[:, at].astype(np.float64)
+        errors[:, at] = (part - part.mean(1, keepdims=True)) * np.sqrt(len(at) / max(1, len(at) - 1)) / units
+    return errors, units - len(groups)
+
+
+def _grouped(means: np.ndarray, errors: np.ndarray) -> _Groups:
+    """The cheapest of the mixtures that these rows can carry."""
+    most = max(1, min(MOST_GROUPS, len(means) // ROWS_A_GROUP))
+    fitted = [_fitted(means, errors, groups) for groups in range(1, most + 1)]
+    sound = [one for one in fitted if len(one.centres) == 1 or one.sizes.min() >= ROWS_A_GROUP / 2]
+    return min(sound, key=lambda one: one.cost)
+
+
+def _fitted(means: np.ndarray, errors: np.ndarray, groups: int) -> _Groups:
+    """A mixture of so many normals by expectation and maximisation, from equal parts of the sorted means."""
+    rows = len(means)
+    belongs = np.full((rows, groups), 1 / groups)
+    centres = np.quantile(means, (np.arange(groups) + 0.5) / groups)
+    spreads = np.full(groups, max(LEAST_VARIANCE, float(means.var()) / groups**2))
+    variances, last, likelihood = _error_variances(errors, belongs), -np.inf, -np.inf
+    for _ in range(ITERATIONS):
+        total = np.maximum(variances + spreads, LEAST_VARIANCE)
+        shares = np.maximum(belongs.mean(0), 1e-12)
+        logs = np.log(shares) - 0.5 * (np.log(2 * np.pi * total) + (means[:, None] - centres) ** 2 / total)
+        summed = np.logaddexp.reduce(logs, axis=1)
+        likelihood = float(summed.sum())
+        belongs = np.exp(logs - summed[:, None])
+        if likelihood - last < CONVERGED:
+            break
+        last, sizes = likelihood, np.maximum(belongs.sum(0), 1e-9)
+        centres = (belongs * means[:, None]).sum(0) / sizes
+        variances = _error_variances(errors, belongs)
+        spreads = np.maximum(0.0, (belongs * (means[:, None] - centres) ** 2).sum(0) / sizes - variances)
+    return _Groups(likelihood, belongs, centres, variances)
+
+
+def _error_variances(errors: np.ndarray, belongs: np.ndarray) -> np.ndarray:
+    """How far the means of a group's rows are from its own mean by error alone (K,): errors that rows share cancel."""
+    sizes = np.maximum(belongs.sum(0), 1e-9)
+    shared = (belongs.T @ errors) / sizes[:, None]
+    squares = (belongs * ((errors[:, None, :] - shared[None]) ** 2).sum(2)).sum(0)
+    return squares / np.maximum(sizes - 1, 0.5)
+
+
+def _kept(means: np.ndarray, groups: _Groups) -> tuple[np.ndarray, np.ndarray]:
+    """Which share (K,) of a row's distance to its group's centre is kept, and how far rows truly differ: variances."""
+    squares = (groups.belongs * (means[:, None] - groups.centres) ** 2).sum(0)
+    off = np.maximum(groups.sizes - 3 + KEPT_BACK, 0.5) * groups.errors
+    kept = np.maximum(0.0, 1 - off / np.maximum(squares, LEAST_VARIANCE))
+    return kept, kept * groups.errors / np.maximum(1 - kept, 1e-9)
+
+
+def _unsure(means: np.ndarray, groups: _Groups, kept: np.ndarray) -> np.ndarray:
+    """The variance (C, K) of a row's true mean within a group: what is left open, the centre's, and that of `kept`."""
+    away = (means[:, None] - groups.centres) ** 2
+    of_kept = 2 / np.maximum(groups.sizes - 3, 1) * (1 - kept) ** 2 * away
+    return kept * groups.errors + (1 - kept) * groups.errors / groups.sizes + of_kept
+
+
+def _draws(
+    values: np.ndarray, prompts: Sequence[str], groups: _Groups, within: np.ndarray, spread: np.ndarray, seed: int
+) -> np.ndarray:
+    """Rows' true means as they may be, each with what fresh seeds make of it (C, B)."""
+    fresh = values @ normal_changes(prompts).T
+    rng = np.random.default_rng(seed)
+    taken = (rng.random((*fresh.shape, 1)) > groups.belongs.cumsum(1)[:, None, :]).sum(2)
+    taken = np.minimum(taken, within.shape[1] - 1)
+    open_variance = spread * groups.errors / np.maximum(spread + groups.errors, LEAST_VARIANCE)
+    rows = np.arange(len(values))[:, None]
+    return within[rows, taken] + rng.normal(size=fresh.shape) * np.sqrt(open_variance)[taken] + fresh

@@ -1,0 +1,94 @@
+"""How each row stands beside the first: as good, worse, or not to be told yet. Arrays only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from scipy.special import psi, stdtrit
+
+from eval.ranking.statistics import SAME, strata, within_sd
+
+Standing = Literal["first", "as good", "worse", "cannot tell", "limit"]
+ERROR = 0.05
+SURE_OF_SPREAD = 1e6
+HALVINGS = 60
+ASYMPTOTIC = 10.0
+
+
+def standings(
+    first: int, differences: np.ndarray, worse: np.ndarray, more_broken: np.ndarray, difference: float
+) -> list[Standing]:
+    """The word for each row.
+
+    `differences` (C, 2): 95 % intervals of each row's true mean less that of row `first`, NaN where unknown. `worse`
+    (C,): surely behind it. `more_broken` (C,): breaks more limits. *As good* is a row whose interval lies above
+    -`difference`, the least that matters, or that is the same cell.
+    """
+    close = differences[:, 0] >= -difference
+    found: list[Standing] = []
+    for at in range(len(differences)):
+        if at == first:
+            found.append("first")
+        elif more_broken[at]:
+            found.append("limit")
+        else:
+            found.append("as good" if close[at] else "worse" if worse[at] else "cannot tell")
+    return found
+
+
+def surely_behind(first: int, values: np.ndarray, prompts: Sequence[str]) -> np.ndarray:
+    """Which rows (C,) of `values` (C, U) have a lower true mean than row `first`, whichever row that is, 95 %.
+
+    One-sided paired limits that hold for all rows at once, so that the truly best row is among the others in 95 % of
+    grids, also where luck made another one first: multiple comparisons with the best (Hsu 1996), with Bonferroni's
+    share of the error for each row. A pair's own variance hangs on few pictures; see `moderated`.
+    """
+    behind = values[first] - values
+    freedom = values.shape[1] - len(strata(prompts))
+    found = np.zeros(len(values), dtype=bool)
+    others = np.array([at for at in range(len(values)) if np.abs(behind[at]).max() > SAME], dtype=int)
+    if freedom <= 0 or not len(others):
+        return found
+    variances, total = moderated(within_sd(behind[others], prompts) ** 2, freedom)
+    critical = float(stdtrit(total, 1 - ERROR / len(others)))
+    found[others] = behind[others].mean(1) > critical * np.sqrt(variances / values.shape[1])
+    return found
+
+
+def moderated(variances: np.ndarray, freedom: int) -> tuple[np.ndarray, float]:
+    """Variances (N,) of `freedom` degrees each, drawn to what is common among them, and the degrees they then have.
+
+    By how far they scatter beyond chance (Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3:3, eqs. 3 to 6): where all are
+    alike they count as one, where they differ each keeps its own.
+    """
+    known = variances > SAME**2
+    if known.sum() < 2:
+        return variances, float(freedom)
+    logs = np.log(variances[known]) - float(psi(freedom / 2)) + math.log(freedom / 2)
+    prior = _degrees_of_spread(float(logs.var(ddof=1)) - _trigamma(freedom / 2))
+    common = math.exp(float(logs.mean()) + float(psi(prior / 2)) - math.log(prior / 2))
+    drawn = (prior * common + freedom * variances) / (prior + freedom)
+    return drawn, prior + freedom
+
+
+def _trigamma(value: float) -> float:
+    """The second derivative of gamma's logarithm, by recurrence and asymptotic series (DLMF 5.15.5, 5.15.8)."""
+    before = 0.0
+    while value < ASYMPTOTIC:
+        before += 1 / value**2
+        value += 1
+    return before + 1 / value + 1 / (2 * value**2) + 1 / (6 * value**3) - 1 / (30 * value**5) + 1 / (42 * value**7)
+
+
+def _degrees_of_spread(beyond: float) -> float:
+    """The degrees of freedom whose logarithm of a variance scatters by `beyond`: half of them solves trigamma's."""
+    low, high = 1e-6, SURE_OF_SPREAD
+    if beyond <= _trigamma(high / 2):
+        return high
+    for _ in range(HALVINGS):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if _trigamma(middle / 2) > beyond else (low, middle)
+    return high
