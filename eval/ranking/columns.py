@@ -137,6 +137,7 @@ COLUMNS: tuple[Column, ...] = (
         "share of the subject's pictures with a face, and its 95 % interval (Wilson)",
         lambda row: row.face_rate,
         SHARE,
+        worth=8,
         tile=True,
         text=_faces,
         beside={"face_rate_low": lambda row: row.face_rate_low, "face_rate_high": lambda row: row.face_rate_high},

@@ -47,7 +47,7 @@ class ExpectedMeans:
     def differences_to(self, row: int) -> np.ndarray:
         """95 % intervals (C, 2) of each row's true mean minus that of `row`; 0 to 0 for the same cell."""
         half = Z_95 * np.sqrt(self.own + self.own[row])
-        half[(self.draws == self.draws[row]).all(1)] = 0.0
+        half[bool(self.draws.size) & (self.draws == self.draws[row]).all(1)] = 0.0
         difference = self.means - self.means[row]
         return np.stack([difference - half, difference + half], axis=1)
 

@@ -125,23 +125,6 @@ def normal_changes(prompts: Sequence[str], draws: int = RESAMPLES, seed: int = S
     return weights * (Resampling(weights, len(prompts) - len(groups)).critical_value / Z_95)
 
 
-def chances_of_best(
-    values: np.ndarray, eligible: np.ndarray, prompts: Sequence[str], draws: int = RESAMPLES
-) -> np.ndarray:
-    """In what share (C,) of other draws of seeds each `eligible` (C,) row of `values` (C, U) has the highest mean.
-
-    The draws (`normal_changes`) are shared, so rows stay paired: how far two of them differ is spread as wide as the
-    interval of their difference. Rows of equal means (twins) share a draw. NaN when there is one unit.
-    """
-    changes = normal_changes(prompts, draws)
-    if np.isnan(changes).any():
-        return np.full(len(values), np.nan)
-    drawn = values.mean(1, keepdims=True) + values @ changes.T
-    drawn[~eligible] = -np.inf
-    first = drawn >= drawn.max(0) - SAME
-    return (first / first.sum(0)).mean(1)
-
-
 def contains_zero(interval: np.ndarray) -> np.ndarray:
     """Whether intervals (..., 2) hold 0. An unknown interval excludes nothing, so it does."""
     low, high = interval[..., 0], interval[..., 1]

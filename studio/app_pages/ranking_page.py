@@ -138,9 +138,7 @@ def _show_curve(opened: OpenedStore) -> None:
     if len(order) < 2:
         return
     st.header("Over the epochs", anchor=False)
-    st.caption(
-        "Each checkpoint at the same weights, with 95 % intervals. Bars that overlap are no difference to build on."
-    )
+    st.caption("Each checkpoint at the same weights. A bar shows what to expect on other seeds, 19 times in 20.")
     there = list(dict.fromkeys(row.settings for row in opened.rows))
     settings = st.multiselect("At the weights", there, default=usual_settings(opened.rows), max_selections=5)
     if settings:

@@ -14,7 +14,9 @@ from eval.ranking.limits import Limits
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import pairs_to_tell_rows_apart, rank
 from eval.ranking.scores import score
-from eval.ranking.statistics import chances_of_best, contains_zero, differences_to, intervals, resampling, within_sd
+from eval.ranking.shrinkage import expected_means
+from eval.ranking.standing import surely_behind
+from eval.ranking.statistics import contains_zero, differences_to, resampling, within_sd
 from eval.request.cells import CONTROL
 from loras.weights import Weights
 from synthetic_evidence import make_evidence, of_a_teapot, reordered, without_faces
@@ -41,22 +43,29 @@ def test_rows_are_in_the_order_of_identity_and_each_says_its_own_cells_figures()
     evidence = _evidence()
     scores, rows = score(evidence), rank(evidence, LIMITS)
     assert [row.cell for row in rows] == ["cell001", "cell002", "cell000"]
-    interval = intervals(scores.counted, resampling(scores.prompts))
+    expected, gained = (expected_means(values, scores.prompts) for values in (scores.counted, scores.gains))
     tied = contains_zero(differences_to(1, scores.counted, resampling(scores.prompts)))
-    chances = chances_of_best(scores.counted, np.ones(3, dtype=bool), scores.prompts)
+    again = expected.first_again(np.ones(3, dtype=bool))
+    behind = surely_behind(1, scores.counted, scores.prompts)
     for row, at in zip(rows, (1, 2, 0), strict=True):
         cell = evidence.cells[at]
         low, high = scores.face_rate_interval(at)
         assert (row.checkpoint, row.epoch, row.also) == (cell.checkpoint, cell.epoch, cell.also)
         assert (row.unet, row.te1, row.te2) == (cell.weights.unet, cell.weights.te1, cell.weights.te2)
         assert row.identity == scores.identity[at]
-        assert (row.identity_low, row.identity_high) == tuple(interval[at])
+        assert (row.expected, row.gain) == pytest.approx((expected.means[at], gained.means[at]))
+        assert (row.identity_low, row.identity_high) == pytest.approx(tuple(expected.intervals[at]))
+        assert (row.difference_low, row.difference_high) == pytest.approx(tuple(expected.differences_to(1)[at]))
+        assert (row.gain_low, row.gain_high) == pytest.approx(tuple(gained.intervals[at]))
+        assert row.worth_taking == (gained.intervals[at, 0] > max(0.02, 0.1 * scores.span))
+        assert row.standing == ("first" if at == 1 else "worse" if behind[at] else "cannot tell")
+        assert row.difference_that_matters == 0.02
         assert row.identity_normalised == scores.identity_normalised[at]
         assert (row.prompt, row.bleed, row.copy) == (scores.prompt[at], scores.bleed[at], scores.copy[at])
         assert (row.face_rate, row.face_rate_low, row.face_rate_high) == (scores.face_rate[at], low, high)
         assert row.spread == scores.spread[at]
         assert (row.pictures, row.failed) == (len(evidence.units), 1 if at == 2 else 0)
-        assert (row.tied_with_best, row.probability_best) == (tied[at], chances[at])
+        assert (row.tied_with_best, row.first_again) == (tied[at], again[at])
         assert row.scored_by == {"likeness": evidence.face_model, "clip": evidence.clip_model}
         assert row.licences == {"clip": "MIT"}
         assert (row.broken, row.second) == ((), None)
@@ -64,7 +73,7 @@ def test_rows_are_in_the_order_of_identity_and_each_says_its_own_cells_figures()
 
 def test_a_row_reads_as_json_with_four_digits_and_no_minus_zero() -> None:
     row = rank(_evidence(), LIMITS)[0]
-    exact = replace(row, identity=0.123456, prompt=-0.00001, bleed=None, copy=0.98765, probability_best=0.33333)
+    exact = replace(row, identity=0.123456, prompt=-0.00001, bleed=None, copy=0.98765, first_again=0.33333)
     told = row_as_json(exact)
     assert (told["identity"], told["bleed"], told["copy"]) == (0.1235, None, 0.9877)
     assert str(told["prompt"]) == "0.0"
@@ -138,7 +147,8 @@ def test_a_cell_that_breaks_more_limits_than_the_first_is_not_tied_with_it() -> 
     assert [row.tied_with_best for row in rows] == [True, False]
     assert [len(row.broken) for row in rows] == [0, 1]
     assert rows[1].flags[0] == rows[1].broken[0]
-    assert [row.probability_best for row in rows] == [1.0, 0.0]
+    assert [row.first_again for row in rows] == [1.0, 0.0]
+    assert [row.standing for row in rows] == ["first", "limit"]
 
 
 def test_trends_and_the_front_are_told_of_the_rows_that_they_concern() -> None:
@@ -162,16 +172,25 @@ def test_a_winner_that_hangs_on_what_lost_faces_count_is_told_of_the_first_row_a
     assert not [flag for flag in rows[1].flags if "the winner hangs on" in flag]
 
 
-def test_claims_are_made_of_the_median_spread_of_differences_to_the_first() -> None:
-    evidence = make_evidence([0.3, 0.6, 0.45, 0.5], noise=0.1)
+def test_claims_are_made_of_the_median_spread_of_what_cannot_be_told_yet() -> None:
+    evidence = make_evidence([0.3, 0.65, 0.58, 0.57], noise=0.1)
     scores, rows = score(evidence), rank(evidence, LIMITS)
-    spreads = within_sd(scores.counted[[0, 2, 3]] - scores.counted[1], scores.prompts)
-    found = pairs_to_tell_rows_apart(evidence, rows)
+    assert {row.cell: row.standing for row in rows} == {
+        "cell001": "first",
+        "cell002": "cannot tell",
+        "cell003": "cannot tell",
+        "cell000": "worse",
+    }
+    spreads = within_sd(scores.counted[[2, 3]] - scores.counted[1], scores.prompts)
+    found = pairs_to_tell_rows_apart(evidence, rows, (0.02, 0.05))
     assert [one.difference for one in found] == [0.02, 0.05]
     assert [one.sd for one in found] == [pytest.approx(np.median(spreads))] * 2
     twins = reordered(evidence, [0, 1, 1, 2, 3])
-    assert pairs_to_tell_rows_apart(twins, rank(twins, LIMITS))[0].sd == pytest.approx(np.median(spreads)), (
-        "the first is no other"
-    )
+    again = pairs_to_tell_rows_apart(twins, rank(twins, LIMITS), [0.02])
+    assert again[0].sd == pytest.approx(np.median(spreads)), "the first is no other"
+    clear = make_evidence([0.6, 0.2], noise=0.02)
+    told = score(clear)
+    spread = within_sd(told.counted[[1]] - told.counted[0], told.prompts)
+    assert pairs_to_tell_rows_apart(clear, rank(clear, LIMITS), [0.02])[0].sd == pytest.approx(spread[0])
     one = make_evidence([0.5, 0.6], prompts=1, seeds=1)
-    assert pairs_to_tell_rows_apart(one, rank(one)) == []
+    assert pairs_to_tell_rows_apart(one, rank(one), [0.02]) == []

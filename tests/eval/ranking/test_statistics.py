@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.ranking.statistics import (
-    chances_of_best,
     contains_zero,
     differences_to,
     intervals,
@@ -164,24 +163,6 @@ def test_normal_draws_move_each_stratum_around_its_own_mean() -> None:
     assert 5 * drawn.std(0) == pytest.approx(wider, rel=0.02)
     assert np.isnan(normal_changes(["p"])).all()
     assert normal_changes(list("pp")).shape == (2000, 2)
-
-
-def test_the_chance_of_being_best_goes_to_the_eligible_alone_and_is_shared_by_equals() -> None:
-    values = np.array([[0.9] * 4, [0.5] * 4, [0.5] * 4, [0.1] * 4])
-    assert chances_of_best(values, np.array([False, True, True, True]), list("ppqq")).tolist() == [0.0, 0.5, 0.5, 0.0]
-    assert chances_of_best(values, np.ones(4, dtype=bool), list("ppqq")).tolist() == [1.0, 0.0, 0.0, 0.0]
-    assert np.isnan(chances_of_best(values[:, :1], np.ones(4, dtype=bool), ["p"])).all()
-    nearly = np.array([[0.5] * 4, [0.5 - 5e-7] * 4, [0.5 - 5e-6] * 4])
-    assert chances_of_best(nearly, np.ones(3, dtype=bool), list("ppqq")).tolist() == [0.5, 0.5, 0.0]
-
-
-def test_a_higher_mean_is_likelier_to_be_best() -> None:
-    """Of a difference of 1 that is normal with SD s (spread by t over 1.96), Phi(1 / s) of the draws are above 0."""
-    values = np.array([[5.0, -3.0] * 8, [0.0] * 16])
-    spread = 4 * math.sqrt(16 / 15) / 4 * resampling(["p"] * 16).critical_value / 1.959964
-    wanted = 0.5 * (1 + math.erf(1 / spread / math.sqrt(2)))
-    found = chances_of_best(values, np.ones(2, dtype=bool), ["p"] * 16, 20_000)
-    assert found == pytest.approx([wanted, 1 - wanted], abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""What other seeds would show: nothing of the first row's luck, and no less of what is true."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eval.ranking.shrinkage import expected_means
+
+PROMPTS = [f"p{at // 4}" for at in range(24)]
+NOISE = 0.07
+
+
+def grid(truth: np.ndarray, seed: int, prompts: list[str] = PROMPTS) -> np.ndarray:
+    """Likenesses (C, U) of rows of a true mean each, with what prompts and seeds have in common."""
+    rng = np.random.default_rng(seed)
+    shared = np.repeat(rng.normal(0, 0.05, len(set(prompts))), len(prompts) // len(set(prompts)))
+    shared = shared - shared.mean()
+    return truth[:, None] + shared + rng.normal(0, NOISE, (len(truth), len(prompts)))
+
+
+@pytest.mark.parametrize(("rows", "spread"), [(12, 0.0), (12, 0.05), (60, 0.0), (60, 0.02)])
+def test_the_first_row_is_neither_flattered_nor_cut_down_and_its_interval_holds(rows: int, spread: float) -> None:
+    off, holds = [], []
+    for seed in range(120):
+        truth = 0.5 + np.random.default_rng(1000 + seed).normal(0, 1, rows) * spread
+        values = grid(truth, seed)
+        found, first = expected_means(values, PROMPTS), int(values.mean(1).argmax())
+        off.append(found.means[first] - truth[first])
+        holds.append(found.intervals[first, 0] <= truth[first] <= found.intervals[first, 1])
+    assert abs(np.mean(off)) < 0.006
+    assert np.mean(holds) > 0.9
+
+
+def test_a_group_of_good_rows_is_not_taken_for_a_part_of_the_bad_ones() -> None:
+    """Thirty rows at 0.2 and thirty at 0.6: the luck among the good is taken off, and not the way between both."""
+    off = []
+    for seed in range(40):
+        truth = np.repeat([0.2, 0.6], 30)
+        values = grid(truth, seed)
+        off.append(expected_means(values, PROMPTS).means[values.mean(1).argmax()] - 0.6)
+    assert abs(np.mean(off)) < 0.006
+    assert np.mean(np.abs(off)) < 0.02
+
+
+@given(st.integers(0, 1000), st.integers(2, 30))
+@settings(max_examples=25)
+def test_rows_keep_their_order_and_their_mean_level(seed: int, rows: int) -> None:
+    values = grid(0.5 + np.random.default_rng(seed).normal(0, 0.02, rows), seed)
+    found = expected_means(values, PROMPTS)
+    assert (np.diff(found.means[np.argsort(values.mean(1))]) >= -1e-9).all() or rows >= 12
+    assert found.means.mean() == pytest.approx(values.mean(), abs=1e-3)
+    assert (found.intervals[:, 0] <= found.means).all()
+    assert found.means.max() <= values.mean(1).max() + 1e-9
+
+
+def test_a_row_alone_is_what_it_is_and_one_unit_tells_nothing_more() -> None:
+    values = grid(np.array([0.5]), 3)
+    alone = expected_means(values, PROMPTS)
+    assert alone.means == pytest.approx(values.mean(1))
+    assert alone.intervals[0, 0] < alone.means[0] < alone.intervals[0, 1]
+    assert alone.first_again(np.array([True])).tolist() == [1.0]
+    one = expected_means(values[:, :1], ["p"])
+    assert one.means == pytest.approx(values[:, 0])
+    assert np.isnan(one.intervals).all()
+    assert np.isnan(one.first_again(np.array([True]))).all()
+    assert np.isnan(one.differences_to(0)).all()
+
+
+def test_rows_without_any_scatter_are_known() -> None:
+    still = np.repeat([[0.2], [0.4], [0.5]], len(PROMPTS), axis=1)
+    found = expected_means(still, PROMPTS)
+    assert found.means == pytest.approx([0.2, 0.4, 0.5], abs=1e-6)
+    assert found.differences_to(2)[:, 1] == pytest.approx([-0.3, -0.1, 0.0], abs=1e-5)
+    assert found.first_again(np.ones(3, dtype=bool)).tolist() == [0.0, 0.0, 1.0]
+
+
+def test_coming_first_again_is_said_as_often_as_it_happens_and_of_eligible_rows_alone() -> None:
+    said, happened = [], []
+    rng = np.random.default_rng(9)
+    for seed in range(80):
+        truth = 0.5 + rng.normal(0, 0.03, 12)
+        values = grid(truth, seed)
+        first = int(values.mean(1).argmax())
+        again = truth[:, None] + rng.normal(0, NOISE / np.sqrt(len(PROMPTS)), (12, 200))
+        said.append(expected_means(values, PROMPTS).first_again(np.ones(12, dtype=bool))[first])
+        happened.append(np.mean(again.argmax(0) == first))
+    assert np.mean(said) == pytest.approx(np.mean(happened), abs=0.08)
+    values = grid(np.array([0.9, 0.5, 0.4]), 0)
+    assert expected_means(values, PROMPTS).first_again(np.array([False, True, True]))[0] == 0.0
+
+
+def test_rows_taken_twice_are_one_cell() -> None:
+    values = grid(np.array([0.5, 0.52, 0.4]), 5)
+    found = expected_means(values, PROMPTS).taken([1, 0, 1, 2])
+    assert found.differences_to(0)[2].tolist() == [0.0, 0.0]
+    again = found.first_again(np.ones(4, dtype=bool))
+    assert again[0] == again[2]
