@@ -28,13 +28,13 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from recorded_grids.recorded_grid import read_recorded
 
 from eval.ranking.evidence import CellFacts, Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import rank
 from eval.request.units import Unit
 from loras.weights import Weights
+from recorded_grids.recorded_grid import read_recorded
 
 RECORDED = Path(__file__).resolve().parent / "recorded"
 ROWS, SPREADS, SEEDS = (12, 60), (0.0, 0.02, 0.05), (2, 4, 8)
@@ -64,7 +64,9 @@ class Told:
         first, at = rows[0], [int(row.cell) for row in rows]
         own = truth[at[0]]
         low, high = first.identity_low, first.identity_high
-        assert low is not None and high is not None and first.first_again is not None
+        assert low is not None
+        assert high is not None
+        assert first.first_again is not None
         self.grids += 1
         self.covered += low <= own <= high
         self.bias += first.expected - own
@@ -107,7 +109,7 @@ def evidence_of(likeness: np.ndarray, control: np.ndarray, prompts: Sequence[str
         pictures=none,
         failed=np.zeros(shape, dtype=bool),
         faces_control=np.stack([control, np.sqrt(1 - control**2)], axis=-1),
-        face_counts_control=np.ones(shape[1], dtype=int),
+        face_counts_control=np.ones(len(prompts), dtype=int),
         pictures_control=none[0],
         prompts=none[0],
         references=np.stack([np.full(10, 0.85), ways * np.sqrt(1 - 0.85**2)], axis=-1),

@@ -95,7 +95,10 @@ def slope(blocks: Sequence[Hashable], levels: np.ndarray) -> np.ndarray:
     centred = np.zeros(len(blocks))
     for at in _places(blocks):
         known = at[np.isfinite(levels[at])]
-        centred[known] = levels[known] - levels[known].mean() if len(known) else 0.0
+        if len(known):
+            # From one of them, so that equal levels differ by 0 and not by what their mean is rounded to.
+            apart = levels[known] - levels[known[0]]
+            centred[known] = apart - apart.mean()
     square = (centred**2).sum()
     return centred / square if square > 0 else centred
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
@@ -82,6 +82,7 @@ def test_a_slope_has_an_intercept_for_every_block() -> None:
     assert slope(["a", "a", "b"], np.array([0.5, 0.5, NAN])) == pytest.approx([0.0, 0.0, 0.0])
 
 
+@example([("a", 0.78)] * 3, 1.0)  # their mean is rounded
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(-2, 2)), min_size=1, max_size=12), st.floats(-3, 3))
 def test_a_line_has_its_own_slope_whatever_its_blocks_add(cells: list[tuple[str, float]], steep: float) -> None:
     blocks, levels = [block for block, _ in cells], np.array([round(level, 2) for _, level in cells])
