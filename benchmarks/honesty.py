@@ -60,7 +60,7 @@ class Told:
     taken: int = 0
 
     def add(self, rows: Sequence[RankedCell], truth: np.ndarray, again: float, difference: float = 0.02) -> None:
-        """One more grid: its rows, the cells' true identities (C,) by their number, and how often the first is again."""
+        """One more grid: its rows, the cells' true identities (C,) by number, and how often the first is again."""
         first, at = rows[0], [int(row.cell) for row in rows]
         own = truth[at[0]]
         low, high = first.identity_low, first.identity_high

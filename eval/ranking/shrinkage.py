@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from eval.ranking.statistics import SAME, Z_95, normal_changes, strata
+from eval.ranking.statistics import SAME, Z_95, normal_changes, resampling, strata
 
 MOST_GROUPS = 3
 ROWS_A_GROUP = 6
@@ -172,7 +172,8 @@ def _draws(
     values: np.ndarray, prompts: Sequence[str], groups: _Groups, within: np.ndarray, spread: np.ndarray, seed: int
 ) -> np.ndarray:
     """Rows' true means as they may be, each with what fresh seeds make of it (C, B)."""
-    fresh = values @ normal_changes(prompts).T
+    # As wide as other seeds are, not as the intervals, which allow for what is not known of that width.
+    fresh = values @ normal_changes(prompts).T * (Z_95 / resampling(prompts, 1).critical_value)
     rng = np.random.default_rng(seed)
     taken = (rng.random((*fresh.shape, 1)) > groups.belongs.cumsum(1)[:, None, :]).sum(2)
     taken = np.minimum(taken, within.shape[1] - 1)
