@@ -60,6 +60,7 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
         trends(evidence, scores, limits),
         measure_all(evidence, scores),
         second.by_cell if second else [None for _ in order],
+        limits,
     )
     common = grid_flags(evidence, scores, limits)
     changes = [*_other_winners(evidence, scores, broken, best), *(second.about_best if second else [])]
@@ -82,6 +83,7 @@ class _Judged:
     trends: Sequence[Trend]
     measured: Mapping[str, np.ndarray]
     second: Sequence[SecondModelFigures | None]
+    limits: Limits
 
 
 def pairs_to_tell_rows_apart(evidence: Evidence, ranked: Sequence[RankedCell]) -> list[PairsNeeded]:
@@ -142,7 +144,11 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         face_rate_low=low if of_faces else None,
         face_rate_high=high if of_faces else None,
         bleed=_known(scores.bleed[at]),
+        bleed_low=_known(scores.bleed_interval[at, 0]),
+        bleed_high=_known(scores.bleed_interval[at, 1]),
         copy=_known(scores.copy[at]),
+        copy_low=_known(scores.copying.interval[at, 0]),
+        copy_high=_known(scores.copying.interval[at, 1]),
         spread=_known(scores.spread[at]),
         pictures=len(evidence.units),
         failed=int(evidence.failed[at].sum()),
@@ -151,7 +157,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         probability_best=_known(judged.chance[at]),
         pareto_front=bool(judged.front[at]),
         measured={key: _known(values[at]) for key, values in judged.measured.items()},
-        flags=(*judged.broken[at], *cell_flags(evidence, scores, at), *shared),
+        flags=(*judged.broken[at], *cell_flags(evidence, scores, judged.limits, at), *shared),
         trends=tuple(one.text for one in judged.trends if at in one.cells),
         second=judged.second[at],
         scored_by={"likeness": evidence.face_model, "clip": evidence.clip_model},
