@@ -134,8 +134,8 @@ def figures(readings: pd.DataFrame | None = None, mixed: pd.DataFrame | None = N
 
     `copy_auc_mixed`: copies against clean and empty LoRAs, one bare prompt of four. `false_copy`: the share of clean
     and empty ones that break the limit; `false_copy_clean`, `false_copy_empty` theirs alone. `copies_found`: the share
-    of copies that do, `far_too_long_accused` that of LoRAs trained far too long. `copy_auc_without_bare`: the same where
-    no prompt is bare, of the people whose copies were recorded on such prompts.
+    of copies that do, `far_too_long_accused` that of LoRAs trained far too long. `copy_auc_without_bare`: the same
+    where no prompt is bare, of the people whose copies were recorded on such prompts.
     """
     readings = pd.read_parquet(READINGS) if readings is None else readings
     mixed = pd.read_parquet(MIXED) if mixed is None else mixed

@@ -92,8 +92,9 @@ class Copying:
         own: list[np.ndarray] = [self.units_of(prompt) for prompt in self.judged_prompts]
         counts: list[int] = [one.size for one in own]
         found = np.full((len(self.shares), max(counts, default=0)), nan)
-        for cell, place in enumerate(self.worst if own else []):
-            found[cell, : len(own[place])] = self.counted[cell, own[place]]
+        for cell in range(len(found) if own else 0):
+            units = self.worst_units(cell)
+            found[cell, : units.size] = self.counted[cell, units]
         return found
 
 

@@ -12,6 +12,7 @@ from eval.ranking.evidence import Evidence
 from eval.ranking.scores import Scores
 from eval.request.spec import LimitsSection
 from eval.wording.figure_texts import number_text, with_interval
+from eval.wording.subject_words import SubjectWords
 
 NAMED_PICTURES = 3
 
@@ -51,7 +52,7 @@ def limits_broken(scores: Scores, limits: Limits) -> list[list[str]]:
 
 def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
     """The limits that a cell breaks, in words with figures."""
-    found: list[str] = []
+    found, words = list[str](), scores.words
     low, high = scores.face_rate_interval(at)
     if limits.face_rate is not None and high < (least := limits.face_rate * scores.face_rate_control):
         rate = with_interval(scores.face_rate[at], low, high, ".2f")
@@ -62,12 +63,13 @@ def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
         )
     if limits.bleed is not None and scores.bleed[at] > (most := limits.bleed * scores.span):
         seen = np.where(np.isnan(scores.bleed_changes[at, scores.bleed_judged]), 0.0, scores.bleed_counted[at])
-        means = scores.words.filled_in("{others} take on {looks}") + _lost(int(scores.bleed_lost[at]), "that")
+        means = words.filled_in("{others} take on {looks}") + _lost(int(scores.bleed_lost[at]), words, "that")
         found.append(_above("bleed", scores.bleed[at], scores.bleed_interval[at], most, float(seen.mean()), means))
     if limits.copy is not None and above_copy_limit(scores.copying, limits.copy)[at]:
         copying, units = scores.copying, scores.copying.worst_units(at)
         seen = np.nan_to_num(copying.shares[at, units], nan=0.0)
-        means = repeated_pictures(copying, at, limits.copy)
+        lost = _lost(int(np.isnan(copying.shares[at, units]).sum()), words, "copies")
+        means = repeated_pictures(copying, at, limits.copy) + lost
         found.append(_above("copy", scores.copy[at], copying.interval[at], limits.copy, float(seen.mean()), means))
     return found
 
@@ -81,13 +83,12 @@ def repeated_pictures(copying: Copying, at: int, most: float) -> str:
     """Which training pictures a cell repeats, on which prompt, and in how many pictures of it."""
     units = copying.worst_units(at)
     repeating = units[copying.shares[at, units] > most]
-    lost = _lost(int(np.isnan(copying.shares[at, units]).sum()), "copies")
     if not len(repeating):
-        return f"it may repeat training pictures{lost}"
+        return "it may repeat training pictures"
     pictures = "1 picture" if len(units) == 1 else f"{len(repeating)} of {len(units)} pictures"
     repeats = "repeats" if len(repeating) == 1 else "repeat"
     training = list(dict.fromkeys(copying.nearest[at, repeating].tolist()))
-    return f"{pictures} of the prompt `{copying.prompts[units[0]]}` {repeats} {_named(training, copying.names)}{lost}"
+    return f"{pictures} of the prompt `{copying.prompts[units[0]]}` {repeats} {_named(training, copying.names)}"
 
 
 def _named(training: Sequence[int], names: Sequence[str]) -> str:
@@ -106,7 +107,6 @@ def _above(name: str, value: float, interval: np.ndarray, most: float, seen: flo
     return f"{name} {figure} {'is' if seen > most else 'may be'} above the limit {most:+.3f}: {means}"
 
 
-def _lost(lost: int, counted: str) -> str:
-    """What to say of faces that count at their worst."""
-    faces = "1 face that the base model shows is" if lost == 1 else f"{lost} faces that the base model shows are"
-    return f"; {faces} lost and counted as {counted}" if lost else ""
+def _lost(lost: int, words: SubjectWords, counted: str) -> str:
+    """What to say of pictures that count at their worst."""
+    return f"; {words.lost} that the base model does not have count as {counted}: {lost}" if lost else ""

@@ -78,14 +78,16 @@ def test_faces_of_others_that_are_lost_may_have_bled() -> None:
     one_picture = replace(_scores(bleed=[[NAN, 0.0]]), bleed_judged=np.array([True, False]))
     assert limits_broken(one_picture, Limits()) == [
         [
-            "bleed +0.500 may be above the limit +0.125: other people take on the face; 1 face that the base model "
-            "shows is lost and counted as that"
+            "bleed +0.500 may be above the limit +0.125: other people take on the face; faceless pictures that the "
+            "base model does not have count as that: 1"
         ]
     ]
     scores = _scores(bleed=[[0.1, NAN], [NAN, NAN], [0.3, NAN], [0.25, NAN], [-0.3, NAN]])
     said = [[text.split(" (")[0], text.split(") ")[1]] for one in limits_broken(scores, Limits()) for text in one]
-    lost = "other people take on the face; 1 face that the base model shows is lost and counted as that"
-    two = "other people take on the face; 2 faces that the base model shows are lost and counted as that"
+    lost, two = (
+        f"other people take on the face; faceless pictures that the base model does not have count as that: {count}"
+        for count in (1, 2)
+    )
     assert said == [
         ["bleed +0.300", f"may be above the limit +0.125: {lost}"],
         ["bleed +0.500", f"may be above the limit +0.125: {two}"],
@@ -123,16 +125,15 @@ def test_a_copy_must_be_surely_more_than_what_the_base_model_shows() -> None:
 def test_faces_that_are_lost_may_have_been_copies() -> None:
     scores = _scores(copy=[[0.0, 0.0, NAN, NAN], [0.9, 0.9, 0.9, NAN], [0.4, 0.0, 0.0, NAN], [0.0, 0.0, 0.0, NAN]])
     said = [[text.split(" (")[0], text.split(") ")[1]] for one in limits_broken(scores, Limits()) for text in one]
-    lost = "lost and counted as copies"
-    repeats = "of the prompt `photo of ohwx` {} the training picture `one.png`; 1 face that the base model shows is"
+    lost = "; faceless pictures that the base model does not have count as copies: "
+    repeats = "of the prompt `photo of ohwx` {} the training picture `one.png`"
     assert said == [
         [
             "copy +0.500",
-            "may be above the limit +0.250: it may repeat training pictures; 2 faces that the base model shows are "
-            + lost,
+            f"may be above the limit +0.250: it may repeat training pictures{lost}2",
         ],
-        ["copy +0.925", f"is above the limit +0.250: 3 of 4 pictures {repeats.format('repeat')} {lost}"],
-        ["copy +0.350", f"may be above the limit +0.250: 1 of 4 pictures {repeats.format('repeats')} {lost}"],
+        ["copy +0.925", f"is above the limit +0.250: 3 of 4 pictures {repeats.format('repeat')}{lost}1"],
+        ["copy +0.350", f"may be above the limit +0.250: 1 of 4 pictures {repeats.format('repeats')}{lost}1"],
     ]
 
 
