@@ -177,8 +177,8 @@ COLUMNS: tuple[Column, ...] = (
     figure(
         "copy",
         "copy",
-        "how far the pictures of the prompt that copies most have gone from the base model's (0) to a training picture "
-        "itself (1), and the 95 % interval (?: too few pictures to tell)",
+        "how far the {several_seen} have gone towards a training picture, on the prompt that copies most: 0 is as the "
+        "base model, 1 the training picture itself; and the 95 % interval (?: too few pictures to tell)",
         lambda row: row.copy,
         CHANGE,
         worth=2,
