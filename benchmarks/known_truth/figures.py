@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from eval.ranking.copying import expected_nearest
 from eval.ranking.evidence import Appearances, CellFacts, Evidence
-from eval.ranking.scores import expected_nearest, rows_mean, score
+from eval.ranking.scores import rows_mean, score
 from eval.request.units import Unit
 from known_truth.attributes import ATTRIBUTES, shares_right
 from known_truth.cases import BLEED, CLEAN, COPY, subjects
 from known_truth.rows import CONTROL, REFERENCE, TRAINING, unpacked
 from loras.weights import Weights
+from miniature.recipe.world import CLASS_WORD, TRIGGER
 
 RENDERED = ("subject", "bleed")
 
@@ -56,6 +58,8 @@ def evidence_of(rows: pd.DataFrame) -> Evidence:
         training=known(TRAINING),
         face_model="miniature",
         clip_model="none",
+        trigger=TRIGGER,
+        class_word=CLASS_WORD,
         looks=Appearances(
             pictures=np.stack([vectors(cell, looks) for cell in cells.values()]),
             control=vectors(control, looks),

@@ -227,6 +227,8 @@ def load_evidence(grid: Grid) -> Evidence:
         subject=snapshot.subject,
         licences=snapshot.licences,
         left_out=grid.left_out,
+        trigger=snapshot.trigger,
+        class_word=snapshot.class_word,
         looks=_looks(grid, ids, control, _failed(failures, control)),
         **_seen_by(grid, snapshot.face_model, snapshot.face_sha256, ids, control, _failed(failures, control)),
     )
@@ -248,7 +250,13 @@ def _looks(grid: Grid, ids: np.ndarray, control: np.ndarray, failed_control: np.
         control=np.where(failed_control[:, None], np.nan, _vectors(readings, control)),
         references=_found(readings, grid.snapshot.references),
         training=_found(readings, grid.snapshot.training),
+        training_names=_names(readings, grid.snapshot),
     )
+
+
+def _names(readings: dict[str, Reading], snapshot: GridRecord) -> list[str]:
+    """The names of the training pictures with a look, by their hashes where their places were not kept."""
+    return [Path(snapshot.places.get(one, one[:12])).name for one in _seen_in(readings, snapshot.training)]
 
 
 def _seen_by(
@@ -319,7 +327,9 @@ def _counts(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
 
 def _found(readings: dict[str, Reading], subjects: list[str]) -> np.ndarray:
     """(N, D) of the subjects with a face."""
-    vectors = [readings[one].vector for one in subjects if one in readings]
-    return np.array([vector for vector in vectors if vector is not None], dtype=np.float32).reshape(
-        -1, _width(readings)
-    )
+    vectors = [readings[one].vector for one in _seen_in(readings, subjects)]
+    return np.array(vectors, dtype=np.float32).reshape(-1, _width(readings))
+
+
+def _seen_in(readings: dict[str, Reading], subjects: list[str]) -> list[str]:
+    return [one for one in subjects if one in readings and readings[one].vector is not None]

@@ -46,6 +46,22 @@ def _faces(row: RankedCell) -> str:
     return f"{percent(row.face_rate)} ({percents(row.face_rate_low, row.face_rate_high)})"
 
 
+def _bleed(row: RankedCell) -> str:
+    return _change(row.bleed, row.bleed_low, row.bleed_high)
+
+
+def _copy(row: RankedCell) -> str:
+    return _change(row.copy, row.copy_low, row.copy_high)
+
+
+def _change(value: float | None, low: float | None, high: float | None) -> str:
+    """A change with its interval, or "?" for one that these pictures are too few to give."""
+    if value is None:
+        return NOT_MEASURED
+    ends = "?" if low is None or high is None else interval_text(low, high, "+.2f")
+    return f"{CHANGE.text(value)} ({ends})"
+
+
 def _standing(row: RankedCell) -> str:
     return "limit" if row.broken else row.standing
 
@@ -153,26 +169,32 @@ COLUMNS: tuple[Column, ...] = (
     figure(
         "bleed",
         "bleed",
-        "how much more {others} look like the subject with the LoRA than without",
+        "how much more {others} look like the subject with the LoRA than without, and its 95 % interval (?: too few "
+        "pictures to tell); what is lost counts as all the way, and below 0 is chance",
         lambda row: row.bleed,
         CHANGE,
         worth=4,
         tile=True,
+        text=_bleed,
+        beside={"bleed_low": lambda row: row.bleed_low, "bleed_high": lambda row: row.bleed_high},
     ),
     figure(
         "copy",
         "copy",
-        "how much nearer the {several_seen} look to training pictures than to unseen ones, beyond the base model's; "
-        "1 is a copy",
+        "how far the {several_seen} have gone towards a training picture, on the prompt that copies most: 0 is as the "
+        "base model, 1 the training picture itself; and the 95 % interval (?: too few pictures to tell)",
         lambda row: row.copy,
         CHANGE,
         worth=2,
         tile=True,
+        text=_copy,
+        beside={"copy_low": lambda row: row.copy_low, "copy_high": lambda row: row.copy_high},
     ),
     figure(
         "spread",
         "spread",
-        "how different the seeds of one prompt look (CLIP distance); 0 is the same picture every time",
+        "how different the seeds of one prompt look (CLIP distance), of the prompt where it is least, bare ones apart; "
+        "0 is the same picture every time",
         lambda row: row.spread,
         PLAIN,
         worth=1,

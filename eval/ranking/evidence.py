@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,9 @@ from eval.request.units import Unit
 from eval.wording.figure_texts import cell_name
 from eval.wording.subject_words import WORDS, SubjectWords
 from loras.weights import Weights
+
+SUBJECT = "subject"
+BLEED = "bleed"
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,15 @@ class CellFacts:
 class Appearances:
     """How the subject looks in each picture (`base_models.vision.appearance`), unit vectors, NaN where it was not seen.
 
-    pictures (C, U, L); control (U, L), the base model's; references (R, L), held out; training (T, L), trained on.
+    pictures (C, U, L); control (U, L), the base model's; references (R, L), held out; training (T, L), trained on;
+    training_names (T,): their files' names, () where they are not known.
     """
 
     pictures: np.ndarray
     control: np.ndarray
     references: np.ndarray
     training: np.ndarray
+    training_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,8 @@ class Evidence:
 
     `subject` "image": likeness is CLIP's, and `faces`, `faces_control`, `references`, `training` are CLIP's embeddings
     of whole pictures. `second`: the same grid as a second, independent face model sees it. `looks` None: not read.
-    `left_out`: what is not here because pictures are gone.
+    `left_out`: what is not here because pictures are gone. `trigger`, `class_word`: what the prompts call the subject
+    by, and what the base model is shown instead; "" where it is not known.
     """
 
     cells: list[CellFacts]
@@ -78,6 +84,8 @@ class Evidence:
     looks: Appearances | None = None
     left_out: LeftOut | None = None
     licences: Mapping[str, str] = field(default_factory=dict[str, str])
+    trigger: str = ""
+    class_word: str = ""
 
     @property
     def words(self) -> SubjectWords:

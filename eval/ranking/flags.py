@@ -6,26 +6,31 @@ import math
 
 import numpy as np
 
-from eval.ranking.evidence import Evidence
-from eval.ranking.limits import Limits
-from eval.ranking.scores import BLEED, Scores
+from eval.ranking.bare_prompts import bare_units
+from eval.ranking.evidence import BLEED, Evidence
+from eval.ranking.limits import Limits, above_copy_limit
+from eval.ranking.scores import Scores
+from eval.wording.figure_texts import with_interval
 
 WEAK_CEILING = 8
 
 
-def cell_flags(evidence: Evidence, scores: Scores, at: int) -> list[str]:
+def cell_flags(evidence: Evidence, scores: Scores, limits: Limits, at: int) -> list[str]:
     """What is odd about one cell's pictures."""
     faceless = int((~scores.faces_seen[at]).sum())
     of_faces = evidence.subject == "face"
     several = int((evidence.face_counts[at] > 1).sum())
     failed = int(evidence.failed[at].sum())
     below = int(scores.below_floor[at].sum())
-    others = int(scores.bleed_lost[at])
+    others, copies = int(scores.bleed_lost[at]), int(scores.copying.lost[at]) * of_faces
     found = {
         f"no face in {_pictures(faceless)} of the subject: counted at the floor": faceless * of_faces,
         f"less like the subject than the base model in {_pictures(below)}: counted at the floor": below,
-        f"no face in {_pictures(others)} of others where the base model shows one: left out of bleed, and counted at "
-        "the worst for its limit": others * of_faces,
+        f"no face in {_pictures(others)} of others where the base model shows one: counted in bleed as all the way to "
+        "the subject": others * of_faces,
+        f"no face in {_pictures(copies)} that tell of copying, where the base model shows one: counted as "
+        "copies": copies,
+        _perhaps_copied(scores, limits, at): _only_perhaps(scores, limits, at),
         f"several faces in {_pictures(several)}: the largest was scored": several,
         f"{failed} failed {'picture' if failed == 1 else 'pictures'} (black, flat, not finite or not made)": failed,
     }
@@ -38,7 +43,7 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
     one_seed = len(set(scores.prompts)) == len(scores.prompts)
     no_span, no_contrast = math.isnan(scores.span), not scores.prompt_contrast > 0
     by_image = evidence.subject == "image"
-    words = evidence.words
+    words, unmeasured = evidence.words, bool(np.isnan(scores.copy).all())
     unknown: list[tuple[bool, str]] = [
         (evidence.left_out is not None, str(evidence.left_out)),
         (
@@ -77,7 +82,20 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
         ),
         (
             bool(len(evidence.training)) and evidence.looks is not None and bool(np.isnan(scores.copy).all()),
-            f"copy not measured: no {words.seen} to compare, or fewer than two held-out pictures that differ",
+            f"copy not measured: fewer than two held-out {words.several_seen} to compare with",
+        ),
+        (
+            bool(evidence.trigger) and not unmeasured and not bare_units(evidence).any(),
+            f"no prompt is the trigger and no more: what prompts say hides copying; add `photo of {evidence.trigger}`",
+        ),
+        (
+            not unmeasured and math.isnan(scores.copying.half),
+            "copy has no interval, so its limit accuses no row: give the prompts more seeds",
+        ),
+        (
+            len(scores.bleed_judged_prompts) == 1,
+            f"bleed has no interval: one picture of {words.others} tells little; give more seeds, or more prompts "
+            "without the trigger",
         ),
         (one_seed, "spread not measured: one seed a prompt"),
         (
@@ -90,6 +108,18 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
         ),
     ]
     return [text for holds, text in unknown if holds]
+
+
+def _only_perhaps(scores: Scores, limits: Limits, at: int) -> bool:
+    """Whether a cell is above the copy limit, and not surely above the base model."""
+    above = limits.copy is not None and scores.copy[at] > limits.copy
+    return bool(above and limits.copy is not None and not above_copy_limit(scores.copying, limits.copy)[at])
+
+
+def _perhaps_copied(scores: Scores, limits: Limits, at: int) -> str:
+    low, high = scores.copying.interval[at]
+    figure = "" if math.isnan(low) else f" {with_interval(scores.copy[at], low, high, '+.3f')}"
+    return f"copy{figure} is above its limit, but so few pictures may be so by chance: give more seeds to tell"
 
 
 def _pictures(count: int) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from eval.ranking.copying import Copying
 from eval.ranking.evidence import Evidence
 from eval.ranking.scores import Scores
 from eval.request.spec import LimitsSection
-from eval.wording.figure_texts import with_interval
+from eval.wording.figure_texts import number_text, with_interval
+from eval.wording.subject_words import SubjectWords
+
+NAMED_PICTURES = 3
 
 
 @dataclass(frozen=True)
@@ -17,10 +22,10 @@ class Limits:
     """What a cell may cost. Each is a share of something measured in the same grid; None switches it off.
 
     `face_rate`: of the base model's own; broken when the whole Wilson interval is below. `prompt`: of the prompt
-    contrast, that may be lost. `bleed`: of the way from the floor to the ceiling, that may be gone. `copy`: of how far
-    pictures of the subject look from one another, that may be gone towards the training pictures; the default lies
-    between what planted copies and clean LoRAs showed (docs/scoring.md). A face that the base model shows and the cell
-    has lost counts as if it had bled, or been a copy.
+    contrast, that may be lost. `bleed`: of the way from the floor to the ceiling, that may be gone. `copy`: of the way
+    from the base model's pictures to a training picture; broken only where the whole interval is above 0, too. The
+    default lies between what planted copies and clean LoRAs showed (docs/scoring.md). A face that the base model shows
+    and the cell has lost counts as if it had bled, or been a copy.
 
     `difference` is no limit: the least difference of likeness that matters to the user, a cosine.
     """
@@ -28,7 +33,7 @@ class Limits:
     face_rate: float | None = 0.9
     prompt: float | None = 0.5
     bleed: float | None = 0.25
-    copy: float | None = 0.15
+    copy: float | None = 0.25
     difference: float = 0.02
 
 
@@ -50,7 +55,7 @@ def limits_broken(scores: Scores, limits: Limits) -> list[list[str]]:
 
 def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
     """The limits that a cell breaks, in words with figures."""
-    found: list[str] = []
+    found, words = list[str](), scores.words
     low, high = scores.face_rate_interval(at)
     if limits.face_rate is not None and high < (least := limits.face_rate * scores.face_rate_control):
         rate = with_interval(scores.face_rate[at], low, high, ".2f")
@@ -59,20 +64,52 @@ def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
         found.append(
             f"prompt {scores.prompt[at]:+.3f} is below the limit {least:+.3f}: it no longer does what is asked"
         )
-    if limits.bleed is not None and scores.bleed_at_worst[at] > (most := limits.bleed * scores.span):
-        taken_on = scores.words.filled_in("{others} take on {looks}")
-        figures = scores.bleed[at], scores.bleed_at_worst[at], most, int(scores.bleed_lost[at])
-        found.append(_above("bleed", *figures, taken_on))
-    if limits.copy is not None and scores.copy_at_worst[at] > (most := limits.copy):
-        figures = scores.copy[at], scores.copy_at_worst[at], most, int(scores.copy_lost[at])
-        found.append(_above("copy", *figures, "it repeats the training pictures"))
+    if limits.bleed is not None and scores.bleed[at] > (most := limits.bleed * scores.span):
+        seen = np.where(np.isnan(scores.bleed_changes[at, scores.bleed_judged]), 0.0, scores.bleed_counted[at])
+        means = words.filled_in("{others} take on {looks}") + _lost(int(scores.bleed_lost[at]), words, "that")
+        found.append(_above("bleed", scores.bleed[at], scores.bleed_interval[at], most, float(seen.mean()), means))
+    if limits.copy is not None and above_copy_limit(scores.copying, limits.copy)[at]:
+        copying, units = scores.copying, scores.copying.worst_units(at)
+        seen = np.nan_to_num(copying.shares[at, units], nan=0.0)
+        lost = _lost(int(np.isnan(copying.shares[at, units]).sum()), words, "copies")
+        means = repeated_pictures(copying, at, limits.copy) + lost
+        found.append(_above("copy", scores.copy[at], copying.interval[at], limits.copy, float(seen.mean()), means))
     return found
 
 
-def _above(name: str, value: float, at_worst: float, most: float, lost: int, means: str) -> str:
-    """A limit that is broken by the faces that are there, or may be by those that are not."""
-    if value > most:
-        return f"{name} {value:+.3f} is above the limit {most:+.3f}: {means}"
-    faces = "1 face that the base model shows is" if lost == 1 else f"{lost} faces that the base model shows are"
-    seen = "no face is left to tell" if np.isnan(value) else f"{name} is {value:+.3f} on the faces that are left"
-    return f"{name} may be above the limit {most:+.3f}: {faces} lost, {seen}, at worst it is {at_worst:+.3f}"
+def above_copy_limit(copying: Copying, most: float) -> np.ndarray:
+    """Which cells (C,) copy more than the limit, and surely more than the base model does."""
+    return (copying.value > most) & (copying.interval[:, 0] > 0)
+
+
+def repeated_pictures(copying: Copying, at: int, most: float) -> str:
+    """Which training pictures a cell repeats, on which prompt, and in how many pictures of it."""
+    units = copying.worst_units(at)
+    repeating = units[copying.shares[at, units] > most]
+    if not len(repeating):
+        return "it may repeat training pictures"
+    pictures = "1 picture" if len(units) == 1 else f"{len(repeating)} of {len(units)} pictures"
+    repeats = "repeats" if len(repeating) == 1 else "repeat"
+    training = list(dict.fromkeys(copying.nearest[at, repeating].tolist()))
+    return f"{pictures} of the prompt `{copying.prompts[units[0]]}` {repeats} {_named(training, copying.names)}"
+
+
+def _named(training: Sequence[int], names: Sequence[str]) -> str:
+    """Training pictures by their files' names, as far as these are known."""
+    pictures = "the training picture" if len(training) == 1 else "the training pictures"
+    if not names:
+        return pictures
+    more = f" and {len(training) - NAMED_PICTURES} more" if len(training) > NAMED_PICTURES else ""
+    return f"{pictures} {', '.join(f'`{names[one]}`' for one in training[:NAMED_PICTURES])}{more}"
+
+
+def _above(name: str, value: float, interval: np.ndarray, most: float, seen: float, means: str) -> str:
+    """A limit that is broken by the faces that are there, which alone make `seen`, or may be by those that are lost."""
+    low, high = interval
+    figure = number_text(value, "+.3f") if np.isnan(low) else with_interval(value, low, high, "+.3f")
+    return f"{name} {figure} {'is' if seen > most else 'may be'} above the limit {most:+.3f}: {means}"
+
+
+def _lost(lost: int, words: SubjectWords, counted: str) -> str:
+    """What to say of pictures that count at their worst."""
+    return f"; {words.lost} that the base model does not have count as {counted}: {lost}" if lost else ""

@@ -43,7 +43,11 @@ class RankedCell:
     face_rate_low: float | None
     face_rate_high: float | None
     bleed: float | None
+    bleed_low: float | None
+    bleed_high: float | None
     copy: float | None
+    copy_low: float | None
+    copy_high: float | None
     spread: float | None
     pictures: int
     failed: int

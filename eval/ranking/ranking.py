@@ -60,7 +60,7 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
         trends(evidence, scores, limits),
         measure_all(evidence, scores),
         second.by_cell if second else [None for _ in order],
-        limits.difference,
+        limits,
     )
     common = grid_flags(evidence, scores, limits)
     changes = [*_other_winners(evidence, scores, broken, best), *(second.about_best if second else [])]
@@ -72,7 +72,7 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
 
 @dataclass(frozen=True)
 class _Judged:
-    """What is known of the cells beside each other, a value each (C,); `difference` is the least that matters."""
+    """What is known of the cells beside each other, a value each (C,); and the limits."""
 
     places: Mapping[int, int]
     expected: ExpectedMeans
@@ -87,7 +87,7 @@ class _Judged:
     trends: Sequence[Trend]
     measured: Mapping[str, np.ndarray]
     second: Sequence[SecondModelFigures | None]
-    difference: float
+    limits: Limits
 
 
 def _expected(cells: Sequence[CellFacts], values: np.ndarray, prompts: Sequence[str]) -> ExpectedMeans:
@@ -168,7 +168,11 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         face_rate_low=low if of_faces else None,
         face_rate_high=high if of_faces else None,
         bleed=_known(scores.bleed[at]),
+        bleed_low=_known(scores.bleed_interval[at, 0]),
+        bleed_high=_known(scores.bleed_interval[at, 1]),
         copy=_known(scores.copy[at]),
+        copy_low=_known(scores.copying.interval[at, 0]),
+        copy_high=_known(scores.copying.interval[at, 1]),
         spread=_known(scores.spread[at]),
         pictures=len(evidence.units),
         failed=int(evidence.failed[at].sum()),
@@ -181,11 +185,11 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         gain_low=_known(judged.gained.intervals[at, 0]),
         gain_high=_known(judged.gained.intervals[at, 1]),
         worth_taking=bool(judged.worth_taking[at]),
-        difference_that_matters=judged.difference,
+        difference_that_matters=judged.limits.difference,
         first_again=_known(judged.first_again[at]),
         pareto_front=bool(judged.front[at]),
         measured={key: _known(values[at]) for key, values in judged.measured.items()},
-        flags=(*judged.broken[at], *cell_flags(evidence, scores, at), *shared),
+        flags=(*judged.broken[at], *cell_flags(evidence, scores, judged.limits, at), *shared),
         trends=tuple(one.text for one in judged.trends if at in one.cells),
         second=judged.second[at],
         scored_by={"likeness": evidence.face_model, "clip": evidence.clip_model},

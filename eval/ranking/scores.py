@@ -9,22 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import comb
 
 import numpy as np
 
 from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors
-from eval.ranking.evidence import Appearances, Evidence
-from eval.ranking.statistics import wilson
+from eval.ranking.bare_prompts import telling_units
+from eval.ranking.copying import Copying, copying_of
+from eval.ranking.evidence import BLEED, SUBJECT, Evidence
+from eval.ranking.statistics import intervals, resampling, wilson
 from eval.wording.subject_words import FACE, SubjectWords
 from foundation.errors import UserError
-
-SUBJECT = "subject"
-BLEED = "bleed"
-# What a lost face counts, and a face counts at most, where limits are judged: bleed as a share of the way from floor to
-# ceiling (all of it), copy of the references' variety (more than planted copies show on average); either way a quarter
-# of the faces may be lost before that alone breaks the default limit.
-BLEED_WORST, COPY_WORST = 1.0, 0.6
 
 
 class UnscorableError(UserError):
@@ -37,10 +31,9 @@ class Scores:
 
     `prompts` (S,), `bleed_prompts` (B,): the units' own. `raw` (C, S): cosine to the centroid, NaN without a face;
     `floors` (S,): the base model's own on each unit; `counted` (C, S): `raw`, never below its unit's floor.
-    `prompt_changes` (C, S), `bleed_changes` (C, B) and `copy_margins` (C, S): a value each picture, NaN where there is
-    none. `bleed_judged` (B,), `copy_judged` (S,): the units on which their limits are judged, those in which the base
-    model shows a face. `floor`, `ceiling`, `prompt_contrast`, `face_rate_control` are the grid's own; `words` what its
-    kind of subject is called.
+    `prompt_changes` (C, S), `bleed_changes` (C, B): a value each picture, NaN where there is none. `bleed_judged` (B,):
+    the units on which bleed is judged, those in which the base model shows a face. `floor`, `ceiling`,
+    `prompt_contrast`, `face_rate_control` are the grid's own; `words` what its kind of subject is called.
     """
 
     prompts: list[str]
@@ -51,8 +44,7 @@ class Scores:
     prompt_changes: np.ndarray
     bleed_changes: np.ndarray
     bleed_judged: np.ndarray
-    copy_margins: np.ndarray
-    copy_judged: np.ndarray
+    copying: Copying
     spread: np.ndarray
     floor: float
     ceiling: float
@@ -85,37 +77,39 @@ class Scores:
 
     @cached_property
     def bleed(self) -> np.ndarray:
-        """The mean change (C,) of the likeness of others, on the faces that are there."""
-        return rows_mean(self.bleed_changes)
+        """The mean change (C,) of the likeness of others, each as it counts; NaN where no unit is judged."""
+        return rows_mean(self.bleed_counted)
 
     @cached_property
+    def bleed_counted(self) -> np.ndarray:
+        """The changes (C, J) on the judged units; a lost face counts as all the way to the subject, and none more.
+
+        Who can say what a lost face looked like? Whatever else stood in for it, losing the right faces would bring a
+        mean below any limit.
+        """
+        return at_worst(self.bleed_changes, 1.0 if np.isnan(self.span) else self.span)[:, self.bleed_judged]
+
+    @cached_property
+    def bleed_judged_prompts(self) -> list[str]:
+        """The prompts (J,) of the judged units."""
+        return [prompt for prompt, judged in zip(self.bleed_prompts, self.bleed_judged, strict=True) if judged]
+
+    @cached_property
+    def bleed_interval(self) -> np.ndarray:
+        """The 95 % interval (C, 2) of `bleed` over other seeds of its prompts; NaN with fewer than two pictures."""
+        if not self.bleed_judged_prompts:
+            return np.full((len(self.raw), 2), np.nan)
+        return intervals(self.bleed_counted, resampling(self.bleed_judged_prompts))
+
+    @property
     def copy(self) -> np.ndarray:
-        """The mean copy margin (C,), on the faces that are there."""
-        return rows_mean(self.copy_margins)
-
-    @cached_property
-    def bleed_at_worst(self) -> np.ndarray:
-        """`bleed` (C,) if lost faces had bled all the way: what its limit is judged by."""
-        return at_worst(self.bleed_changes, self.bleed_judged, BLEED_WORST * self._scale)
-
-    @cached_property
-    def copy_at_worst(self) -> np.ndarray:
-        """`copy` (C,) if lost faces had been copies."""
-        return at_worst(self.copy_margins, self.copy_judged, COPY_WORST)
+        """The share (C,) of the way to a training picture that the prompt has gone which copies most."""
+        return self.copying.value
 
     @cached_property
     def bleed_lost(self) -> np.ndarray:
         """How many faces of others (C,) a cell has lost that the base model shows."""
         return (np.isnan(self.bleed_changes) & self.bleed_judged).sum(1)
-
-    @cached_property
-    def copy_lost(self) -> np.ndarray:
-        """How many faces of the subject (C,) a cell has lost that the base model shows."""
-        return (np.isnan(self.copy_margins) & self.copy_judged).sum(1)
-
-    @property
-    def _scale(self) -> float:
-        return 1.0 if np.isnan(self.span) else self.span
 
     @cached_property
     def below_floor(self) -> np.ndarray:
@@ -164,8 +158,7 @@ def score(evidence: Evidence) -> Scores:
         prompt_changes=prompt_changes(evidence),
         bleed_changes=bleed_changes(evidence),
         bleed_judged=np.isfinite(control_identities(evidence)[evidence.where(BLEED)]),
-        copy_margins=copy_margins(evidence),
-        copy_judged=copy_judged(evidence, control),
+        copying=copying_of(evidence, control),
         spread=spread(evidence),
         floor=_mean_of_finite(control),
         ceiling=ceiling(evidence.references),
@@ -223,83 +216,24 @@ def bleed_changes(evidence: Evidence) -> np.ndarray:
     return identities(evidence)[:, at] - control_identities(evidence)[at]
 
 
-def expected_nearest(cosines: np.ndarray, count: int) -> np.ndarray:
-    """The largest of `count` of the N cosines (..., N), averaged over every choice of `count`; 0 < count <= N.
-
-    Exact, so no subsample has to be drawn: the j-th smallest is the largest of C(j - 1, count - 1) of C(N, count).
-    """
-    total = cosines.shape[-1]
-    weights = np.array([comb(rank, count - 1) / comb(total, count) for rank in range(total)])
-    return np.sort(cosines, axis=-1) @ weights
-
-
-def copy_margins(evidence: Evidence) -> np.ndarray:
-    """How much nearer (C, S) each subject picture looks to training pictures than to held-out ones, beyond the base's.
-
-    As a share of how far the held-out pictures look from one another: 0 is as near as the base model's own picture of
-    that unit comes, who has seen neither; 1 is nearer by as much as two pictures of the subject differ. NaN without a
-    face, or where there are no training pictures, fewer than two held-out ones, or no looks.
-    """
-    at, looks = evidence.where(SUBJECT), evidence.looks
-    if looks is None or not len(looks.training) or np.isnan(differs := variety(looks.references)):
-        return np.full((len(evidence.cells), len(at)), np.nan)
-    control = nearer_to_training(looks.control[at], looks)
-    # Where the base model's picture has no face, the mean of the others stands in; where none has, there is nothing.
-    seen = np.isfinite(control)
-    control = np.where(seen, control, control[seen].mean() if seen.any() else 0.0)
-    pictures = np.where(evidence.failed[:, at, None], np.nan, looks.pictures[:, at])
-    return (nearer_to_training(pictures, looks) - control) / differs
-
-
-def nearer_to_training(pictures: np.ndarray, looks: Appearances) -> np.ndarray:
-    """Correlation of looks (..., L) with the nearest training look less that with the nearest held-out one, (...).
-
-    Both out of equally many, or the larger set would be nearer by itself.
-    """
-    count = min(len(looks.training), len(looks.references))
-    trained, held_out = (expected_nearest(pictures @ one.T, count) for one in (looks.training, looks.references))
-    return trained - held_out
-
-
-def variety(looks: np.ndarray) -> float:
-    """Mean distance 1 - correlation between two of N looks (N, L). NaN below two, or where all are the same."""
-    if len(looks) < 2:
-        return np.nan
-    total = looks.astype(np.float64).sum(0)
-    differs = 1 - (total @ total - len(looks)) / (len(looks) * (len(looks) - 1))
-    return float(differs) if differs > 1e-6 else np.nan
-
-
-def copy_judged(evidence: Evidence, control: np.ndarray) -> np.ndarray:
-    """The subject units (S,) on which the copy limit is judged, `control` (S,) being the base model's identities.
-
-    A prompt that shows no face without the LoRA costs no cell a face; where none does, all count.
-    """
-    looks = evidence.looks
-    if looks is None or not len(looks.training) or np.isnan(variety(looks.references)):
-        return np.zeros(len(control), dtype=bool)  # copying is not measured, so no lost face may have been a copy
-    seen = np.isfinite(control)
-    return seen if seen.any() else np.ones(len(control), dtype=bool)
-
-
-def at_worst(values: np.ndarray, judged: np.ndarray, worst: float) -> np.ndarray:
-    """The mean (C,) of `values` (C, U) on the `judged` (U,) units, a missing one counting `worst`, and none more.
-
-    Who can say what a lost face looked like? Whatever else stood in for it, losing the right faces would bring a mean
-    below any limit. NaN where no unit is judged.
-    """
-    if not judged.any():
-        return np.full(len(values), np.nan)
-    counted = np.where(np.isnan(values), worst, np.minimum(values, worst))
-    return counted[:, judged].mean(1)
+def at_worst(values: np.ndarray, worst: float) -> np.ndarray:
+    """`values` (C, U) with `worst` for a missing one, and none above it."""
+    return np.where(np.isnan(values), worst, np.minimum(values, worst))
 
 
 def spread(evidence: Evidence) -> np.ndarray:
-    """Mean CLIP distance 1 - cosine (C,) between pictures of one prompt over its seeds. NaN with one seed a prompt."""
+    """Mean CLIP distance 1 - cosine (C,) between a prompt's pictures over its seeds, of the prompt where it is least.
+
+    Of bare prompts, where there are any: what is told to each seed differs from what is left to it, and a frozen prompt
+    is not hidden by others that move. NaN with one seed a prompt.
+    """
     at = evidence.where(SUBJECT)
     pictures = np.where(evidence.failed[:, at, None], np.nan, evidence.pictures[:, at])
+    told = [name for name, tells in zip(evidence.prompts_of(SUBJECT), telling_units(evidence), strict=True) if tells]
     names = evidence.prompts_of(SUBJECT)
-    return rows_mean(np.stack([_distances(pictures[:, _of(names, name)]) for name in dict.fromkeys(names)], axis=1))
+    found = np.stack([_distances(pictures[:, _of(names, name)]) for name in dict.fromkeys(told)], axis=1)
+    least = np.where(np.isnan(found), np.inf, found).min(1)
+    return np.where(np.isfinite(least), least, np.nan)
 
 
 def _of(names: Sequence[str], name: str) -> list[int]:

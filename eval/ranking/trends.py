@@ -90,10 +90,14 @@ def picture_scores(scores: Scores, limits: Limits) -> dict[str, PictureScores]:
         return np.nan if share is None else share * scale
 
     subject, words = scores.prompts, scores.words
+    # Each cell by the prompt that copies most there, which is what its row shows.
+    copied = scores.copying.pictures
     found = [
         PictureScores(IDENTITY, scores.counted, subject),
-        PictureScores(BLEED, scores.bleed_changes, scores.bleed_prompts, limit(limits.bleed, scores.span), words),
-        PictureScores(COPY, scores.copy_margins, subject, limit(limits.copy, 1.0), words),
+        PictureScores(
+            BLEED, scores.bleed_counted, scores.bleed_judged_prompts, limit(limits.bleed, scores.span), words
+        ),
+        PictureScores(COPY, copied, [COPY] * copied.shape[1], limit(limits.copy, 1.0), words),
         PictureScores(PROMPT, scores.prompt_changes, subject, -limit(limits.prompt, scores.prompt_contrast)),
         PictureScores(FACES, scores.faces_seen.astype(float), subject),
     ]
@@ -187,7 +191,7 @@ def _above(figure: PictureScores, axis: Axis) -> list[Trend]:
 
 def _direction(figure: PictureScores, axis: Axis, looks: int) -> list[Trend]:
     """Which way a figure goes over the whole axis."""
-    if len(axis.steps) < 2:
+    if len(axis.steps) < 2 or _never_above_zero(figure, axis):
         return []
     found = figure.estimate(_range_of(axis, figure.known), looks)
     if found.sign == 0 or abs(found.value) < NOTICEABLE:
@@ -195,6 +199,11 @@ def _direction(figure: PictureScores, axis: Axis, looks: int) -> list[Trend]:
     way = figure.words.filled_in(RISES_FALLS[figure.name][0 if found.sign > 0 else 1])
     over_what = "over the epochs" if axis.name == "epoch" else f"with the {axis.name} weight"
     return [Trend(f"{way} {over_what}, {_between(axis)}: {found}", _places(np.isfinite(axis.levels)))]
+
+
+def _never_above_zero(figure: PictureScores, axis: Axis) -> bool:
+    """Whether all that is seen of a cost is below 0: that is chance, and no way from there to there means anything."""
+    return figure.name in (BLEED, COPY) and not any(_mean(figure, axis.levels == one) > 0 for one in axis.steps)
 
 
 def _overdoing(figure: PictureScores, evidence: Evidence, once: np.ndarray) -> list[Trend]:

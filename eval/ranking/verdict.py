@@ -49,19 +49,19 @@ class Cost:
     of: Callable[[RankedCell], float | None]
 
 
-def _above_zero(value: float | None) -> float | None:
+def no_cost_below_zero(value: float | None) -> float | None:
     """Below 0 is chance, not a merit: nothing is gained by strangers who look less like the subject."""
     return None if value is None else max(0.0, value)
 
 
 def _prompt_lost(row: RankedCell) -> float | None:
-    return None if row.prompt is None else _above_zero(-row.prompt)
+    return None if row.prompt is None else no_cost_below_zero(-row.prompt)
 
 
 COSTS = (
     Cost("obedience to the prompt", "obeys the prompt better", _prompt_lost),
-    Cost("bleed into {others}", "bleeds less", lambda row: _above_zero(row.bleed)),
-    Cost("copying of training pictures", "copies less", lambda row: _above_zero(row.copy)),
+    Cost("bleed into {others}", "bleeds less", lambda row: no_cost_below_zero(row.bleed)),
+    Cost("copying of training pictures", "copies less", lambda row: no_cost_below_zero(row.copy)),
 )
 
 

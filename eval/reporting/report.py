@@ -14,7 +14,7 @@ from eval.ranking.columns import STANDING, table_columns
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT, Scores, control_identities, identities, score
-from eval.ranking.verdict import verdict
+from eval.ranking.verdict import no_cost_below_zero, verdict
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
 from eval.reporting.thumbnail import thumbnail
@@ -200,7 +200,7 @@ def _heat_maps(ranked: Sequence[RankedCell]) -> list[tuple[str, Markup]]:
 def _trade_off(ranked: Sequence[RankedCell]) -> tuple[str, Markup] | None:
     """Likeness against what it costs, the Pareto front marked: bleed where it was measured, else the prompt."""
     figures: dict[str, Callable[[RankedCell], float | None]] = {
-        "bleed (further left is better)": lambda row: row.bleed,
+        "bleed (further left is better, below 0 counts as 0)": lambda row: no_cost_below_zero(row.bleed),
         "prompt (further right is better)": lambda row: row.prompt,
     }
     for name, figure in figures.items():

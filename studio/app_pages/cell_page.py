@@ -8,7 +8,7 @@ from eval.ranking.columns import INTERVAL
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT
 from eval.reporting.ranking_table import shared_flags
-from studio.logic.frames import tiles_of
+from studio.logic.frames import intervals_of, tiles_of
 from studio.logic.markdown_text import escaped
 from studio.logic.pictures import Picture, comparison, pairs_won, rival_of, units_of_role
 from studio.logic.stores import OpenedStore
@@ -35,6 +35,7 @@ def _show_figures(opened: OpenedStore, row: RankedCell, rival: RankedCell | None
     for place, tile in zip(st.columns(6), tiles_of(row, opened.words), strict=False):
         place.metric(tile.name, tile.figure, help=tile.meaning)
     said = [f"Identity, {INTERVAL.heading}: {INTERVAL.text(row)}."] if INTERVAL.has_something([row]) else []
+    said += intervals_of(row)
     if rival:
         won, pairs = pairs_won(opened, row, rival)
         said.append(f"More alike than {rival.name} on {won} of {pairs} (prompt, seed) pairs.")

@@ -13,8 +13,20 @@ from hypothesis.extra.numpy import arrays
 from eval.ranking.evidence import Evidence
 from eval.ranking.scores import score
 from known_truth.attributes import ATTRIBUTES, NOBODY, places_of, shares_right
-from known_truth.cases import BLEED, CLEAN, COPY, case_of, looks_unsaid, sheets, subjects
+from known_truth.cases import BLEED, CLEAN, COPY, SUBJECTS, case_of, looks_unsaid, sheets, subjects
 from known_truth.figures import auc, evidence_of, figures_of, rank_correlation
+from known_truth.mixed_prompts import (
+    BARE,
+    EMPTY,
+    MIXED,
+    READINGS,
+    RECORDED_SUBJECTS,
+    TRIOS,
+    accused,
+    auc_of,
+    mixed_table,
+    people,
+)
 from known_truth.rows import packed, unpacked
 from miniature.recipe.world import is_held_out
 from synthetic_evidence import make_evidence
@@ -106,6 +118,7 @@ def test_rows_give_the_evidence_back() -> None:
 def test_a_copy_is_judged_by_the_one_picture_it_had() -> None:
     evidence = make_evidence([0.5, 0.5])
     evidence.looks.pictures[:] = evidence.looks.training[0]
+    evidence.faces[:] = evidence.training[0]
     rows = rows_of(evidence).replace({"case": {"clean-01": "copy-01"}})
     table = figures_of(rows).set_index("case")
     alone = score(replace(evidence, looks=replace(evidence.looks, training=evidence.looks.training[:1]))).copy[1]
@@ -128,3 +141,26 @@ def test_the_judge_reads_people_that_nothing_was_trained_on() -> None:
     read = read_attributes(load_judge(), shown.pixels)
     assert (read == shown.places)[:60].mean() > 0.85
     assert (read[60:] == NOBODY).mean() > 0.9
+
+
+def test_in_a_mixed_grid_the_copy_is_accused_and_nobody_else() -> None:
+    """One bare prompt of four, two seeds: of one whose copy was recorded on that alone, and of one on all four."""
+    readings, mixed = (pd.read_parquet(path) for path in (READINGS, MIXED))
+    for subject in (SUBJECTS[5], SUBJECTS[6]):
+        table = mixed_table(readings[readings["subject"] == subject], mixed, [[BARE, *TRIOS[0]]])
+        assert table.groupby("kind").size().to_dict() == {BLEED: 3, CLEAN: 3, COPY: 3, EMPTY: 6}
+        assert accused(table, COPY) == 1
+        assert accused(table, CLEAN, EMPTY) == 0
+        assert auc_of(table) == 1
+
+
+def test_a_copy_that_was_not_recorded_on_a_prompt_shows_the_clean_loras_picture() -> None:
+    readings, mixed = (pd.read_parquet(path) for path in (READINGS, MIXED))
+    assert SUBJECTS[3] not in RECORDED_SUBJECTS
+    (person,) = people(readings[readings["subject"] == SUBJECTS[3]], mixed)
+    at = person.pictures["prompt"] == TRIOS[0][0]
+    shown = {kind: person.pictures[at & (person.pictures["kind"] == kind)] for kind in (CLEAN, COPY)}
+    alone = shown[CLEAN][(shown[CLEAN]["unet"] == 1) & (shown[CLEAN]["te"] == 1)]
+    assert shown[COPY]["look"].tolist() == alone["look"].tolist()
+    bare = person.pictures[(person.pictures["prompt"] == BARE) & (person.pictures["kind"] == COPY)]
+    assert len(bare) == 8

@@ -101,6 +101,9 @@ def test_pictures_page_compares_the_chosen_cell_with_its_rival_and_the_base_mode
     rows = open_ranked(store).rows
     assert not app.exception
     assert f"More alike than {rows[1].name}" in words(app)
+    assert rows[0].bleed is not None
+    assert f"Bleed, 95 %: {rows[0].bleed:+.3f} (" in words(app)
+    assert "Copy, 95 %: " in words(app)
     assert "Base model, “person” for the trigger" in words(app)
     last = len(rows) - 1
     app.selectbox(key="chosen").set_value(last).run()

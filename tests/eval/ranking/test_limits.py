@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from eval.ranking.limits import Limits, applicable, limits_broken, limits_of
+from eval.ranking.copying import Copying
+from eval.ranking.limits import Limits, applicable, limits_broken, limits_of, repeated_pictures
 from eval.ranking.pareto import pareto_front
 from eval.ranking.scores import Scores, score
 from eval.ranking.statistics import wilson
@@ -16,6 +18,12 @@ from synthetic_evidence import make_evidence, of_a_teapot
 
 NAN = np.nan
 OFF = Limits(face_rate=None, prompt=None, bleed=None, copy=None)
+
+
+def copied(shares: list[list[float]], half: float = 0.0, names: Sequence[str] = ("one.png", "two.png")) -> Copying:
+    """Four pictures of a bare prompt; the first two are nearest to the first training picture, the others to both."""
+    nearest = np.tile([0, 0, 0, 1], (len(shares), 1))
+    return Copying(["photo of ohwx"] * 4, np.array(shares), np.ones(4, dtype=bool), half, nearest, names)
 
 
 def _scores(
@@ -38,8 +46,7 @@ def _scores(
         prompt_changes=np.array(prompt) if prompt else np.zeros((cells, 4)),
         bleed_changes=np.array(bleed) if bleed else np.zeros((cells, 2)),
         bleed_judged=np.ones(2, dtype=bool),
-        copy_margins=np.array(copy) if copy else np.zeros((cells, 4)),
-        copy_judged=np.ones(4, dtype=bool),
+        copying=copied(copy or [[0.0] * 4] * cells),
         floor=0.25,
         ceiling=0.75,
         prompt_contrast=0.4,
@@ -61,46 +68,84 @@ def test_the_prompt_may_lose_half_of_the_contrast() -> None:
 
 def test_bleed_may_take_a_quarter_of_the_way_from_floor_to_ceiling() -> None:
     scores = _scores(bleed=[[0.125, 0.125], [0.126, 0.126], [0.2, 0.0]])
-    said = "bleed +0.126 is above the limit +0.125: other people take on the face"
+    said = "bleed +0.126 (95 % +0.126 to +0.126) is above the limit +0.125: other people take on the face"
     assert limits_broken(scores, Limits()) == [[], [said], []]
     assert limits_broken(scores, replace(Limits(), bleed=0.3)) == [[]] * 3
     assert limits_broken(scores, replace(Limits(), bleed=None)) == [[]] * 3
 
 
 def test_faces_of_others_that_are_lost_may_have_bled() -> None:
-    level = _scores(bleed=[[0.125, NAN]])
-    assert limits_broken(level, Limits())[0][0].startswith("bleed may be above the limit +0.125: 1 face that")
-    scores = _scores(bleed=[[0.1, NAN], [NAN, NAN], [0.3, NAN]])
-    assert limits_broken(scores, Limits()) == [
+    one_picture = replace(_scores(bleed=[[NAN, 0.0]]), bleed_judged=np.array([True, False]))
+    assert limits_broken(one_picture, Limits()) == [
         [
-            "bleed may be above the limit +0.125: 1 face that the base model shows is lost, "
-            "bleed is +0.100 on the faces that are left, at worst it is +0.300"
-        ],
-        [
-            "bleed may be above the limit +0.125: 2 faces that the base model shows are lost, "
-            "no face is left to tell, at worst it is +0.500"
-        ],
-        ["bleed +0.300 is above the limit +0.125: other people take on the face"],
+            "bleed +0.500 may be above the limit +0.125: other people take on the face; faceless pictures that the "
+            "base model does not have count as that: 1"
+        ]
     ]
+    scores = _scores(bleed=[[0.1, NAN], [NAN, NAN], [0.3, NAN], [0.25, NAN], [-0.3, NAN]])
+    said = [[text.split(" (")[0], text.split(") ")[1]] for one in limits_broken(scores, Limits()) for text in one]
+    lost, two = (
+        f"other people take on the face; faceless pictures that the base model does not have count as that: {count}"
+        for count in (1, 2)
+    )
+    assert said == [
+        ["bleed +0.300", f"may be above the limit +0.125: {lost}"],
+        ["bleed +0.500", f"may be above the limit +0.125: {two}"],
+        ["bleed +0.400", f"is above the limit +0.125: {lost}"],
+        ["bleed +0.375", f"may be above the limit +0.125: {lost}"],
+    ], "a quarter of the way with a lost face as 0 is the limit, and not above it"
 
 
-def test_copying_may_reach_its_limit() -> None:
-    scores = _scores(copy=[[0.15] * 4, [0.16] * 4, [0.0, 0.0, 0.1, NAN], [0.1, 0.1, 0.1, NAN], [0.2, 0.2, 0.2, NAN]])
+def test_copying_may_reach_a_quarter_of_the_way() -> None:
+    scores = _scores(copy=[[0.25] * 4, [0.26, 0.26, 0.26, 0.0], [0.9, 0.8, 0.7, 0.0], [0.9, 0.9, 0.9, 0.9], [0.0] * 4])
+    above = "copy {0} (95 % {0} to {0}) is above the limit +0.250: "
     assert limits_broken(scores, Limits()) == [
         [],
-        ["copy +0.160 is above the limit +0.150: it repeats the training pictures"],
+        [],
         [
-            "copy may be above the limit +0.150: 1 face that the base model shows is lost, "
-            "copy is +0.033 on the faces that are left, at worst it is +0.175"
+            above.format("+0.600")
+            + "3 of 4 pictures of the prompt `photo of ohwx` repeat the training picture `one.png`"
         ],
         [
-            "copy may be above the limit +0.150: 1 face that the base model shows is lost, "
-            "copy is +0.100 on the faces that are left, at worst it is +0.225"
+            above.format("+0.900")
+            + "4 of 4 pictures of the prompt `photo of ohwx` repeat the training pictures `one.png`, `two.png`"
         ],
-        ["copy +0.200 is above the limit +0.150: it repeats the training pictures"],
+        [],
     ]
-    assert limits_broken(scores, replace(Limits(), copy=0.35)) == [[]] * 5
+    assert limits_broken(scores, replace(Limits(), copy=0.95)) == [[]] * 5
     assert limits_broken(scores, replace(Limits(), copy=None)) == [[]] * 5
+
+
+def test_a_copy_must_be_surely_more_than_what_the_base_model_shows() -> None:
+    scores = _scores(copy=[[0.5] * 4])
+    for half, broken in ((0.0, 1), (0.49, 1), (0.5, 0), (0.8, 0), (NAN, 0)):
+        assert len(limits_broken(replace(scores, copying=copied([[0.5] * 4], half)), Limits())[0]) == broken
+
+
+def test_faces_that_are_lost_may_have_been_copies() -> None:
+    scores = _scores(copy=[[0.0, 0.0, NAN, NAN], [0.9, 0.9, 0.9, NAN], [0.4, 0.0, 0.0, NAN], [0.0, 0.0, 0.0, NAN]])
+    said = [[text.split(" (")[0], text.split(") ")[1]] for one in limits_broken(scores, Limits()) for text in one]
+    lost = "; faceless pictures that the base model does not have count as copies: "
+    repeats = "of the prompt `photo of ohwx` {} the training picture `one.png`"
+    assert said == [
+        [
+            "copy +0.500",
+            f"may be above the limit +0.250: it may repeat training pictures{lost}2",
+        ],
+        ["copy +0.925", f"is above the limit +0.250: 3 of 4 pictures {repeats.format('repeat')}{lost}1"],
+        ["copy +0.350", f"may be above the limit +0.250: 1 of 4 pictures {repeats.format('repeats')}{lost}1"],
+    ]
+
+
+def test_training_pictures_are_named_as_far_as_they_are_known() -> None:
+    alone = copied([[0.9] * 4], names=())
+    assert repeated_pictures(alone, 0, 0.25).endswith("repeat the training pictures")
+    many = replace(copied([[0.9] * 4], names=list("abcde")), nearest=np.array([[4, 1, 2, 3]]))
+    assert repeated_pictures(many, 0, 0.25).endswith("repeat the training pictures `e`, `b`, `c` and 1 more")
+    three = replace(many, nearest=np.array([[4, 1, 2, 4]]))
+    assert repeated_pictures(three, 0, 0.25).endswith("repeat the training pictures `e`, `b`, `c`")
+    only = Copying(["p", "q"], np.array([[0.9, 0.1]]), np.ones(2, dtype=bool), 0.0, np.array([[0, 0]]), ["a"])
+    assert repeated_pictures(only, 0, 0.25) == "1 picture of the prompt `p` repeats the training picture `a`"
 
 
 def test_the_face_rate_is_broken_where_its_whole_interval_is_below() -> None:
@@ -120,7 +165,7 @@ def test_the_face_rate_is_broken_where_its_whole_interval_is_below() -> None:
 
 
 def test_a_specification_sets_some_limits_and_switches_others_off() -> None:
-    assert limits_of(LimitsSection()) == Limits() == Limits(face_rate=0.9, prompt=0.5, bleed=0.25, copy=0.15)
+    assert limits_of(LimitsSection()) == Limits() == Limits(face_rate=0.9, prompt=0.5, bleed=0.25, copy=0.25)
     section = LimitsSection.model_validate({"face_rate": "off", "bleed": 0.5})
     assert limits_of(section) == replace(Limits(), face_rate=None, bleed=0.5)
 
@@ -149,6 +194,11 @@ def test_a_cell_worse_in_one_figure_and_equal_in_the_others_is_off_the_front(wor
         bleed=[one * 2 for one in bleed],
         copy=[one * 4 for one in copy],
     )
+    assert pareto_front(scores).tolist() == [True, False]
+
+
+def test_bleed_or_copying_below_zero_is_no_merit_on_the_front() -> None:
+    scores = _scores(identity=[0.6, 0.5], bleed=[[0.0] * 2, [-0.3] * 2], copy=[[-0.1] * 4, [-0.4] * 4])
     assert pareto_front(scores).tolist() == [True, False]
 
 

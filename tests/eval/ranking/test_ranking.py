@@ -1,10 +1,11 @@
 """The order keeps its promises: limits first, ties said, nothing flattered, independent of the rows' positions."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.ranking.columns import row_as_json
@@ -110,8 +111,8 @@ def test_a_cell_that_bleeds_is_not_saved_by_the_faces_it_loses() -> None:
     assert "no face in 3 pictures of others" in flags_of(rows[1])
     sound = make_evidence([0.7, 0.5], noise=0.02, training=0)
     said = flags_of(next(row for row in rank(without_faces(sound, lost)) if row.cell == "cell000"))
-    assert "bleed may be above the limit" in said
-    assert "3 faces that the base model shows are lost" in said
+    assert re.search(r"bleed \S+ \(95 % [^)]*\) may be above the limit", said)
+    assert "faceless pictures that the base model does not have count as that: 3" in said
 
 
 def test_one_lost_face_of_many_breaks_no_limit() -> None:
@@ -168,12 +169,11 @@ def test_normal_draws_are_as_wide_as_the_intervals(seeds: int) -> None:
 
 
 @given(st.integers(0, 10_000))
-@example(6564)  # a face that looks beyond all measure like the training pictures counts for no more than a copy
 @settings(max_examples=30)
 def test_the_front_is_what_no_row_beats(seed: int) -> None:
     evidence = make_evidence(list(np.random.default_rng(seed).uniform(0.1, 0.7, 8)), seed=seed)
     scores, rows = score(evidence), rank(evidence)
-    figures = [scores.identity, scores.prompt, -scores.bleed_at_worst, -scores.copy_at_worst]
+    figures = [scores.identity, scores.prompt, -np.maximum(scores.bleed, 0), -np.maximum(scores.copy, 0)]
     goods = {cell.id: row for cell, row in zip(evidence.cells, np.stack(figures, axis=1).round(4), strict=True)}
     for row in rows:
         own = goods[row.cell]

@@ -1,7 +1,6 @@
 """Each figure, against a case whose answer is known."""
 
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -13,13 +12,11 @@ from eval.ranking.evidence import Evidence
 from eval.ranking.scores import (
     UnscorableError,
     control_identities,
-    expected_nearest,
     identities,
     score,
     spread,
-    variety,
 )
-from synthetic_evidence import FLOOR, copying, faces_at, make_evidence, reordered, without_faces
+from synthetic_evidence import FLOOR, faces_at, make_evidence, reordered, without_faces
 
 
 def masks(evidence: Evidence, where: list[tuple[int, int]]) -> np.ndarray:
@@ -105,8 +102,7 @@ def test_bleed_is_the_change_of_other_people() -> None:
     changed = replace(evidence, faces=faces)
     assert score(changed).bleed == pytest.approx([0.0, 0.25])
     faceless = without_faces(changed, masks(evidence, [(1, int(unit)) for unit in at]))
-    assert np.isnan(score(faceless).bleed[1])
-    assert score(faceless).bleed_at_worst[1] == pytest.approx(score(faceless).span)
+    assert score(faceless).bleed[1] == pytest.approx(score(faceless).span)
 
 
 def test_bleed_is_not_compared_where_the_base_model_shows_no_face() -> None:
@@ -117,44 +113,6 @@ def test_bleed_is_not_compared_where_the_base_model_shows_no_face() -> None:
     scores = score(replace(evidence, faces_control=faces))
     assert np.isnan(scores.bleed_changes[:, 0]).all()
     assert scores.bleed_lost.tolist() == [0, 0]
-
-
-@given(st.integers(1, 7), st.integers(0, 1000))
-def test_expected_nearest_is_the_mean_over_every_choice(count: int, seed: int) -> None:
-    cosines = np.random.default_rng(seed).uniform(-1, 1, 7)
-    by_hand = np.mean([max(choice) for choice in combinations(cosines, count)])
-    assert expected_nearest(cosines, count) == pytest.approx(by_hand)
-
-
-def test_copy_is_unbiased_by_the_size_of_the_training_set_and_sees_a_copy() -> None:
-    drawn = [make_evidence([0.6] * 4, training=80, references=8, seeds=2, seed=seed) for seed in range(40)]
-    assert abs(np.mean([score(one).copy for one in drawn])) < 0.02
-    evidence = drawn[0]
-    few = replace(evidence, looks=replace(evidence.looks, training=evidence.looks.training[:8]))
-    copied = score(copying(few, [0])).copy
-    assert copied[0] > 0.5
-    assert np.abs(copied[1:]).max() < 0.3
-    none = replace(evidence, looks=replace(evidence.looks, training=evidence.looks.training[:0]))
-    assert np.isnan(score(none).copy).all()
-    assert np.isnan(score(replace(evidence, looks=None)).copy).all()
-
-
-def test_a_cell_that_shows_what_the_base_model_shows_copies_nothing() -> None:
-    """However near the base model's pictures are to the training set by chance."""
-    evidence = make_evidence([0.6, 0.6])
-    looks = evidence.looks
-    frozen = replace(evidence, looks=replace(looks, pictures=np.stack([looks.control] * 2)))
-    assert score(frozen).copy == pytest.approx([0.0, 0.0], abs=1e-6)
-
-
-def test_copy_is_a_share_of_how_far_the_references_look_apart() -> None:
-    """The same pictures among references twice as far apart: half the share."""
-    wide = np.concatenate([np.eye(30)[2:6], -np.eye(30)[2:6]])
-    towards = np.eye(30)[0]
-    assert variety(faces_at(np.full(400, 0.8), towards, np.random.default_rng(0))) == pytest.approx(0.36, abs=0.02)
-    assert variety(wide) == pytest.approx(1 + 1 / 7)
-    assert np.isnan(variety(wide[:1]))
-    assert np.isnan(variety(np.stack([towards] * 3)))
 
 
 def test_prompt_is_the_change_against_the_base_model() -> None:

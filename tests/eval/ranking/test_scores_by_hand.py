@@ -11,13 +11,10 @@ from eval.ranking.evidence import Appearances, CellFacts, Evidence, Unit
 from eval.ranking.scores import (
     Scores,
     at_worst,
-    copy_judged,
-    copy_margins,
     prompt_contrast,
     rows_mean,
     score,
     spread,
-    variety,
 )
 from eval.ranking.statistics import wilson
 from loras.weights import Weights
@@ -108,7 +105,8 @@ def test_bleed_is_held_against_the_base_models_own_of_that_unit() -> None:
     scores = score(_evidence())
     assert scores.bleed_prompts == ["b", "b"]
     assert scores.bleed_changes == pytest.approx(np.array([[0.15, 0.2], [0.0, -0.05]]))
-    assert scores.bleed == pytest.approx([0.175, -0.025])
+    assert scores.span == pytest.approx(0.13)
+    assert scores.bleed == pytest.approx([0.13, -0.025]), "no face counts for more than all the way"
     assert scores.bleed_judged.tolist() == [True, True]
     control = _turned(CONTROL)
     control[4] = np.nan
@@ -138,14 +136,12 @@ def test_the_span_is_from_floor_to_ceiling_where_there_is_one(floor: float, ceil
 
 
 def _lost() -> Scores:
-    """The first cell has lost one bleed face and one subject's, the second all."""
+    """The first cell has lost one face of others, the second both; the base model shows the first alone."""
     nan = np.nan
     return replace(
         score(_evidence()),
         bleed_changes=np.array([[nan, 0.1], [nan, nan]]),
         bleed_judged=np.array([True, False]),
-        copy_margins=np.array([[0.2, nan, 0.9, nan], [nan] * 4]),
-        copy_judged=np.array([True, True, True, False]),
         floor=0.2,
         ceiling=0.7,
     )
@@ -153,18 +149,32 @@ def _lost() -> Scores:
 
 def test_lost_faces_are_those_that_the_base_model_shows() -> None:
     assert _lost().bleed_lost.tolist() == [1, 1]
-    assert _lost().copy_lost.tolist() == [1, 3]
 
 
-def test_a_lost_face_counts_as_bad_as_can_be() -> None:
-    """Bleed: all the way from floor to ceiling, or 1 where there is no way; copy: 0.6, and no face counts more."""
-    lost = _lost()
-    assert lost.bleed_at_worst == pytest.approx([0.5, 0.5])
-    assert replace(lost, ceiling=0.2).bleed_at_worst == pytest.approx([1.0, 1.0])
-    assert lost.copy_at_worst == pytest.approx([(0.2 + 0.6 + 0.6) / 3, 0.6])
-    assert np.isnan(at_worst(np.zeros((2, 3)), np.zeros(3, dtype=bool), 1.0)).tolist() == [True, True]
+def test_a_lost_face_has_bled_all_the_way_and_no_face_counts_more() -> None:
+    """From floor to ceiling, or 1 where there is no way."""
+    assert _lost().bleed == pytest.approx([0.5, 0.5])
+    assert replace(_lost(), ceiling=0.2).bleed == pytest.approx([1.0, 1.0])
     values = np.array([[0.1, np.nan, 7.0], [0.9, 0.3, np.nan]])
-    assert at_worst(values, np.array([True, True, False]), 0.5) == pytest.approx([0.3, 0.4])
+    assert at_worst(values, 0.5) == pytest.approx(np.array([[0.1, 0.5, 0.5], [0.5, 0.3, 0.5]]))
+
+
+def test_bleed_is_of_the_judged_units_and_unknown_without_one() -> None:
+    scores = replace(_lost(), bleed_changes=np.array([[0.1, 0.3], [0.2, 0.4]]), bleed_judged=np.array([True, True]))
+    assert scores.bleed == pytest.approx([0.2, 0.3])
+    assert replace(scores, bleed_judged=np.array([False, True])).bleed == pytest.approx([0.3, 0.4])
+    none = replace(scores, bleed_judged=np.zeros(2, dtype=bool))
+    assert np.isnan(none.bleed).all()
+    assert np.isnan(none.bleed_interval).all()
+
+
+def test_bleeds_interval_is_over_the_judged_pictures_and_there_is_none_of_one() -> None:
+    scores = replace(_lost(), bleed_changes=np.array([[0.1, 0.3], [0.2, 0.4]]), bleed_judged=np.array([True, True]))
+    low, high = scores.bleed_interval.T
+    assert (low + high) / 2 == pytest.approx([0.2, 0.3])
+    assert high - low == pytest.approx([2 * 12.706 * 0.1] * 2, rel=0.05)
+    alone = replace(scores, bleed_judged=np.array([True, False]))
+    assert np.isnan(alone.bleed_interval).all()
 
 
 def _shown(pictures: list[tuple[float, float]], evidence: Evidence) -> Evidence:
@@ -193,59 +203,16 @@ def test_contrast_is_unknown_where_only_own_or_only_other_prompts_were_read() ->
     assert np.isnan(prompt_contrast(_shown([(nan, nan), (nan, nan), *told], replace(_evidence(), prompts=prompts))))
 
 
-def test_copying_is_nearness_to_training_beyond_the_base_models_own() -> None:
-    """Both sets are of two looks, so the nearest counts. (1, 0): 0.8 - 1; (0.8, 0.6): 1 - 0.96; (0, 1): 0.8 - 0.8.
-
-    The references are 0.4 apart: 1 - 0.6.
-    """
-    margins = copy_margins(_evidence())
-    base = np.array([0.0, -0.2, 0.04, 0.0])
-    assert variety(LOOKS.references) == pytest.approx(0.4)
-    assert margins == pytest.approx(np.stack([(-0.2 - base) / 0.4, np.zeros(4)]))
-    failed = np.zeros((2, 6), dtype=bool)
-    failed[0, 2] = True
-    assert np.isnan(copy_margins(replace(_evidence(), failed=failed))).tolist() == [
-        [False, True, False, False],
-        [False] * 4,
-    ]
-
-
-def test_where_the_base_model_shows_no_face_the_mean_of_the_others_stands_in() -> None:
-    control = LOOKS.control.copy()
-    control[0] = np.nan
-    margins = copy_margins(replace(_evidence(), looks=replace(LOOKS, control=control)))
-    assert margins[0] == pytest.approx((-0.2 - np.array([(-0.2 + 0.04 + 0.0) / 3, -0.2, 0.04, 0.0])) / 0.4)
-    control[:] = np.nan
-    assert copy_margins(replace(_evidence(), looks=replace(LOOKS, control=control)))[0] == pytest.approx(-0.5)
-
-
-def test_copying_is_not_measured_without_two_references_that_differ_or_training_looks() -> None:
-    for looks in (
-        None,
-        replace(LOOKS, training=LOOKS.training[:0]),
-        replace(LOOKS, references=LOOKS.references[:1]),
-        replace(LOOKS, references=LOOKS.references[[0, 0]]),
-    ):
-        evidence = replace(_evidence(), looks=looks)
-        assert np.isnan(copy_margins(evidence)).all()
-        assert copy_margins(evidence).shape == (2, 4)
-        assert copy_judged(evidence, CONTROL[SUBJECT]).tolist() == [False] * 4
-
-
-def test_copying_is_judged_where_the_base_model_shows_a_face_and_everywhere_where_it_shows_none() -> None:
-    seen = np.array([0.1, np.nan, 0.2, 0.3])
-    assert copy_judged(_evidence(), seen).tolist() == [True, False, True, True]
-    assert copy_judged(_evidence(), np.full(4, np.nan)).tolist() == [True] * 4
-    assert score(_evidence()).copy_judged.tolist() == [True] * 4
-
-
-def test_spread_is_the_mean_over_prompts_that_have_two_pictures() -> None:
-    """The pictures of p are 0.4 apart, those of q 1; what failed is no picture."""
+def test_spread_is_that_of_the_prompt_whose_pictures_are_most_alike() -> None:
+    """The pictures of p are 0.4 apart, those of q 1; what failed is no picture. Bare prompts stand apart."""
     pictures = np.zeros((2, 6, 3))
     pictures[:, SUBJECT] = [[1, 0, 0], [0.6, 0.8, 0], [0, 1, 0], [1, 0, 0]]
     failed = np.zeros((2, 6), dtype=bool)
-    failed[1, 3] = True
-    assert spread(replace(_evidence(), pictures=pictures, failed=failed)) == pytest.approx([0.7, 0.4])
+    failed[1, 0] = True
+    evidence = replace(_evidence(), pictures=pictures, failed=failed)
+    assert spread(evidence) == pytest.approx([0.4, 1.0])
+    assert spread(replace(evidence, trigger="q")) == pytest.approx([1.0, 1.0])
+    assert spread(replace(evidence, trigger="p")) == pytest.approx([0.4, np.nan], nan_ok=True)
 
 
 def test_the_mean_of_a_row_is_over_what_it_has() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from eval.ranking.contrasts import PictureScores
+from eval.ranking.copying import Copying
 from eval.ranking.evidence import CellFacts
 from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores, score
@@ -30,10 +31,15 @@ def _cells(*settings: tuple[int | None, float, float], te2: Sequence[float] | No
     ]
 
 
+def _copied(shares: np.ndarray, judged: bool = True) -> Copying:
+    """Of one prompt over four seeds."""
+    return Copying(["photo of ohwx"] * 4, shares, np.full(4, judged), 0.0)
+
+
 def _scores(cells: int, wavering: Sequence[float] = (), **figures: Sequence[float]) -> Scores:
     """Figures by name, one a cell, the same in every picture but for identity's noise times `wavering`.
 
-    Limits are 0.125 for bleed (a quarter of the span), -0.2 for the prompt (half of the contrast) and 0.15 for copy.
+    Limits are 0.125 for bleed (a quarter of the span), -0.2 for the prompt (half of the contrast) and 0.25 for copy.
     """
     made = score(make_evidence([0.5] * cells, prompts=2, seeds=2))
     of = {name: np.array(figures.get(name, [0.0] * cells), dtype=float) for name in ("prompt", "bleed", "copy")}
@@ -45,7 +51,7 @@ def _scores(cells: int, wavering: Sequence[float] = (), **figures: Sequence[floa
         counted=np.array(figures.get("identity", [0.5] * cells))[:, None] + noise,
         prompt_changes=np.tile(of["prompt"][:, None], (1, 4)),
         bleed_changes=np.tile(of["bleed"][:, None], (1, 2)),
-        copy_margins=np.tile(of["copy"][:, None], (1, 4)),
+        copying=_copied(np.tile(of["copy"][:, None], (1, 4))),
         floor=0.25,
         ceiling=0.75,
         prompt_contrast=0.4,
@@ -131,10 +137,10 @@ def test_a_limit_that_is_off_or_passed_here_and_there_names_no_level() -> None:
 def test_cells_that_lack_a_figure_are_no_part_of_its_mean() -> None:
     """Of four cells at the higher weight one lacks it; so does one of two below."""
     cells = _cells((None, 0.6, 0.0), (None, 0.6, 1.0), (None, 1.0, 0.0), (None, 1.0, 1.0))
-    found = _said(cells, _scores(4, bleed=[0.0, np.nan, 0.3, 0.3]))
+    found = _said(cells, _scores(4, prompt=[0.0, np.nan, -0.3, -0.3]))
     assert found[0] == (
-        "UNet above 0.6 bleeds into other people: bleed +0.300 there and +0.000 up to it; "
-        f"with all else the same {SURE.format(0.3)} more",
+        "UNet above 0.6 no longer does what is asked: prompt -0.300 there and +0.000 up to it; "
+        f"with all else the same {SURE.format(-0.3)} more",
         [2, 3],
     )
 
@@ -240,10 +246,10 @@ def test_checkpoints_that_overdo_it_are_named() -> None:
             [1, 2],
         )
     ]
-    assert _over_epochs(copy=[0.4, 0.2, 0.3]) == [
+    assert _over_epochs(copy=[0.4, 0.3, 0.35]) == [
         (
             "every checkpoint copies its training pictures: "
-            f"copy epoch 4 {SURE.format(0.4)}; epoch 8 {SURE.format(0.2)}; epoch 12 {SURE.format(0.3)}",
+            f"copy epoch 4 {SURE.format(0.4)}; epoch 8 {SURE.format(0.3)}; epoch 12 {SURE.format(0.35)}",
             [0, 1, 2],
         )
     ]
@@ -260,11 +266,20 @@ def test_a_lone_checkpoint_that_overdoes_it_is_called_by_its_epoch_or_its_file()
     assert _said(cells, _scores(2, copy=[0.3, 0.0])) == [(f"a {said}", [0])]
 
 
-def test_a_checkpoint_is_judged_by_the_mean_of_its_cells_that_have_the_figure() -> None:
-    """0.1 and 0.3 are together past the limit; a cell that lacks the figure is not concerned."""
-    cells = _cells((7, 0.6, 0.5), (7, 0.8, 0.5), (7, 1.0, 0.5))
-    found = dict(_said(cells, _scores(3, copy=[0.1, np.nan, 0.3])))
-    assert found[f"epoch 7 copies its training pictures: copy {SURE.format(0.2)}"] == [0, 2]
+def test_a_checkpoint_is_judged_by_the_mean_of_its_cells() -> None:
+    """0.2 and 0.4 are together past the limit, and what is not judged is never said."""
+    cells = _cells((7, 0.6, 0.5), (7, 0.8, 0.5))
+    scores = _scores(2, copy=[0.2, 0.4])
+    assert dict(_said(cells, scores))[f"epoch 7 copies its training pictures: copy {SURE.format(0.3)}"] == [0, 1]
+    unjudged = replace(scores, copying=_copied(scores.copying.shares, judged=False))
+    assert not [text for text, _ in _said(cells, unjudged) if "cop" in text]
+
+
+@pytest.mark.parametrize("figure", ["bleed", "copy"])
+def test_no_way_below_zero_is_a_trend(figure: str) -> None:
+    cells = _cells((None, 0.6, 0.5), (None, 0.8, 0.5), (None, 1.0, 0.5))
+    assert _said(cells, _scores(3, **{figure: [-0.09, -0.06, -0.03]})) == []
+    assert _said(cells, _scores(3, **{figure: [-0.09, -0.06, 0.01]})) != []
 
 
 def test_a_file_under_two_names_is_counted_once_by_the_name_with_an_epoch_and_concerned_twice() -> None:
@@ -303,8 +318,8 @@ def test_all_intervals_of_a_grid_hold_at_once() -> None:
 
 def test_levels_and_checkpoints_are_held_against_each_other_as_often_as_there_are_of_them() -> None:
     scores = _scores(3, copy=[0.0, 0.0, 0.3])
-    wavering = scores.copy_margins + np.array([[0], [0], [1]]) * NOISE
-    scores, figure = replace(scores, copy_margins=wavering), PictureScores("copy", wavering, scores.prompts)
+    wavering = scores.copying.shares + np.array([[0], [0], [1]]) * NOISE
+    scores, figure = replace(scores, copying=_copied(wavering)), PictureScores("copy", wavering, ["copy"] * 4)
     ((level, _), *_) = _said(_cells((None, 0.6, 0.5), (None, 0.8, 0.5), (None, 1.0, 0.5)), scores)
     assert level.endswith(f"with all else the same {figure.estimate(np.array([-0.5, -0.5, 1.0]), 2)} more")
     ((named, _),) = _said(_cells((4, 1.0, 0.5), (8, 1.0, 0.5), (12, 1.0, 0.5)), scores)

@@ -142,7 +142,7 @@ def test_of_a_subject_without_a_face_no_word_is_said_of_faces_or_people(
         "other people take on the face",
         "<h2>Other people</h2>",
         "no face",
-        "faces look to training pictures",
+        "how far the faces have gone towards a training picture",
     ):
         assert words in person
 
@@ -158,6 +158,17 @@ def test_every_row_is_a_dot_and_the_front_is_marked(
     assert styles[-1] == "best", "the first row is drawn last, over all others"
     assert styles.count("broken") == sum(bool(row.broken) for row in rows[1:])
     assert styles.count("front") == sum(row.pareto_front and not row.broken for row in rows[1:])
+
+
+def test_bleed_below_zero_counts_as_zero_in_the_scatter(
+    tmp_path: Path, pictures: Callable[[str | None, int], Path]
+) -> None:
+    evidence = grid_of()
+    rows = rank(evidence)
+    assert any(row.bleed is not None and row.bleed < -0.001 for row in rows)
+    text = report_of(evidence, pictures, tmp_path / "report.html")
+    across = [float(value) for value in re.findall(r": [\d.]+, ([+-][\d.]+)</title>", text)]
+    assert across == pytest.approx([max(0.0, row.bleed or 0.0) for row in reversed(rows)], abs=5e-4)
 
 
 def test_report_escapes_what_users_wrote(tmp_path: Path, pictures: Callable[[str | None, int], Path]) -> None:
