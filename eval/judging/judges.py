@@ -17,6 +17,7 @@ from eval.request.cells import digest
 from eval.request.spec import ScoreSection
 from eval.store.store import Reading, Readings, Store
 from foundation.files import sha256_of
+from foundation.path_fields import without_kind
 from miniature.paths import folder_of
 
 if TYPE_CHECKING:  # the models take seconds to import, and telling what was read needs none
@@ -106,7 +107,7 @@ class Judges:
 
 def contents(kind: Kind, name: str) -> list[str]:
     """A scoring model's name and, where it is a folder, the hashes of its files."""
-    folder = folder_of(kind, name) or Path(name.removeprefix("local-dir:"))
+    folder = folder_of(kind, name) or Path(without_kind(name))
     files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
     return [name, *(f"{path.name}={sha256_of(path)}" for path in files)]
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from base_models.vision.appearance import appearance_of
 from base_models.vision.clip_model import ClipModel, load_clip
-from base_models.vision.faces import FaceModel, load_faces
+from base_models.vision.face_model import FaceModel
+from base_models.vision.faces import load_faces
 from eval.judging.judge_facts import JudgeFacts, appearance_key
 from eval.request.spec import ScoreSection
 from eval.store.store import Reading, Readings

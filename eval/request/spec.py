@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 
 from base_models.base_source import Overrides
 from base_models.drawing.samplers import sampler_name
-from foundation.path_fields import AnchoredPath, ClipName, FilePattern, FolderOrUrl, PathOrName
+from foundation.path_fields import AnchoredPath, ClipName, FacesName, FilePattern, FolderOrUrl, PathOrName
 from foundation.toml_config import Section, read_toml, validate
 
 DTYPES = Literal["float32", "float16", "bfloat16"]
@@ -126,8 +126,8 @@ class ScoreSection(Section):
     """
 
     subject: Literal["face", "image"] = "face"
-    faces: PathOrName = "miniature"
-    second_faces: PathOrName | None = None
+    faces: FacesName = "miniature"
+    second_faces: FacesName | None = None
     clip: ClipName = "miniature"
 
     @model_validator(mode="after")

@@ -36,13 +36,17 @@ def score(
         typer.Option(metavar="face|image", help="`image`: likeness by CLIP, for a pet, an object, a drawing."),
     ] = None,
     faces: Annotated[
-        str | None, typer.Option(metavar="PACK", help="A face pack's folder, or insightface's name of one.")
+        str | None,
+        typer.Option(metavar="PACK", help="A face pack's folder, insightface's name of one, or opencv:FOLDER."),
     ] = None,
     clip: Annotated[
         str | None, typer.Option(metavar="MODEL", help="A CLIP: local-dir:FOLDER, hf-hub:NAME or ARCHITECTURE/TAG.")
     ] = None,
     second_faces: Annotated[
-        str | None, typer.Option(metavar="PACK", help="An independent face pack for a second opinion, or `none`.")
+        str | None,
+        typer.Option(
+            metavar="PACK", help="An independent face model for a second opinion, named as --faces, or `none`."
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Go on although a held-out picture is in the training set.")

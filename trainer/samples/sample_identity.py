@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from base_models.drawing.png import read_picture
-from base_models.vision.faces import FaceModel, load_faces
+from base_models.vision.face_model import FaceModel
+from base_models.vision.faces import load_faces
 from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors, mean_interval
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.files import sha256_of

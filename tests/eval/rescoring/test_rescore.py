@@ -28,6 +28,7 @@ from foundation.errors import ConfigurationError, MissingFileError
 from foundation.progress import Silent
 from grid_folders import GridFolder, write_grid
 from miniature.paths import FOLDERS
+from opencv_faces import SFACE, opencv_folder, write_recogniser
 from synthetic_store import write_store
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -116,6 +117,25 @@ def test_a_second_face_model_is_shown_and_kept_apart(grid: GridFolder) -> None:
     }  # fmt: skip
     rescore(grid.store, RescoreRequest(second_faces="none"), Silent())
     assert open_ranked(grid.store).rows[0].second is None
+
+
+def test_opencvs_faces_judge_first_or_second(grid: GridFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = opencv_folder(grid.folder / "zoo", bias=3.0)
+    monkeypatch.chdir(grid.folder)
+    rescore(grid.store, RescoreRequest(second_faces="opencv:zoo"), Silent())
+    seconds = [row.second for row in open_ranked(grid.store).rows]
+    assert all(one is not None and one.model.startswith(f"opencv:{folder} (") for one in seconds)
+    rescore(grid.store, RescoreRequest(faces="opencv:zoo", second_faces="none"), Silent())
+    row = open_ranked(grid.store).rows[0]
+    assert row.scored_by["likeness"].startswith(f"opencv:{folder} (")
+    assert row.licences == {f"opencv:{folder}": "YuNet MIT, SFace Apache-2.0 (as published in the OpenCV Zoo)"}
+    assert row.identity > 0.5
+    assert row.copy is not None
+    # Other files under the same name are another model.
+    before = row.scored_by["likeness"]
+    write_recogniser(folder / SFACE, seed=1)
+    rescore(grid.store, RescoreRequest(), Silent())
+    assert open_ranked(grid.store).rows[0].scored_by["likeness"] != before
 
 
 def test_a_subject_without_a_face_is_scored_by_clip(grid: GridFolder) -> None:
