@@ -12,6 +12,7 @@ import open_clip
 import torch
 from PIL import Image
 
+from base_models.vision.long_texts import TextPart, Tokenizer, parts_of
 from foundation.errors import UserError
 from miniature.paths import folder_of
 
@@ -32,7 +33,7 @@ class ClipModel:
     sha256: str
     _model: Any
     _prepare: Callable[[Image.Image], torch.Tensor]
-    _tokenize: Callable[[list[str]], torch.Tensor]
+    _tokenize: Tokenizer
     _device: torch.device
 
     def embed_pictures(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
@@ -45,8 +46,28 @@ class ClipModel:
         )
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit embeddings (N, E) float32 of prompts; what is beyond the model's context is cut."""
-        return self._embed(lambda batch: self._model.encode_text(self._tokenize(list(batch)).to(self._device)), texts)
+        """Unit embeddings (N, E) float32 of prompts, of one longer than the model's context the mean of its parts'."""
+        # Of long ones, too, the beginning: so the others go in the batches, and come out as the bits, that they always
+        # did, whatever they are asked with.
+        beginnings: list[list[int]] = self._tokenize(list(texts)).tolist() if texts else []
+        found = self._embed(self._read_ids, beginnings)
+        for at, text in enumerate(texts):
+            if len(parts := parts_of(text, self._tokenize)) > 1:
+                found[at] = self._mean_of(parts)
+        return found
+
+    def parts_of_texts(self, texts: Sequence[str]) -> list[int]:
+        """In how many parts each text is read."""
+        return [len(parts_of(text, self._tokenize)) for text in texts]
+
+    def _mean_of(self, parts: Sequence[TextPart]) -> np.ndarray:
+        """The unit mean (E,) of the parts' embeddings, each weighing as many tokens as it has."""
+        vectors = self._embed(self._read_ids, [part.row for part in parts])
+        mean = np.array([part.tokens for part in parts], dtype=np.float32) @ vectors
+        return mean / np.linalg.norm(mean)
+
+    def _read_ids(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        return self._model.encode_text(torch.tensor([list(row) for row in rows]).to(self._device))
 
     @torch.inference_mode()
     def _embed(self, encode: Callable[[Sequence[Item]], torch.Tensor], items: Sequence[Item]) -> np.ndarray:
@@ -58,20 +79,27 @@ class ClipModel:
 def load_clip(name: str, device: str = "auto") -> ClipModel:
     """Load "miniature", "local-dir:FOLDER", "hf-hub:OWNER/NAME" or "ARCHITECTURE/TAG". Raises ClipError."""
     place = torch.device(_device(device))
-    folder = folder_of("clip", name)
-    architecture, tag = _source(f"local-dir:{folder}" if folder else name)
+    architecture, tag = _source(name)
     try:
         # The other constructors of open_clip fall back to random weights; its default centre crop cuts portraits.
         model, prepare = open_clip.create_model_from_pretrained(
             architecture, pretrained=tag, precision="fp32", device=place, image_resize_mode="longest"
         )
-        tokenize = open_clip.get_tokenizer(architecture)
     except Exception as error:  # open_clip, huggingface_hub and torch each raise their own
         raise ClipError(f"CLIP model `{name}` cannot be loaded: {error}") from error
-    return ClipModel(name, _digest(model, prepare), model.eval(), prepare, tokenize, place)
+    return ClipModel(name, _digest(model, prepare), model.eval(), prepare, load_tokenizer(name), place)
+
+
+def load_tokenizer(name: str) -> Tokenizer:
+    """What that CLIP model splits texts by, without its weights. Raises ClipError."""
+    try:
+        return open_clip.get_tokenizer(_source(name)[0])
+    except Exception as error:  # as above
+        raise ClipError(f"the tokenizer of CLIP model `{name}` cannot be loaded: {error}") from error
 
 
 def _source(name: str) -> tuple[str, str | None]:
+    name = f"local-dir:{folder}" if (folder := folder_of("clip", name)) else name
     if name.startswith(SCHEMAS):
         return name, None
     architecture, _, tag = name.partition("/")

@@ -14,6 +14,14 @@ class JudgeFacts(Section):
     licence: str
 
 
+def texts_key(sha256: str) -> str:
+    """What a store keeps a CLIP model's reading of texts by, with their number of parts.
+
+    An earlier version kept them by the model's hash alone, and had read no more of a long one than its beginning.
+    """
+    return f"{sha256} texts"
+
+
 def appearance_key(sha256: str) -> str:
     """What a store keeps looks by (`base_models.vision.appearance`): of pictures where that model saw the subject."""
     return f"{sha256} look {SIDE}"

@@ -75,6 +75,14 @@ class Judge:
         assert isinstance(reader, ClipReader)
         return dict(zip(texts, reader.read_texts(texts), strict=True))
 
+    def short_ones(self, texts: list[str]) -> list[str]:
+        """Those of the texts that CLIP reads at once; its weights are not loaded to tell."""
+        from base_models.vision.clip_model import load_tokenizer
+        from base_models.vision.long_texts import parts_of
+
+        tokenizer = load_tokenizer(self._name)
+        return [text for text in texts if len(parts_of(text, tokenizer)) == 1]
+
 
 @dataclass(frozen=True)
 class Judges:

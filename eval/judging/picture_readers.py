@@ -58,8 +58,9 @@ class ClipReader:
         return [Seen(Reading(vector), Reading(look)) for vector, look in zip(vectors, looks, strict=True)]
 
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
-        """The unit vector of each text, in the same space as those of pictures."""
-        return [Reading(vector) for vector in self.model.embed_texts(texts)]
+        """The unit vector of each text, in the same space as those of pictures, and in how many parts it was read."""
+        vectors, parts = self.model.embed_texts(texts), self.model.parts_of_texts(texts)
+        return [Reading(vector, count) for vector, count in zip(vectors, parts, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from base_models.prompts.prompt_weights import plain_text
-from eval.judging.judge_facts import appearance_key
+from eval.judging.judge_facts import appearance_key, texts_key
 from eval.judging.judges import Judges
 from eval.ranking.evidence import Appearances, CellFacts, Evidence
 from eval.ranking.missing_pictures import LeftOut, without_missing
@@ -213,6 +213,7 @@ def load_evidence(grid: Grid) -> Evidence:
     """The grid's readings as arrays (see Evidence)."""
     snapshot, store = grid.snapshot, grid.store
     clip = store.readings(snapshot.clip_sha256)
+    texts = clip | store.readings(texts_key(snapshot.clip_sha256))
     ids = np.array([[grid.picture_id(cell, unit) for unit in snapshot.units] for cell in grid.cells])
     control = np.array([grid.picture_id(None, unit) for unit in snapshot.units])
     failures = store.failures([*ids.ravel().tolist(), *control.tolist()])
@@ -222,7 +223,8 @@ def load_evidence(grid: Grid) -> Evidence:
         pictures=_vectors(clip, ids),
         failed=_failed(failures, ids),
         pictures_control=_vectors(clip, control),
-        prompts=_vectors(clip, np.array([plain_text(unit.class_prompt) for unit in snapshot.units])),
+        prompts=_vectors(texts, np.array([plain_text(unit.class_prompt) for unit in snapshot.units])),
+        parts={unit.prompt: _parts(texts, unit) for unit in snapshot.units},
         clip_model=f"{snapshot.clip_model} ({snapshot.clip_sha256[:12]})",
         subject=snapshot.subject,
         licences=snapshot.licences,
@@ -308,6 +310,11 @@ def _vectors(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
         if found is not None and found.vector is not None:
             vectors[place] = found.vector
     return vectors
+
+
+def _parts(texts: dict[str, Reading], unit: UnitRecord) -> int:
+    found = texts.get(plain_text(unit.class_prompt))
+    return found.count if found else 1
 
 
 def _counts(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:

@@ -56,7 +56,7 @@ class Evidence:
 
     `subject` "image": likeness is CLIP's, and `faces`, `faces_control`, `references`, `training` are CLIP's embeddings
     of whole pictures. `second`: the same grid as a second, independent face model sees it. `looks` None: not read.
-    `left_out`: what is not here because pictures are gone.
+    `left_out`: what is not here because pictures are gone. `parts`: in how many parts CLIP read a unit's prompt.
     """
 
     cells: list[CellFacts]
@@ -78,6 +78,7 @@ class Evidence:
     looks: Appearances | None = None
     left_out: LeftOut | None = None
     licences: Mapping[str, str] = field(default_factory=dict[str, str])
+    parts: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def words(self) -> SubjectWords:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,8 @@ def _likeness(best: RankedCell, scores: Scores) -> str:
         likeness = with_interval(best.identity, best.identity_low, best.identity_high)
     by = f" by CLIP {scored_by}" if (scored_by := best.clip_likeness) else ""
     text = f"Its likeness{by} is {likeness}"
+    if math.isnan(scores.floor):
+        return f"{text}; the base model's own pictures show no {scores.words.seen} to compare with."
     if best.identity_normalised is None:
         return f"{text}; the base model without it reaches {scores.floor:.3f}."
     return (

@@ -15,6 +15,7 @@ from PIL import Image
 
 from eval.grid.run_grid import run_grid
 from eval.judging import judges
+from eval.judging.judge_facts import texts_key
 from eval.judging.stored_grid import KEY, GridRecord, load_grid
 from eval.ranking.columns import row_as_json
 from eval.ranking.limits import Limits, limits_of
@@ -22,7 +23,7 @@ from eval.reporting.ranked_grid import open_ranked
 from eval.request.references import References, TrainedReferenceError, check_held_out, nearest_pair
 from eval.request.spec import LimitsSection, read_spec
 from eval.rescoring.rescore import RescoreRequest, request_by, rescore
-from eval.store.store import FILE_NAME, StoreError, open_store
+from eval.store.store import FILE_NAME, Reading, StoreError, open_store
 from face_packs import perturbed_pack
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.progress import Silent
@@ -136,6 +137,23 @@ def test_opencvs_faces_judge_first_or_second(grid: GridFolder, monkeypatch: pyte
     write_recogniser(folder / SFACE, seed=1)
     rescore(grid.store, RescoreRequest(), Silent())
     assert open_ranked(grid.store).rows[0].scored_by["likeness"] != before
+
+
+def test_a_long_prompt_is_judged_whole_and_said_to_be(grid: GridFolder) -> None:
+    store = open_store(grid.store)
+    snapshot = load_snapshot(grid)
+    unit = next(unit for unit in snapshot.units if unit.role == "subject")
+    read = store.readings(texts_key(snapshot.clip_sha256))
+    first = open_ranked(grid.store).rows[0]
+    assert not any("longer than CLIP" in flag for flag in first.flags)
+    other = next(one for text, one in read.items() if text != unit.class_prompt).vector
+    store.add_readings(texts_key(snapshot.clip_sha256), {unit.class_prompt: Reading(other, 3)})
+    store.close()
+    row = open_ranked(grid.store).rows[0]
+    assert (
+        "1 prompt is longer than CLIP reads at once: judged in up to 3 parts, each counting by its length" in row.flags
+    )
+    assert row.prompt != first.prompt
 
 
 def test_a_subject_without_a_face_is_scored_by_clip(grid: GridFolder) -> None:
