@@ -16,7 +16,7 @@ from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
 
 CHUNK = 64
-TITLES = {"faces": "finding faces", "clip": "scoring prompts"}
+TITLES = {"faces": "finding faces", "clip": "scoring prompts", "dinov2": "measuring likeness"}
 # What to do where a picture cannot be read: one that was rendered can be made again, one of the user's cannot.
 OF_RENDERED = "a rendered picture: delete what is left of it, and run `python -m eval grid SPEC`, which makes it again"
 OF_REFERENCES = "a reference or training picture: put it back, or name a folder of others (--held-out, --training)"

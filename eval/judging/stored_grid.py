@@ -60,9 +60,9 @@ class CellRecord(Section):
 class GridRecord(Section):
     """Everything of a grid but pictures and readings. `licences`: what each scoring model may be used for.
 
-    `subject`: "face", or "image" where likeness is CLIP's; then `face_model` is CLIP's name. `places`: where each
-    reference and training picture lay when it was read. `second_model` is "" where none was asked. `gone`: pictures
-    whose files were gone before these models had read them.
+    `subject`: "face", or "image" where likeness is CLIP's or DINOv2's; then `face_model` is that one's name. `places`:
+    where each reference and training picture lay when it was read. `second_model` is "" where none was asked. `gone`:
+    pictures whose files were gone before these models had read them.
     """
 
     base_name: str

@@ -10,6 +10,7 @@ from base_models.vision.likeness import LEAST_COSINE
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.scores import BLEED, Scores
+from eval.wording.subject_words import of_whole_pictures
 
 WEAK_CEILING = 8
 
@@ -46,7 +47,7 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
         (evidence.left_out is not None, str(evidence.left_out)),
         (
             by_image,
-            f"likeness by CLIP {evidence.clip_model}, of whole pictures: background and pose count, too; "
+            f"likeness by {of_whole_pictures(evidence.face_model)}, of whole pictures: background and pose count, too; "
             "the face rate does not apply",
         ),
         (len(scores.prompts) < 2, "intervals not measured: one (prompt, seed) only"),

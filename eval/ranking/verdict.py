@@ -71,7 +71,7 @@ def _likeness(best: RankedCell, scores: Scores) -> str:
     likeness = f"{best.identity:.3f}"
     if best.identity_low is not None and best.identity_high is not None:
         likeness = with_interval(best.identity, best.identity_low, best.identity_high)
-    by = f" by CLIP {scored_by}" if (scored_by := best.clip_likeness) else ""
+    by = f" by {scored_by}" if (scored_by := best.image_likeness) else ""
     text = f"Its likeness{by} is {likeness}"
     if math.isnan(scores.floor):
         return f"{text}; the base model's own pictures show no {scores.words.seen} to compare with."

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from base_models.vision.clip_model import ClipError, ClipModel, load_clip
 from base_models.vision.long_texts import parts_of
+from base_models.vision.torch_judges import unit_vectors
 
 CONFIG = {
     "model_cfg": {
@@ -99,7 +100,7 @@ class BeginningOnly(ClipModel):
     """What was read of texts before long ones were split: batches of what the tokenizer leaves."""
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        return self._embed(lambda batch: self._model.encode_text(self._tokenize(list(batch))), texts)
+        return unit_vectors(lambda batch: self._model.encode_text(self._tokenize(list(batch))), texts)
 
 
 def beginning_only(model: ClipModel) -> ClipModel:

@@ -21,6 +21,7 @@ from foundation.path_fields import (
     whole_clip_name,
     whole_faces_name,
     whole_folder_or_url,
+    whole_likeness_name,
     whole_path,
     whole_path_or_name,
 )
@@ -69,6 +70,8 @@ RUN: dict[str, Any] = {
     "samples": {"prompts": ["a"], "faces": "x", "references": "x"},
     "output": {"folder": "x", "name": "x"},
 }
+# What a field wants beside it.
+BESIDE: dict[str, dict[str, Any]] = {"score.likeness": {"score": {"subject": "image"}}}
 CONFIGURATIONS: list[tuple[type[Section], dict[str, Any]]] = [(GridSpec, GRID), (TrainConfig, RUN)]
 
 
@@ -121,7 +124,7 @@ def read(model: object, place: str) -> str:
 
 
 def came_out(kind: type[Section], place: str, written: str, folder: Path) -> str:
-    base = dict(CONFIGURATIONS)[kind]
+    base = dict(CONFIGURATIONS)[kind] | BESIDE.get(place, {})
     where = place.replace("also[][]", "also.1[]")
     return read(validate(kind, put(base, where, written), folder / "file.toml"), where)
 
@@ -131,7 +134,7 @@ def test_a_text_names_a_file_by_its_type_or_is_known_to_be_words() -> None:
 
 
 # What may stand before a path, where something has to or may.
-STARTS = {whole_clip_name: ["local-dir:"], whole_faces_name: ["", "opencv:"]}
+STARTS = {whole_clip_name: ["local-dir:"], whole_faces_name: ["", "opencv:"], whole_likeness_name: ["dinov2:"]}
 
 
 @pytest.mark.parametrize(("kind", "place"), MARKED)
@@ -155,6 +158,7 @@ def test_what_is_relative_starts_at_the_file_and_what_is_whole_stays(
 NAMES = {
     whole_path: [],
     whole_faces_name: ["miniature", "buffalo_l", "antelopev2"],
+    whole_likeness_name: ["clip", "dinov2:facebook/dinov2-base"],
     whole_path_or_name: ["miniature", "buffalo_l", "owner/name"],
     whole_clip_name: ["miniature", "hf-hub:owner/name", "ViT-B-32/laion2b_s34b_b79k"],
     whole_folder_or_url: ["s3://bucket/folder"],

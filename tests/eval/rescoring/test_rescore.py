@@ -13,13 +13,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dino_folders import dino_folder
 from eval.grid.run_grid import run_grid
 from eval.judging import judges
 from eval.judging.judge_facts import texts_key
 from eval.judging.stored_grid import KEY, GridRecord, load_grid
 from eval.ranking.columns import row_as_json
 from eval.ranking.limits import Limits, limits_of
+from eval.ranking.scores import score
+from eval.ranking.verdict import verdict
 from eval.reporting.ranked_grid import open_ranked
+from eval.reporting.ranking_table import provenance
 from eval.request.references import References, TrainedReferenceError, check_held_out, nearest_pair
 from eval.request.spec import LimitsSection, read_spec
 from eval.rescoring.rescore import RescoreRequest, request_by, rescore
@@ -167,6 +171,62 @@ def test_a_subject_without_a_face_is_scored_by_clip(grid: GridFolder) -> None:
     assert any(flag.startswith("likeness by CLIP miniature (") for flag in row.flags)
     assert not any("no face" in flag for flag in row.flags)
     assert ranked.evidence.face_model == ranked.evidence.clip_model
+
+
+def test_a_subject_without_a_face_is_scored_by_dinov2(grid: GridFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = dino_folder(grid.folder / "dino")
+    monkeypatch.chdir(grid.folder)
+    rescore(grid.store, RescoreRequest(subject="image"), Silent())
+    by_clip = open_ranked(grid.store)
+    rescore(grid.store, RescoreRequest(likeness="dinov2:dino"), Silent())
+    ranked = open_ranked(grid.store)
+    first = ranked.rows[0]
+    said = f"DINOv2 {folder} ("
+    assert first.scored_by["likeness"].startswith(f"dinov2:{folder} (")
+    assert first.scored_by["clip"] == by_clip.rows[0].scored_by["clip"]
+    assert first.image_likeness.startswith(said)
+    assert first.licences == {f"dinov2:{folder}": "Apache-2.0 (DINOv2 as published by Meta)"}
+    assert first.face_rate is None
+    assert first.copy is not None
+    assert first.bleed is not None
+    assert any(flag.startswith(f"likeness by {said}") for flag in first.flags)
+    assert f"Its likeness by {said}" in " ".join(verdict(ranked.rows, ranked.evidence, score(ranked.evidence)))
+    line = provenance(ranked.evidence, 1)
+    assert f"Likeness: dinov2:{folder} (" in line
+    assert "Prompt by CLIP: miniature (" in line
+    # Prompts stay with CLIP, and likeness is another measure.
+    told = {row.cell: (row.identity, row.prompt) for row in by_clip.rows}
+    assert {row.cell: row.prompt for row in ranked.rows} == {cell: prompt for cell, (_, prompt) in told.items()}
+    assert all(row.identity != pytest.approx(told[row.cell][0], abs=1e-4) for row in ranked.rows)
+    # It stays until another is named, and all of it is known by then.
+    monkeypatch.setattr(judges.Judge, "reader", property(refuse))
+    rescore(grid.store, RescoreRequest(), Silent())
+    assert open_ranked(grid.store).rows[0].scored_by == first.scored_by
+    rescore(grid.store, RescoreRequest(likeness="clip"), Silent())
+    assert [row.identity for row in open_ranked(grid.store).rows] == [row.identity for row in by_clip.rows]
+    rescore(grid.store, RescoreRequest(subject="face"), Silent())
+    assert open_ranked(grid.store).rows[0].face_rate is not None
+
+
+def test_a_specification_may_ask_dinov2_and_a_face_subject_may_not(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path, steps=1)
+    text = grid.spec.read_text(encoding="utf-8")
+    folder = dino_folder(tmp_path / "dino")
+    grid.spec.write_text(text + '\n[score]\nsubject = "image"\nlikeness = "dinov2:dino"\n', encoding="utf-8")
+    asked = read_spec(grid.spec)
+    run_grid(asked, Silent())
+    assert load_snapshot(grid).face_model == f"dinov2:{folder}"
+    assert run_grid(asked, Silent()).rendered == 0
+    assert request_by(asked, RescoreRequest()).likeness == f"dinov2:{folder}"
+    assert request_by(asked, RescoreRequest(subject="face")).likeness is None
+    assert request_by(asked, RescoreRequest(faces="miniature")).subject == "face"
+    for score, says in (
+        ('likeness = "dinov2:dino"', "subject of kind `image`"),
+        ('subject = "image"\nlikeness = "dino"', 'likeness is "clip" or "dinov2:FOLDER"'),
+    ):
+        grid.spec.write_text(f"{text}\n[score]\n{score}\n", encoding="utf-8")
+        with pytest.raises(ConfigurationError, match=says):
+            read_spec(grid.spec)
 
 
 def test_a_folder_of_clip_is_found_again_from_anywhere(grid: GridFolder, monkeypatch: pytest.MonkeyPatch) -> None:
