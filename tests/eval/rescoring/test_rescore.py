@@ -220,11 +220,11 @@ def test_a_specification_may_ask_dinov2_and_a_face_subject_may_not(tmp_path: Pat
     assert request_by(asked, RescoreRequest()).likeness == f"dinov2:{folder}"
     assert request_by(asked, RescoreRequest(subject="face")).likeness is None
     assert request_by(asked, RescoreRequest(faces="miniature")).subject == "face"
-    for score, says in (
+    for asked_of, says in (
         ('likeness = "dinov2:dino"', "subject of kind `image`"),
         ('subject = "image"\nlikeness = "dino"', 'likeness is "clip" or "dinov2:FOLDER"'),
     ):
-        grid.spec.write_text(f"{text}\n[score]\n{score}\n", encoding="utf-8")
+        grid.spec.write_text(f"{text}\n[score]\n{asked_of}\n", encoding="utf-8")
         with pytest.raises(ConfigurationError, match=says):
             read_spec(grid.spec)
 
