@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Dinov2Model, ViTConfig, ViTModel
 
 from base_models.vision.dino_model import DinoError, DinoModel, load_dino
-from dino_folders import PREPARATION, dino_folder
+from judge_models import PREPARATION, dino_folder
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from base_models.vision.face_model import FaceModel, FacePackError
 from base_models.vision.faces import load_faces
 from base_models.vision.licences import UNKNOWN_LICENCE
-from opencv_faces import SFACE, YUNET, opencv_folder, write_recogniser
+from judge_models import SFACE, YUNET, opencv_folder, write_recogniser
 
 
 @pytest.fixture(scope="module")
