@@ -18,7 +18,10 @@ from miniature.paths import NAME
 
 # The key of the validation's context under which the folder stands; without it, what is written stays.
 FOLDER = "folder"
+# How a name says which kind of model it names; what follows is a folder, of DINOv2 also a hub's name.
 LOCAL_CLIP = "local-dir:"
+OPENCV_FACES = "opencv:"
+DINOV2 = "dinov2:"
 
 Written = TypeVar("Written", str, Path)
 
@@ -39,6 +42,28 @@ def whole_clip_name(written: str, folder: Path) -> str:
     """`local-dir:FOLDER` with the folder's whole path; a hub id, or an architecture with its tag, as it is."""
     is_folder = written.startswith(LOCAL_CLIP)
     return LOCAL_CLIP + whole_path(written.removeprefix(LOCAL_CLIP), folder) if is_folder else written
+
+
+def whole_faces_name(written: str, folder: Path) -> str:
+    """`opencv:FOLDER` with the folder's whole path; any other face pack as `whole_path_or_name`."""
+    if written.startswith(OPENCV_FACES):
+        return OPENCV_FACES + whole_path(written.removeprefix(OPENCV_FACES), folder)
+    return whole_path_or_name(written, folder)
+
+
+def whole_likeness_name(written: str, folder: Path) -> str:
+    """`dinov2:FOLDER` with the folder's whole path; `dinov2:OWNER/NAME` of a hub, or another name, as it is."""
+    if written.startswith(DINOV2):
+        return DINOV2 + whole_path_or_name(written.removeprefix(DINOV2), folder)
+    return written
+
+
+def without_kind(name: str) -> str:
+    """What a name says after its kind: of `opencv:FOLDER` the folder."""
+    for kind in (LOCAL_CLIP, OPENCV_FACES, DINOV2):
+        if name.startswith(kind):
+            return name.removeprefix(kind)
+    return name
 
 
 def whole_folder_or_url(written: str, folder: Path) -> str:
@@ -65,4 +90,6 @@ AnchoredPath = Annotated[Path, Anchored(whole_path)]
 FilePattern = Annotated[str, Anchored(whole_path)]
 PathOrName = Annotated[str, Anchored(whole_path_or_name)]
 ClipName = Annotated[str, Anchored(whole_clip_name)]
+FacesName = Annotated[str, Anchored(whole_faces_name)]
+LikenessName = Annotated[str, Anchored(whole_likeness_name)]
 FolderOrUrl = Annotated[str, Anchored(whole_folder_or_url)]

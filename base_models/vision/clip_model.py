@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import open_clip
 import torch
 from PIL import Image
 
+from base_models.vision.long_texts import TextPart, Tokenizer, parts_of
+from base_models.vision.torch_judges import device_of, digest_of, unit_vectors
 from foundation.errors import UserError
 from miniature.paths import folder_of
 
-BATCH = 32
-Item = TypeVar("Item")
 SCHEMAS = ("local-dir:", "hf-hub:")
 
 
@@ -32,12 +31,12 @@ class ClipModel:
     sha256: str
     _model: Any
     _prepare: Callable[[Image.Image], torch.Tensor]
-    _tokenize: Callable[[list[str]], torch.Tensor]
+    _tokenize: Tokenizer
     _device: torch.device
 
     def embed_pictures(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Unit embeddings (N, E) float32 of pictures (H, W, 3) RGB uint8, whole: padded, never cropped."""
-        return self._embed(
+        return unit_vectors(
             lambda batch: self._model.encode_image(
                 torch.stack([self._prepare(Image.fromarray(picture)) for picture in batch]).to(self._device)
             ),
@@ -45,33 +44,54 @@ class ClipModel:
         )
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit embeddings (N, E) float32 of prompts; what is beyond the model's context is cut."""
-        return self._embed(lambda batch: self._model.encode_text(self._tokenize(list(batch)).to(self._device)), texts)
+        """Unit embeddings (N, E) float32 of prompts, of one longer than the model's context the mean of its parts'."""
+        # Of long ones, too, the beginning: so the others go in the batches, and come out as the bits, that they always
+        # did, whatever they are asked with.
+        beginnings: list[list[int]] = self._tokenize(list(texts)).tolist() if texts else []
+        found = unit_vectors(self._read_ids, beginnings)
+        for at, text in enumerate(texts):
+            if len(parts := parts_of(text, self._tokenize)) > 1:
+                found[at] = self._mean_of(parts)
+        return found
 
-    @torch.inference_mode()
-    def _embed(self, encode: Callable[[Sequence[Item]], torch.Tensor], items: Sequence[Item]) -> np.ndarray:
-        batches = [items[at : at + BATCH] for at in range(0, len(items), BATCH)]
-        vectors = [torch.nn.functional.normalize(encode(batch).float(), dim=-1).cpu() for batch in batches]
-        return torch.cat(vectors).numpy() if vectors else np.empty((0, 0), dtype=np.float32)
+    def parts_of_texts(self, texts: Sequence[str]) -> list[int]:
+        """In how many parts each text is read."""
+        return [len(parts_of(text, self._tokenize)) for text in texts]
+
+    def _mean_of(self, parts: Sequence[TextPart]) -> np.ndarray:
+        """The unit mean (E,) of the parts' embeddings, each weighing as many tokens as it has."""
+        vectors = unit_vectors(self._read_ids, [part.row for part in parts])
+        mean = np.array([part.tokens for part in parts], dtype=np.float32) @ vectors
+        return mean / np.linalg.norm(mean)
+
+    def _read_ids(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        return self._model.encode_text(torch.tensor([list(row) for row in rows]).to(self._device))
 
 
 def load_clip(name: str, device: str = "auto") -> ClipModel:
     """Load "miniature", "local-dir:FOLDER", "hf-hub:OWNER/NAME" or "ARCHITECTURE/TAG". Raises ClipError."""
-    place = torch.device(_device(device))
-    folder = folder_of("clip", name)
-    architecture, tag = _source(f"local-dir:{folder}" if folder else name)
+    place = device_of(device)
+    architecture, tag = _source(name)
     try:
         # The other constructors of open_clip fall back to random weights; its default centre crop cuts portraits.
         model, prepare = open_clip.create_model_from_pretrained(
             architecture, pretrained=tag, precision="fp32", device=place, image_resize_mode="longest"
         )
-        tokenize = open_clip.get_tokenizer(architecture)
     except Exception as error:  # open_clip, huggingface_hub and torch each raise their own
         raise ClipError(f"CLIP model `{name}` cannot be loaded: {error}") from error
-    return ClipModel(name, _digest(model, prepare), model.eval(), prepare, tokenize, place)
+    return ClipModel(name, digest_of(model, prepare), model.eval(), prepare, load_tokenizer(name), place)
+
+
+def load_tokenizer(name: str) -> Tokenizer:
+    """What that CLIP model splits texts by, without its weights. Raises ClipError."""
+    try:
+        return open_clip.get_tokenizer(_source(name)[0])
+    except Exception as error:  # as above
+        raise ClipError(f"the tokenizer of CLIP model `{name}` cannot be loaded: {error}") from error
 
 
 def _source(name: str) -> tuple[str, str | None]:
+    name = f"local-dir:{folder}" if (folder := folder_of("clip", name)) else name
     if name.startswith(SCHEMAS):
         return name, None
     architecture, _, tag = name.partition("/")
@@ -80,16 +100,3 @@ def _source(name: str) -> tuple[str, str | None]:
             f"CLIP model `{name}`: write local-dir:FOLDER or ARCHITECTURE/TAG, as ViT-B-32/laion2b_s34b_b79k"
         )
     return architecture, tag
-
-
-def _device(device: str) -> str:
-    return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _digest(model: torch.nn.Module, prepare: object) -> str:
-    """The content of the weights, whatever file or hub they came from, and the picture preparation."""
-    digest = hashlib.sha256(repr(prepare).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import stdtrit
 
+LEAST_COSINE = -1.0
+NO_OTHERS = np.empty(0)
+
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., D) scaled to length 1; zero vectors become NaN."""
@@ -26,13 +29,27 @@ def ceiling(references: np.ndarray) -> float:
     return float((vectors * others).sum(-1).mean())
 
 
-def floors(control: np.ndarray) -> np.ndarray:
+def stand_in(control: np.ndarray, others: np.ndarray) -> float:
+    """The mean of what the base model's own pictures of the class show, `control` (U,); of none, of `others` (B,).
+
+    Either are people whom it drew without knowing the subject. NaN where no picture has a face: where strangers lie
+    hangs on the recogniser (at 0, at 0.8), so no other number could stand for them.
+    """
+    for cosines in (control, others):
+        seen = cosines[np.isfinite(cosines)]
+        if len(seen):
+            return float(seen.mean())
+    return np.nan
+
+
+def floors(control: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The least (U,) that a picture counts: the base model's own on that unit.
 
-    Where the base model's picture has no face either, the mean of the others; where none has, 0 (strangers' cosine).
+    Where the base model's picture has no face either, what stands in for it. Where nothing does, the least cosine that
+    there is: no floor is known then, and only below every face can a lost one raise no cell.
     """
-    seen = np.isfinite(control)
-    return np.where(seen, control, control[seen].mean() if seen.any() else 0.0)
+    instead = stand_in(control, others)
+    return np.where(np.isfinite(control), control, LEAST_COSINE if np.isnan(instead) else instead)
 
 
 def at_the_floor(raw: np.ndarray, floor: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from base_models.vision.likeness import at_the_floor, floors
+from base_models.vision.likeness import NO_OTHERS, at_the_floor, floors
 from eval.request.cells import CONTROL
 from foundation.errors import MissingFileError, UserError
 
@@ -95,7 +95,7 @@ def _grid_of(path: Path, columns: dict[str, list[Any]], facts: dict[str, object]
     order = list(product(prompts, seeds))
     if not whole or len(order) != len(control):
         raise RecordError(f"{path}: no checkpoint has all of the base model's {len(control)} (prompt, seed) pairs yet")
-    floor = floors(np.array([control[unit] for unit in order]))
+    floor = floors(np.array([control[unit] for unit in order]), NO_OTHERS)
     counted = at_the_floor(np.array([[found[arm][unit] for unit in order] for arm in whole]), floor)
     return RecordedGrid(
         path.stem,

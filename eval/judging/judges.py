@@ -6,23 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
 
 from base_models.vision.appearance import SIDE
-from eval.judging.judge_facts import JudgeFacts, appearance_key
+from eval.judging.judge_facts import JudgeFacts, Kind, appearance_key, named_by
 from eval.request.cells import digest
 from eval.request.spec import ScoreSection
 from eval.store.store import Reading, Readings, Store
 from foundation.files import sha256_of
+from foundation.path_fields import without_kind
 from miniature.paths import folder_of
 
 if TYPE_CHECKING:  # the models take seconds to import, and telling what was read needs none
-    from eval.judging.picture_readers import ClipReader, FaceReader
-
-Kind = Literal["faces", "clip"]
+    from eval.judging.picture_readers import AnyReader
 
 
 class Judge:
@@ -53,11 +52,11 @@ class Judge:
             return facts
 
     @cached_property
-    def reader(self) -> FaceReader | ClipReader:
-        """The loaded model. Raises FacePackError or ClipError."""
-        from eval.judging.picture_readers import clip_reader, face_reader
+    def reader(self) -> AnyReader:
+        """The loaded model. Raises FacePackError, ClipError or DinoError."""
+        from eval.judging.picture_readers import reader_of
 
-        return face_reader(self._name) if self.kind == "faces" else clip_reader(self._name)
+        return reader_of(self.kind, self._name)
 
     def read(self, pictures: Mapping[str, np.ndarray]) -> Readings:
         """What it sees in pictures (H, W, 3) RGB uint8 by their ids, under its `keys`."""
@@ -67,17 +66,26 @@ class Judge:
         return as_kept(self.facts.sha256, seen, with_looks=self.keeps_looks)
 
     def read_texts(self, texts: list[str]) -> dict[str, Reading]:
-        """What CLIP reads from texts; a face model reads none."""
+        """What CLIP reads from texts; no other model reads any."""
         from eval.judging.picture_readers import ClipReader
 
         reader = self.reader
         assert isinstance(reader, ClipReader)
         return dict(zip(texts, reader.read_texts(texts), strict=True))
 
+    def short_ones(self, texts: list[str]) -> list[str]:
+        """Those of the texts that CLIP reads at once; its weights are not loaded to tell."""
+        from base_models.vision.clip_model import load_tokenizer
+        from base_models.vision.long_texts import parts_of
+
+        tokenizer = load_tokenizer(self._name)
+        return [text for text in texts if len(parts_of(text, tokenizer)) == 1]
+
 
 @dataclass(frozen=True)
 class Judges:
-    """Who judges a grid: `likeness` (a face model, or CLIP where the subject has no face), `clip`, a second opinion."""
+    """Who judges a grid: `likeness` (a face model; CLIP or DINOv2 where the subject has no face), `clip`, a second
+    opinion."""
 
     subject: str
     likeness: Judge
@@ -87,11 +95,11 @@ class Judges:
     @classmethod
     def of(cls, score: ScoreSection, store: Store) -> Judges:
         """Those that [score] names; nothing is loaded yet."""
-        of_image = score.subject == "image"
-        clip = Judge("clip", score.clip, store, keeps_looks=of_image)
-        likeness = clip if of_image else Judge("faces", score.faces, store, keeps_looks=True)
-        second = Judge("faces", score.second_faces, store) if score.second_faces else None
-        return cls(score.subject, likeness, clip, second)
+        first, *others = [
+            Judge(kind, name, store, keeps_looks=at == 0) for at, (kind, name) in enumerate(named_by(score))
+        ]
+        second = next((one for one in others if one.kind == "faces"), None)
+        return cls(score.subject, first, others[-1] if others else first, second)
 
     @property
     def of_likeness(self) -> list[Judge]:
@@ -100,22 +108,17 @@ class Judges:
 
     @property
     def all(self) -> list[Judge]:
-        """Each once: of a subject without a face, CLIP is the judge of likeness as well."""
+        """Each once: of a subject without a face, CLIP may be the judge of likeness as well."""
         return list(dict.fromkeys([*self.of_likeness, self.clip]))
 
 
 def contents(kind: Kind, name: str) -> list[str]:
     """A scoring model's name and, where it is a folder, the hashes of its files."""
-    folder = folder_of(kind, name) or Path(name.removeprefix("local-dir:"))
+    folder = folder_of(kind, name) or Path(without_kind(name))
     files = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
     return [name, *(f"{path.name}={sha256_of(path)}" for path in files)]
 
 
 def judged_by(score: ScoreSection) -> list[list[str]]:
     """What the judgement of a specification hangs on, from the contents of files alone."""
-    faces = [contents("faces", name) for name in (score.faces, score.second_faces) if name]
-    return [
-        [score.subject, f"looks of {SIDE}"],
-        *([] if score.subject == "image" else faces),
-        contents("clip", score.clip),
-    ]
+    return [[score.subject, f"looks of {SIDE}"], *(contents(kind, name) for kind, name in named_by(score))]

@@ -1,16 +1,18 @@
-"""The loaded models as readers of pictures: faces by insightface, whole pictures and texts by open_clip."""
+"""The loaded models as readers of pictures: faces, whole pictures by CLIP or DINOv2, and texts by CLIP."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from base_models.vision.appearance import appearance_of
 from base_models.vision.clip_model import ClipModel, load_clip
-from base_models.vision.faces import FaceModel, load_faces
-from eval.judging.judge_facts import JudgeFacts, appearance_key
+from base_models.vision.dino_model import DinoModel, load_dino
+from base_models.vision.face_model import FaceModel
+from base_models.vision.faces import load_faces
+from eval.judging.judge_facts import JudgeFacts, Kind, appearance_key, named_by
 from eval.request.spec import ScoreSection
 from eval.store.store import Reading, Readings
 
@@ -53,25 +55,43 @@ class ClipReader:
 
     def read(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
         """Of each picture its unit vector, and how the whole looks."""
-        vectors, looks = self.model.embed_pictures(pictures), map(appearance_of, pictures)
-        return [Seen(Reading(vector), Reading(look)) for vector, look in zip(vectors, looks, strict=True)]
+        return _whole(self.model, pictures)
 
     def read_texts(self, texts: Sequence[str]) -> list[Reading]:
-        """The unit vector of each text, in the same space as those of pictures."""
-        return [Reading(vector) for vector in self.model.embed_texts(texts)]
+        """The unit vector of each text, in the same space as those of pictures, and in how many parts it was read."""
+        vectors, parts = self.model.embed_texts(texts), self.model.parts_of_texts(texts)
+        return [Reading(vector, count) for vector, count in zip(vectors, parts, strict=True)]
+
+
+@dataclass(frozen=True)
+class DinoReader:
+    """Reads whole pictures (H, W, 3) RGB uint8."""
+
+    model: DinoModel
+
+    @property
+    def facts(self) -> JudgeFacts:
+        """Name, hash and licence of the model."""
+        return JudgeFacts(name=self.model.name, sha256=self.model.sha256, licence=self.model.licence)
+
+    def read(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
+        """Of each picture its unit vector, and how the whole looks."""
+        return _whole(self.model, pictures)
+
+
+AnyReader = FaceReader | ClipReader | DinoReader
 
 
 @dataclass(frozen=True)
 class Models:
     """The loaded models that read pictures beside their rendering. The first is that of likeness, and keeps looks."""
 
-    readers: tuple[FaceReader | ClipReader, ...]
+    readers: tuple[AnyReader, ...]
 
     @classmethod
     def load(cls, score: ScoreSection) -> Models:
-        """Load all that [score] names. Raises FacePackError or ClipError."""
-        packs = [] if score.subject == "image" else [score.faces, *([score.second_faces] if score.second_faces else [])]
-        return cls((*map(face_reader, packs), clip_reader(score.clip)))
+        """Load all that [score] names. Raises FacePackError, ClipError or DinoError."""
+        return cls(tuple(reader_of(kind, name) for kind, name in named_by(score)))
 
     def read(self, pictures: Mapping[str, np.ndarray]) -> Readings:
         """What all of them see in pictures (H, W, 3) RGB uint8, by id."""
@@ -88,11 +108,16 @@ def as_kept(sha256: str, seen: Mapping[str, Seen], *, with_looks: bool) -> Readi
     return found | {appearance_key(sha256): {one: what.look for one, what in seen.items()}} if with_looks else found
 
 
-def face_reader(name: str) -> FaceReader:
-    """Load a face pack by name or folder. Raises FacePackError."""
-    return FaceReader(load_faces(name))
+def reader_of(kind: Kind, name: str) -> AnyReader:
+    """Load a model by its name or folder. Raises FacePackError, ClipError or DinoError."""
+    loaders: dict[Kind, Callable[[str], AnyReader]] = {
+        "faces": lambda name: FaceReader(load_faces(name)),
+        "clip": lambda name: ClipReader(load_clip(name)),
+        "dinov2": lambda name: DinoReader(load_dino(name)),
+    }
+    return loaders[kind](name)
 
 
-def clip_reader(name: str) -> ClipReader:
-    """Load a CLIP model by name or folder. Raises ClipError."""
-    return ClipReader(load_clip(name))
+def _whole(model: ClipModel | DinoModel, pictures: Sequence[np.ndarray]) -> list[Seen]:
+    vectors, looks = model.embed_pictures(pictures), map(appearance_of, pictures)
+    return [Seen(Reading(vector), Reading(look)) for vector, look in zip(vectors, looks, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from eval.judging.judge_facts import texts_key
 from eval.judging.judges import Judge, Judges
 from eval.request.plan import PlannedPicture
 from eval.request.prompts import Prompt
@@ -15,7 +16,7 @@ from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
 
 CHUNK = 64
-TITLES = {"faces": "finding faces", "clip": "scoring prompts"}
+TITLES = {"faces": "finding faces", "clip": "scoring prompts", "dinov2": "measuring likeness"}
 # What to do where a picture cannot be read: one that was rendered can be made again, one of the user's cannot.
 OF_RENDERED = "a rendered picture: delete what is left of it, and run `python -m eval grid SPEC`, which makes it again"
 OF_REFERENCES = "a reference or training picture: put it back, or name a folder of others (--held-out, --training)"
@@ -66,9 +67,15 @@ class Reader:
     def read_texts(self, texts: Iterable[str]) -> None:
         """Have CLIP read those of the texts that the store has no vector of."""
         clip = self.judges.clip
-        missing = list(self._store.unread(clip.facts.sha256, sorted(set(texts))))
-        if missing:
-            self._store.add_readings(clip.facts.sha256, clip.read_texts(missing))
+        key = texts_key(clip.facts.sha256)
+        missing = list(self._store.unread(key, sorted(set(texts))))
+        by_earlier_version = self._store.readings_of(clip.facts.sha256, missing)
+        whole = clip.short_ones(list(by_earlier_version)) if by_earlier_version else []
+        found = {text: by_earlier_version[text] for text in whole}
+        if rest := [text for text in missing if text not in found]:
+            found |= clip.read_texts(rest)
+        if found:
+            self._store.add_readings(key, found)
 
     def _unread(self, keys: list[str], subjects: Iterable[str]) -> list[str]:
         listed = list(dict.fromkeys(subjects))

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from base_models.prompts.prompt_weights import plain_text
-from eval.judging.judge_facts import appearance_key
+from eval.judging.judge_facts import appearance_key, texts_key
 from eval.judging.judges import Judges
 from eval.ranking.evidence import Appearances, CellFacts, Evidence
 from eval.ranking.missing_pictures import LeftOut, without_missing
@@ -60,9 +60,9 @@ class CellRecord(Section):
 class GridRecord(Section):
     """Everything of a grid but pictures and readings. `licences`: what each scoring model may be used for.
 
-    `subject`: "face", or "image" where likeness is CLIP's; then `face_model` is CLIP's name. `places`: where each
-    reference and training picture lay when it was read. `second_model` is "" where none was asked. `gone`: pictures
-    whose files were gone before these models had read them.
+    `subject`: "face", or "image" where likeness is CLIP's or DINOv2's; then `face_model` is that one's name. `places`:
+    where each reference and training picture lay when it was read. `second_model` is "" where none was asked. `gone`:
+    pictures whose files were gone before these models had read them.
     """
 
     base_name: str
@@ -213,6 +213,7 @@ def load_evidence(grid: Grid) -> Evidence:
     """The grid's readings as arrays (see Evidence)."""
     snapshot, store = grid.snapshot, grid.store
     clip = store.readings(snapshot.clip_sha256)
+    texts = clip | store.readings(texts_key(snapshot.clip_sha256))
     ids = np.array([[grid.picture_id(cell, unit) for unit in snapshot.units] for cell in grid.cells])
     control = np.array([grid.picture_id(None, unit) for unit in snapshot.units])
     failures = store.failures([*ids.ravel().tolist(), *control.tolist()])
@@ -222,7 +223,8 @@ def load_evidence(grid: Grid) -> Evidence:
         pictures=_vectors(clip, ids),
         failed=_failed(failures, ids),
         pictures_control=_vectors(clip, control),
-        prompts=_vectors(clip, np.array([plain_text(unit.class_prompt) for unit in snapshot.units])),
+        prompts=_vectors(texts, np.array([plain_text(unit.class_prompt) for unit in snapshot.units])),
+        parts={unit.prompt: _parts(texts, unit) for unit in snapshot.units},
         clip_model=f"{snapshot.clip_model} ({snapshot.clip_sha256[:12]})",
         subject=snapshot.subject,
         licences=snapshot.licences,
@@ -316,6 +318,11 @@ def _vectors(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
         if found is not None and found.vector is not None:
             vectors[place] = found.vector
     return vectors
+
+
+def _parts(texts: dict[str, Reading], unit: UnitRecord) -> int:
+    found = texts.get(plain_text(unit.class_prompt))
+    return found.count if found else 1
 
 
 def _counts(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:

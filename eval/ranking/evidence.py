@@ -10,7 +10,7 @@ import numpy as np
 from eval.ranking.missing_pictures import LeftOut
 from eval.request.units import Unit
 from eval.wording.figure_texts import cell_name
-from eval.wording.subject_words import WORDS, SubjectWords
+from eval.wording.subject_words import SubjectWords, words_of
 from loras.weights import Weights
 
 SUBJECT = "subject"
@@ -59,10 +59,11 @@ class Evidence:
     `face_model`, `clip_model`: name and hash, for what is shown to a user; `licences`: what the scoring models of that
     name may be used for, where it is known.
 
-    `subject` "image": likeness is CLIP's, and `faces`, `faces_control`, `references`, `training` are CLIP's embeddings
-    of whole pictures. `second`: the same grid as a second, independent face model sees it. `looks` None: not read.
-    `left_out`: what is not here because pictures are gone. `trigger`, `class_word`: what the prompts call the subject
-    by, and what the base model is shown instead; "" where it is not known.
+    `subject` "image": likeness is CLIP's or DINOv2's, and `faces`, `faces_control`, `references`, `training` are that
+    model's embeddings of whole pictures, `face_model` its name. `second`: the same grid as a second, independent face
+    model sees it. `looks` None: not read. `left_out`: what is not here because pictures are gone. `trigger`,
+    `class_word`: what the prompts call the subject by, and what the base model is shown instead; "" where it is not
+    known. `parts`: in how many parts CLIP read a unit's prompt.
     """
 
     cells: list[CellFacts]
@@ -86,11 +87,12 @@ class Evidence:
     licences: Mapping[str, str] = field(default_factory=dict[str, str])
     trigger: str = ""
     class_word: str = ""
+    parts: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def words(self) -> SubjectWords:
         """What the subject's kind is called."""
-        return WORDS[self.subject]
+        return words_of(self.subject, self.face_model)
 
     def where(self, role: str) -> np.ndarray:
         """Indices of the units of `role`."""

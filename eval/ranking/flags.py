@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 
+from base_models.vision.likeness import LEAST_COSINE
 from eval.ranking.bare_prompts import bare_units
 from eval.ranking.evidence import BLEED, Evidence
 from eval.ranking.limits import Limits, above_copy_limit
 from eval.ranking.scores import Scores
 from eval.wording.figure_texts import with_interval
+from eval.wording.subject_words import of_whole_pictures
 
 WEAK_CEILING = 8
 
@@ -23,8 +25,9 @@ def cell_flags(evidence: Evidence, scores: Scores, limits: Limits, at: int) -> l
     failed = int(evidence.failed[at].sum())
     below = int(scores.below_floor[at].sum())
     others, copies = int(scores.bleed_lost[at]), int(scores.copying.lost[at]) * of_faces
+    at_the_floor = f"counted {LEAST_COSINE:g}" if math.isnan(scores.floor) else "counted at the floor"
     found = {
-        f"no face in {_pictures(faceless)} of the subject: counted at the floor": faceless * of_faces,
+        f"no face in {_pictures(faceless)} of the subject: {at_the_floor}": faceless * of_faces,
         f"less like the subject than the base model in {_pictures(below)}: counted at the floor": below,
         f"no face in {_pictures(others)} of others where the base model shows one: counted in bleed as all the way to "
         "the subject": others * of_faces,
@@ -44,28 +47,18 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
     no_span, no_contrast = math.isnan(scores.span), not scores.prompt_contrast > 0
     by_image = evidence.subject == "image"
     words, unmeasured = evidence.words, bool(np.isnan(scores.copy).all())
+    long = [parts for prompt in sorted(set(scores.prompts)) if (parts := evidence.parts.get(prompt, 1)) > 1]
     unknown: list[tuple[bool, str]] = [
         (evidence.left_out is not None, str(evidence.left_out)),
         (
             by_image,
-            f"likeness by CLIP {evidence.clip_model}, of whole pictures: background and pose count, too; "
+            f"likeness by {of_whole_pictures(evidence.face_model)}, of whole pictures: background and pose count, too; "
             "the face rate does not apply",
         ),
         (len(scores.prompts) < 2, "intervals not measured: one (prompt, seed) only"),
-        (references < 2, "identity_normalised not measured: a ceiling needs two held-out references"),
-        (
-            2 <= references < WEAK_CEILING,
-            f"the ceiling is weak: {references} held-out references, {WEAK_CEILING} or more make it firm",
-        ),
-        (
-            references >= 2 and no_span,
-            "identity_normalised not measured: the base model is as alike as the references are to each other",
-        ),
-        (
-            scores.face_rate_control == 0,
-            f"floor not measured: no {words.seen} in any of the base model's own pictures, counted at 0",
-        ),
+        *_about_scale(scores, references),
         (bool(np.isnan(scores.prompt).all()), "prompt not measured: no CLIP embeddings"),
+        (bool(long), f"{_long_prompts(long)}, each counting by its length"),
         (not len(evidence.where(BLEED)), "bleed not measured: no prompt without the trigger"),
         (
             bool(len(evidence.where(BLEED)) and np.isnan(scores.bleed).all()),
@@ -120,6 +113,37 @@ def _perhaps_copied(scores: Scores, limits: Limits, at: int) -> str:
     low, high = scores.copying.interval[at]
     figure = "" if math.isnan(low) else f" {with_interval(scores.copy[at], low, high, '+.3f')}"
     return f"copy{figure} is above its limit, but so few pictures may be so by chance: give more seeds to tell"
+
+
+def _about_scale(scores: Scores, references: int) -> list[tuple[bool, str]]:
+    """What is to say of floor and ceiling, and whether it holds."""
+    words, no_floor = scores.words, math.isnan(scores.floor)
+    return [
+        (references < 2, "identity_normalised not measured: a ceiling needs two held-out references"),
+        (
+            2 <= references < WEAK_CEILING,
+            f"the ceiling is weak: {references} held-out references, {WEAK_CEILING} or more make it firm",
+        ),
+        (
+            references >= 2 and math.isnan(scores.span) and not no_floor,
+            "identity_normalised not measured: the base model is as alike as the references are to each other",
+        ),
+        (
+            scores.face_rate_control == 0 and not no_floor,
+            f"the floor is that of {words.others}: the base model's own pictures of the subject's prompts show no "
+            f"{words.seen}",
+        ),
+        (
+            no_floor,
+            f"floor not measured: no {words.seen} in any of the base model's own pictures; a picture without one "
+            f"counts {LEAST_COSINE:g}, which nothing falls below",
+        ),
+    ]
+
+
+def _long_prompts(parts: list[int]) -> str:
+    prompts = "1 prompt is" if len(parts) == 1 else f"{len(parts)} prompts are"
+    return f"{prompts} longer than CLIP reads at once: judged in up to {max(parts, default=1)} parts"
 
 
 def _pictures(count: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from eval.ranking.second_face_model import SecondModelFigures
 from eval.ranking.standing import Standing
 from eval.wording.figure_texts import cell_name, settings_text
+from eval.wording.subject_words import of_whole_pictures
 from loras.weights import Weights
 
 
@@ -91,9 +92,9 @@ class RankedCell:
         return self.te1 if self.te1 == self.te2 else None
 
     @property
-    def clip_likeness(self) -> str:
-        """The CLIP by which likeness was measured, "" where it was a face model."""
-        return self.scored_by["clip"] if self.face_rate is None else ""
+    def image_likeness(self) -> str:
+        """The model of whole pictures by which likeness was measured, "" where it was a face model."""
+        return of_whole_pictures(self.scored_by["likeness"]) if self.face_rate is None else ""
 
     @property
     def _weights(self) -> Weights:

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors
+from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors, stand_in
 from eval.ranking.bare_prompts import telling_units
 from eval.ranking.copying import Copying, copying_of
 from eval.ranking.evidence import BLEED, SUBJECT, Evidence
@@ -32,7 +32,7 @@ class Scores:
     `prompts` (S,), `bleed_prompts` (B,): the units' own. `raw` (C, S): cosine to the centroid, NaN without a face;
     `floors` (S,): the base model's own on each unit; `counted` (C, S): `raw`, never below its unit's floor.
     `prompt_changes` (C, S), `bleed_changes` (C, B): a value each picture, NaN where there is none. `bleed_judged` (B,):
-    the units on which bleed is judged, those in which the base model shows a face. `floor`, `ceiling`,
+    the units on which bleed is judged, those in which the base model shows a face. `floor` (NaN where it shows none at all), `ceiling`,
     `prompt_contrast`, `face_rate_control` are the grid's own; `words` what its kind of subject is called.
     """
 
@@ -148,19 +148,20 @@ def score(evidence: Evidence) -> Scores:
     if not len(subject) or not evidence.cells:
         raise UnscorableError("nothing to score: the grid has no cells, or no prompt carries the trigger")
     raw = identities(evidence)[:, subject]
-    control = control_identities(evidence)[subject]
+    everyone = control_identities(evidence)
+    control, others = everyone[subject], everyone[evidence.where(BLEED)]
     return Scores(
         prompts=evidence.prompts_of(SUBJECT),
         bleed_prompts=evidence.prompts_of(BLEED),
         raw=raw,
-        floors=floors(control),
-        counted=at_the_floor(raw, floors(control)),
+        floors=floors(control, others),
+        counted=at_the_floor(raw, floors(control, others)),
         prompt_changes=prompt_changes(evidence),
         bleed_changes=bleed_changes(evidence),
-        bleed_judged=np.isfinite(control_identities(evidence)[evidence.where(BLEED)]),
+        bleed_judged=np.isfinite(others),
         copying=copying_of(evidence, control),
         spread=spread(evidence),
-        floor=_mean_of_finite(control),
+        floor=stand_in(control, others),
         ceiling=ceiling(evidence.references),
         prompt_contrast=prompt_contrast(evidence),
         face_rate_control=float(np.isfinite(control).mean()),
@@ -254,7 +255,3 @@ def rows_mean(values: np.ndarray) -> np.ndarray:
     finite = np.isfinite(values)
     count = finite.sum(1)
     return np.where(finite, values, 0.0).sum(1, dtype=np.float64) / np.where(count > 0, count, np.nan)
-
-
-def _mean_of_finite(values: np.ndarray) -> float:
-    return float(rows_mean(values[None])[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -155,10 +156,12 @@ def picture_change(evidence: Evidence) -> float:
 
 
 def _likeness(best: RankedCell, scores: Scores) -> str:
-    by = f" by CLIP {scored_by}" if (scored_by := best.clip_likeness) else ""
+    by = f" by {scored_by}" if (scored_by := best.image_likeness) else ""
     text = f"On new pictures expect a likeness{by} of {best.expected:.3f}"
     if best.identity_low is not None and best.identity_high is not None:
         text += f" ({interval_text(best.identity_low, best.identity_high)}, 19 times in 20)"
+    if np.isnan(scores.floor):
+        return f"{text}; the base model's own pictures show no {scores.words.seen} to compare with."
     if np.isnan(scores.span):
         return f"{text}; the base model without it reaches {scores.floor:.3f}."
     way = percent((best.expected - scores.floor) / scores.span)

@@ -50,7 +50,7 @@ def licences(evidence: Evidence) -> str:
 def control_line(evidence: Evidence, scores: Scores) -> str:
     """What the base model's own pictures show on the same units, with the class word in the trigger's place."""
     faces = f", faces {percent(scores.face_rate_control)}" if evidence.subject == "face" else ""
-    floor = "not measured, counted 0" if np.isnan(scores.floor) else f"{scores.floor:.3f} (the floor)"
+    floor = "not measured" if np.isnan(scores.floor) else f"{scores.floor:.3f} (the floor)"
     return f"Base model without a LoRA: identity {floor}{faces}, prompt +0.000 (what others are compared with)"
 
 

@@ -13,6 +13,7 @@ from eval.reporting.ranked_grid import RankedGrid, open_ranked
 from eval.wording.figure_texts import rounded
 from foundation.errors import ConfigurationError
 from foundation.files import write_text
+from foundation.path_fields import DINOV2
 from trainer.records.ledger import SCORES
 from trainer.records.record import RunRecord, read_record
 
@@ -78,6 +79,8 @@ def _told(ranked: RankedGrid, row: RankedCell) -> dict[str, object]:
 
 
 def _judge_of_likeness(snapshot: GridRecord) -> dict[str, str]:
+    if snapshot.subject == "image" and snapshot.face_model.startswith(DINOV2):
+        return {"dinov2_model": snapshot.face_model, "dinov2_sha256": snapshot.face_sha256}
     if snapshot.subject == "image":
         return {"clip_model": snapshot.clip_model, "clip_sha256": snapshot.clip_sha256}
     return {"face_model": snapshot.face_model, "face_sha256": snapshot.face_sha256}

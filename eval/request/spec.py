@@ -9,9 +9,19 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 
 from base_models.base_source import Overrides
 from base_models.drawing.samplers import sampler_name
-from foundation.path_fields import AnchoredPath, ClipName, FilePattern, FolderOrUrl, PathOrName
+from foundation.path_fields import (
+    DINOV2,
+    AnchoredPath,
+    ClipName,
+    FacesName,
+    FilePattern,
+    FolderOrUrl,
+    LikenessName,
+    PathOrName,
+)
 from foundation.toml_config import Section, read_toml, validate
 
+BY_CLIP = "clip"
 DTYPES = Literal["float32", "float16", "bfloat16"]
 
 
@@ -120,15 +130,25 @@ class ReferencesSection(Section):
 
 
 class ScoreSection(Section):
-    """`subject` "image" (a pet, an object, a drawn character): likeness is CLIP's, and no face model is loaded.
+    """`subject` "image" (a pet, an object, a drawn character): likeness is of whole pictures, no face model is loaded.
 
-    `second_faces`: an independent face model that is asked for its opinion.
+    `likeness`: who measures that, "clip" or "dinov2:FOLDER". `second_faces`: an independent face model that is asked
+    for its opinion.
     """
 
     subject: Literal["face", "image"] = "face"
-    faces: PathOrName = "miniature"
-    second_faces: PathOrName | None = None
+    faces: FacesName = "miniature"
+    second_faces: FacesName | None = None
+    likeness: LikenessName = BY_CLIP
     clip: ClipName = "miniature"
+
+    @model_validator(mode="after")
+    def _likeness_of_pictures(self) -> ScoreSection:
+        if self.likeness != BY_CLIP and not self.likeness.startswith(DINOV2):
+            raise ValueError(f'likeness is "{BY_CLIP}" or "{DINOV2}FOLDER" (or a hub\'s name), not "{self.likeness}"')
+        if self.likeness != BY_CLIP and self.subject == "face":
+            raise ValueError('likeness is for a subject of kind `image`; set subject = "image", or leave it out')
+        return self
 
     @model_validator(mode="after")
     def _faces_of_faces(self) -> ScoreSection:

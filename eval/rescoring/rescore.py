@@ -14,11 +14,11 @@ from eval.judging.readings import Reader
 from eval.judging.stored_grid import KEY, Grid, GridRecord, judgement_of, load_evidence, load_whole_grid, readable
 from eval.ranking.limits import limits_of
 from eval.request.references import References, check_held_out, pictures_below
-from eval.request.spec import GridSpec, LimitsSection, ScoreSection
+from eval.request.spec import BY_CLIP, GridSpec, LimitsSection, ScoreSection
 from eval.search.search_rounds import recommend
 from eval.store.store import Store, open_store
 from foundation.errors import ConfigurationError
-from foundation.path_fields import FOLDER
+from foundation.path_fields import DINOV2, FOLDER
 from foundation.progress import Reporter
 
 NO_SECOND_MODEL = "none"
@@ -39,6 +39,13 @@ class RescoreRequest:
     second_faces: str | None = None
     allow_trained: bool = False
     limits: LimitsSection | None = None
+    likeness: str | None = None
+
+    def subject_or(self, otherwise: Literal["face", "image"]) -> Literal["face", "image"]:
+        """What the subject is: as asked for, or as a model that is named has it, or as it was."""
+        if self.subject:
+            return self.subject
+        return "image" if self.likeness else "face" if self.faces else otherwise
 
 
 def request_by(spec: GridSpec, over: RescoreRequest) -> RescoreRequest:
@@ -47,11 +54,12 @@ def request_by(spec: GridSpec, over: RescoreRequest) -> RescoreRequest:
     own = RescoreRequest(
         held_out=references.held_out,
         training=references.training,
-        subject=over.subject or ("face" if over.faces else asked.subject),
+        subject=(subject := over.subject_or(asked.subject)),
         faces=asked.faces,
         clip=asked.clip,
         second_faces=asked.second_faces or NO_SECOND_MODEL,
         limits=spec.limits,
+        likeness=asked.likeness if subject == "image" else None,
     )
     named = {name: value for name, value in vars(over).items() if value is not None}
     return replace(own, **named | {"allow_trained": over.allow_trained or references.allow_trained})
@@ -62,7 +70,7 @@ def rescore(folder: Path, wanted: RescoreRequest, reporter: Reporter) -> None:
 
     Pictures that would have to be read and are gone are named, and the rest is scored without them.
 
-    Raises StoreError, ConfigurationError (references that cannot be used), FacePackError or ClipError.
+    Raises StoreError, ConfigurationError (references that cannot be used), FacePackError, ClipError or DinoError.
     """
     store = open_store(folder)
     try:
@@ -106,13 +114,15 @@ def _known(snapshot: GridRecord, hashes: list[str]) -> dict[str, Path]:
 
 def _asked_judges(snapshot: GridRecord, wanted: RescoreRequest) -> ScoreSection:
     """Whom to ask, by names that are found from anywhere. A model keeps its place unless another one is named."""
-    subject = wanted.subject or ("face" if wanted.faces else snapshot.subject)
+    subject = wanted.subject_or("image" if snapshot.subject == "image" else "face")
+    likeness = snapshot.face_model if subject == "image" and snapshot.face_model.startswith(DINOV2) else BY_CLIP
     faces = snapshot.face_model if snapshot.subject == "face" else "miniature"
     second = wanted.second_faces or (snapshot.second_model if subject == "face" else NO_SECOND_MODEL) or NO_SECOND_MODEL
     asked = {
         "subject": subject,
         "faces": wanted.faces or faces,
         "clip": wanted.clip or snapshot.clip_model,
+        "likeness": wanted.likeness or likeness,
         "second_faces": None if second == NO_SECOND_MODEL else second,
     }
     try:

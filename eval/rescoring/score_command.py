@@ -33,16 +33,24 @@ def score(
     ] = None,
     subject: Annotated[
         Literal["face", "image"] | None,
-        typer.Option(metavar="face|image", help="`image`: likeness by CLIP, for a pet, an object, a drawing."),
+        typer.Option(metavar="face|image", help="`image`: likeness of whole pictures, of a pet, an object, a drawing."),
     ] = None,
     faces: Annotated[
-        str | None, typer.Option(metavar="PACK", help="A face pack's folder, or insightface's name of one.")
+        str | None,
+        typer.Option(metavar="PACK", help="A face pack's folder, insightface's name of one, or opencv:FOLDER."),
     ] = None,
     clip: Annotated[
         str | None, typer.Option(metavar="MODEL", help="A CLIP: local-dir:FOLDER, hf-hub:NAME or ARCHITECTURE/TAG.")
     ] = None,
     second_faces: Annotated[
-        str | None, typer.Option(metavar="PACK", help="An independent face pack for a second opinion, or `none`.")
+        str | None,
+        typer.Option(
+            metavar="PACK", help="An independent face model for a second opinion, named as --faces, or `none`."
+        ),
+    ] = None,
+    likeness: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Who measures it of whole pictures: clip, dinov2:FOLDER, dinov2:HUB-NAME."),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Go on although a held-out picture is in the training set.")
@@ -59,7 +67,7 @@ def score(
     from eval.rescoring.rescore import RescoreRequest, request_by, rescore
     from foundation.progress import terminal
 
-    wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force)
+    wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force, likeness=likeness)
     wanted = request_by(read_spec(spec), wanted) if spec else wanted
     with terminal() as reporter:
         rescore(store, wanted, reporter)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from foundation.path_fields import DINOV2
 
 
 @dataclass(frozen=True)
@@ -67,4 +69,20 @@ IMAGE = SubjectWords(
     models="CLIP models",
     judges="Likeness and prompt by CLIP: {clip}.",
 )
+BY_DINOV2 = replace(
+    IMAGE,
+    likeness="DINOv2's cosine of the whole picture",
+    models="DINOv2 or CLIP models",
+    judges="Likeness: {likeness}. Prompt by CLIP: {clip}.",
+)
 WORDS = {"face": FACE, "image": IMAGE}
+
+
+def words_of(subject: str, model: str) -> SubjectWords:
+    """The words of a kind of subject whose likeness a model of that name measured."""
+    return BY_DINOV2 if subject == "image" and model.startswith(DINOV2) else WORDS[subject]
+
+
+def of_whole_pictures(model: str) -> str:
+    """What a model of whole pictures is called, by its name."""
+    return f"DINOv2 {model.removeprefix(DINOV2)}" if model.startswith(DINOV2) else f"CLIP {model}"

@@ -9,15 +9,10 @@ import pytest
 from insightface.app import FaceAnalysis
 from PIL import Image
 
-from base_models.vision.faces import (
-    UNKNOWN_LICENCE,
-    FaceModel,
-    FacePackError,
-    FaceReading,
-    detector_size,
-    licence_of,
-    load_faces,
-)
+from base_models.vision.face_model import FaceModel, FacePackError, FaceReading
+from base_models.vision.faces import load_faces
+from base_models.vision.insightface_pack import InsightFacePack, detector_size, licence_of
+from base_models.vision.licences import UNKNOWN_LICENCE
 from foundation.errors import UserError
 from miniature.paths import FOLDERS
 from miniature.recipe.draw import draw_other, draw_person
@@ -107,6 +102,7 @@ def test_many_pictures_are_read_as_one_by_one(model: FaceModel, shown: list[np.n
 def test_the_largest_faces_alone_are_embedded_and_together(
     model: FaceModel, shown: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert isinstance(model, InsightFacePack)
     recogniser = model._analysis.models["recognition"]
     seen: list[int] = []
     embed = recogniser.get_feat

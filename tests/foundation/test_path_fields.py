@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -19,7 +19,9 @@ from foundation.errors import ConfigurationError
 from foundation.path_fields import (
     Anchored,
     whole_clip_name,
+    whole_faces_name,
     whole_folder_or_url,
+    whole_likeness_name,
     whole_path,
     whole_path_or_name,
 )
@@ -68,6 +70,8 @@ RUN: dict[str, Any] = {
     "samples": {"prompts": ["a"], "faces": "x", "references": "x"},
     "output": {"folder": "x", "name": "x"},
 }
+# What a field wants beside it.
+BESIDE: dict[str, dict[str, Any]] = {"score.likeness": {"score": {"subject": "image"}}}
 CONFIGURATIONS: list[tuple[type[Section], dict[str, Any]]] = [(GridSpec, GRID), (TrainConfig, RUN)]
 
 
@@ -120,7 +124,7 @@ def read(model: object, place: str) -> str:
 
 
 def came_out(kind: type[Section], place: str, written: str, folder: Path) -> str:
-    base = dict(CONFIGURATIONS)[kind]
+    base = dict(CONFIGURATIONS)[kind] | BESIDE.get(place, {})
     where = place.replace("also[][]", "also.1[]")
     return read(validate(kind, put(base, where, written), folder / "file.toml"), where)
 
@@ -129,12 +133,15 @@ def test_a_text_names_a_file_by_its_type_or_is_known_to_be_words() -> None:
     assert {place for (_, place), marker in ALL.items() if marker is None} == WORDS
 
 
+# What may stand before a path, where something has to or may.
+STARTS = {whole_clip_name: ["local-dir:"], whole_faces_name: ["", "opencv:"], whole_likeness_name: ["dinov2:"]}
+
+
 @pytest.mark.parametrize(("kind", "place"), MARKED)
 def test_what_is_relative_starts_at_the_file_and_what_is_whole_stays(
     kind: type[Section], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    marker = MARKED[kind, place]
-    start = "local-dir:" if marker == Anchored(whole_clip_name) else ""
+    starts = STARTS.get(MARKED[kind, place].spelling, [""])
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "there").mkdir()
     for written, whole in (
@@ -144,11 +151,14 @@ def test_what_is_relative_starts_at_the_file_and_what_is_whole_stays(
         ("~/runs", tmp_path / "home" / "runs"),
         ("/anywhere/at all", Path("/anywhere/at all")),
     ):
-        assert came_out(kind, place, start + written, tmp_path) == f"{start}{whole}"
+        for start in starts:
+            assert came_out(kind, place, start + written, tmp_path) == f"{start}{whole}"
 
 
 NAMES = {
     whole_path: [],
+    whole_faces_name: ["miniature", "buffalo_l", "antelopev2"],
+    whole_likeness_name: ["clip", "dinov2:facebook/dinov2-base"],
     whole_path_or_name: ["miniature", "buffalo_l", "owner/name"],
     whole_clip_name: ["miniature", "hf-hub:owner/name", "ViT-B-32/laion2b_s34b_b79k"],
     whole_folder_or_url: ["s3://bucket/folder"],
@@ -162,9 +172,17 @@ def test_a_public_name_a_hub_id_and_a_url_stay(kind: type[Section], place: str, 
     assert came_out(kind, place, name, tmp_path) == name
 
 
+def takers_of(spelling: Callable[[str, Path], str]) -> set[str]:
+    return {place for (_, place), marker in MARKED.items() if marker.spelling is spelling}
+
+
+def test_a_folder_for_opencv_may_not_be_there_yet(tmp_path: Path) -> None:
+    assert came_out(GridSpec, "score.faces", "opencv:zoo", tmp_path) == f"opencv:{tmp_path / 'zoo'}"
+
+
 def test_the_fields_that_take_names_take_them(tmp_path: Path) -> None:
-    takers = {place for (_, place), marker in MARKED.items() if marker and marker.spelling is whole_path_or_name}
-    assert takers == {"model.base", "score.faces", "score.second_faces", "samples.faces"}
+    assert takers_of(whole_path_or_name) == {"model.base"}
+    assert takers_of(whole_faces_name) == {"score.faces", "score.second_faces", "samples.faces"}
     assert came_out(GridSpec, "score.clip", "hf-hub:owner/name", tmp_path) == "hf-hub:owner/name"
     assert came_out(GridSpec, "store.pictures", "s3://bucket/a", tmp_path) == "s3://bucket/a"
 

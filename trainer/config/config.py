@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from base_models.base_source import Overrides
 from base_models.drawing.samplers import sampler_name
 from foundation.errors import ConfigurationError
-from foundation.path_fields import AnchoredPath, PathOrName
+from foundation.path_fields import AnchoredPath, FacesName, PathOrName
 from foundation.toml_config import Section, read_toml, validate
 from trainer.config.data_section import DataSection
 from trainer.config.presets import PRESETS, with_preset
@@ -75,7 +75,7 @@ class SamplesSection(Section):
     cfg: float = Field(default=9.0, ge=1, allow_inf_nan=False)
     width: int | None = Field(default=None, ge=32, multiple_of=8)
     height: int | None = Field(default=None, ge=32, multiple_of=8)
-    faces: PathOrName | None = None
+    faces: FacesName | None = None
     references: AnchoredPath | None = None
 
     def due(self, epoch: int, last: int) -> bool:

@@ -16,8 +16,9 @@ from trainer.records.run_identity import changed_keys, differences
 
 Read = TypeVar("Read")
 SCORES = "-scores.json"
-# The keys that say which model likeness was measured by: CLIP where the subject has no face.
-JUDGES = {"face_model": "face pack", "clip_model": "CLIP"}
+# The keys that say which model likeness was measured by: CLIP or DINOv2 where the subject has no face.
+JUDGES = {"face_model": "face pack", "clip_model": "CLIP", "dinov2_model": "DINOv2"}
+HASHES = [key.replace("_model", "_sha256") for key in JUDGES]
 Status = Literal["finished", "unfinished", "diverged", "failed"]
 
 
@@ -47,7 +48,7 @@ class LedgerEntry:
 class BestScore:
     """Read from `NAME-scores.json` beside the record: a JSON object with `best` (higher is better) and `file`.
 
-    `judge_sha256` is the hash of the face pack or CLIP that measured it (scores of different ones are not comparable),
+    `judge_sha256` is the hash of the model that measured it (scores of different ones are not comparable),
     `measured` says it in words.
     """
 
@@ -103,14 +104,14 @@ def _score(path: Path) -> BestScore | None:
         return None
     try:
         values = cast("dict[str, object]", json.loads(path.read_text(encoding="utf-8")))
-        sha256 = str(values.get("face_sha256", "") or values.get("clip_sha256", ""))
+        sha256 = next((str(values[key]) for key in HASHES if values.get(key)), "")
         return BestScore(float(str(values["best"])), str(values["file"]), sha256, _measured(values))
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # of the last, a list has no keys
         raise ConfigurationError(f"{path}: not scores (a JSON object with `best` and `file`); remove it") from error
 
 
 def _measured(values: Mapping[str, object]) -> str:
-    """The interval, how many pictures and which face pack or CLIP, as far as they are told."""
+    """The interval, how many pictures and which face pack, CLIP or DINOv2, as far as they are told."""
     interval = f"{values['low']} to {values['high']}" if values.get("low") is not None else ""
     pictures = f"{values['pictures']} pictures" if "pictures" in values else ""
     judges = [f"{kind} {values[key]}" for key, kind in JUDGES.items() if key in values]

@@ -151,7 +151,13 @@ class SamplePictures:
             return where
         one, scale = drawn.identity, self.curve.scale
         interval = "" if one.low is None else f"{one.low:.3f} to {one.high:.3f} (95 %), "
-        base = f"base model {self.curve.floor.mean:.3f}, " if self.curve.floor and drawn.epoch else ""
+        floor = self.curve.floor
+        base = (
+            f"base model {floor.mean:.3f}, "
+            if floor
+            else "no face of the base model's, so a picture without one counts -1, "
+        )
+        base = base if drawn.epoch else ""
         real = f"real pictures {scale.ceiling:.3f}, " if scale.ceiling is not None else ""
         measured = f"{len(drawn.pictures)} pictures, {one.faces} with a face, {scale.references} references"
         return f"identity {one.mean:.3f}, {interval}{base}{real}{measured}, face pack {scale.model}; {where}"

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from base_models.drawing.png import read_picture
-from base_models.vision.faces import FaceModel, load_faces
-from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors, mean_interval
+from base_models.vision.face_model import FaceModel
+from base_models.vision.faces import load_faces
+from base_models.vision.likeness import NO_OTHERS, at_the_floor, ceiling, centroid, floors, mean_interval
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.files import sha256_of
 from trainer.data.dataset import PICTURES, Dataset
@@ -63,9 +64,14 @@ def open_identity_measure(faces: str, folder: Path | None, dataset: Dataset) -> 
     return IdentityMeasure(model, centroid(references), scale)
 
 
-def identity_of(cosines: np.ndarray, base: np.ndarray) -> Identity:
-    """Of one epoch's cosines (N,); `base` (N,) are the base model's with the same prompts and seeds."""
-    counted = at_the_floor(cosines, floors(base))
+def identity_of(cosines: np.ndarray, base: np.ndarray) -> Identity | None:
+    """Of one epoch's cosines (N,); `base` (N,) are the base model's with the same prompts and seeds.
+
+    None where neither has a face: nothing was measured.
+    """
+    if not np.isfinite(cosines).any() and not np.isfinite(base).any():
+        return None
+    counted = at_the_floor(cosines, floors(base, NO_OTHERS))
     low, high = mean_interval(counted) or (None, None)
     return Identity(mean=float(counted.mean()), low=low, high=high, faces=int(np.isfinite(cosines).sum()))
 

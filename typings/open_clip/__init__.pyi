@@ -1,7 +1,7 @@
 """open_clip's models with what prepares pictures and texts for them; its own returns are unions of all its classes."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, Protocol
 
 from open_clip.model import CLIP
 from PIL import Image
@@ -15,4 +15,9 @@ def create_model_from_pretrained(
     *,
     image_resize_mode: Literal["shortest", "longest", "squash"] | None = None,
 ) -> tuple[CLIP, Callable[[Image.Image], Tensor]]: ...
-def get_tokenizer(model_name: str) -> Callable[[Sequence[str]], Tensor]: ...
+
+class _Tokenizer(Protocol):
+    context_length: int
+    def __call__(self, texts: list[str], context_length: int | None = None) -> Tensor: ...
+
+def get_tokenizer(model_name: str) -> _Tokenizer: ...

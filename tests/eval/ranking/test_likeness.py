@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors, mean_interval, unit_length
+from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors, mean_interval, stand_in, unit_length
 
 NAN = np.nan
 pytestmark = pytest.mark.filterwarnings("error")
@@ -31,8 +31,23 @@ def test_the_ceiling_is_each_references_cosine_with_the_others() -> None:
 
 
 def test_a_floor_is_the_base_models_own_or_the_mean_of_the_others() -> None:
-    assert floors(np.array([0.1, NAN, 0.3])) == pytest.approx([0.1, 0.2, 0.3])
-    assert floors(np.array([NAN, NAN])).tolist() == [0.0, 0.0]
+    others = np.array([0.8, NAN, 0.9])
+    assert floors(np.array([0.1, NAN, 0.3]), others) == pytest.approx([0.1, 0.2, 0.3])
+    assert stand_in(np.array([0.1, NAN, 0.3]), others) == pytest.approx(0.2)
+
+
+def test_where_the_base_model_never_shows_the_class_other_people_of_its_stand_in() -> None:
+    """By this recogniser strangers are near 0.8: a lost face counted 0 would be worse than any stranger's."""
+    nobody = np.array([NAN, NAN])
+    assert floors(nobody, np.array([0.75, NAN, 0.85])) == pytest.approx([0.8, 0.8])
+    assert stand_in(nobody, np.array([0.75, NAN, 0.85])) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("others", [np.empty(0), np.array([NAN])])
+def test_without_any_face_of_the_base_models_no_floor_is_known_and_none_is_made_up(others: np.ndarray) -> None:
+    nobody = np.array([NAN, NAN])
+    assert np.isnan(stand_in(nobody, others))
+    assert floors(nobody, others).tolist() == [-1.0, -1.0]
 
 
 def test_nothing_counts_below_its_own_units_floor() -> None:

@@ -92,8 +92,9 @@ def test_weights_are_written_with_one_te_where_there_is_one() -> None:
 
 def test_likeness_is_clips_where_there_is_no_face() -> None:
     face, thing = rank(_evidence(), LIMITS)[0], rank(of_a_teapot(_evidence()), LIMITS)[0]
-    assert face.clip_likeness == ""
-    assert thing.clip_likeness == thing.scored_by["clip"] == _evidence().clip_model
+    assert face.image_likeness == ""
+    assert thing.image_likeness == f"CLIP {_evidence().clip_model}"
+    assert thing.scored_by["clip"] == _evidence().clip_model
     assert (thing.face_rate, thing.face_rate_low, thing.face_rate_high) == (None, None, None)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from base_models.vision.likeness import ceiling, centroid, floors
+from base_models.vision.likeness import ceiling, centroid
 from eval.ranking.evidence import Evidence
 from eval.ranking.scores import (
     UnscorableError,
@@ -88,10 +88,56 @@ def test_a_face_less_alike_than_the_base_models_counts_as_the_base_models() -> N
     assert scores.below_floor.all()
 
 
+def without_control_faces(evidence: Evidence, *roles: str) -> Evidence:
+    faces = evidence.faces_control.copy()
+    faces[np.concatenate([evidence.where(role) for role in roles])] = np.nan
+    return replace(evidence, faces_control=faces)
+
+
 def test_floor_without_a_face_in_the_base_models_picture_is_the_mean_of_the_others() -> None:
-    control = np.array([0.1, np.nan, 0.3])
-    assert floors(control) == pytest.approx([0.1, 0.2, 0.3])
-    assert floors(np.array([np.nan, np.nan])) == pytest.approx([0.0, 0.0])
+    evidence = make_evidence([0.6], noise=0.0)
+    lost = evidence.where("subject")[:2]
+    faces = evidence.faces_control.copy()
+    faces[lost] = np.nan
+    faceless = without_faces(evidence, masks(evidence, [(0, int(unit)) for unit in lost]))
+    scores = score(replace(faceless, faces_control=faces))
+    assert scores.counted[0, :2] == pytest.approx(scores.floor)
+
+
+def test_without_a_face_of_the_class_the_floor_is_that_of_other_people_of_the_base_models() -> None:
+    evidence = without_control_faces(make_evidence([0.6, 0.6], noise=0.0), "subject")
+    at = evidence.where("bleed")
+    strangers = float(np.nanmean(evidence.faces_control[at] @ centroid(evidence.references)))
+    lost = score(without_faces(evidence, masks(evidence, [(1, int(evidence.where("subject")[0]))])))
+    assert lost.floor == pytest.approx(strangers)
+    assert lost.counted[1, 0] == pytest.approx(strangers)
+    assert lost.identity_normalised[0] == pytest.approx((0.6 - strangers) / (lost.ceiling - strangers))
+
+
+@pytest.mark.parametrize("roles", [("subject",), ("subject", "bleed")])
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_stands_in_for_the_floor_losing_a_face_never_raises_a_cell(roles: tuple[str, ...], seed: int) -> None:
+    """Also with faces that are less alike than any stranger, and one lost after the other."""
+    rng = np.random.default_rng(seed)
+    evidence = without_control_faces(make_evidence([0.6, -0.7, 0.1], noise=0.3), *roles)
+    lost: list[tuple[int, int]] = []
+    before = score(evidence).identity
+    for unit in rng.permutation(evidence.where("subject")):
+        lost += [(cell, int(unit)) for cell in range(3)]
+        after = score(without_faces(evidence, masks(evidence, lost))).identity
+        assert (after <= before + 1e-12).all()
+        before = after
+
+
+def test_without_any_face_of_the_base_models_no_floor_is_made_up() -> None:
+    """As much where strangers lie at 0.8: faces count as they are, and a lost one less than any."""
+    evidence = without_control_faces(make_evidence([-0.4, 0.6], noise=0.0), "subject", "bleed")
+    scores = score(without_faces(evidence, masks(evidence, [(1, int(evidence.where("subject")[0]))])))
+    assert np.isnan(scores.floor)
+    assert np.isnan(scores.identity_normalised).all()
+    assert scores.counted[0] == pytest.approx(-0.4)
+    assert scores.counted[1, 0] == -1
+    assert not scores.below_floor.any()
 
 
 def test_bleed_is_the_change_of_other_people() -> None:

@@ -33,21 +33,6 @@ from synthetic_store import write_store
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
-    """A grid of its own, since what is tested changes it."""
-    grid = write_grid(tmp_path_factory.mktemp("scored"), steps=2)
-    run_grid(read_spec(grid.spec), Silent())
-    return grid
-
-
-@pytest.fixture
-def grid(made: GridFolder, tmp_path: Path) -> GridFolder:
-    shutil.copytree(made.folder, tmp_path / "grid")
-    folder = tmp_path / "grid"
-    return GridFolder(folder, folder / made.spec.name, folder / "läufe" / "eval")
-
-
 @dataclass
 class Heard(Silent):
     """A reporter that keeps what is said."""

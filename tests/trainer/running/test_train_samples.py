@@ -192,13 +192,25 @@ def test_faults_are_named(data: Path, base: Path, samples: dict[str, object], ma
 def test_identity_is_the_mean_with_faceless_pictures_at_the_floor() -> None:
     cosines, base = np.array([0.5, np.nan, 0.7, 0.1]), np.array([0.1, 0.2, np.nan, 0.3])
     found = identity_of(cosines, base)
+    assert found is not None
     counted = [0.5, 0.2, 0.7, 0.3]  # no face, and a face less alike than the base model's: the floor
     assert found.mean == pytest.approx(np.mean(counted))
     low, high = stats.t.interval(0.95, 3, loc=np.mean(counted), scale=stats.sem(counted))
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
     assert found.faces == 3
     alone = identity_of(np.array([0.5]), np.array([np.nan]))
+    assert alone is not None
     assert (alone.low, alone.high) == (None, None)
+
+
+def test_where_the_base_model_shows_no_face_nothing_is_made_up_of_strangers() -> None:
+    nobody = np.array([np.nan, np.nan])
+    assert identity_of(nobody, nobody) is None
+    found, fewer = identity_of(np.array([0.8, -0.2]), nobody), identity_of(np.array([0.8, np.nan]), nobody)
+    assert found is not None
+    assert fewer is not None
+    assert found.mean == pytest.approx(0.3)
+    assert fewer.mean < found.mean
 
 
 def test_a_subjects_own_pictures_are_alike_and_strangers_are_not() -> None:

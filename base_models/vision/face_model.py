@@ -1,0 +1,80 @@
+"""What a face model is, whatever runs it: pictures in, how many faces there are and the largest one's embedding out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from base_models.vision.appearance import appearance_of
+from foundation.errors import UserError
+
+# Detectors are trained on faces of some hundred pixels at most; a larger picture is found in at this size.
+LARGEST_DETECTOR_SIZE = 640
+
+
+class FacePackError(UserError):
+    """A face pack that is not there, or lacks a detector or a recogniser."""
+
+
+@dataclass(frozen=True)
+class FaceReading:
+    """Faces found in one picture: how many; the largest one's unit embedding (D,) float32 and detection score.
+
+    `look`: what that face looks like, aligned (`base_models.vision.appearance`).
+    """
+
+    count: int
+    embedding: np.ndarray | None
+    detection_score: float
+    look: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class FoundFaces:
+    """What a detector found in a picture: how many faces; the largest one's aligned crop (BGR) and score."""
+
+    count: int
+    crop: np.ndarray | None = None
+    score: float = 0.0
+
+
+class FaceModel(ABC):
+    """A detector and a recogniser. `sha256` covers both ONNX files: scores of different ones are not comparable."""
+
+    def __init__(self, name: str, sha256: str, licence: str) -> None:
+        self.name, self.sha256, self.licence = name, sha256, licence
+
+    def read(self, picture: np.ndarray) -> FaceReading:
+        """The faces of a picture (H, W, 3) RGB uint8. Of several, the largest box is read, never the best match."""
+        return self.read_all([picture])[0]
+
+    def read_all(self, pictures: Sequence[np.ndarray]) -> list[FaceReading]:
+        """`read` of each picture; their largest faces go through the recogniser together, where it takes several.
+
+        How many go together may move the last bits of an embedding (below 1e-5), not what is found.
+        """
+        found = [self._find(np.ascontiguousarray(picture[:, :, ::-1])) for picture in pictures]
+        vectors = self._embed([one.crop for one in found if one.crop is not None])
+        return [
+            FaceReading(0, None, 0.0)
+            if one.crop is None
+            else FaceReading(one.count, _unit(next(vectors)), one.score, appearance_of(one.crop[:, :, ::-1]))
+            for one in found
+        ]
+
+    @abstractmethod
+    def _find(self, bgr: np.ndarray) -> FoundFaces:
+        """The faces of a picture (H, W, 3) BGR uint8."""
+
+    @abstractmethod
+    def _embed(self, crops: list[np.ndarray]) -> Iterator[np.ndarray]:
+        """An embedding (D,) of each aligned crop, of any length."""
+
+
+def _unit(embedding: np.ndarray) -> np.ndarray | None:
+    """None for an embedding without a direction, which would be alike to nothing and to everything."""
+    length = float(np.linalg.norm(embedding))
+    return (embedding / length).astype(np.float32) if np.isfinite(length) and length > 0 else None
