@@ -32,8 +32,9 @@ class Scores:
     `prompts` (S,), `bleed_prompts` (B,): the units' own. `raw` (C, S): cosine to the centroid, NaN without a face;
     `floors` (S,): the base model's own on each unit; `counted` (C, S): `raw`, never below its unit's floor.
     `prompt_changes` (C, S), `bleed_changes` (C, B): a value each picture, NaN where there is none. `bleed_judged` (B,):
-    the units on which bleed is judged, those in which the base model shows a face. `floor` (NaN where it shows none at all), `ceiling`,
-    `prompt_contrast`, `face_rate_control` are the grid's own; `words` what its kind of subject is called.
+    the units on which bleed is judged, those in which the base model shows a face. `floor` (NaN where it shows none at
+    all), `ceiling`, `prompt_contrast`, `face_rate_control` are the grid's own; `words` what its kind of subject is
+    called.
     """
 
     prompts: list[str]

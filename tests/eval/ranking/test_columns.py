@@ -122,8 +122,8 @@ def test_every_table_has_the_same_headings_in_the_same_order(tmp_path: Path) -> 
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page) == ["#", *declared]
     assert re.findall(r"<dt>([^<]*)</dt>", page) == declared
-    console = Console(width=220, record=True, file=StringIO())
-    console.print(ranking_table(ranked.rows, ranked.evidence, 220))
+    console = Console(width=300, record=True, file=StringIO())
+    console.print(ranking_table(ranked.rows, ranked.evidence, 300))
     assert re.split(r"\s{2,}", console.export_text().splitlines()[0].strip()) == declared[1:]
 
 

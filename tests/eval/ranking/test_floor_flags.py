@@ -33,7 +33,7 @@ def test_whose_floor_it_is_is_said() -> None:
     assert said(bare("subject"), "the floor is") == [
         "the floor is that of other people: the base model's own pictures of the subject's prompts show no face"
     ]
-    assert said(bare("subject"), "no face in 1 picture ") == [
+    assert said(bare("subject"), "no face in 1 picture of the subject") == [
         "no face in 1 picture of the subject: counted at the floor"
     ]
 
@@ -44,11 +44,11 @@ def test_an_unknown_floor_is_said_and_no_figure_hangs_on_it() -> None:
         "floor not measured: no face in any of the base model's own pictures; a picture without one counts -1, which "
         "nothing falls below"
     ]
-    assert said(evidence, "no face in 1 picture ") == ["no face in 1 picture of the subject: counted -1"]
+    assert said(evidence, "no face in 1 picture of the subject") == ["no face in 1 picture of the subject: counted -1"]
     assert said(evidence, "as alike as the references") == said(evidence, "the floor is") == []
     row = rank(evidence)[0]
     assert row.identity_normalised is None
-    assert "nan" not in " ".join(verdict([row], evidence, score(evidence)))
+    assert "nan" not in " ".join(verdict([row], evidence, score(evidence)).all)
 
 
 @pytest.mark.parametrize(
