@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LEFT = ROOT / "tests" / "earlier_version"
 PLACE = "/where/it/was"
 TOLERANCE = 2e-3  # other processors round otherwise
-# Of the same readings these say something else now: copying and spread by bare prompts, the front without merit below 0.
+# Of the same readings these say something else now: copying and spread by bare prompts, no merit below 0 on the front.
 REDEFINED = {"copy", "spread", "pareto_front"}
 
 
