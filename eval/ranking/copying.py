@@ -57,9 +57,9 @@ class Copying:
 
     @cached_property
     def of_prompts(self) -> np.ndarray:
-        """The mean (C, P) of each judged prompt over its seeds."""
-        means = [self.counted[:, self.units_of(prompt)].mean(1) for prompt in self.judged_prompts]
-        return np.stack(means, axis=1) if means else np.empty((len(self.shares), 0))
+        """Each judged prompt (C, P): the mean over its seeds, but for the one that copies most (`all_but_one`)."""
+        found = [all_but_one(self.counted[:, self.units_of(prompt)]).mean(1) for prompt in self.judged_prompts]
+        return np.stack(found, axis=1) if found else np.empty((len(self.shares), 0))
 
     @cached_property
     def value(self) -> np.ndarray:
@@ -88,14 +88,23 @@ class Copying:
 
     @cached_property
     def pictures(self) -> np.ndarray:
-        """The counted shares (C, N) of each cell's worst prompt, seed by seed; NaN where it has fewer than another."""
+        """What makes the value (C,): shares (C, N) of the worst prompt, rising; NaN where it has fewer than another."""
         own: list[np.ndarray] = [self.units_of(prompt) for prompt in self.judged_prompts]
-        counts: list[int] = [one.size for one in own]
+        counts: list[int] = [max(1, one.size - 1) for one in own]
         found = np.full((len(self.shares), max(counts, default=0)), nan)
         for cell in range(len(found) if own else 0):
-            units = self.worst_units(cell)
-            found[cell, : units.size] = self.counted[cell, units]
+            kept = all_but_one(self.counted[[cell]][:, self.worst_units(cell)])[0]
+            found[cell, : kept.size] = kept
         return found
+
+
+def all_but_one(shares: np.ndarray) -> np.ndarray:
+    """Shares (C, N) in rising order without the largest of each row, where there are two or more.
+
+    One picture may be near a training picture by chance, and one lost face may have been anything: a prompt is not
+    judged by it alone. What is left only grows with any share, so losing faces still helps no cell.
+    """
+    return np.sort(shares, axis=1)[:, : max(1, shares.shape[1] - 1)]
 
 
 def copying_of(evidence: Evidence, control: np.ndarray) -> Copying:
@@ -111,7 +120,7 @@ def copying_of(evidence: Evidence, control: np.ndarray) -> Copying:
     usual = usual_margins(near_control.margin, prompts)
     by_looks = share_of_way(near.margin - usual, near.training)
     shares = np.minimum(by_looks, faces_share(evidence))
-    judged = judged_units(telling_units(evidence), np.isfinite(control))
+    judged = of_several_seeds(judged_units(telling_units(evidence), np.isfinite(control)), prompts)
     scatter = share_of_way(near_control.margin - usual, near_control.training)
     nearest = np.nan_to_num(pictures @ looks.training.T, nan=-1.0).argmax(-1)
     return Copying(prompts, shares, judged, half_width(scatter, prompts, judged), nearest, looks.training_names)
@@ -196,19 +205,27 @@ def judged_units(telling: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return telling & seen if (telling & seen).any() else seen
 
 
+def of_several_seeds(judged: np.ndarray, prompts: Sequence[str]) -> np.ndarray:
+    """The judged units (S,) without those of prompts of which one picture is judged, unless there are no others."""
+    names = np.array(prompts)
+    several = np.array([(judged & (names == name)).sum() > 1 for name in prompts], dtype=bool)
+    return judged & several if (judged & several).any() else judged
+
+
 def half_width(scatter: np.ndarray, prompts: Sequence[str], judged: np.ndarray) -> float:
     """Half the 95 % interval of the worst judged prompt: by how far the base model's shares (S,) scatter around their
     prompt's mean. It copies nothing, so that is chance; and no face that a cell loses changes it.
 
-    As wide for every prompt as for the one of fewest seeds, and Bonferroni for the choice of the worst.
+    As wide for every prompt as for the one of fewest seeds, and Bonferroni for the choice of the worst. NaN where one
+    picture would have to tell by itself.
     """
     seen = np.isfinite(scatter)
     names = [prompt for prompt, known in zip(prompts, seen, strict=True) if known]
     counts = [int((judged & (np.array(prompts) == name)).sum()) for name in dict.fromkeys(prompts)]
     counts = [count for count in counts if count]
     freedom = len(names) - len(strata(names))
-    if freedom < 1 or not counts:
+    fewest = min(counts, default=0)
+    if freedom < 1 or fewest < 2:
         return nan
     sd = float(within_sd(scatter[seen][None], names)[0])
-    fewest = min(counts)
     return float(stdtrit(freedom, 1 - 0.025 / len(counts))) * sd * sqrt(1 / fewest + 1 / (fewest + BORROWED))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval.ranking.copying import Copying
+from eval.ranking.copying import Copying, all_but_one
 from eval.ranking.evidence import Evidence
 from eval.ranking.scores import Scores
 from eval.request.spec import LimitsSection
@@ -33,7 +33,7 @@ class Limits:
     face_rate: float | None = 0.9
     prompt: float | None = 0.5
     bleed: float | None = 0.25
-    copy: float | None = 0.25
+    copy: float | None = 0.15
     difference: float = 0.02
 
 
@@ -70,7 +70,7 @@ def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
         found.append(_above("bleed", scores.bleed[at], scores.bleed_interval[at], most, float(seen.mean()), means))
     if limits.copy is not None and above_copy_limit(scores.copying, limits.copy)[at]:
         copying, units = scores.copying, scores.copying.worst_units(at)
-        seen = np.nan_to_num(copying.shares[at, units], nan=0.0)
+        seen = all_but_one(np.nan_to_num(copying.shares[at, units], nan=0.0)[None])
         lost = _lost(int(np.isnan(copying.shares[at, units]).sum()), words, "copies")
         means = repeated_pictures(copying, at, limits.copy) + lost
         found.append(_above("copy", scores.copy[at], copying.interval[at], limits.copy, float(seen.mean()), means))

@@ -92,12 +92,14 @@ def picture_scores(scores: Scores, limits: Limits) -> dict[str, PictureScores]:
     subject, words = scores.prompts, scores.words
     # Each cell by the prompt that copies most there, which is what its row shows.
     copied = scores.copying.pictures
+    # Of several prompts the worst lies above 0 by the choice alone, by up to half the interval that allows for it.
+    most_copied = float(np.maximum(limit(limits.copy, 1.0), scores.copying.half))
     found = [
         PictureScores(IDENTITY, scores.counted, subject),
         PictureScores(
             BLEED, scores.bleed_counted, scores.bleed_judged_prompts, limit(limits.bleed, scores.span), words
         ),
-        PictureScores(COPY, copied, [COPY] * copied.shape[1], limit(limits.copy, 1.0), words),
+        PictureScores(COPY, copied, [COPY] * copied.shape[1], most_copied, words),
         PictureScores(PROMPT, scores.prompt_changes, subject, -limit(limits.prompt, scores.prompt_contrast)),
         PictureScores(FACES, scores.faces_seen.astype(float), subject),
     ]

@@ -22,6 +22,7 @@ from eval.ranking.copying import (
     half_width,
     judged_units,
     nearness,
+    of_several_seeds,
     share_of_way,
     usual_margins,
 )
@@ -162,24 +163,26 @@ def test_there_is_no_interval_without_two_pictures_or_without_a_judged_one() -> 
     assert np.isnan(half_width(np.array([0.1]), ["p"], np.array([True])))
     assert np.isnan(half_width(np.array([0.1, NAN]), ["p", "q"], np.array([True, True])))
     assert np.isnan(half_width(np.array([0.1, 0.2]), ["p", "p"], np.array([False, False])))
+    assert np.isnan(half_width(np.array([0.1, 0.2, 0.3]), ["p", "p", "p"], np.array([True, False, False])))
 
 
 def test_the_worst_prompt_is_shown_with_lost_faces_as_copies() -> None:
     shares = np.array([[0.1, 0.3, 0.4, 0.6, 0.9], [0.7, NAN, 0.0, 0.0, 0.9]])
     found = Copying(["p", "p", "q", "q", "r"], shares, np.array([True] * 4 + [False]), 0.3)
     assert found.judged_prompts == ["p", "q"]
-    assert found.of_prompts == pytest.approx(np.array([[0.2, 0.5], [0.85, 0.0]]))
-    assert found.value == pytest.approx([0.5, 0.85])
+    assert found.of_prompts == pytest.approx(np.array([[0.1, 0.4], [0.7, 0.0]])), "the one that copies most is left out"
+    assert found.value == pytest.approx([0.4, 0.7])
     assert found.worst.tolist() == [1, 0]
     assert found.worst_units(0).tolist() == [2, 3]
-    assert found.interval == pytest.approx(np.array([[0.2, 0.8], [0.55, 1.0]]))
+    assert found.interval == pytest.approx(np.array([[0.1, 0.7], [0.4, 1.0]]))
     assert found.lost.tolist() == [0, 1]
-    assert found.pictures == pytest.approx(np.array([[0.4, 0.6], [0.7, 1.0]]))
+    assert found.pictures == pytest.approx(np.array([[0.4], [0.7]]))
 
 
 def test_pictures_are_padded_where_a_prompt_has_fewer_seeds() -> None:
-    found = Copying(["p", "p", "q"], np.array([[0.1, 0.1, 0.4]]), np.ones(3, dtype=bool))
+    found = Copying(["p"] * 3 + ["q"] * 2, np.array([[0.1, 0.3, 0.2, 0.5, 0.4]]), np.ones(5, dtype=bool))
     assert found.pictures == pytest.approx(np.array([[0.4, NAN]]), nan_ok=True)
+    assert replace(found, judged=np.array([True] * 3 + [False] * 2)).pictures == pytest.approx(np.array([[0.1, 0.2]]))
     assert np.isnan(found.interval).all()
 
 
@@ -233,7 +236,7 @@ def test_a_bare_prompt_that_shows_one_picture_is_accused_by_its_name_and_the_oth
     assert row.copy_low is not None
     assert row.copy_low > 0.25
     assert row.broken[0].endswith(
-        "is above the limit +0.250: 2 of 2 pictures of the prompt `photo of ohwx person` repeat the training picture "
+        "is above the limit +0.150: 2 of 2 pictures of the prompt `photo of ohwx person` repeat the training picture "
         "`one.png`"
     )
     assert accused(copied) == [True, False]
@@ -264,7 +267,7 @@ def test_an_empty_lora_is_hardly_ever_accused(bare: bool) -> None:
         drawn = make_evidence([0.6], prompts=4, seeds=2, seed=seed)
         drawn = empty(with_bare_prompt(drawn) if bare else drawn, 0, seed)
         found += [*accused(drawn), *accused(one_picture(drawn))]
-    assert sum(found) == 0
+    assert sum(found) <= 0.01 * len(found)
 
 
 def test_strangers_that_look_like_the_one_training_picture_are_no_copies() -> None:
@@ -275,6 +278,23 @@ def test_strangers_that_look_like_the_one_training_picture_are_no_copies() -> No
     pictures = looks.pictures.copy()
     pictures[:] = looks.training[0]
     assert accused(replace(evidence, looks=replace(looks, pictures=pictures))) == [False]
+
+
+def test_one_picture_or_one_lost_face_accuses_nobody_by_itself() -> None:
+    evidence = one_picture(with_bare_prompt(make_evidence([0.6, 0.6], prompts=4, seeds=2)))
+    assert accused(repeating(evidence, 0, [0], 0)) == [False, False]
+    lost = np.zeros(evidence.failed.shape, dtype=bool)
+    lost[0, 0] = True
+    assert accused(without_faces(evidence, lost)) == [False, False]
+    lost[0, 1] = True
+    assert accused(without_faces(evidence, lost)) == [True, False], "nothing is left that could clear it"
+
+
+def test_prompts_of_one_judged_picture_are_left_out_where_others_have_more() -> None:
+    judged = np.array([True, False, True, True, False, False])
+    assert of_several_seeds(judged, ["p", "p", "q", "q", "r", "r"]).tolist() == [False, False, True, True, False, False]
+    lone = np.array([True, False, True, False])
+    assert of_several_seeds(lone, ["p", "p", "q", "q"]).tolist() == lone.tolist()
 
 
 def test_one_picture_of_one_prompt_has_no_interval_and_accuses_nobody() -> None:

@@ -96,14 +96,14 @@ def test_faces_of_others_that_are_lost_may_have_bled() -> None:
     ], "a quarter of the way with a lost face as 0 is the limit, and not above it"
 
 
-def test_copying_may_reach_a_quarter_of_the_way() -> None:
-    scores = _scores(copy=[[0.25] * 4, [0.26, 0.26, 0.26, 0.0], [0.9, 0.8, 0.7, 0.0], [0.9, 0.9, 0.9, 0.9], [0.0] * 4])
-    above = "copy {0} (95 % {0} to {0}) is above the limit +0.250: "
+def test_copying_may_reach_its_limit_and_the_picture_that_copies_most_is_left_out() -> None:
+    scores = _scores(copy=[[0.15] * 4, [0.9, 0.15, 0.15, 0.15], [0.9, 0.9, 0.6, 0.0], [0.9, 0.9, 0.9, 0.9], [0.0] * 4])
+    above = "copy {0} (95 % {0} to {0}) is above the limit +0.150: "
     assert limits_broken(scores, Limits()) == [
         [],
         [],
         [
-            above.format("+0.600")
+            above.format("+0.500")
             + "3 of 4 pictures of the prompt `photo of ohwx` repeat the training picture `one.png`"
         ],
         [
@@ -123,17 +123,17 @@ def test_a_copy_must_be_surely_more_than_what_the_base_model_shows() -> None:
 
 
 def test_faces_that_are_lost_may_have_been_copies() -> None:
-    scores = _scores(copy=[[0.0, 0.0, NAN, NAN], [0.9, 0.9, 0.9, NAN], [0.4, 0.0, 0.0, NAN], [0.0, 0.0, 0.0, NAN]])
+    scores = _scores(copy=[[0.0, 0.0, NAN, NAN], [0.9, 0.9, 0.9, NAN], [0.4, 0.1, 0.0, NAN], [0.4, 0.0, 0.0, NAN]])
     said = [[text.split(" (")[0], text.split(") ")[1]] for one in limits_broken(scores, Limits()) for text in one]
     lost = "; faceless pictures that the base model does not have count as copies: "
     repeats = "of the prompt `photo of ohwx` {} the training picture `one.png`"
     assert said == [
         [
-            "copy +0.500",
-            f"may be above the limit +0.250: it may repeat training pictures{lost}2",
+            "copy +0.333",
+            f"may be above the limit +0.150: it may repeat training pictures{lost}2",
         ],
-        ["copy +0.925", f"is above the limit +0.250: 3 of 4 pictures {repeats.format('repeat')}{lost}1"],
-        ["copy +0.350", f"may be above the limit +0.250: 1 of 4 pictures {repeats.format('repeats')}{lost}1"],
+        ["copy +0.900", f"is above the limit +0.150: 3 of 4 pictures {repeats.format('repeat')}{lost}1"],
+        ["copy +0.167", f"may be above the limit +0.150: 1 of 4 pictures {repeats.format('repeats')}{lost}1"],
     ]
 
 
@@ -165,7 +165,7 @@ def test_the_face_rate_is_broken_where_its_whole_interval_is_below() -> None:
 
 
 def test_a_specification_sets_some_limits_and_switches_others_off() -> None:
-    assert limits_of(LimitsSection()) == Limits() == Limits(face_rate=0.9, prompt=0.5, bleed=0.25, copy=0.25)
+    assert limits_of(LimitsSection()) == Limits() == Limits(face_rate=0.9, prompt=0.5, bleed=0.25, copy=0.15)
     section = LimitsSection.model_validate({"face_rate": "off", "bleed": 0.5})
     assert limits_of(section) == replace(Limits(), face_rate=None, bleed=0.5)
 

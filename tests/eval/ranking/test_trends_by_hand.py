@@ -39,7 +39,7 @@ def _copied(shares: np.ndarray, judged: bool = True) -> Copying:
 def _scores(cells: int, wavering: Sequence[float] = (), **figures: Sequence[float]) -> Scores:
     """Figures by name, one a cell, the same in every picture but for identity's noise times `wavering`.
 
-    Limits are 0.125 for bleed (a quarter of the span), -0.2 for the prompt (half of the contrast) and 0.25 for copy.
+    Limits are 0.125 for bleed (a quarter of the span), -0.2 for the prompt (half of the contrast) and 0.15 for copy.
     """
     made = score(make_evidence([0.5] * cells, prompts=2, seeds=2))
     of = {name: np.array(figures.get(name, [0.0] * cells), dtype=float) for name in ("prompt", "bleed", "copy")}
@@ -318,8 +318,8 @@ def test_all_intervals_of_a_grid_hold_at_once() -> None:
 
 def test_levels_and_checkpoints_are_held_against_each_other_as_often_as_there_are_of_them() -> None:
     scores = _scores(3, copy=[0.0, 0.0, 0.3])
-    wavering = scores.copying.shares + np.array([[0], [0], [1]]) * NOISE
-    scores, figure = replace(scores, copying=_copied(wavering)), PictureScores("copy", wavering, ["copy"] * 4)
+    scores = replace(scores, copying=_copied(scores.copying.shares + np.array([[0], [0], [1]]) * NOISE))
+    figure = PictureScores("copy", scores.copying.pictures, ["copy"] * 3)
     ((level, _), *_) = _said(_cells((None, 0.6, 0.5), (None, 0.8, 0.5), (None, 1.0, 0.5)), scores)
     assert level.endswith(f"with all else the same {figure.estimate(np.array([-0.5, -0.5, 1.0]), 2)} more")
     ((named, _),) = _said(_cells((4, 1.0, 0.5), (8, 1.0, 0.5), (12, 1.0, 0.5)), scores)
