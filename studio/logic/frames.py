@@ -80,7 +80,7 @@ def tiles_of(row: RankedCell, words: SubjectWords) -> list[Tile]:
 def intervals_of(row: RankedCell) -> list[str]:
     """The 95 % intervals of the row's figures that have one: "Bleed, 95 %: +0.012 (-0.010 to +0.030)."."""
     with_ends = [column for column in COLUMNS if column.tile and column.text(row) != column.figure_text(row)]
-    return [f"{column.heading.capitalize()}, {INTERVAL.heading}: {column.text(row)}." for column in with_ends]
+    return [f"{column.heading.capitalize()}, 95 %: {column.text(row)}." for column in with_ends]
 
 
 def usual_settings(rows: Sequence[RankedCell]) -> list[str]:
