@@ -33,6 +33,7 @@ from eval.ranking.evidence import CellFacts, Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import rank
 from eval.request.units import Unit
+from known_truth.mixed_prompts import figures as copy_figures
 from loras.weights import Weights
 from recorded_grids.recorded_grid import read_recorded
 
@@ -201,11 +202,13 @@ def main() -> None:
     figures["false_take"] = round(max(one.taken / one.grids for one in gathered(nothing_works(asked.grids))), 4)
     paths = sorted(RECORDED.glob("*.parquet"))
     replays = gathered(replayed(path, seeds, asked.replays) for path in paths for seeds in REPLAYED_SEEDS)
+    copies = copy_figures()
     machine = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}"
     print(
         json.dumps(
             {
                 **figures,
+                **{name: copies[name] for name in ("copy_auc_mixed", "false_copy")},
                 "replays": worst(replays),
                 "seconds": round(time.monotonic() - began),
                 "against": "simulated and recorded truth",
