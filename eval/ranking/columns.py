@@ -145,6 +145,7 @@ COLUMNS: tuple[Column, ...] = (
         "obedience: change of the CLIP cosine of picture and prompt against the base model; below 0 is lost",
         lambda row: row.prompt,
         CHANGE,
+        worth=7,
         tile=True,
     ),
     figure(

@@ -59,7 +59,7 @@ def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, 
     shown = _fitting(table_columns(ranked), ranked[:most], width)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in shown:
-        table.add_column(_heading(column), justify=column.justify, overflow="fold")
+        table.add_column(_heading(column), justify=column.justify, overflow="fold", no_wrap=column.justify == "right")
     for row in ranked[:most]:
         style = "dim" if row.broken else "bold" if row is ranked[0] else ""
         table.add_row(*(Text(column.text(row)) for column in shown), style=style)
