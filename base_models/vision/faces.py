@@ -30,6 +30,7 @@ DETECTOR_STRIDE = 32
 LARGEST_DETECTOR_SIZE = 640
 DETECTION_THRESHOLD = 0.5
 EMBEDDED_TOGETHER = 64
+RIVAL = 0.5  # of the largest face's area, from which on another one may as well be meant
 LICENCE_FILES = ("MODEL.LICENSE", "LICENSE", "LICENSE.txt", "LICENSE.md")
 NON_COMMERCIAL = "non-commercial research only (insightface model zoo)"
 KNOWN_LICENCES = {name: NON_COMMERCIAL for name in ("antelopev2", "buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc")}
@@ -44,13 +45,16 @@ class FacePackError(UserError):
 class FaceReading:
     """Faces found in one picture: how many; the largest one's unit embedding (D,) float32 and detection score.
 
-    `look`: what that face looks like, aligned (`base_models.vision.appearance`).
+    `look`: what that face looks like, aligned (`base_models.vision.appearance`). `side`: of its box, in pixels;
+    `rivals`: how many other faces have at least half its area.
     """
 
     count: int
     embedding: np.ndarray | None
     detection_score: float
     look: np.ndarray | None = None
+    side: float = 0.0
+    rivals: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class _Found:
     count: int
     crop: np.ndarray | None = None
     score: float = 0.0
+    side: float = 0.0
+    rivals: int = 0
 
 
 @dataclass
@@ -86,9 +92,16 @@ class FaceModel:
         return [
             FaceReading(0, None, 0.0)
             if one.crop is None
-            else FaceReading(one.count, _unit(next(vectors)), one.score, appearance_of(one.crop[:, :, ::-1]))
+            else FaceReading(
+                one.count, _unit(next(vectors)), one.score, appearance_of(one.crop[:, :, ::-1]), one.side, one.rivals
+            )
             for one in found
         ]
+
+    @property
+    def input_side(self) -> int:
+        """The side in pixels that the recogniser takes a face in at."""
+        return int(self._analysis.models["recognition"].input_size[0])
 
     def _find(self, picture: np.ndarray) -> _Found:
         """As insightface's `FaceAnalysis.get`, which would align and embed every face, not the largest alone."""
@@ -99,7 +112,9 @@ class FaceModel:
             return _Found(0)
         at = max(range(len(boxes)), key=lambda face: _area(boxes[face]))
         crop = norm_crop(bgr, landmarks[at], self._analysis.models["recognition"].input_size[0])
-        return _Found(len(boxes), crop, float(boxes[at][4]))
+        areas = [_area(box) for box in boxes]
+        rivals = sum(area >= RIVAL * areas[at] for area in areas) - 1
+        return _Found(len(boxes), crop, float(boxes[at][4]), areas[at] ** 0.5, rivals)
 
     def _embed(self, crops: list[np.ndarray]) -> Iterator[np.ndarray]:
         """An embedding (D,) of each crop."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,7 +56,7 @@ class Evidence:
 
     `subject` "image": likeness is CLIP's, and `faces`, `faces_control`, `references`, `training` are CLIP's embeddings
     of whole pictures. `second`: the same grid as a second, independent face model sees it. `looks` None: not read.
-    `left_out`: what is not here because pictures are gone.
+    `left_out`: what is not here because pictures are gone. `remarks`: what is odd about the references, in sentences.
     """
 
     cells: list[CellFacts]
@@ -77,6 +77,7 @@ class Evidence:
     second: Evidence | None = None
     looks: Appearances | None = None
     left_out: LeftOut | None = None
+    remarks: Sequence[str] = ()
     licences: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property

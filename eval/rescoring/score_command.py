@@ -45,7 +45,7 @@ def score(
         str | None, typer.Option(metavar="PACK", help="An independent face pack for a second opinion, or `none`.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Go on although a held-out picture is in the training set.")
+        bool, typer.Option("--force", help="Go on although a held-out picture was trained on or shows somebody else.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +59,7 @@ def score(
     from eval.rescoring.rescore import RescoreRequest, request_by, rescore
     from foundation.progress import terminal
 
-    wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force)
+    wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force, force)
     wanted = request_by(read_spec(spec), wanted) if spec else wanted
     with terminal() as reporter:
         rescore(store, wanted, reporter)
