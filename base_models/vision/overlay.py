@@ -18,7 +18,7 @@ EDGE = 2.0  # steps from any edge that are not compared: blurring mixes in what 
 LEAST_SHARED = 0.1  # of a picture's points; with fewer there is nothing to compare
 # A copy keeps these through the changes of docs/scoring.md; other pictures of one drawn person in one pose reach a
 # correlation of 0.99, but then differ somewhere, in the mouth or the eyes.
-ALIKE, UNLIKE, MOSTLY = 0.93, 0.5, 0.55
+ALIKE, UNLIKE, MOSTLY = 0.93, 0.35, 0.55
 # JPEG leaves a little everywhere; what is left in one place only, at so many times the usual, is something else there.
 NOTICED, LONE = 0.08, 300.0
 
@@ -85,7 +85,7 @@ def _left_over(mine: np.ndarray, theirs: np.ndarray, inside: np.ndarray) -> tupl
 
     Brightness and contrast are free; 1 is as much as the picture varies on average.
     """
-    levels = [(each.reshape(*inside.shape, -1) - each[inside].mean(0)) * inside[..., None] for each in (mine, theirs)]
+    levels = [(each.reshape(*inside.shape, -1) - each[inside].mean()) * inside[..., None] for each in (mine, theirs)]
     lengths = [float(np.sqrt((each**2).sum())) for each in levels]
     if min(lengths) <= 0:
         return 0.0, (1.0, 1.0)

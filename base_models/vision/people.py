@@ -21,10 +21,10 @@ LEAST_SHARE = 0.5  # of all faces, where the group begins: of a smaller tight pa
 COPY = 0.1  # of the median distance: nearer faces are one picture twice, and say nothing of how a person varies
 # Deviations of the group's own cosines that a stranger lies away from it: so many in a large set, and more in a small
 # one. Measured on drawn people and on models of several recognisers (docs/log.md), for one false alarm in fifty.
-FAR, FAR_IN_FEW = 3.3, 18.0
+FAR, FAR_IN_FEW = 2.5, 40.0
 # Where a few faces of a person are much further off than most, the spread of the rest says less: a group whose
 # cosines' deviation is this share of their mean distance is the common case, and within these bounds counts in full.
-USUAL_SPREAD, LEAST_SPREAD, MOST_SPREAD = 0.3, 0.8, 3.0
+USUAL_SPREAD, LEAST_SPREAD, MOST_SPREAD = 0.4, 0.7, 2.2
 
 
 def people_in(faces: np.ndarray) -> np.ndarray:
