@@ -13,6 +13,7 @@ from foundation.errors import UserError
 
 # Detectors are trained on faces of some hundred pixels at most; a larger picture is found in at this size.
 LARGEST_DETECTOR_SIZE = 640
+RIVAL = 0.5  # of the largest face's area, from which on another one may as well be meant
 
 
 class FacePackError(UserError):
@@ -23,22 +24,45 @@ class FacePackError(UserError):
 class FaceReading:
     """Faces found in one picture: how many; the largest one's unit embedding (D,) float32 and detection score.
 
-    `look`: what that face looks like, aligned (`base_models.vision.appearance`).
+    `look`: what that face looks like, aligned (`base_models.vision.appearance`). `side`: of its box, in pixels;
+    `rivals`: how many other faces have at least half its area.
     """
 
     count: int
     embedding: np.ndarray | None
     detection_score: float
     look: np.ndarray | None = None
+    side: float = 0.0
+    rivals: int = 0
 
 
 @dataclass(frozen=True)
 class FoundFaces:
-    """What a detector found in a picture: how many faces; the largest one's aligned crop (BGR) and score."""
+    """What a detector found in a picture: how many faces; the largest one's aligned crop (BGR), score and box.
+
+    `side`, `rivals`: as `FaceReading` has them, `largest_of` the boxes.
+    """
 
     count: int
     crop: np.ndarray | None = None
     score: float = 0.0
+    side: float = 0.0
+    rivals: int = 0
+
+
+@dataclass(frozen=True)
+class Largest:
+    """Which of a picture's faces is the largest, its box's side in pixels, and how many others are nearly as large."""
+
+    at: int
+    side: float
+    rivals: int
+
+
+def largest_of(areas: np.ndarray) -> Largest:
+    """Of the areas (N,) of a picture's faces, in square pixels; there is at least one."""
+    at = int(areas.argmax())
+    return Largest(at, float(areas[at]) ** 0.5, int((areas >= RIVAL * areas[at]).sum()) - 1)
 
 
 class FaceModel(ABC):
@@ -61,9 +85,16 @@ class FaceModel(ABC):
         return [
             FaceReading(0, None, 0.0)
             if one.crop is None
-            else FaceReading(one.count, _unit(next(vectors)), one.score, appearance_of(one.crop[:, :, ::-1]))
+            else FaceReading(
+                one.count, _unit(next(vectors)), one.score, appearance_of(one.crop[:, :, ::-1]), one.side, one.rivals
+            )
             for one in found
         ]
+
+    @property
+    @abstractmethod
+    def input_side(self) -> int:
+        """The side in pixels that the recogniser takes a face in at."""
 
     @abstractmethod
     def _find(self, bgr: np.ndarray) -> FoundFaces:

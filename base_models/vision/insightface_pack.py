@@ -16,7 +16,7 @@ from insightface.app import FaceAnalysis
 from insightface.utils import ensure_available
 from insightface.utils.face_align import norm_crop
 
-from base_models.vision.face_model import LARGEST_DETECTOR_SIZE, FaceModel, FacePackError, FoundFaces
+from base_models.vision.face_model import LARGEST_DETECTOR_SIZE, FaceModel, FacePackError, FoundFaces, largest_of
 from base_models.vision.licences import UNKNOWN_LICENCE, licence_file_of
 from foundation.files import sha256_of
 from miniature.paths import folder_of
@@ -39,15 +39,19 @@ class InsightFacePack(FaceModel):
         super().__init__(name, sha256, licence)
         self._analysis, self._prepared = analysis, 0
 
+    @property
+    def input_side(self) -> int:
+        return int(self._analysis.models["recognition"].input_size[0])
+
     def _find(self, bgr: np.ndarray) -> FoundFaces:
         """As insightface's `FaceAnalysis.get`, which would align and embed every face, not the largest alone."""
         self._prepare(detector_size(bgr))
         boxes, landmarks = self._analysis.models["detection"].detect(bgr)
         if not len(boxes):
             return FoundFaces(0)
-        at = max(range(len(boxes)), key=lambda face: _area(boxes[face]))
-        crop = norm_crop(bgr, landmarks[at], self._analysis.models["recognition"].input_size[0])
-        return FoundFaces(len(boxes), crop, float(boxes[at][4]))
+        largest = largest_of(_areas(boxes))
+        crop = norm_crop(bgr, landmarks[largest.at], self.input_side)
+        return FoundFaces(len(boxes), crop, float(boxes[largest.at][4]), largest.side, largest.rivals)
 
     def _embed(self, crops: list[np.ndarray]) -> Iterator[np.ndarray]:
         recogniser = self._analysis.models["recognition"]
@@ -153,5 +157,5 @@ def _session_options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _area(box: np.ndarray) -> float:
-    return float((box[2] - box[0]) * (box[3] - box[1]))
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

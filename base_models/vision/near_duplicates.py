@@ -1,30 +1,223 @@
-"""Pictures that are the same to the eye though their bytes differ: resized, recompressed, brightened or mirrored."""
+"""Which pictures are one picture: recompressed, resized, brightened, mirrored, turned, padded or cropped copies.
+
+Two steps. The middle of each picture, also mirrored and turned, is looked for in all squares of the other; where it is
+found, the two are laid over each other to a fraction of a pixel, and compared there. Arrays in, arrays out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-SMALL = 32
-# Recompressed, resized, brightened or mirrored, a picture keeps 0.99 of itself; other pictures of the shipped subject
-# in the same pose reach 0.92.
-NEARLY_THE_SAME = 0.985
+from base_models.vision.overlay import NOTHING, Overlay, overlay
+
+SHORT = 96  # pixels of a sketch's shorter side
+COARSE = 10  # pixels of a square as it is looked for
+FINER = 3  # samples along a pixel of such a square
+LONGEST = 2.5  # of a sketch's longer side by its shorter; what is longer is squeezed
+SCALES = tuple(float(one) for one in np.geomspace(1.0, 0.48, 9))  # of a square's side, by the picture's shorter side
+STEP = 0.12  # between squares, by their side
+TURNS = (-10.0, -5.0, 0.0, 5.0, 10.0, 90.0, 180.0, 270.0)  # degrees
+INNER = np.array([[0.75, 0.75, 1.0], [0.75, 0.75, 1.0]])  # the middle of the middle, where edges are another picture's
+EVEN = 12  # levels of 255 that a strip of one colour keeps within, recompressed
+PLAIN = 0.2  # a square with less of the picture's contrast shows too little to be known by
+WORTH_A_LOOK = 0.75  # correlation of squares from which on pictures are laid over each other
+LOOKED_AT = 5  # pictures at most for each one, the nearest
 
 
-def small(path: Path) -> np.ndarray:
-    """A picture at 32 x 32 (H, W, 3), without its mean and of length 1: brightness and contrast do not matter.
+@dataclass(frozen=True)
+class Sketch:
+    """A picture, upright and small: `pixels` (H, W, 3) float32 in 0..1."""
+
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of a picture as unit vectors (P, K), and frames (P, 2, 3) that take a square around 0 of side 1 to each."""
+
+    vectors: np.ndarray
+    frames: np.ndarray
+
+
+@dataclass(frozen=True)
+class Matches:
+    """scores (N, M): how well a view of one is found in squares of another; frames (N, M, 2, 3) take it there."""
+
+    scores: np.ndarray
+    frames: np.ndarray
+
+
+def sketch(path: Path) -> Sketch:
+    """The sketch of a picture file, upright as its EXIF says.
 
     Raises what PIL raises for a file that is no picture (`trainer.data.pictures.UNREADABLE`).
     """
     with Image.open(path) as opened:
-        levels = np.asarray(opened.convert("RGB").resize((SMALL, SMALL), Image.Resampling.BOX), dtype=np.float64)
-    centred = levels - levels.mean()
-    length = np.linalg.norm(centred)
-    return centred / length if length > 0 else centred
+        opened.draft("RGB", (4 * SHORT, 4 * SHORT))
+        return sketch_of(ImageOps.exif_transpose(opened).convert("RGB"))
 
 
-def likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """The correlation of two `small` pictures, or of one with the other's mirror image. A crop is not seen."""
-    return float(max((one * other).sum(), (one[:, ::-1] * other).sum()))
+def sketch_of(picture: Image.Image) -> Sketch:
+    """The same of a picture that is open and upright."""
+    picture = _without_margin(picture)
+    scale = SHORT / min(picture.size)
+    width, height = (min(round(LONGEST * SHORT), max(SHORT, round(side * scale))) for side in picture.size)
+    small = picture.resize((width, height), Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
+    return Sketch(np.asarray(small, dtype=np.float32) / 255)
+
+
+def _without_margin(picture: Image.Image) -> Image.Image:
+    """Without the plain strips of one colour at its edges, which padding leaves; whole where little would remain."""
+    low = np.asarray(picture.resize((SHORT, SHORT), Image.Resampling.NEAREST), dtype=float)
+    left, right = _margin(low.transpose(1, 0, 2))
+    top, bottom = _margin(low)
+    if not (left or right or top or bottom) or min(SHORT - left - right, SHORT - top - bottom) < SHORT / 2:
+        return picture
+    width, height = picture.width / SHORT, picture.height / SHORT
+    return picture.crop(
+        (round(left * width), round(top * height), round((SHORT - right) * width), round((SHORT - bottom) * height))
+    )
+
+
+def _margin(lines: np.ndarray) -> tuple[int, int]:
+    """How many lines (N, W, 3) at the beginning and at the end are plain and of one colour."""
+    plain = (lines.max(1) - lines.min(1)).max(-1) <= EVEN
+    ends: list[int] = []
+    for order in (slice(None), slice(None, None, -1)):
+        ordered = lines[order].mean(1)
+        also = plain[order] & (abs(ordered - ordered[0]).max(-1) <= EVEN)
+        count = int(also.argmin()) if not also.all() else 0
+        ends.append(count + 1 if count else 0)
+    return ends[0], ends[1]
+
+
+def views_of(one: Sketch) -> Parts:
+    """The middle of a sketch, as it is, turned and mirrored, and the whole squeezed into a square."""
+    height, width = one.pixels.shape[:2]
+    frames = [_turned(width, height, turn) for turn in TURNS]
+    frames.append(frames[TURNS.index(0.0)] * INNER)
+    if width != height:
+        frames.append(_whole(width, height))
+    frames += [frame * np.array([[-1, 1, 1], [-1, 1, 1]]) for frame in frames]
+    grid = (np.arange(COARSE * FINER) + 0.5) / (COARSE * FINER) - 0.5
+    points = np.stack([*np.meshgrid(grid, grid), np.ones((len(grid), len(grid)))]).reshape(3, -1)
+    stacked = np.array(frames)
+    at = np.floor(stacked @ points).astype(int)  # (V, 2, N)
+    found = one.pixels[at[:, 1].clip(0, height - 1), at[:, 0].clip(0, width - 1)]
+    found = found.reshape(len(stacked), COARSE, FINER, COARSE, FINER, 3).mean((2, 4))
+    return Parts(_unit(found, one.pixels), stacked)
+
+
+def squares_of(one: Sketch) -> Parts:
+    """All squares of a sketch: at every scale, with a tenth of their side between one and the next; and the whole."""
+    pixels = one.pixels
+    height, width = pixels.shape[:2]
+    vectors: list[np.ndarray] = []
+    frames: list[np.ndarray] = []
+    sizes = [(side, side) for side in (scale * SHORT for scale in SCALES)]
+    for wide, high in [*sizes, *([(float(width), float(height))] if width != height else [])]:
+        tops, lefts = _starts(height, high), _starts(width, wide)
+        rows, columns = _averages(height, tops, high), _averages(width, lefts, wide)
+        found = np.tensordot(rows, pixels, axes=(2, 0))  # (T, h, W, 3)
+        found = np.tensordot(found, columns, axes=(2, 2))  # (T, h, 3, L, w)
+        vectors.append(found.transpose(0, 3, 1, 4, 2).reshape(-1, COARSE, COARSE, 3))
+        frames += [np.array([[wide, 0, left + wide / 2], [0, high, top + high / 2]]) for top in tops for left in lefts]
+    return Parts(_unit(np.concatenate(vectors), one.pixels), np.array(frames))
+
+
+def same_pictures(ones: Sequence[Sketch], others: Sequence[Sketch]) -> list[tuple[int, int]]:
+    """The pairs (index in `ones`, index in `others`) that are one picture: each with those that are most like it."""
+    return [pair for pair, found in laid_over(ones, others).items() if found.same]
+
+
+def laid_over(ones: Sequence[Sketch], others: Sequence[Sketch]) -> dict[tuple[int, int], Overlay]:
+    """How the pairs (index in `ones`, in `others`) that are worth a look agree where they are laid over each other."""
+    if not ones or not others:
+        return {}
+    there, back = _matches(ones, others), _matches(others, ones)
+    best = np.maximum(there.scores, back.scores.T)
+    return {
+        (at, int(beside)): _best_overlay(ones, others, there, back, at, int(beside))
+        for at, row in enumerate(best)
+        for beside in np.argsort(-row)[:LOOKED_AT]
+        if row[beside] >= WORTH_A_LOOK
+    }
+
+
+def _best_overlay(
+    ones: Sequence[Sketch], others: Sequence[Sketch], there: Matches, back: Matches, at: int, beside: int
+) -> Overlay:
+    """As one is laid over the other, and only where they are then not the same, as the other over the one."""
+    tries = [
+        (there.scores[at, beside], ones[at], others[beside], there.frames[at, beside]),
+        (back.scores[beside, at], others[beside], ones[at], back.frames[beside, at]),
+    ]
+    found = NOTHING
+    for _, one, other, frame in sorted(tries, key=lambda each: -each[0]):
+        laid = overlay(one.pixels, other.pixels, frame)
+        found = max(found, laid, key=lambda each: (each.same, each.correlation))
+        if found.same:
+            break
+    return found
+
+
+def _matches(ones: Sequence[Sketch], others: Sequence[Sketch]) -> Matches:
+    """Where the views of each one are found among the squares of each other."""
+    views = [views_of(one) for one in ones]
+    stacked = np.concatenate([view.vectors for view in views])
+    starts = np.cumsum([0, *(len(view.vectors) for view in views)])[:-1]
+    scores = np.zeros((len(ones), len(others)))
+    frames = np.zeros((len(ones), len(others), 2, 3))
+    for beside, other in enumerate(others):
+        squares = squares_of(other)
+        alike = stacked @ squares.vectors.T
+        best = alike.max(1)
+        for at, (start, view) in enumerate(zip(starts, views, strict=True)):
+            row = start + int(best[start : start + len(view.vectors)].argmax())
+            scores[at, beside] = best[row]
+            frames[at, beside] = _between(view.frames[row - start], squares.frames[int(alike[row].argmax())])
+    return Matches(scores, frames)
+
+
+def _between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """What takes `start`'s pixels to `end`'s, (2, 3), of frames that take the unit square to each."""
+    last = np.array([[0.0, 0.0, 1.0]])
+    return (np.concatenate([end, last]) @ np.linalg.inv(np.concatenate([start, last])))[:2]
+
+
+def _turned(width: int, height: int, degrees: float) -> np.ndarray:
+    """The frame of the largest square in the middle that lies turned in a picture."""
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    side = min(width, height) / (abs(cos) + abs(sin))
+    return np.array([[side * cos, -side * sin, width / 2], [side * sin, side * cos, height / 2]])
+
+
+def _whole(width: int, height: int) -> np.ndarray:
+    return np.array([[width, 0, width / 2], [0, height, height / 2]])
+
+
+def _starts(whole: int, side: float) -> np.ndarray:
+    """Where squares of a side begin, from edge to edge."""
+    return np.linspace(0, whole - side, 1 + int(np.ceil((whole - side) / (STEP * side) - 1e-9)))
+
+
+def _averages(whole: int, starts: np.ndarray, side: float) -> np.ndarray:
+    """(len(starts), COARSE, whole): what averages a line of pixels to those of the parts that begin at `starts`."""
+    edges = starts[:, None] + np.arange(COARSE + 1) * (side / COARSE)
+    low, high = edges[:, :-1, None], edges[:, 1:, None]
+    pixel = np.arange(whole)
+    covered = np.minimum(high, pixel + 1) - np.maximum(low, pixel)
+    return (covered.clip(0) * (COARSE / side)).astype(np.float32)
+
+
+def _unit(parts: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Parts (P, h, w, 3) as vectors (P, K) without each colour's mean and of length 1; 0 for one that is plain."""
+    flat = (parts - parts.mean((1, 2), keepdims=True)).reshape(len(parts), -1).astype(np.float32)
+    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    contrast = float(pixels.std((0, 1)).max()) * np.sqrt(flat.shape[1])
+    return np.where(length > max(PLAIN * contrast, 1e-6), flat / np.maximum(length, 1e-9), 0).astype(np.float32)

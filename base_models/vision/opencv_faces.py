@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from base_models.vision.face_model import LARGEST_DETECTOR_SIZE, FaceModel, FacePackError, FoundFaces
+from base_models.vision.face_model import LARGEST_DETECTOR_SIZE, FaceModel, FacePackError, FoundFaces, largest_of
 from base_models.vision.licences import UNKNOWN_LICENCE, licence_file_of
 from foundation.files import sha256_of
 from foundation.path_fields import OPENCV_FACES
@@ -57,6 +57,10 @@ class OpenCvFaces(FaceModel):
         self._find(blank)
         list(self._embed([blank]))
 
+    @property
+    def input_side(self) -> int:
+        return CROP_SIDE
+
     def _find(self, bgr: np.ndarray) -> FoundFaces:
         height, width = bgr.shape[:2]
         scale = min(1.0, LARGEST_DETECTOR_SIZE / max(height, width))
@@ -67,9 +71,11 @@ class OpenCvFaces(FaceModel):
         if not len(rows):
             return FoundFaces(0)
         # A row: the box's corner and sides, five points, a score. The crop is cut from the picture as it is.
-        row = rows[int((rows[:, 2] * rows[:, 3]).argmax())]
-        row[:14] /= scale
-        return FoundFaces(len(rows), np.array(self._recogniser.alignCrop(bgr, row)), float(row[14]))
+        rows[:, :14] /= scale
+        largest = largest_of(rows[:, 2] * rows[:, 3])
+        row = rows[largest.at]
+        crop = np.array(self._recogniser.alignCrop(bgr, row))
+        return FoundFaces(len(rows), crop, float(row[14]), largest.side, largest.rivals)
 
     def _boxes(self, bgr: np.ndarray) -> np.ndarray:
         """(N, 15); OpenCV says None of a picture without a face."""

@@ -25,12 +25,15 @@ def grid(
         str | None,
         typer.Option(metavar="auto|ADDRESS", help="Render on Ray: start one here, or join the head at HOST:PORT."),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although a reference was trained on or shows somebody else.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Render and score checkpoint x UNet weight x text-encoder weight. What exists is not made again."""
     from eval.grid.run_grid import run_grid
     from eval.reporting.run_scores import write_scores_of
-    from eval.request.spec import read_spec
+    from eval.request.spec import forced, read_spec
     from foundation.progress import terminal
 
     if dry_run:
@@ -39,8 +42,9 @@ def grid(
         expected = forecast(read_spec(spec))
         print(json.dumps(expected.as_json()) if as_json else expected)
         return
+    asked = forced(read_spec(spec)) if force else read_spec(spec)
     with terminal() as reporter:
-        outcome = run_grid(read_spec(spec), reporter, ray)
+        outcome = run_grid(asked, reporter, ray)
     write_scores_of(outcome.store)
     facts = {
         "store": str(outcome.store),

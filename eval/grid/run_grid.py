@@ -64,8 +64,10 @@ def _make_missing(
     from eval.judging.stored_grid import write_grid_record
 
     with opened_maker(spec, plan, store, request, reporter, ray) as maker:
+        drawn_side = min(plan.sampling.width, plan.sampling.height)
+        allowed = spec.references.allow_others
+        references = maker.reader.with_remarks(references, drawn_side, allow_others=allowed)
         rendered = maker.make(plan)
-        maker.reader.read_references(references)
         maker.reader.read_prompts(plan.prompts.values())
     write_grid_record(spec, plan, references, maker.reader.judges, store)
     return rendered

@@ -36,6 +36,11 @@ def texts_key(sha256: str) -> str:
     return f"{sha256} texts"
 
 
+def box_key(sha256: str) -> str:
+    """What a store keeps the box of the largest face by, in reference and training pictures."""
+    return f"{sha256} box"
+
+
 def appearance_key(sha256: str) -> str:
     """What a store keeps looks by (`base_models.vision.appearance`): of pictures where that model saw the subject."""
     return f"{sha256} look {SIDE}"

@@ -65,6 +65,14 @@ class Judge:
         seen = dict(zip(pictures, self.reader.read(list(pictures.values())), strict=True))
         return as_kept(self.facts.sha256, seen, with_looks=self.keeps_looks)
 
+    def read_with_boxes(self, pictures: Mapping[str, np.ndarray]) -> Readings:
+        """The same, and of a face model the boxes of the faces as well: for pictures of the user's own."""
+        from eval.judging.picture_readers import as_kept, boxes_kept
+
+        seen = dict(zip(pictures, self.reader.read(list(pictures.values())), strict=True))
+        sha256 = self.facts.sha256
+        return as_kept(sha256, seen, with_looks=self.keeps_looks) | boxes_kept(sha256, seen)
+
     def read_texts(self, texts: list[str]) -> dict[str, Reading]:
         """What CLIP reads from texts; no other model reads any."""
         from eval.judging.picture_readers import ClipReader

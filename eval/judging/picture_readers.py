@@ -12,17 +12,22 @@ from base_models.vision.clip_model import ClipModel, load_clip
 from base_models.vision.dino_model import DinoModel, load_dino
 from base_models.vision.face_model import FaceModel
 from base_models.vision.faces import load_faces
-from eval.judging.judge_facts import JudgeFacts, Kind, appearance_key, named_by
+from eval.judging.judge_facts import JudgeFacts, Kind, appearance_key, box_key, named_by
 from eval.request.spec import ScoreSection
 from eval.store.store import Reading, Readings
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a model reads from a picture, and what it looks like: the largest face, or the whole."""
+    """What a model reads from a picture, and what it looks like: the largest face, or the whole.
+
+    `box`: the face's side in pixels, how many others are nearly as large, and the side in pixels that the model takes
+    a face in at; None of a whole picture.
+    """
 
     reading: Reading
     look: Reading
+    box: Reading | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,14 @@ class FaceReader:
     def read(self, pictures: Sequence[np.ndarray]) -> list[Seen]:
         """Of each picture the largest face's unit embedding, how many faces there are, and how that face looks."""
         found = self.model.read_all(pictures)
-        return [Seen(Reading(one.embedding, one.count), Reading(one.look, one.count)) for one in found]
+        return [
+            Seen(
+                Reading(one.embedding, one.count),
+                Reading(one.look, one.count),
+                Reading(np.array([one.side, one.rivals, self.model.input_side], dtype=np.float32), one.count),
+            )
+            for one in found
+        ]
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,11 @@ def as_kept(sha256: str, seen: Mapping[str, Seen], *, with_looks: bool) -> Readi
     """What a model saw of pictures, by their ids, under the keys that a store keeps it by."""
     found = {sha256: {one: what.reading for one, what in seen.items()}}
     return found | {appearance_key(sha256): {one: what.look for one, what in seen.items()}} if with_looks else found
+
+
+def boxes_kept(sha256: str, seen: Mapping[str, Seen]) -> Readings:
+    """The boxes of the faces that a model saw, by the pictures' ids, under the key that a store keeps them by."""
+    return {box_key(sha256): {one: what.box for one, what in seen.items() if what.box is not None}}
 
 
 def reader_of(kind: Kind, name: str) -> AnyReader:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from eval.judging.judge_facts import texts_key
+import numpy as np
+
+from base_models.vision.folder_check import FaceFacts, look_at_folders
+from base_models.vision.near_duplicates import same_pictures
+from eval.judging.judge_facts import box_key, texts_key
 from eval.judging.judges import Judge, Judges
 from eval.request.plan import PlannedPicture
 from eval.request.prompts import Prompt
 from eval.request.references import References, read_whole
 from eval.request.spec import ScoreSection
-from eval.store.store import Store
+from eval.store.store import Reading, Readings, Store
 from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
 
@@ -37,7 +42,7 @@ class Reader:
         """The same for pictures by their ids."""
         ids = list(pictures)
         for judge in self.judges.all:
-            self._read(judge, ids, self._store.picture_path, OF_RENDERED)
+            self._read(judge.read, judge, ids, self._store.picture_path, OF_RENDERED)
 
     def unread(self, pictures: Iterable[str]) -> list[str]:
         """Those of the pictures, in order and each once, of which some model has still to read something."""
@@ -51,7 +56,7 @@ class Reader:
         """Raises ConfigurationError where a model sees the subject in no held-out reference."""
         known = references.held_out | references.training
         for judge in self.judges.of_likeness:
-            self._read(judge, list(known), known.__getitem__, OF_REFERENCES)
+            self._read(judge.read_with_boxes, judge, list(known), known.__getitem__, OF_REFERENCES)
             found = self._store.readings_of(judge.facts.sha256, references.held_out)
             if all(reading.vector is None for reading in found.values()):
                 folder = next(iter(references.held_out.values())).parent
@@ -59,6 +64,30 @@ class Reader:
                     f"{folder}: the face model {judge.facts.name} finds no face in any reference picture; a subject "
                     'without a human face is scored with [score] subject = "image"'
                 )
+
+    def with_remarks(self, references: References, drawn_side: int, *, allow_others: bool) -> References:
+        """The references, read, with what is odd about who and what is in the folders; all of it is said.
+
+        `drawn_side`: the shorter side of what is rendered. Raises what `base_models.vision.folder_check` names where
+        likeness to them would mean nothing, unless `allow_others`.
+        """
+        self.read_references(references)
+        judge = self.judges.likeness
+        if judge.kind != "faces":
+            return references
+        own, trained = (self._face_facts(judge, each) for each in (references.held_out, references.training))
+        sketches = references.sketches
+        findings = look_at_folders(own, trained, same_pictures(sketches, sketches), drawn_side)
+        if findings.error is not None and not allow_others:
+            raise findings.error
+        for remark in findings.remarks:
+            self._reporter.say(f"note: {remark}")
+        return replace(references, remarks=tuple(findings.remarks))
+
+    def _face_facts(self, judge: Judge, pictures: Mapping[str, Path]) -> list[FaceFacts]:
+        faces = self._store.readings_of(judge.facts.sha256, pictures)
+        boxes = self._store.readings_of(box_key(judge.facts.sha256), pictures)
+        return [_facts_of(path, faces.get(sha256), boxes.get(sha256)) for sha256, path in pictures.items()]
 
     def read_prompts(self, prompts: Iterable[Prompt]) -> None:
         """The texts that pictures are compared with: those of the class, in words alone."""
@@ -82,14 +111,30 @@ class Reader:
         unread = {one for key in keys for one in self._store.unread(key, listed)}
         return [one for one in listed if one in unread]
 
-    def _read(self, judge: Judge, subjects: list[str], place: Callable[[str], Path], advice: str) -> None:
+    def _read(
+        self,
+        read: Callable[[Mapping[str, np.ndarray]], Readings],
+        judge: Judge,
+        subjects: list[str],
+        place: Callable[[str], Path],
+        advice: str,
+    ) -> None:
         missing = self._unread(judge.keys, subjects)
         if not missing:
             return
         advance = self._reporter.task(TITLES[judge.kind], len(missing))
         for at in range(0, len(missing), CHUNK):
             chunk = missing[at : at + CHUNK]
-            found = judge.read({subject: read_whole(place(subject), advice) for subject in chunk})
+            found = read({subject: read_whole(place(subject), advice) for subject in chunk})
             for key, readings in found.items():
                 self._store.add_readings(key, readings)
             advance(len(chunk))
+
+
+def _facts_of(path: Path, face: Reading | None, box: Reading | None) -> FaceFacts:
+    """A face whose box was never read, by an earlier version, is taken for large and alone."""
+    vector = None if face is None else face.vector
+    if box is None or box.vector is None:
+        return FaceFacts(path, vector)
+    side, rivals, input_side = box.vector.tolist()
+    return FaceFacts(path, vector, side, int(rivals), int(input_side))

@@ -61,8 +61,8 @@ class GridRecord(Section):
     """Everything of a grid but pictures and readings. `licences`: what each scoring model may be used for.
 
     `subject`: "face", or "image" where likeness is CLIP's or DINOv2's; then `face_model` is that one's name. `places`:
-    where each reference and training picture lay when it was read. `second_model` is "" where none was asked. `gone`:
-    pictures whose files were gone before these models had read them.
+    where each reference and training picture lay when it was read; `remarks`: what was odd about them. `second_model`
+    is "" where none was asked. `gone`: pictures whose files were gone before these models had read them.
     """
 
     base_name: str
@@ -85,6 +85,7 @@ class GridRecord(Section):
     limits: LimitsSection = LimitsSection()
     search: SearchRecord | None = None
     gone: list[str] = Field(default_factory=list)
+    remarks: list[str] = Field(default_factory=list)
 
     @property
     def again(self) -> str:
@@ -160,6 +161,7 @@ def judgement_of(references: References, judges: Judges) -> dict[str, Any]:
         "subject": judges.subject,
         "references": list(references.held_out),
         "training": list(references.training),
+        "remarks": list(references.remarks),
         "places": {sha256: str(path) for sha256, path in known.items()},
         "face_model": likeness.name,
         "face_sha256": likeness.sha256,
@@ -229,6 +231,7 @@ def load_evidence(grid: Grid) -> Evidence:
         subject=snapshot.subject,
         licences=snapshot.licences,
         left_out=grid.left_out,
+        remarks=snapshot.remarks,
         trigger=snapshot.trigger,
         class_word=snapshot.class_word,
         looks=_looks(grid, ids, control, _failed(failures, control)),

@@ -61,9 +61,9 @@ class Evidence:
 
     `subject` "image": likeness is CLIP's or DINOv2's, and `faces`, `faces_control`, `references`, `training` are that
     model's embeddings of whole pictures, `face_model` its name. `second`: the same grid as a second, independent face
-    model sees it. `looks` None: not read. `left_out`: what is not here because pictures are gone. `trigger`,
-    `class_word`: what the prompts call the subject by, and what the base model is shown instead; "" where it is not
-    known. `parts`: in how many parts CLIP read a unit's prompt.
+    model sees it. `looks` None: not read. `left_out`: what is not here because pictures are gone. `remarks`: what is
+    odd about the references, in sentences. `trigger`, `class_word`: what the prompts call the subject by, and what the
+    base model is shown instead; "" where it is not known. `parts`: in how many parts CLIP read a unit's prompt.
     """
 
     cells: list[CellFacts]
@@ -84,6 +84,7 @@ class Evidence:
     second: Evidence | None = None
     looks: Appearances | None = None
     left_out: LeftOut | None = None
+    remarks: Sequence[str] = ()
     licences: Mapping[str, str] = field(default_factory=dict[str, str])
     trigger: str = ""
     class_word: str = ""

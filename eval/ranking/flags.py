@@ -100,7 +100,7 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
             "bleed limit not applied: no floor-to-ceiling scale",
         ),
     ]
-    return [text for holds, text in unknown if holds]
+    return [*evidence.remarks, *(text for holds, text in unknown if holds)]
 
 
 def _only_perhaps(scores: Scores, limits: Limits, at: int) -> bool:

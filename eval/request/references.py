@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from base_models.drawing.png import read_picture
-from base_models.vision.near_duplicates import NEARLY_THE_SAME, likeness, small
+from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from eval.request.spec import ReferencesSection
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.files import sha256_of
@@ -27,10 +27,16 @@ class TrainedReferenceError(ConfigurationError):
 
 @dataclass(frozen=True)
 class References:
-    """Picture files by the hash of their contents."""
+    """Picture files by the hash of their contents. `remarks`: what is odd about them, in sentences."""
 
     held_out: dict[str, Path]
     training: dict[str, Path]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def sketches(self) -> list[Sketch]:
+        """Of the held-out pictures, by which copies are known."""
+        return [_sketch(path) for path in self.held_out.values()]
 
 
 def find_references(section: ReferencesSection) -> References:
@@ -52,23 +58,18 @@ def find_references(section: ReferencesSection) -> References:
 
 def check_held_out(references: References) -> None:
     """Raise TrainedReferenceError where a held-out picture is in the training set, by content or nearly so."""
-    advice = "a reference must not be trained on; move it out, or set allow_trained (`eval score --force`)"
+    advice = "a reference must not be trained on; move it out, or go on with --force (allow_trained)"
     if shared := references.held_out.keys() & references.training.keys():
         raise TrainedReferenceError(f"{references.held_out[min(shared)]}: is also in the training set; {advice}")
     if twin := nearest_pair(references):
-        raise TrainedReferenceError(f"{twin[0]}: is nearly the training picture {twin[1]}; {advice}")
+        raise TrainedReferenceError(f"{twin[0]}: is the training picture {twin[1]}, changed a little; {advice}")
 
 
 def nearest_pair(references: References) -> tuple[Path, Path] | None:
-    """A held-out and a training picture that are the same to the eye: resized, recompressed, brightened or mirrored.
-
-    Told by the correlation of both at 32 x 32 pixels (`base_models.vision.near_duplicates`). A crop is not seen.
-    """
-    own = [(path, _small(path)) for path in references.held_out.values()]
-    trained = [(path, _small(path)) for path in references.training.values()]
-    pairs = [(likeness(one, other), path, twin) for path, one in own for twin, other in trained]
-    closest, path, twin = max(pairs, default=(0.0, Path(), Path()), key=lambda pair: pair[0])
-    return (path, twin) if closest >= NEARLY_THE_SAME else None
+    """A held-out and a training picture that are one picture: whatever `base_models.vision.near_duplicates` sees."""
+    own, trained = list(references.held_out.values()), list(references.training.values())
+    pairs = same_pictures([_sketch(path) for path in own], [_sketch(path) for path in trained])
+    return (own[pairs[0][0]], trained[pairs[0][1]]) if pairs else None
 
 
 def pictures_below(folder: Path) -> dict[str, Path]:
@@ -89,8 +90,8 @@ def read_whole(path: Path, advice: str) -> np.ndarray:
         raise UnreadablePictureError(f"{path}: not a picture that can be read ({error}); {advice}") from error
 
 
-def _small(path: Path) -> np.ndarray:
+def _sketch(path: Path) -> Sketch:
     try:
-        return small(path)
+        return sketch(path)
     except UNREADABLE as error:
         raise UnreadablePictureError(f"{path}: not a picture that can be read ({error}); replace it") from error

@@ -28,7 +28,8 @@ NO_SECOND_MODEL = "none"
 class RescoreRequest:
     """What is to change; None keeps what the store was scored by. `second_faces` "none": no second model any more.
 
-    `allow_trained`: go on although a held-out picture was trained on.
+    `allow_trained`: go on although a held-out picture was trained on; `allow_others`: although the references show
+    several people, somebody else, or one picture.
     """
 
     held_out: Path | None = None
@@ -38,6 +39,7 @@ class RescoreRequest:
     clip: str | None = None
     second_faces: str | None = None
     allow_trained: bool = False
+    allow_others: bool = False
     limits: LimitsSection | None = None
     likeness: str | None = None
 
@@ -62,7 +64,8 @@ def request_by(spec: GridSpec, over: RescoreRequest) -> RescoreRequest:
         likeness=asked.likeness if subject == "image" else None,
     )
     named = {name: value for name, value in vars(over).items() if value is not None}
-    return replace(own, **named | {"allow_trained": over.allow_trained or references.allow_trained})
+    allowed = {name: getattr(over, name) or getattr(references, name) for name in ("allow_trained", "allow_others")}
+    return replace(own, **named | allowed)
 
 
 def rescore(folder: Path, wanted: RescoreRequest, reporter: Reporter) -> None:
@@ -85,7 +88,7 @@ def rescore(folder: Path, wanted: RescoreRequest, reporter: Reporter) -> None:
         unread = reader.unread(one for one in pictures if one in made)
         gone = store.gone(unread)
         reader.read_ids(one for one in unread if one not in gone)
-        reader.read_references(references)
+        references = _looked_at(references, wanted, grid.snapshot, reader)
         reader.read_texts(plain_text(unit.class_prompt) for unit in units)
         limits = wanted.limits or grid.snapshot.limits
         changes = judgement_of(references, reader.judges) | {"limits": limits, "gone": reader.unscored(sorted(gone))}
@@ -105,6 +108,15 @@ def _references(snapshot: GridRecord, wanted: RescoreRequest) -> References:
         raise ConfigurationError(f"{wanted.held_out}: zero reference pictures; put at least one of the subject there")
     training = pictures_below(wanted.training) if wanted.training else _known(snapshot, snapshot.training)
     return References(held_out, training)
+
+
+def _looked_at(references: References, wanted: RescoreRequest, snapshot: GridRecord, reader: Reader) -> References:
+    """Read, with what is odd about them: looked for anew where other references or another face model are asked for."""
+    if not (wanted.held_out or wanted.training or wanted.faces):
+        reader.read_references(references)
+        return replace(references, remarks=tuple(snapshot.remarks))
+    sizes = [int(snapshot.sampling[side]) for side in ("width", "height")]
+    return reader.with_remarks(references, min(sizes), allow_others=wanted.allow_others)
 
 
 def _known(snapshot: GridRecord, hashes: list[str]) -> dict[str, Path]:

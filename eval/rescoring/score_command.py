@@ -53,7 +53,7 @@ def score(
         typer.Option(metavar="MODEL", help="Who measures it of whole pictures: clip, dinov2:FOLDER, dinov2:HUB-NAME."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Go on although a held-out picture is in the training set.")
+        bool, typer.Option("--force", help="Go on although a held-out picture was trained on or shows somebody else.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -67,7 +67,7 @@ def score(
     from eval.rescoring.rescore import RescoreRequest, request_by, rescore
     from foundation.progress import terminal
 
-    wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force, likeness=likeness)
+    wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force, force, likeness=likeness)
     wanted = request_by(read_spec(spec), wanted) if spec else wanted
     with terminal() as reporter:
         rescore(store, wanted, reporter)

@@ -53,7 +53,6 @@ class ArmPictures:
     def __init__(
         self, spec: GridSpec, arms: Arms, references: References, maker: PictureMaker, spending: Spending
     ) -> None:
-        maker.reader.read_references(references)
         maker.reader.read_prompts(maker.plan.prompts.values())
         self._spec, self._references, self._maker = spec, references, maker
         self.spending, self.limits = spending, limits_of(spec.limits)

@@ -95,7 +95,10 @@ def _play(search: _Search) -> GridRecord:
         search.reporter.say(f"left out: {line}")
     spending = Spending(search.store, search.request, search.spec.search.budget_pictures, search.spec.search_seconds)
     with opened_maker(search.spec, search.plan, search.store, search.request, search.reporter) as maker:
-        snapshot = _play_on(ArmPictures(search.spec, arms, search.references, maker, spending), search)
+        sampling, allowed = search.plan.sampling, search.spec.references.allow_others
+        drawn_side = min(sampling.width, sampling.height)
+        references = maker.reader.with_remarks(search.references, drawn_side, allow_others=allowed)
+        snapshot = _play_on(ArmPictures(search.spec, arms, references, maker, spending), search)
     assert snapshot.search is not None
     return snapshot.model_copy(update={"search": snapshot.search.model_copy(update={"left_out": left_out})})
 

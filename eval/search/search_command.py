@@ -24,6 +24,9 @@ def search(
             "--certify", help="Drop a cell only when it is surely behind: dearer, and sure against all cells."
         ),
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although a reference was trained on or shows somebody else.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Find the best cell with a fraction of the grid's pictures, confirmed on fresh seeds.
@@ -35,13 +38,14 @@ def search(
     from eval.reporting.ranking_table import print_ranking
     from eval.reporting.run_scores import write_run_scores
     from eval.reporting.search_sentences import in_sentences
-    from eval.request.spec import read_spec
+    from eval.request.spec import forced, read_spec
     from eval.search.run_search import run_search
     from eval.search.search_summary import as_document
     from foundation.progress import terminal
 
+    asked = forced(read_spec(spec)) if force else read_spec(spec)
     with terminal() as reporter:
-        searched = run_search(read_spec(spec), certify, reporter)
+        searched = run_search(asked, certify, reporter)
     ranked = open_ranked(searched.store)
     write_run_scores(ranked)
     if as_json:

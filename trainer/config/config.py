@@ -63,7 +63,8 @@ class SamplesSection(Section):
     """Pictures drawn while training, one a prompt: the first with `seed`, the next with `seed` + 1, and so on.
 
     `faces` is the face pack that measures their identity, `references` a folder of pictures of the subject that are
-    not trained on; without it, what is held out. Sides default to `data.resolution`.
+    not trained on; without it, what is held out. `allow_trained`, `allow_others`: go on although one of them is trained
+    on, or they show others than the subject, or one picture. Sides default to `data.resolution`.
     """
 
     prompts: list[Annotated[str, Field(min_length=1)]] = Field(default=[], max_length=24)
@@ -77,6 +78,8 @@ class SamplesSection(Section):
     height: int | None = Field(default=None, ge=32, multiple_of=8)
     faces: FacesName | None = None
     references: AnchoredPath | None = None
+    allow_trained: bool = False
+    allow_others: bool = False
 
     def due(self, epoch: int, last: int) -> bool:
         """Whether pictures are drawn after this epoch; the base model's are epoch 0's."""
@@ -119,6 +122,12 @@ class TrainConfig(Section):
     guards: GuardsSection = GuardsSection()
     samples: SamplesSection = SamplesSection()
     output: OutputSection
+
+
+def forced(config: TrainConfig) -> TrainConfig:
+    """The configuration, going on whatever the references of its samples hold."""
+    allowed = config.samples.model_copy(update={"allow_trained": True, "allow_others": True})
+    return config.model_copy(update={"samples": allowed})
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -7,9 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-import numpy as np
-
-from base_models.vision.near_duplicates import NEARLY_THE_SAME, likeness, small
+from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from foundation.errors import DatasetError
 from foundation.files import sha256_of
 from trainer.config.data_section import DataSection
@@ -75,26 +73,18 @@ def _twins(
     Of `reg` pictures, which may be thousands and show others, only the content is compared.
     """
     known = {sha256_of(other.path): other for other in (*reg, *others)}
+    twins = {sample.path: known[content] for sample in samples if (content := sha256_of(sample.path)) in known}
     looks = [(other, look) for other in others if (look := _look(other)) is not None]
-    found: list[tuple[Sample, Sample]] = []
-    for sample in samples:
-        twin = known.get(sha256_of(sample.path)) or _nearly(sample, looks)
-        if twin is not None:
-            found.append((sample, twin))
-    return found
+    left = [(one, look) for one in samples if one.path not in twins and (look := _look(one)) is not None]
+    for at, beside in same_pictures([look for _, look in left], [look for _, look in looks]):
+        twins.setdefault(left[at][0].path, looks[beside][0])
+    return [(sample, twins[sample.path]) for sample in samples if sample.path in twins]
 
 
-def _nearly(sample: Sample, looks: Sequence[tuple[Sample, np.ndarray]]) -> Sample | None:
-    look = _look(sample)
-    if look is None:
-        return None
-    return next((other for other, its in looks if likeness(look, its) >= NEARLY_THE_SAME), None)
-
-
-def _look(sample: Sample) -> np.ndarray | None:
+def _look(sample: Sample) -> Sketch | None:
     """None for a picture that cannot be read, which is said when it is to be encoded."""
     try:
-        return small(sample.path)
+        return sketch(sample.path)
     except UNREADABLE:
         return None
 

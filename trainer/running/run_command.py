@@ -18,6 +18,9 @@ def register(app: typer.Typer) -> None:
 def run(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's configuration, a TOML file.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run; an error where none was begun.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although a reference is trained on or shows somebody else.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a LoRA. A finished run is not made again; one that was stopped or killed goes on where its state is.
@@ -25,12 +28,12 @@ def run(
     On several GPUs: accelerate launch -m trainer run CONFIG
     """
     from foundation.progress import terminal
-    from trainer.config.config import read_config
+    from trainer.config.config import forced, read_config
     from trainer.learning.processes import is_first_process
     from trainer.records.record import require_begun
     from trainer.running.run import run_training
 
-    settings = read_config(config)
+    settings = forced(read_config(config)) if force else read_config(config)
     if resume:
         require_begun(settings)
     with terminal() as reporter:

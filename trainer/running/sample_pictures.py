@@ -141,9 +141,19 @@ class SamplePictures:
     def _opened_measure(self) -> IdentityMeasure | None:
         if self._asked.faces is None:
             return None
-        from trainer.samples.sample_identity import open_identity_measure
+        from trainer.samples.sample_identity import Allowed, open_identity_measure
 
-        return open_identity_measure(self._asked.faces, self._asked.references, self._session.dataset)
+        asked, drawing = self._asked, self._drawing
+        opened = open_identity_measure(
+            asked.faces or "",
+            asked.references,
+            self._session.dataset,
+            min(drawing.width, drawing.height),
+            Allowed(asked.allow_trained, asked.allow_others),
+        )
+        for remark in opened.remarks:
+            self._reporter.say(f"note: {remark}")
+        return opened
 
     def _in_words(self, drawn: EpochSamples) -> str:
         where = f"samples of {drawn.title}: {self._path('sheet.png')}"
