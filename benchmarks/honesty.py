@@ -2,6 +2,7 @@
 
     python benchmarks/honesty.py              # all: some twenty minutes on one core
     python benchmarks/honesty.py --grids 100  # fewer grids a case
+    python benchmarks/honesty.py --record     # first makes the pictures of nine copies anew: half an hour more
 
 Simulated: 12 and 60 rows, whose true identities scatter by 0, 0.02 and 0.05, 6 prompts x 2, 4 and 8 seeds, pictures of
 an SD of 0.073 about them beside what prompts and seeds share. Recorded: the two full grids of `recorded/`, of which
@@ -34,6 +35,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import rank
 from eval.request.units import Unit
 from known_truth.mixed_prompts import figures as copy_figures
+from known_truth.mixed_recording import record_mixed
 from loras.weights import Weights
 from recorded_grids.recorded_grid import read_recorded
 
@@ -196,7 +198,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grids", type=int, default=1000, help="simulated grids of each case")
     parser.add_argument("--replays", type=int, default=60, help="draws of seeds of each recorded grid")
+    parser.add_argument("--record", action="store_true", help="make the readings of copies on mixed prompts anew")
     asked = parser.parse_args()
+    if asked.record:
+        record_mixed()
     began = time.monotonic()
     figures = worst(gathered(cases(asked.grids)))
     figures["false_take"] = round(max(one.taken / one.grids for one in gathered(nothing_works(asked.grids))), 4)
@@ -208,7 +213,7 @@ def main() -> None:
         json.dumps(
             {
                 **figures,
-                **{name: copies[name] for name in ("copy_auc_mixed", "false_copy")},
+                **copies,
                 "replays": worst(replays),
                 "seconds": round(time.monotonic() - began),
                 "against": "simulated and recorded truth",

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fixtures
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranking import rank
 from eval.ranking.scores import score
-from eval.ranking.statistics import RESAMPLES
+from eval.statistics.intervals import RESAMPLES
 from synthetic_evidence import make_evidence
 
 SIZES = {"grid": (300, 12, 8), "large": (1042, 12, 8)}  # cells, prompts, seeds

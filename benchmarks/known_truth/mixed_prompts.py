@@ -40,7 +40,7 @@ ONLY_COPY = Limits(face_rate=None, prompt=None, bleed=None)
 
 
 def mixed_sheets() -> list[Sheet]:
-    """What `benchmarks/honesty_copies.py --record` makes: empty LoRAs (weights of 0), and copies told what to show."""
+    """What `benchmarks/honesty.py --record` makes: empty LoRAs (weights of 0), and copies told what to show."""
     first, at_nothing = SUBJECTS[0], ((0.0,), (0.0,))
     found = [
         Sheet("empty-mixed", first, (COPY,), *at_nothing, TOLD_PROMPTS, SEEDS),

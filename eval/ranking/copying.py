@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 
 from eval.ranking.bare_prompts import telling_units
 from eval.ranking.evidence import SUBJECT, Appearances, Evidence
-from eval.ranking.statistics import strata, within_sd
+from eval.statistics.intervals import strata, within_sd
 
 # What a lost face counts, and what no picture exceeds: the copied picture itself.
 A_COPY = 1.0

@@ -46,7 +46,7 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
     one_seed = len(set(scores.prompts)) == len(scores.prompts)
     no_span, no_contrast = math.isnan(scores.span), not scores.prompt_contrast > 0
     by_image = evidence.subject == "image"
-    words, unmeasured = evidence.words, bool(np.isnan(scores.copy).all())
+    words = evidence.words
     long = [parts for prompt in sorted(set(scores.prompts)) if (parts := evidence.parts.get(prompt, 1)) > 1]
     unknown: list[tuple[bool, str]] = [
         (evidence.left_out is not None, str(evidence.left_out)),
@@ -64,6 +64,29 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
             bool(len(evidence.where(BLEED)) and np.isnan(scores.bleed).all()),
             f"bleed not measured: no {words.seen} among the base model's pictures of others",
         ),
+        *_about_copying(evidence, scores),
+        (
+            len(scores.bleed_judged_prompts) == 1,
+            f"bleed has no interval: one picture of {words.others} tells little; give more seeds, or more prompts "
+            "without the trigger",
+        ),
+        (one_seed, "spread not measured: one seed a prompt"),
+        (
+            no_contrast and limits.prompt is not None,
+            "prompt limit not applied: the base model's pictures do not tell the prompts apart",
+        ),
+        (
+            no_span and limits.bleed is not None,
+            "bleed limit not applied: no floor-to-ceiling scale",
+        ),
+    ]
+    return [*evidence.remarks, *(text for holds, text in unknown if holds)]
+
+
+def _about_copying(evidence: Evidence, scores: Scores) -> list[tuple[bool, str]]:
+    """What is to say of how copying was measured, and whether it holds."""
+    words, unmeasured = evidence.words, bool(np.isnan(scores.copy).all())
+    return [
         (
             not len(evidence.training),
             f"copy not measured: no training {words.several_seen} were given",
@@ -85,22 +108,7 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
             not unmeasured and math.isnan(scores.copying.half),
             "copy has no interval, so its limit accuses no row: give the prompts more seeds",
         ),
-        (
-            len(scores.bleed_judged_prompts) == 1,
-            f"bleed has no interval: one picture of {words.others} tells little; give more seeds, or more prompts "
-            "without the trigger",
-        ),
-        (one_seed, "spread not measured: one seed a prompt"),
-        (
-            no_contrast and limits.prompt is not None,
-            "prompt limit not applied: the base model's pictures do not tell the prompts apart",
-        ),
-        (
-            no_span and limits.bleed is not None,
-            "bleed limit not applied: no floor-to-ceiling scale",
-        ),
     ]
-    return [*evidence.remarks, *(text for holds, text in unknown if holds)]
 
 
 def _only_perhaps(scores: Scores, limits: Limits, at: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eval.ranking.second_face_model import SecondModelFigures
-from eval.ranking.standing import Standing
+from eval.statistics.standing import Standing
 from eval.wording.figure_texts import cell_name, settings_text
 from eval.wording.subject_words import of_whole_pictures
 from loras.weights import Weights

@@ -16,11 +16,11 @@ from eval.ranking.pareto import pareto_front
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scores, score
 from eval.ranking.second_face_model import SecondModelFigures, second_opinion
-from eval.ranking.shrinkage import ExpectedMeans, expected_means
-from eval.ranking.standing import Standing, standings, surely_behind
-from eval.ranking.statistics import PairsNeeded, contains_zero, differences_to, pairs_needed, resampling, within_sd
 from eval.ranking.trends import Trend, trends
 from eval.request.cells import CONTROL
+from eval.statistics.intervals import PairsNeeded, contains_zero, differences_to, pairs_needed, resampling, within_sd
+from eval.statistics.shrinkage import ExpectedMeans, expected_means
+from eval.statistics.standing import Standing, standings, surely_behind
 
 # What a row must gain on the base model to be worth taking, as a share of the way to the subject's own pictures.
 LEAST_SHARE_GAINED = 0.1

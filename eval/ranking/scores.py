@@ -16,7 +16,7 @@ from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors,
 from eval.ranking.bare_prompts import telling_units
 from eval.ranking.copying import Copying, copying_of
 from eval.ranking.evidence import BLEED, SUBJECT, Evidence
-from eval.ranking.statistics import intervals, resampling, wilson
+from eval.statistics.intervals import intervals, resampling, wilson
 from eval.wording.subject_words import FACE, SubjectWords
 from foundation.errors import UserError
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.ranking.evidence import Evidence
 from eval.ranking.scores import Scores, score
-from eval.ranking.statistics import differences_to, intervals, resampling
+from eval.statistics.intervals import differences_to, intervals, resampling
 from eval.wording.figure_texts import interval_text, percents, rounded
 
 

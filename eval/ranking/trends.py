@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.ranking.contrasts import Estimate, PictureScores, difference, mean_of, slope
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores
 from eval.request.cells import training_order
+from eval.statistics.contrasts import Estimate, PictureScores, difference, mean_of, slope
 
 # Differences of cosines below this are not worth a sentence, however sure.
 NOTICEABLE = 0.01

@@ -11,7 +11,7 @@ from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import pairs_to_tell_rows_apart
 from eval.ranking.scores import SUBJECT, Scores
-from eval.ranking.standing import Standing
+from eval.statistics.standing import Standing
 from eval.wording.figure_texts import interval_text, percent
 from eval.wording.subject_words import SubjectWords
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from eval.ranking.statistics import Z_95, Z_POWER_80
 from eval.search.cost_bound import CostBound, Demand
+from eval.statistics.intervals import Z_95, Z_POWER_80
 
 # The SD of a paired difference of identities that SD 1.5 grids show; the miniature's is smaller.
 ASSUMED_SD = 0.14

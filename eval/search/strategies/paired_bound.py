@@ -1,7 +1,7 @@
 """How sure differences between arms are, over units that all of them have met. Values are (arms, units) arrays.
 
 What a unit makes easy or hard for all arms cancels out in pairs. Variance is that within prompts
-(`eval.ranking.statistics`), pooled over arms:
+(`eval.statistics.intervals`), pooled over arms:
 with 8 units an arm's own is so unsure that one arm in fourteen would be thrown out by chance.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from eval.ranking.statistics import strata, within_sd
+from eval.statistics.intervals import strata, within_sd
 
 ERROR_RATE = 0.05
 

@@ -12,8 +12,8 @@ from eval.ranking.copying import Copying
 from eval.ranking.limits import Limits, applicable, limits_broken, limits_of, repeated_pictures
 from eval.ranking.pareto import pareto_front
 from eval.ranking.scores import Scores, score
-from eval.ranking.statistics import wilson
 from eval.request.spec import LimitsSection
+from eval.statistics.intervals import wilson
 from synthetic_evidence import make_evidence, of_a_teapot
 
 NAN = np.nan

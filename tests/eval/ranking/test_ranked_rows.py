@@ -14,10 +14,10 @@ from eval.ranking.limits import Limits
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import pairs_to_tell_rows_apart, rank
 from eval.ranking.scores import score
-from eval.ranking.shrinkage import expected_means
-from eval.ranking.standing import surely_behind
-from eval.ranking.statistics import contains_zero, differences_to, resampling, within_sd
 from eval.request.cells import CONTROL
+from eval.statistics.intervals import contains_zero, differences_to, resampling, within_sd
+from eval.statistics.shrinkage import expected_means
+from eval.statistics.standing import surely_behind
 from loras.weights import Weights
 from synthetic_evidence import make_evidence, of_a_teapot, reordered, without_faces
 

@@ -14,7 +14,7 @@ from eval.ranking.limits import Limits
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import pairs_to_tell_rows_apart, rank
 from eval.ranking.scores import score
-from eval.ranking.statistics import differences_to, normal_changes, resampling
+from eval.statistics.intervals import differences_to, normal_changes, resampling
 from synthetic_evidence import FLOOR, copying, faces_at, make_evidence, reordered, without_faces
 
 

@@ -16,7 +16,7 @@ from eval.ranking.scores import (
     score,
     spread,
 )
-from eval.ranking.statistics import wilson
+from eval.statistics.intervals import wilson
 from loras.weights import Weights
 
 # What is not known is NaN without a word on stderr.

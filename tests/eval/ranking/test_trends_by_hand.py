@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.ranking.contrasts import PictureScores
 from eval.ranking.copying import Copying
 from eval.ranking.evidence import CellFacts
 from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores, score
 from eval.ranking.trends import trends
+from eval.statistics.contrasts import PictureScores
 from eval.wording.subject_words import WORDS
 from loras.weights import Weights
 from synthetic_evidence import make_evidence

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from eval.ranking.columns import COLUMNS
-from eval.ranking.contrasts import Estimate
 from eval.ranking.ranking import rank
 from eval.ranking.scores import score
 from eval.ranking.verdict import verdict
 from eval.reporting.svg_charts import heat_map
+from eval.statistics.contrasts import Estimate
 from eval.wording.figure_texts import (
     cell_name,
     interval_text,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.ranking.standing import moderated, standings, surely_behind
+from eval.statistics.standing import moderated, standings, surely_behind
 
 PROMPTS = [f"p{at // 4}" for at in range(24)]
 NAN = float("nan")

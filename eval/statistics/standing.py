@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import psi, stdtrit
 
-from eval.ranking.statistics import SAME, strata, within_sd
+from eval.statistics.intervals import SAME, strata, within_sd
 
 Standing = Literal["first", "as good", "worse", "cannot tell", "limit"]
 ERROR = 0.05

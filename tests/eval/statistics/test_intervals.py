@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.ranking.statistics import (
+from eval.statistics.intervals import (
     contains_zero,
     differences_to,
     intervals,

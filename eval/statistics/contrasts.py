@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from eval.ranking.statistics import Resampling, contains_zero, intervals, resampling
+from eval.statistics.intervals import Resampling, contains_zero, intervals, resampling
 from eval.wording.figure_texts import with_interval
 from eval.wording.subject_words import FACE, SubjectWords
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.ranking.shrinkage import expected_means
+from eval.statistics.shrinkage import expected_means
 
 PROMPTS = [f"p{at // 4}" for at in range(24)]
 NOISE = 0.07

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from eval.ranking.statistics import SAME, Z_95, normal_changes, resampling, strata
+from eval.statistics.intervals import SAME, Z_95, normal_changes, resampling, strata
 
 MOST_GROUPS = 3
 ROWS_A_GROUP = 6

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
-from eval.ranking.contrasts import Estimate, PictureScores, difference, mean_of, slope
-from eval.ranking.statistics import intervals, resampling
+from eval.statistics.contrasts import Estimate, PictureScores, difference, mean_of, slope
+from eval.statistics.intervals import intervals, resampling
 
 NAN = np.nan
 pytestmark = pytest.mark.filterwarnings("error")
