@@ -1,4 +1,4 @@
-"""The recording of copies on prompts that say much: nine of them trained and rendered anew, half an hour on one core."""
+"""The recording of copies on prompts that say much: nine trained and rendered anew, half an hour on one core."""
 
 from __future__ import annotations
 
