@@ -46,7 +46,7 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
     one_seed = len(set(scores.prompts)) == len(scores.prompts)
     no_span, no_contrast = math.isnan(scores.span), not scores.prompt_contrast > 0
     by_image = evidence.subject == "image"
-    words, unmeasured = evidence.words, bool(np.isnan(scores.copy).all())
+    words = evidence.words
     long = [parts for prompt in sorted(set(scores.prompts)) if (parts := evidence.parts.get(prompt, 1)) > 1]
     unknown: list[tuple[bool, str]] = [
         (evidence.left_out is not None, str(evidence.left_out)),
@@ -64,27 +64,7 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
             bool(len(evidence.where(BLEED)) and np.isnan(scores.bleed).all()),
             f"bleed not measured: no {words.seen} among the base model's pictures of others",
         ),
-        (
-            not len(evidence.training),
-            f"copy not measured: no training {words.several_seen} were given",
-        ),
-        (
-            bool(len(evidence.training)) and evidence.looks is None,
-            "copy not measured: not all looks were read, by an earlier version or because files are gone; "
-            "`python -m eval score STORE` reads them, or says what is gone",
-        ),
-        (
-            bool(len(evidence.training)) and evidence.looks is not None and bool(np.isnan(scores.copy).all()),
-            f"copy not measured: fewer than two held-out {words.several_seen} to compare with",
-        ),
-        (
-            bool(evidence.trigger) and not unmeasured and not bare_units(evidence).any(),
-            f"no prompt is the trigger and no more: what prompts say hides copying; add `photo of {evidence.trigger}`",
-        ),
-        (
-            not unmeasured and math.isnan(scores.copying.half),
-            "copy has no interval, so its limit accuses no row: give the prompts more seeds",
-        ),
+        *_about_copying(evidence, scores),
         (
             len(scores.bleed_judged_prompts) == 1,
             f"bleed has no interval: one picture of {words.others} tells little; give more seeds, or more prompts "
@@ -101,6 +81,32 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
         ),
     ]
     return [*evidence.remarks, *(text for holds, text in unknown if holds)]
+
+
+def _about_copying(evidence: Evidence, scores: Scores) -> list[tuple[bool, str]]:
+    """Why copying was not measured, or what makes its figure say less."""
+    words, trained = evidence.words, bool(len(evidence.training))
+    unmeasured, looked = bool(np.isnan(scores.copy).all()), evidence.looks is not None
+    return [
+        (not trained, f"copy not measured: no training {words.several_seen} were given"),
+        (
+            trained and not looked,
+            "copy not measured: not all looks were read, by an earlier version or because files are gone; "
+            "`python -m eval score STORE` reads them, or says what is gone",
+        ),
+        (
+            trained and looked and unmeasured,
+            f"copy not measured: fewer than two held-out {words.several_seen} to compare with",
+        ),
+        (
+            bool(evidence.trigger) and not unmeasured and not bare_units(evidence).any(),
+            f"no prompt is the trigger and no more: what prompts say hides copying; add `photo of {evidence.trigger}`",
+        ),
+        (
+            not unmeasured and math.isnan(scores.copying.half),
+            "copy has no interval, so its limit accuses no row: give the prompts more seeds",
+        ),
+    ]
 
 
 def _only_perhaps(scores: Scores, limits: Limits, at: int) -> bool:
