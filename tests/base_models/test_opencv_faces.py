@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from base_models.vision.face_model import FaceModel, FacePackError
+from base_models.vision.face_model import FaceModel, FacePackError, largest_of
 from base_models.vision.faces import load_faces
 from base_models.vision.licences import UNKNOWN_LICENCE
 from judge_models import SFACE, YUNET, opencv_folder, write_recogniser
@@ -53,6 +53,20 @@ def test_faces_are_counted_and_the_largest_is_read(model: FaceModel) -> None:
     assert (none.embedding, none.look, none.detection_score) == (None, None, 0.0)
 
 
+def test_the_largest_box_and_its_rivals_are_told(model: FaceModel) -> None:
+    twins = picture(large=False)
+    twins[64:72, 24:32] = (255, 0, 0)
+    both, small, two, none = model.read_all([picture(), picture(large=False), twins, picture(small=False, large=False)])
+    assert [one.side for one in (both, small, two, none)] == pytest.approx([48, 16, 16, 0])
+    assert [one.rivals for one in (both, small, two, none)] == [0, 0, 1, 0]
+    assert model.input_side == 112
+
+
+def test_half_the_largest_area_makes_a_rival() -> None:
+    found = largest_of(np.array([49.0, 100.0, 50.0, 100.0]))
+    assert (found.at, found.side, found.rivals) == (1, 10.0, 2)
+
+
 def test_a_face_is_read_as_opencv_reads_it(model: FaceModel, folder: Path) -> None:
     bgr = np.ascontiguousarray(picture(large=False)[:, :, ::-1])
     detector = cv2.FaceDetectorYN.create(str(folder / YUNET), "", (bgr.shape[1], bgr.shape[0]), 0.6)
@@ -82,6 +96,7 @@ def test_a_large_picture_is_found_in_at_640_and_cut_from_as_it_is(
     small, large = model.read(picture(480, 640)), model.read(picture(480, 640, side=3))
     assert seen == [(480, 640, 3), (480, 640, 3)]
     assert large.count == small.count == 2
+    assert (small.side, large.side) == pytest.approx((48, 3 * 48))
     assert float(small.embedding @ large.embedding) > 0.99  # type: ignore[operator]
 
 
