@@ -84,14 +84,15 @@ def test_a_subject_without_a_face_is_scored_by_dinov2(grid: GridFolder, monkeypa
     assert first.copy is not None
     assert first.bleed is not None
     assert any(flag.startswith(f"likeness by {said}") for flag in first.flags)
-    assert f"Its likeness by {said}" in " ".join(verdict(ranked.rows, ranked.evidence, score(ranked.evidence)))
+    told = verdict(ranked.rows, ranked.evidence, score(ranked.evidence)).all
+    assert f"a likeness by {said}" in " ".join(told)
     line = provenance(ranked.evidence, 1)
     assert f"Likeness: dinov2:{folder} (" in line
     assert "Prompt by CLIP: miniature (" in line
     # Prompts stay with CLIP, and likeness is another measure.
-    told = {row.cell: (row.identity, row.prompt) for row in by_clip.rows}
-    assert {row.cell: row.prompt for row in ranked.rows} == {cell: prompt for cell, (_, prompt) in told.items()}
-    assert all(row.identity != pytest.approx(told[row.cell][0], abs=1e-4) for row in ranked.rows)
+    known = {row.cell: (row.identity, row.prompt) for row in by_clip.rows}
+    assert {row.cell: row.prompt for row in ranked.rows} == {cell: prompt for cell, (_, prompt) in known.items()}
+    assert all(row.identity != pytest.approx(known[row.cell][0], abs=1e-4) for row in ranked.rows)
     # It stays until another is named, and all of it is known by then.
     monkeypatch.setattr(judges.Judge, "reader", property(refuse))
     rescore(grid.store, RescoreRequest(), Silent())
