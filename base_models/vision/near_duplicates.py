@@ -180,7 +180,8 @@ def _matches(ones: Sequence[Sketch], others: Sequence[Sketch]) -> Matches:
         for at, (start, view) in enumerate(zip(starts, views, strict=True)):
             row = start + int(best[start : start + len(view.vectors)].argmax())
             scores[at, beside] = best[row]
-            frames[at, beside] = _between(view.frames[row - start], squares.frames[int(alike[row].argmax())])
+            if best[row] >= WORTH_A_LOOK:
+                frames[at, beside] = _between(view.frames[row - start], squares.frames[int(alike[row].argmax())])
     return Matches(scores, frames)
 
 
