@@ -20,9 +20,6 @@ MOST_GROUPS = 3
 ROWS_A_GROUP = 6
 ITERATIONS = 200
 CONVERGED = 1e-6
-# The positive-part estimator takes off (rows - 3) times the error's variance. Truncated at 0 it leaves a little of the
-# luck where rows do not differ at all; two rows' more take most of it off (docs/log.md has the simulation).
-KEPT_BACK = 2.0
 LEAST_VARIANCE = 1e-14
 
 
@@ -156,7 +153,9 @@ def _error_variances(errors: np.ndarray, belongs: np.ndarray) -> np.ndarray:
 def _kept(means: np.ndarray, groups: _Groups) -> tuple[np.ndarray, np.ndarray]:
     """Which share (K,) of a row's distance to its group's centre is kept, and how far rows truly differ: variances."""
     squares = (groups.belongs * (means[:, None] - groups.centres) ** 2).sum(0)
-    off = np.maximum(groups.sizes - 3 + KEPT_BACK, 0.5) * groups.errors
+    # The positive-part estimator takes off (rows - 3) times the error's variance. Truncated at 0 that leaves some of
+    # the luck where rows do not differ at all; as many times as there are rows takes most of it off.
+    off = groups.sizes * groups.errors
     kept = np.maximum(0.0, 1 - off / np.maximum(squares, LEAST_VARIANCE))
     return kept, kept * groups.errors / np.maximum(1 - kept, 1e-9)
 
