@@ -105,7 +105,7 @@ def _nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Sco
     return Verdict(
         "Take none of these yet: no row is shown to be more like the subject than the base model without a LoRA.",
         [
-            f"The first, {best.name}, gains {gain} of likeness on it; the way to the subject's own pictures is "
+            f"The first, {best.name}, gains {gain} of likeness{_by(best)} on it; the way to the subject's own pictures is "
             f"{_span(scores)}.",
             _why_nothing_works(ranked, evidence),
         ],
@@ -154,9 +154,13 @@ def picture_change(evidence: Evidence) -> float:
     return float(np.nanmax(np.nanmean(moved, axis=1)) / np.nanmean(by_seed))
 
 
+def _by(best: RankedCell) -> str:
+    """By which model likeness was measured, where it was no face model."""
+    return f" by {scored_by}" if (scored_by := best.image_likeness) else ""
+
+
 def _likeness(best: RankedCell, scores: Scores) -> str:
-    by = f" by {scored_by}" if (scored_by := best.image_likeness) else ""
-    text = f"On new pictures expect a likeness{by} of {best.expected:.3f}"
+    text = f"On new pictures expect a likeness{_by(best)} of {best.expected:.3f}"
     if best.identity_low is not None and best.identity_high is not None:
         text += f" ({interval_text(best.identity_low, best.identity_high)}, 19 times in 20)"
     if np.isnan(scores.floor):

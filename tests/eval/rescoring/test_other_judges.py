@@ -85,7 +85,7 @@ def test_a_subject_without_a_face_is_scored_by_dinov2(grid: GridFolder, monkeypa
     assert first.bleed is not None
     assert any(flag.startswith(f"likeness by {said}") for flag in first.flags)
     told = verdict(ranked.rows, ranked.evidence, score(ranked.evidence)).all
-    assert f"a likeness by {said}" in " ".join(told)
+    assert f"likeness by {said}" in " ".join(told)
     line = provenance(ranked.evidence, 1)
     assert f"Likeness: dinov2:{folder} (" in line
     assert "Prompt by CLIP: miniature (" in line
