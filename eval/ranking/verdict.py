@@ -105,8 +105,8 @@ def _nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Sco
     return Verdict(
         "Take none of these yet: no row is shown to be more like the subject than the base model without a LoRA.",
         [
-            f"The first, {best.name}, gains {gain} of likeness{_by(best)} on it; the way to the subject's own pictures is "
-            f"{_span(scores)}.",
+            f"The first, {best.name}, gains {gain} of likeness{_by(best)} on it; the way to the subject's own "
+            f"pictures is {_span(scores)}.",
             _why_nothing_works(ranked, evidence),
         ],
     )
