@@ -178,8 +178,9 @@ def _beside_it(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores)
     """How the other rows stand, and what would tell more."""
     best = ranked[0]
     good, untold = _others(ranked, "as good"), _others(ranked, "cannot tell")
-    if len(ranked) == 1:
-        return "It is the only row: grade other epochs or weights beside it before you settle on it."
+    others = [row for row in ranked if row.cell != best.cell]
+    if not others:
+        return "It is the only cell: grade other epochs or weights beside it before you settle on it."
     as_good = (
         f"{_named(good)} {'is' if len(good) == 1 else 'are'} as good (less than "
         f"{best.difference_that_matters:g} apart): choose by eye"
@@ -193,6 +194,8 @@ def _beside_it(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores)
         return f"{as_good}; {text}." if as_good else f"{text}."
     if as_good:
         return f"{as_good}; every other row within the limits is shown to be worse."
+    if all(row.broken for row in others):
+        return "Every other row breaks a limit: grade lower weights or other epochs beside it before you settle on it."
     same = [row for row in ranked[1:] if row.cell == best.cell]
     twins = f" ({_named(same)} holds the same tensors)" if same else ""
     return f"Every other row within the limits is shown to be worse{twins}: nothing more has to be rendered."

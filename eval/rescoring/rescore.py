@@ -111,8 +111,8 @@ def _references(snapshot: GridRecord, wanted: RescoreRequest) -> References:
 
 
 def _looked_at(references: References, wanted: RescoreRequest, snapshot: GridRecord, reader: Reader) -> References:
-    """Read, with what is odd about them: looked for anew where other references or another face model are asked for."""
-    if not (wanted.held_out or wanted.training or wanted.faces):
+    """Read, with what is odd about them: looked for anew where other references or judges are asked for."""
+    if not (wanted.held_out or wanted.training or wanted.faces or wanted.subject or wanted.likeness):
         reader.read_references(references)
         return replace(references, remarks=tuple(snapshot.remarks))
     sizes = [int(snapshot.sampling[side]) for side in ("width", "height")]

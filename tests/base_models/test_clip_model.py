@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from base_models.vision.clip_model import ClipError, ClipModel, load_clip
 from base_models.vision.long_texts import parts_of
 from base_models.vision.torch_judges import unit_vectors
+from judge_models import check_embeddings, noise_pictures
 
 CONFIG = {
     "model_cfg": {
@@ -38,19 +39,8 @@ def model(folder: Path) -> ClipModel:
     return load_clip(f"local-dir:{folder}", device="cpu")
 
 
-def pictures(count: int, height: int = 40, width: int = 40) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    return [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(count)]
-
-
 def test_embeddings_are_unit_and_do_not_depend_on_the_batch(model: ClipModel) -> None:
-    many = pictures(35)
-    found = model.embed_pictures(many)
-    assert found.shape == (35, 24)
-    assert found.dtype == np.float32
-    assert np.linalg.norm(found, axis=1) == pytest.approx(1.0, abs=1e-5)
-    assert model.embed_pictures(many[33:34])[0] == pytest.approx(found[33], abs=1e-5)
-    assert len(model.embed_pictures([])) == 0
+    check_embeddings(model.embed_pictures)
 
 
 def test_texts_share_the_space_and_differ(model: ClipModel) -> None:
@@ -62,7 +52,7 @@ def test_texts_share_the_space_and_differ(model: ClipModel) -> None:
 
 def test_the_top_of_a_portrait_is_seen(model: ClipModel) -> None:
     """The usual centre crop would cut the upper and lower quarter of a 2:1 portrait: the head and the hands."""
-    portrait = pictures(1, height=64, width=32)[0]
+    portrait = noise_pictures(1, height=64, width=32)[0]
     beheaded = portrait.copy()
     beheaded[:16] = 0
     one, two = model.embed_pictures([portrait, beheaded])

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Dinov2Model, ViTConfig, ViTModel
 
 from base_models.vision.dino_model import DinoError, DinoModel, load_dino
-from judge_models import PREPARATION, dino_folder
+from judge_models import PREPARATION, check_embeddings, dino_folder, noise_pictures
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +25,13 @@ def model(folder: Path) -> DinoModel:
     return load_dino(f"dinov2:{folder}", device="cpu")
 
 
-def pictures(count: int, height: int = 40, width: int = 40) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    return [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(count)]
-
-
 def test_embeddings_are_unit_and_do_not_depend_on_the_batch(model: DinoModel) -> None:
-    many = pictures(35)
-    found = model.embed_pictures(many)
-    assert found.shape == (35, 24)
-    assert found.dtype == np.float32
-    assert np.linalg.norm(found, axis=1) == pytest.approx(1.0, abs=1e-5)
-    assert model.embed_pictures(many[33:34])[0] == pytest.approx(found[33], abs=1e-5)
-    assert len(model.embed_pictures([])) == 0
+    check_embeddings(model.embed_pictures)
 
 
 def test_the_vector_is_the_first_token_of_the_prepared_picture(model: DinoModel, folder: Path) -> None:
     """A picture of the model's own size is neither scaled nor padded, so its preparation is the plain formula."""
-    picture = pictures(1, 28, 28)[0]
+    picture = noise_pictures(1, 28, 28)[0]
     mean, std = np.array(PREPARATION["image_mean"]), np.array(PREPARATION["image_std"])
     shown = torch.tensor(((picture / 255 - mean) / std).transpose(2, 0, 1)[None], dtype=torch.float32)
     with torch.inference_mode():
@@ -53,7 +42,7 @@ def test_the_vector_is_the_first_token_of_the_prepared_picture(model: DinoModel,
 @pytest.mark.parametrize(("height", "width"), [(64, 32), (32, 64)])
 def test_the_whole_of_a_picture_is_seen(model: DinoModel, height: int, width: int) -> None:
     """The model's own preparation would cut what is beyond the middle square."""
-    whole = pictures(1, height, width)[0]
+    whole = noise_pictures(1, height, width)[0]
     cut = whole.copy()
     cut[: height // 8, : width // 8] = 0
     one, two = model.embed_pictures([whole, cut])
@@ -108,5 +97,5 @@ def test_what_is_no_dinov2_says_what_to_name(tmp_path: Path) -> None:
 
 
 def test_nothing_is_printed(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    load_dino(f"dinov2:{folder}", "cpu").embed_pictures(pictures(1))
+    load_dino(f"dinov2:{folder}", "cpu").embed_pictures(noise_pictures(1))
     assert capfd.readouterr() == ("", "")

@@ -51,8 +51,10 @@ def test_what_cannot_be_told_yet_says_how_many_seeds_would_tell() -> None:
 
 
 def test_seeds_beyond_reason_are_not_asked_for() -> None:
-    said = of(make_evidence([0.6, 0.6], noise=0.3, prompts=2, training=0))
-    assert "seeds = " not in said.sentences[1] or "Take none" in said.headline
+    said = of(make_evidence([0.6, 0.6], noise=0.25, prompts=2, seeds=12, training=0, seed=1))
+    assert said.headline.startswith("Take hina")
+    assert "telling them apart would take very many pictures, so choose by eye" in said.sentences[1]
+    assert "seeds = " not in said.sentences[1]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -100,8 +102,18 @@ def test_a_row_more_alike_that_breaks_a_limit_is_named() -> None:
     assert "hina-000003" in said.sentences[2]
 
 
-def test_one_row_and_one_picture_say_so() -> None:
-    assert "only row" in of(make_evidence([0.6])).sentences[1]
+def test_where_no_other_row_keeps_the_limits_none_is_called_worse() -> None:
+    mask = np.zeros((2, 20), dtype=bool)
+    mask[1, :6] = True
+    said = of(without_faces(make_evidence([0.6, 0.3], noise=0.02), mask))
+    assert said.sentences[1] == (
+        "Every other row breaks a limit: grade lower weights or other epochs beside it before you settle on it."
+    )
+
+
+def test_one_cell_and_one_picture_say_so() -> None:
+    assert "only cell" in of(make_evidence([0.6])).sentences[1]
+    assert "only cell" in of(reordered(make_evidence([0.6]), [0, 0])).sentences[1]
     one = of(make_evidence([0.6, 0.5], prompts=1, seeds=1, training=0))
     assert one.headline == "Nothing can be told yet: there is one picture of each row."
     assert "seeds = 4" in one.sentences[1]

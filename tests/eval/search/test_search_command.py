@@ -16,7 +16,7 @@ from eval.ranking.limits import Limits, limits_of
 from eval.ranking.ranking import rank
 from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.search_sentences import in_sentences
-from eval.request.spec import GridSpec, read_spec
+from eval.request.spec import AlsoEntry, GridSpec, read_spec
 from eval.rescoring.rescore import RescoreRequest, request_by, rescore
 from eval.search.run_search import run_search
 from foundation.progress import Silent
@@ -101,21 +101,29 @@ def test_a_twin_is_a_row_beside_its_original_and_costs_nothing(
     written: GridFolder, searched: GridFolder, tmp_path: Path
 ) -> None:
     """Also one whose metadata differ, or were lost: the tensors are what is scored."""
-    made = copy_of(written, tmp_path / "grid")
-    for part in ("runs of hina ö", "andere"):
-        shutil.copytree(searched.folder / part, made.folder / part, dirs_exist_ok=True)
+    alone, made = (copy_of(written, tmp_path / name) for name in ("alone", "grid"))
+    for folder in (alone.folder, made.folder):
+        for part in ("runs of hina ö", "andere"):
+            shutil.copytree(searched.folder / part, folder / part, dirs_exist_ok=True)
     runs = made.folder / "runs of hina ö"
     for name in ("hina", "hina-000001"):
         shutil.copyfile(runs / f"{name}.safetensors", runs / f"{name} twin.safetensors")
         save_file(load_file(runs / f"{name}.safetensors"), runs / f"{name} bare.safetensors")
-    record = run_search(read_spec(made.spec), False, Silent()).record
-    assert record.arms == 12
-    assert pictures_of(made.store).keys() == pictures_of(searched.store).keys()
+    # Every cell has its twins: what is blended in beside the last checkpoint alone would have none.
+    without, record = (run_search(_without_others(one), False, Silent()).record for one in (alone, made))
+    assert without.arms == record.arms == 8
+    assert pictures_of(made.store).keys() == pictures_of(alone.store).keys()
     rows = open_ranked(made.store).rows
     assert len(rows) == 3 * len(record.finalists)
     assert all(any("the same tensors as" in flag for flag in row.flags) for row in rows)
     for cell in record.finalists:
-        assert len({row.tied_with_best for row in rows if row.cell == cell}) == 1
+        own = [row for row in rows if row.cell == cell]
+        assert len({(row.tied_with_best, row.expected, row.first_again) for row in own}) == 1
+
+
+def _without_others(made: GridFolder) -> GridSpec:
+    spec = read_spec(made.spec)
+    return spec.model_copy(update={"lora": spec.lora.model_copy(update={"also": [AlsoEntry()]})})
 
 
 def test_it_says_what_it_expects_before_it_renders(written: GridFolder, tmp_path: Path) -> None:

@@ -43,15 +43,15 @@ def test_a_group_of_good_rows_is_not_taken_for_a_part_of_the_bad_ones() -> None:
     assert np.mean(np.abs(off)) < 0.02
 
 
-@given(st.integers(0, 1000), st.integers(2, 30))
+@given(st.integers(0, 1000), st.integers(2, 11))
 @settings(max_examples=25)
-def test_rows_keep_their_order_and_their_mean_level(seed: int, rows: int) -> None:
+def test_rows_of_one_group_keep_their_order_and_their_mean_level(seed: int, rows: int) -> None:
     values = grid(0.5 + np.random.default_rng(seed).normal(0, 0.02, rows), seed)
     found = expected_means(values, PROMPTS)
-    assert (np.diff(found.means[np.argsort(values.mean(1))]) >= -1e-9).all() or rows >= 12
-    assert found.means.mean() == pytest.approx(values.mean(), abs=1e-3)
+    assert (np.diff(found.means[np.argsort(values.mean(1))]) >= -1e-9).all()
+    assert found.means.mean() == pytest.approx(values.mean(), abs=1e-9)
     assert (found.intervals[:, 0] <= found.means).all()
-    assert found.means.max() <= values.mean(1).max() + 1e-9
+    assert np.ptp(found.means) <= np.ptp(values.mean(1)) + 1e-9
 
 
 def test_a_row_alone_is_what_it_is_and_one_unit_tells_nothing_more() -> None:
