@@ -110,10 +110,14 @@ def all_but_one(shares: np.ndarray) -> np.ndarray:
 def copying_of(evidence: Evidence, control: np.ndarray) -> Copying:
     """How far each picture repeats a training picture; `control` (S,) are the base model's identities.
 
-    Nothing is judged without training looks, or with fewer than two held-out ones.
+    Nothing is judged without training looks, with fewer than two held-out ones, or where no picture of the whole grid,
+    the base model's included, shows anything to compare.
     """
     at, looks, prompts = evidence.where(SUBJECT), evidence.looks, evidence.prompts_of(SUBJECT)
-    if looks is None or not len(looks.training) or len(looks.references) < 2:
+    nothing_seen = looks is None or not any(
+        np.isfinite(one).any() for one in (looks.pictures[:, at], looks.control[at])
+    )
+    if looks is None or nothing_seen or not len(looks.training) or len(looks.references) < 2:
         return Copying(prompts, np.full((len(evidence.cells), len(at)), nan), np.zeros(len(at), dtype=bool))
     pictures = np.where(evidence.failed[:, at, None], nan, looks.pictures[:, at])
     near, near_control = (nearness(one, looks) for one in (pictures, looks.control[at]))

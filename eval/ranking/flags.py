@@ -98,7 +98,8 @@ def _about_copying(evidence: Evidence, scores: Scores) -> list[tuple[bool, str]]
         ),
         (
             bool(len(evidence.training)) and evidence.looks is not None and bool(np.isnan(scores.copy).all()),
-            f"copy not measured: fewer than two held-out {words.several_seen} to compare with",
+            f"copy not measured: fewer than two held-out {words.several_seen} to compare with, or no {words.seen} in "
+            "any picture",
         ),
         (
             bool(evidence.trigger) and not unmeasured and not bare_units(evidence).any(),

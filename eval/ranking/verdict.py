@@ -107,7 +107,7 @@ def _nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Sco
         [
             f"The first, {best.name}, gains {gain} of likeness{_by(best)} on it; the way to the subject's own "
             f"pictures is {_span(scores)}.",
-            _why_nothing_works(ranked, evidence),
+            _why_nothing_works(ranked, evidence, scores),
         ],
     )
 
@@ -116,8 +116,13 @@ def _span(scores: Scores) -> str:
     return "not known" if np.isnan(scores.span) else f"{scores.span:.3f}"
 
 
-def _why_nothing_works(ranked: Sequence[RankedCell], evidence: Evidence) -> str:
+def _why_nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> str:
     """The likeliest reason that the pictures show, and what to do about it."""
+    if not scores.faces_seen.any():
+        return (
+            f"No picture of any row shows a {scores.words.seen}: look at the pictures, and give prompts, a size and steps "
+            "that bring one."
+        )
     changed = picture_change(evidence)
     if changed < UNCHANGED:
         return (

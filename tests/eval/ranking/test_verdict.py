@@ -78,6 +78,25 @@ def test_an_empty_lora_is_told_from_a_wrong_trigger() -> None:
     assert np.isinf(picture_change(replace(made, pictures=np.full_like(made.pictures, np.nan))))
 
 
+def test_a_grid_without_any_face_asks_for_faces_and_calls_nothing_a_copy() -> None:
+    made = make_evidence([0.6, 0.5])
+    bare = without_faces(made, np.ones(made.failed.shape, dtype=bool))
+    assert bare.looks is not None
+    bare = replace(
+        bare,
+        faces_control=np.full_like(bare.faces_control, np.nan),
+        looks=replace(
+            bare.looks,
+            pictures=np.full_like(bare.looks.pictures, np.nan),
+            control=np.full_like(bare.looks.control, np.nan),
+        ),
+    )
+    said = of(bare)
+    assert said.headline.startswith("Take none of these yet")
+    assert "No picture of any row shows a face: look at the pictures" in said.sentences[1]
+    assert [row.copy for row in rank(bare)] == [None, None]
+
+
 def test_a_likeness_that_still_rises_asks_for_more_epochs() -> None:
     rising = make_evidence([FLOOR, FLOOR + 0.02, FLOOR + 0.05], noise=0.005, training=0)
     said = of(rising)
