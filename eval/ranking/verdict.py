@@ -120,8 +120,8 @@ def _why_nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores:
     """The likeliest reason that the pictures show, and what to do about it."""
     if not scores.faces_seen.any():
         return (
-            f"No picture of any row shows a {scores.words.seen}: look at the pictures, and give prompts, a size and steps "
-            "that bring one."
+            f"No picture of any row shows a {scores.words.seen}: look at the pictures, and give prompts, a size and "
+            "steps that bring one."
         )
     changed = picture_change(evidence)
     if changed < UNCHANGED:
