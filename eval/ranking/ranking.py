@@ -123,7 +123,7 @@ def pairs_to_tell_rows_apart(
 
 
 def _twins(cells: Sequence[CellFacts]) -> list[list[str]]:
-    """What to say of rows (C,) that are one cell: they are tied wherever they stand, and the names do not show it."""
+    """What to say of rows (C,) that are one cell: they score the same, and the names do not show it."""
     of: dict[str, list[str]] = {}
     for cell in cells:
         of.setdefault(cell.id, []).append(cell.name)
@@ -133,7 +133,7 @@ def _twins(cells: Sequence[CellFacts]) -> list[list[str]]:
         others.remove(cell.name)
         does = "nothing acts, as in" if cell.id == CONTROL else "the same tensors as"
         more = f" and {len(others) - NAMED_TWINS} more" if len(others) > NAMED_TWINS else ""
-        found.append([f"{does} {', '.join(others[:NAMED_TWINS])}{more}: tied with it"] if others else [])
+        found.append([f"{does} {', '.join(others[:NAMED_TWINS])}{more}: it scores the same"] if others else [])
     return found
 
 

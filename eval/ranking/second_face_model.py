@@ -67,7 +67,7 @@ def second_opinion(
     ]
     apart = (own[:, 0] > other[:, 1]) | (own[:, 1] < other[:, 0])
     flags = [
-        [f"the second face model disagrees: {_share(other[at])} of its ceiling, the first says {_share(own[at])}"]
+        [f"the second face model disagrees: {_share(other[at])} of the way, the first says {_share(own[at])}"]
         if apart[at]
         else []
         for at in range(len(names))

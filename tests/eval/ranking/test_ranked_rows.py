@@ -117,25 +117,25 @@ def test_what_differs_beyond_six_digits_is_ordered_by_id_and_name() -> None:
 
 
 def _twin_flags(rows: list[RankedCell]) -> list[str]:
-    return [flag for row in rows for flag in row.flags if "tied with it" in flag]
+    return [flag for row in rows for flag in row.flags if "it scores the same" in flag]
 
 
 def test_rows_that_are_one_cell_name_each_other_and_at_most_three() -> None:
     cells = [_cell("a", name) for name in "pqrst"]
     flags = _twin_flags(rank(_alike(cells, [0.5] * 5), LIMITS))
     names = [f"{name} at unet=1,te=1" for name in "pqrst"]
-    assert flags[0] == f"the same tensors as {', '.join(names[1:4])} and 1 more: tied with it"
-    assert flags[4] == f"the same tensors as {', '.join(names[:3])} and 1 more: tied with it"
+    assert flags[0] == f"the same tensors as {', '.join(names[1:4])} and 1 more: it scores the same"
+    assert flags[4] == f"the same tensors as {', '.join(names[:3])} and 1 more: it scores the same"
     four = _twin_flags(rank(_alike(cells[:4], [0.5] * 4), LIMITS))
-    assert four[1] == f"the same tensors as {names[0]}, {names[2]}, {names[3]}: tied with it"
+    assert four[1] == f"the same tensors as {names[0]}, {names[2]}, {names[3]}: it scores the same"
     beside = [replace(cell, also="x:unet=1,te=1") for cell in cells[:2]]
     assert _twin_flags(rank(_alike(beside, [0.5] * 2), LIMITS))[0] == (
-        "the same tensors as q at unet=1,te=1 with x:unet=1,te=1: tied with it"
+        "the same tensors as q at unet=1,te=1 with x:unet=1,te=1: it scores the same"
     )
     nothing = [_cell(CONTROL, "p"), _cell(CONTROL, "q"), _cell("a", "r")]
     assert _twin_flags(rank(_alike(nothing, [0.1, 0.1, 0.5]), LIMITS)) == [
-        f"nothing acts, as in {names[1]}: tied with it",
-        f"nothing acts, as in {names[0]}: tied with it",
+        f"nothing acts, as in {names[1]}: it scores the same",
+        f"nothing acts, as in {names[0]}: it scores the same",
     ]
 
 
