@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from base_models.drawing.png import read_picture
-from base_models.pictures.listing import list_pictures_below
+from base_models.pictures.listing import PICTURES, list_pictures_below
 from base_models.pictures.picture_file import UnreadablePictureError, reading_sha256
 from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from eval.request.spec import ReferencesSection
@@ -42,7 +42,8 @@ def find_references(section: ReferencesSection) -> References:
     held_out = pictures_below(section.held_out)
     if not held_out:
         raise ConfigurationError(
-            f"{section.held_out}: zero reference pictures; put at least one (better 12) of the subject there"
+            f"{section.held_out}: zero reference pictures ({', '.join(PICTURES)}); put at least one (better 12) of the "
+            "subject there"
         )
     found = References(held_out, pictures_below(section.training) if section.training else {})
     if not section.allow_trained:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from foundation.errors import DatasetError, UnusablePicturesError
+from foundation.files import sha256_of
 from tiny import tiny_picture
+from trainer.config.data_section import DataSection
+from trainer.data.buckets import frames_of
 from trainer.data.dataset import read_dataset
+from trainer.data.latent_cache import VERSION, LatentCache, View
 from trainer.data.picture_notes import with_picture_notes
+from trainer.data.pictures import cover, load_pixels
 
 
 @pytest.fixture
@@ -129,6 +137,28 @@ def test_a_folder_above_the_parent(folder: Path) -> None:
 def test_captions_of_any_editor(folder: Path, written: bytes) -> None:
     (folder / "a.txt").write_bytes(written)
     assert _read(folder)[0] == [("a.png", "photo of müller, 笑顔")]
+
+
+def test_a_strip_is_named_and_never_scaled(folder: Path) -> None:
+    """A few hundred bytes that would be scaled to gigabytes."""
+    Image.new("L", (1, 65_535)).save(folder / "strip.png")
+    dataset = read_dataset(folder.parent, None)
+    frames = frames_of(dataset, DataSection(train=folder.parent, resolution=512))
+    (at,) = (at for at, one in enumerate(dataset.train) if one.path.name == "strip.png")
+    with pytest.raises(UnusablePicturesError, match=r"strip\.png: 1 x 65535 pixels are no picture"):
+        load_pixels(dataset.train[at].path, frames[at])
+
+
+def test_a_latent_of_a_picture_that_was_read_otherwise_is_not_met_again(folder: Path, tmp_path: Path) -> None:
+    deep, frame = folder / "deep.png", cover((32, 32), (32, 32))
+    Image.fromarray(np.full((32, 32), 30_000, np.uint16)).save(deep)
+    cache = LatentCache(tmp_path / "cache", "vae")
+    for path in (deep, folder / "a.png"):  # kept as earlier versions named it: by the bytes alone
+        named = f"{VERSION} vae {sha256_of(path)} {(frame.original, frame.resized, frame.bucket, False)}"
+        kept = tmp_path / "cache" / f"{hashlib.sha256(named.encode()).hexdigest()}.safetensors"
+        save_file({"latents": torch.ones(4, 4, 4)}, kept)
+    assert cache.read(View(folder / "a.png", frame)) is not None
+    assert cache.read(View(deep, frame)) is None
 
 
 def test_how_pictures_are_read_is_said(folder: Path) -> None:
