@@ -46,7 +46,7 @@ def read_text(path: Path) -> str:
     if not path.exists() and not path.is_symlink():
         raise MissingFileError(f"{path}: no such file")
     if fault := why_unopenable(path):
-        raise TextFileError(path, fault, "put a text file there")
+        raise TextFileError(path, fault, "give a text file in its place")
     return _text_of(path.read_bytes(), path)
 
 

@@ -94,7 +94,7 @@ def test_what_is_no_file_is_named_and_never_opened(tmp_path: Path) -> None:
     (tmp_path / "gone").symlink_to("nowhere")
     for name, fault in {"pipe": "is a named pipe", "zero": "is a device", "gone": "is a link to nowhere"}.items():
         for read in (read_text, read_toml, read_json):
-            with pytest.raises(TextFileError, match=f"{name}: {fault}.*; put a text file there"):
+            with pytest.raises(TextFileError, match=f"{name}: {fault}.*; give a text file in its place"):
                 read(tmp_path / name)
         assert legible_text(tmp_path / name) == ""
     with pytest.raises(MissingFileError, match="nothing: no such file"):

@@ -96,7 +96,7 @@ def test_what_has_a_pictures_name_and_is_none_is_named_and_never_opened(folder: 
 def test_a_caption_that_is_no_file_is_named_and_never_opened(folder: Path) -> None:
     (folder / "a.txt").unlink()
     os.mkfifo(folder / "a.txt")
-    with pytest.raises(DatasetError, match=r"a\.txt: is a named pipe, not a file; put a text file there"):
+    with pytest.raises(DatasetError, match=r"a\.txt: is a named pipe, not a file; give a text file in its place"):
         _read(folder)
     (folder / "a.txt").unlink()
     (folder / "a.txt").symlink_to("nowhere.txt")
