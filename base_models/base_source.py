@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,8 @@ from base_models.families.known import FAMILIES
 from base_models.single_file import is_vae, read_single_file
 from foundation.errors import BaseModelError
 from foundation.files import sha256_of
+from foundation.text_files import TextFileError, read_json
+from foundation.typed.json_values import is_table
 from foundation.typed.untyped import untyped
 from miniature.paths import folder_of
 
@@ -159,9 +160,12 @@ def _config(part: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BaseModelError(f"{path}: is not JSON ({error}); copy the base model again") from error
+        found = read_json(path)
+    except TextFileError as error:
+        raise BaseModelError(f"{path}: {error.fault}; copy the base model again") from error
+    if not is_table(found):
+        raise BaseModelError(f"{path}: is not a JSON object; copy the base model again")
+    return found
 
 
 def _download(name: str) -> Path:

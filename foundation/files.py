@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -21,6 +22,14 @@ PARTIAL = ".partial"
 OWNER = re.compile(r"-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}" + re.escape(PARTIAL))
 # Whether another host's process still lives cannot be told; none writes a file for so long.
 ABANDONED = 24 * 60 * 60  # seconds
+# What may stand where a file is expected. To open all but a folder may wait for ever, or never come to an end.
+KINDS = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a named pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
 
 
 @contextmanager
@@ -121,6 +130,20 @@ def sha256_of(path: Path) -> str:
     """The sha256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def why_unopenable(path: Path) -> str | None:
+    """What keeps `path` from being read, told without opening it; None for an ordinary file, also behind a link."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return f"is a link to {os.readlink(path)}, which is not there" if path.is_symlink() else "is not there"
+    except OSError as error:  # a circle of links, a folder that may not be entered
+        return f"cannot be reached ({error.strerror})"
+    kind = next((kind for is_kind, kind in KINDS.items() if is_kind(mode)), None)
+    if kind:
+        return f"is {kind}, not a file"
+    return None if os.access(path, os.R_OK) else "may not be read by this user"
 
 
 def _flush(path: Path, forget: bool = False) -> None:

@@ -13,8 +13,9 @@ from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from foundation.errors import ConfigurationError, MissingFileError
+from foundation.errors import ConfigurationError
 from foundation.path_fields import FOLDER
+from foundation.text_files import TextFileError, parsing_fault, read_text
 
 
 class Section(BaseModel):
@@ -29,14 +30,13 @@ Configuration = TypeVar("Configuration", bound=Section)
 def read_toml(path: Path) -> dict[str, object]:
     """Parse a TOML file.
 
-    Raises MissingFileError when it is not there, ConfigurationError (with line and column) when it is not TOML.
+    Raises MissingFileError when it is not there, TextFileError when it is no text, or (with line and column) no TOML.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
+    text = read_text(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TextFileError(path, f"not valid TOML ({parsing_fault(error)})", "mend that place") from error
 
 
 def validate(kind: type[Configuration], values: dict[str, object], path: Path) -> Configuration:

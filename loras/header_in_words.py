@@ -85,6 +85,6 @@ def _table(text: str) -> dict[str, object]:
     """The JSON object that the text is, empty where it is none."""
     try:
         found = parse_json(text) if text else {}
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}
     return found if is_table(found) else {}

@@ -7,7 +7,6 @@ Spellings: kohya-ss/sd-scripts and LyCORIS (`lora_unet_..`), diffusers old (`..p
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from base_models.kohya_names import (
     text_path,
 )
 from foundation.errors import LoraFileError
+from foundation.text_files import parsing_fault, read_json
 from foundation.typed.json_values import is_table, parse_json
 from loras.lora_family import Shape, family_before_naming
 
@@ -226,7 +226,7 @@ class PeftScales:
             return cls(_for_all_parts(found) if "lora_alpha" in found else _by_part(found))
         config = path.with_name("adapter_config.json")
         if path.name.startswith("adapter_model") and config.is_file():
-            plain = _json(config.read_text(encoding="utf-8"), config)
+            plain = _table(read_json(config), config)
             if plain.get("peft_type", "LORA") != "LORA":
                 kind = plain["peft_type"]
                 raise LoraFileError(f"{config}: an adapter of PEFT's type {kind}; only LORA is understood")
@@ -266,9 +266,12 @@ def _by_part(flat: Mapping[str, object]) -> dict[str, dict[str, object]]:
 
 def _json(text: str, path: Path) -> dict[str, object]:
     try:
-        found = parse_json(text)
-    except json.JSONDecodeError as error:
-        raise LoraFileError(f"{path}: the adapter's configuration is no JSON ({error})") from error
+        return _table(parse_json(text), path)
+    except ValueError as error:
+        raise LoraFileError(f"{path}: the adapter's configuration is no JSON ({parsing_fault(error)})") from error
+
+
+def _table(found: object, path: Path) -> dict[str, object]:
     if not is_table(found):
         raise LoraFileError(f"{path}: the adapter's configuration is no JSON object")
     return found

@@ -51,7 +51,7 @@ def _cut_off(promised: int, length: int) -> str:
 def _entries(text: bytes) -> dict[str, object]:
     try:
         found = parse_json(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}
     return {key: entry for key, entry in found.items() if key != "__metadata__"} if is_table(found) else {}
 

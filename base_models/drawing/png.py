@@ -7,8 +7,10 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from base_models.pictures.picture_file import load_picture
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:
@@ -35,9 +37,8 @@ def png_of(picture: np.ndarray, parameters: str) -> bytes:
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 of a picture file, upright as its EXIF says."""
-    with Image.open(path) as opened:
-        return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    """(H, W, 3) uint8 of a picture file, as `load_picture` reads it. Raises UnreadablePictureError."""
+    return np.asarray(load_picture(path))
 
 
 def parameters_of(prompt: str, negative: str, facts: Mapping[str, object]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from foundation.text_files import legible_text
+
 LICENCE_FILES = ("MODEL.LICENSE", "LICENSE", "LICENSE.txt", "LICENSE.md")
 UNKNOWN_LICENCE = "unknown licence"
 
@@ -11,7 +13,7 @@ UNKNOWN_LICENCE = "unknown licence"
 def licence_file_of(folder: Path) -> str | None:
     """The first line of the folder's licence file; None where it has none."""
     for file in (folder / name for name in LICENCE_FILES):
-        lines = file.read_text(encoding="utf-8", errors="replace").split("\n") if file.is_file() else []
+        lines = legible_text(file).split("\n")
         text = next((line.strip("# \t\r") for line in lines if line.strip("# \t\r")), None)
         if text:
             return text

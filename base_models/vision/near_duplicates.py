@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from base_models.pictures.picture_file import load_picture
 from base_models.vision.overlay import NOTHING, Overlay, overlay
 
 SHORT = 96  # pixels of a sketch's shorter side
@@ -53,13 +54,8 @@ class Matches:
 
 
 def sketch(path: Path) -> Sketch:
-    """The sketch of a picture file, upright as its EXIF says.
-
-    Raises what PIL raises for a file that is no picture (`trainer.data.pictures.UNREADABLE`).
-    """
-    with Image.open(path) as opened:
-        opened.draft("RGB", (4 * SHORT, 4 * SHORT))
-        return sketch_of(ImageOps.exif_transpose(opened).convert("RGB"))
+    """The sketch of a picture file, as `load_picture` reads it. Raises UnreadablePictureError."""
+    return sketch_of(load_picture(path, least=4 * SHORT))
 
 
 def sketch_of(picture: Image.Image) -> Sketch:

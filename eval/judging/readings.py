@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from base_models.pictures.picture_file import remarks_on
 from base_models.vision.folder_check import FaceFacts, look_at_folders
 from base_models.vision.near_duplicates import same_pictures
 from eval.judging.judge_facts import box_key, texts_key
@@ -71,6 +72,8 @@ class Reader:
         `drawn_side`: the shorter side of what is rendered. Raises what `base_models.vision.folder_check` names where
         likeness to them would mean nothing, unless `allow_others`.
         """
+        for remark in remarks_on([*references.held_out.values(), *references.training.values()]):
+            self._reporter.say(f"note: references and training pictures {remark}")
         self.read_references(references)
         judge = self.judges.likeness
         if judge.kind != "faces":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from base_models.pictures.picture_file import load_picture
 from eval.judging.stored_grid import UnitRecord
 from eval.reporting.ranked_grid import RankedGrid
 from eval.request.cells import Cell, training_order
@@ -75,5 +76,4 @@ def _first_of_each_prompt(ranked: RankedGrid) -> list[UnitRecord]:
 def _tile(path: Path) -> Image.Image:
     if not path.is_file():
         return Image.new("RGB", (TILE, TILE), PALE)
-    with Image.open(path) as opened:
-        return opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
+    return load_picture(path).resize((TILE, TILE), Image.Resampling.LANCZOS)

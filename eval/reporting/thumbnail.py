@@ -7,7 +7,7 @@ import io
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image
+from base_models.pictures.picture_file import UnreadablePictureError, load_picture
 
 LONGEST_SIDE = 224
 KEPT = 4096
@@ -21,15 +21,14 @@ def thumbnail(path: Path) -> str | None:
     try:
         facts = path.stat()
         return _thumbnail(path, facts.st_mtime_ns, facts.st_size)
-    except OSError:
+    except (OSError, UnreadablePictureError):
         return None
 
 
 @lru_cache(maxsize=KEPT)
 def _thumbnail(path: Path, changed: int, size: int) -> str:
     """`changed` and `size` are part of the key only. An error is not kept."""
-    with Image.open(path) as opened:
-        picture = opened.convert("RGB")
+    picture = load_picture(path)
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     stream = io.BytesIO()
     picture.save(stream, "WEBP", quality=82)

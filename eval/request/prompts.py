@@ -11,6 +11,7 @@ from base_models.prompts.prompt_weights import plain_text
 from eval.request.spec import PromptsSection
 from eval.request.units import Unit
 from foundation.errors import ConfigurationError, MissingFileError
+from foundation.text_files import read_text
 from foundation.toml_config import Section, read_toml, validate
 
 
@@ -76,11 +77,7 @@ def _texts_of(path: Path) -> list[str]:
         raise MissingFileError(f"{path}: no such file of prompts")
     if path.suffix == ".toml":
         return validate(_PromptFile, read_toml(path), path).prompts
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        fault = f"{error.reason} at byte {error.start}"
-        raise ConfigurationError(f"{path}: is not UTF-8 text ({fault}); save it as UTF-8") from error
+    return read_text(path).split("\n")
 
 
 def units_of(prompts: list[Prompt], seeds: list[int]) -> list[Unit]:

@@ -8,17 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from base_models.drawing.png import read_picture
+from base_models.pictures.listing import PICTURES, list_pictures_below
+from base_models.pictures.picture_file import UnreadablePictureError, reading_sha256
 from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from eval.request.spec import ReferencesSection
 from foundation.errors import ConfigurationError, MissingFileError
-from foundation.files import sha256_of
-from trainer.data.pictures import UNREADABLE
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-
-
-class UnreadablePictureError(ConfigurationError):
-    """A picture file that is damaged, of an unknown kind, or too large to be one."""
 
 
 class TrainedReferenceError(ConfigurationError):
@@ -36,7 +30,7 @@ class References:
     @property
     def sketches(self) -> list[Sketch]:
         """Of the held-out pictures, by which copies are known."""
-        return [_sketch(path) for path in self.held_out.values()]
+        return [sketch(path) for path in self.held_out.values()]
 
 
 def find_references(section: ReferencesSection) -> References:
@@ -48,7 +42,8 @@ def find_references(section: ReferencesSection) -> References:
     held_out = pictures_below(section.held_out)
     if not held_out:
         raise ConfigurationError(
-            f"{section.held_out}: zero reference pictures; put at least one (better 12) of the subject there"
+            f"{section.held_out}: zero reference pictures ({', '.join(PICTURES)}); put at least one (better 12) of the "
+            "subject there"
         )
     found = References(held_out, pictures_below(section.training) if section.training else {})
     if not section.allow_trained:
@@ -68,16 +63,20 @@ def check_held_out(references: References) -> None:
 def nearest_pair(references: References) -> tuple[Path, Path] | None:
     """A held-out and a training picture that are one picture: whatever `base_models.vision.near_duplicates` sees."""
     own, trained = list(references.held_out.values()), list(references.training.values())
-    pairs = same_pictures([_sketch(path) for path in own], [_sketch(path) for path in trained])
+    pairs = same_pictures([sketch(path) for path in own], [sketch(path) for path in trained])
     return (own[pairs[0][0]], trained[pairs[0][1]]) if pairs else None
 
 
 def pictures_below(folder: Path) -> dict[str, Path]:
-    """The picture files of a folder and of folders below it, by content. Raises MissingFileError."""
+    """The picture files of a folder and of folders below it, by content.
+
+    Raises MissingFileError, and UnusablePicturesError for what has a picture's name and cannot be opened.
+    """
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder of pictures")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return {sha256_of(path): path for path in found}
+    found = list_pictures_below(folder)
+    found.check()
+    return {reading_sha256(path): path for path in found.pictures}
 
 
 def read_whole(path: Path, advice: str) -> np.ndarray:
@@ -86,12 +85,5 @@ def read_whole(path: Path, advice: str) -> np.ndarray:
         raise MissingFileError(f"{path}: is gone, and it has to be read; {advice}")
     try:
         return read_picture(path)
-    except UNREADABLE as error:
-        raise UnreadablePictureError(f"{path}: not a picture that can be read ({error}); {advice}") from error
-
-
-def _sketch(path: Path) -> Sketch:
-    try:
-        return sketch(path)
-    except UNREADABLE as error:
-        raise UnreadablePictureError(f"{path}: not a picture that can be read ({error}); replace it") from error
+    except UnreadablePictureError as error:
+        raise UnreadablePictureError(path, error.fault, advice) from error

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, TypeGuard
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+TOO_DEEP = "brackets within brackets, deeper than can be read"
+
 
 def parse_json(text: str | bytes) -> JsonValue:
-    """The value that the text is. Raises json.JSONDecodeError, a ValueError with line and column, where it is none."""
-    return json.loads(text)
+    """The value that the text is. Raises ValueError where it is none: json.JSONDecodeError, with line and column."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError(TOO_DEEP) from error
 
 
 def is_list(value: object) -> TypeGuard[list[object]]:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 import torch
 from safetensors import safe_open
@@ -26,6 +26,7 @@ from foundation.files import sha256_of, sweep_partial, whole_file, write_text
 from foundation.progress import Advance, Reporter
 from foundation.safetensors_header import FLOATS, opened_safetensors
 from foundation.safetensors_stream import Entry, write_stream
+from foundation.text_files import read_json
 from foundation.whole_folder import whole_folder
 from loras.blending.blend_metadata import RECIPE
 from loras.blending.weighted_lora import SUFFIX, WeightedLora
@@ -219,7 +220,7 @@ class _ShardIndex(TypedDict):
 
 def _index(path: Path, files: Mapping[Path, WeightsFile], baking: _Baking) -> str:
     """A sharded model's index, its `total_size` (bytes of all tensors) as it is now."""
-    index: _ShardIndex = json.loads(path.read_text(encoding="utf-8"))
+    index: _ShardIndex = cast(_ShardIndex, read_json(path))
     shards = [files[path.parent / name] for name in set(index["weight_map"].values()) if path.parent / name in files]
     sizes = (Entry(tensor.key, baking.type_of(tensor), tensor.shape).size for file in shards for tensor in file.tensors)
     index.setdefault("metadata", {})["total_size"] = sum(sizes)

@@ -11,14 +11,13 @@ attention's q, k and v in one tensor, and its projection transposed.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from safetensors import safe_open
 from torch import Tensor
@@ -30,6 +29,7 @@ from base_models.families.sdxl import SDXL
 from base_models.kohya_names import TEXT_ENCODER, TEXT_ENCODERS, UNET, UnetLayout, has_ldm_name, kohya_name, text_path
 from foundation.errors import UserError
 from foundation.safetensors_header import opened_safetensors
+from foundation.text_files import read_json
 from miniature.paths import folder_of
 
 ParameterName = Literal["weight", "bias"]
@@ -177,7 +177,7 @@ def _folder(path: Path) -> Checkpoint:
             f"{path}: has no {UNET_FOLDER}/config.json, so it is no Stable Diffusion diffusers folder"
         )
     is_sdxl = (path / TEXT_FOLDERS[1]).is_dir()
-    layout = UnetLayout.of(json.loads(config.read_text(encoding="utf-8")))
+    layout = UnetLayout.of(cast("dict[str, Any]", read_json(config)))
     namings: dict[str, Callable[[str], str]] = {UNET_FOLDER: partial(_unet_from_diffusers, layout, is_sdxl)}
     for number, part in enumerate(TEXT_FOLDERS):
         namings[part] = partial(_text_from_transformers, number, is_sdxl)

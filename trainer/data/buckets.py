@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 
-from foundation.errors import UnusablePicturesError
+from base_models.pictures.picture_file import Size, UnreadablePictureError, size_of
 from trainer.config.data_section import DataSection
 from trainer.data.dataset import Dataset
-from trainer.data.pictures import Frame, Size, cover, size_of
+from trainer.data.pictures import Frame, cover
 
 
 def frames_of(dataset: Dataset, data: DataSection) -> tuple[Frame, ...]:
@@ -31,7 +31,7 @@ def frames_of(dataset: Dataset, data: DataSection) -> tuple[Frame, ...]:
 def _size_or(path: Path, side: Size) -> Size:
     try:
         return size_of(path)
-    except UnusablePicturesError:
+    except UnreadablePictureError:
         return side
 
 

@@ -5,22 +5,28 @@ And how a step varies it: left out, its tags shuffled.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 from foundation.errors import DatasetError
+from foundation.text_files import TextFileError, read_text
 from trainer.config.data_section import DataSection
 
 CAPTIONS = (".txt", ".caption")
 
 
-def caption_of(picture: Path, class_words: str, notes: list[str]) -> str:
-    """The picture's caption; `notes` gets a line when more lines of the file are not read.
+def is_caption(path: Path) -> bool:
+    """Whether the name is a caption's, in capitals or not."""
+    return path.suffix.lower() in CAPTIONS
 
-    Raises DatasetError, naming the file, for two caption files, an empty one, one that is not UTF-8, and for a picture
+
+def caption_of(picture: Path, files: Sequence[Path], class_words: str, notes: list[str]) -> str:
+    """The picture's caption, of the caption `files` beside it; `notes` gets a line when more lines are not read.
+
+    Raises DatasetError, naming the file, for two caption files, an empty one, one that is no text, and for a picture
     without any words at all.
     """
-    files = [path for suffix in CAPTIONS if (path := picture.with_suffix(suffix)).is_file()]
     if len(files) > 1:
         raise DatasetError(f"{picture}: has two captions, {files[0].name} and {files[1].name}; keep one")
     if files:
@@ -32,10 +38,9 @@ def caption_of(picture: Path, class_words: str, notes: list[str]) -> str:
 
 def _first_line(path: Path, notes: list[str]) -> str:
     try:
-        # Editors on Windows put a byte order mark in front; it is no part of the caption.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not UTF-8; save the caption as UTF-8 text") from error
+        lines = read_text(path).split("\n")
+    except TextFileError as error:
+        raise DatasetError(str(error)) from error
     first, *rest = (line.strip() for line in lines)
     if not first:
         raise DatasetError(f"{path}: its first line is empty; write the caption there, or remove the file")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from foundation.errors import DatasetError, MissingFileError
-from foundation.files import sha256_of
-from trainer.data.captions import CAPTIONS, caption_of
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+from base_models.pictures.listing import PICTURES, Listing, is_picture, list_folder
+from base_models.pictures.picture_file import reading_sha256
+from foundation.errors import DatasetError, MissingFileError, UnusablePicturesError
+from trainer.data.captions import caption_of, is_caption
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,10 @@ class Dataset:
 
     @cached_property
     def _hashes(self) -> dict[Path, str]:
-        return {one.path: sha256_of(one.path) for one in self.samples}
+        return {one.path: reading_sha256(one.path) for one in self.samples}
 
     def hash_of(self, sample: Sample) -> str:
-        """The sha256 of a picture's bytes as they were when the first was asked for."""
+        """What names a picture as training sees it: `reading_sha256`, as it was when the first was asked for."""
         return self._hashes[sample.path]
 
     def sha256(self) -> str:
@@ -89,49 +88,96 @@ def read_pictures(folder: Path, notes: list[str]) -> list[Sample]:
 def _read_parent(parent: Path, notes: list[str]) -> list[Sample]:
     if not parent.is_dir():
         raise MissingFileError(f"{parent}: no such folder; give the parent of folders named like `10_name girl`")
-    entries = _visible(parent)
-    if loose := [path.name for path in entries if path.is_file() and path.suffix.lower() in PICTURES]:
-        raise DatasetError(f"{parent}: holds pictures itself ({loose[0]}); move them into a folder like `10_name girl`")
-    samples = [sample for path in entries if path.is_dir() for sample in _read_kohya_folder(path, notes)]
+    here = list_folder(parent)
+    if here.pictures:
+        raise _pictures_in_parent(parent, here.pictures[0].name)
+    _check_openable(here)
+    samples = [sample for path in here.folders for sample in _read_kohya_folder(path, notes)]
     if not samples:
         raise DatasetError(f"{parent}: has no folder named like `10_name girl` (repeats, underscore, class words)")
     return samples
 
 
+def _pictures_in_parent(parent: Path, first: str) -> DatasetError:
+    if _repeats_of(parent):
+        return DatasetError(f"{parent}: is itself a folder of pictures ({first}); give its parent, {parent.parent}")
+    return DatasetError(f"{parent}: holds pictures itself ({first}); move them into a folder like `10_name girl`")
+
+
+def _check_openable(here: Listing) -> None:
+    """Raise UnusablePicturesError for a picture or a kohya folder by its name that is a link to nothing or a pipe."""
+    if faults := {path: fault for path, fault in here.unopenable.items() if is_picture(path) or _repeats_of(path)}:
+        raise UnusablePicturesError(faults)
+
+
 def _read_kohya_folder(folder: Path, notes: list[str]) -> list[Sample]:
-    repeats, words = _repeats_and_words(folder)
-    return _read_folder(folder, repeats, words, notes)
+    repeats = _repeats_of(folder)
+    if not repeats:
+        raise _not_kohyas(folder)
+    return _read_folder(folder, repeats, folder.name.partition("_")[2], notes)
+
+
+def _not_kohyas(folder: Path) -> DatasetError:
+    if inner := next((path for path in list_folder(folder).folders if _repeats_of(path)), None):
+        return DatasetError(f"{folder}: holds kohya folders itself ({inner.name}); give it, not {folder.parent}")
+    return DatasetError(
+        f"{folder}: not a kohya folder; name it like `10_name girl` (repeats, 1 or more, underscore, class words)"
+    )
 
 
 def _read_folder(folder: Path, repeats: int, words: str, notes: list[str]) -> list[Sample]:
-    entries = _visible(folder)
-    pictures = [path for path in entries if path.is_file() and path.suffix.lower() in PICTURES]
-    if not pictures:
+    here = list_folder(folder)
+    _check_openable(here)
+    if not here.pictures:
         raise DatasetError(f"{folder}: has no pictures ({', '.join(PICTURES)}); sub-folders are not read")
-    stems = {path.stem for path in pictures}
-    read = {*pictures, *(path for path in entries if path.suffix in CAPTIONS and path.stem in stems)}
-    if unread := [path.name for path in entries if path not in read]:
-        notes.append(f"{folder}: not read, neither a picture nor the caption of one: {named(unread)}")
-    return [Sample(path, caption_of(path, words, notes), repeats, folder.name) for path in pictures]
+    captions = _captions_in(here)
+    notes += _what_is_odd(folder, here, captions)
+    return [
+        Sample(path, caption_of(path, captions.get(path.stem, ()), words, notes), repeats, folder.name)
+        for path in here.pictures
+    ]
 
 
-def _repeats_and_words(folder: Path) -> tuple[int, str]:
-    """kohya's rule: `int(name.split("_")[0])` is the repeats, the rest the class words."""
-    number, _, words = folder.name.partition("_")
+def _captions_in(here: Listing) -> dict[str, list[Path]]:
+    """The caption files by the stem that they share with a picture; raises DatasetError where two pictures do."""
+    pictures: dict[str, list[Path]] = {}
+    for path in here.pictures:
+        pictures.setdefault(path.stem, []).append(path)
+    captions: dict[str, list[Path]] = {}
+    for path in (*here.others, *here.unopenable):
+        if is_caption(path) and path.stem in pictures:
+            captions.setdefault(path.stem, []).append(path)
+    for stem, files in captions.items():
+        if len(pictures[stem]) > 1:
+            one, other = pictures[stem][:2]
+            raise DatasetError(
+                f"{files[0]}: is the caption of two pictures, {one.name} and {other.name}; give one of them "
+                "another name and a caption of its own, or remove it"
+            )
+    return captions
+
+
+def _what_is_odd(folder: Path, here: Listing, captions: Mapping[str, Sequence[Path]]) -> Iterator[str]:
+    """What is not read, and what other tools would not read, in words."""
+    known = [path for files in captions.values() for path in files]
+    unread = sorted(path for path in (*here.folders, *here.others, *here.unopenable) if path not in known)
+    if unread:
+        names = named([path.name for path in unread])
+        yield f"{folder}: not read, neither a picture nor the caption of one: {names}"
+    by_letters = {path.stem.lower(): path.name for path in here.pictures}
+    for path in unread:
+        if is_caption(path) and (picture := by_letters.get(path.stem.lower())):
+            yield f"{path}: is not the caption of {picture}, for their names differ in capitals; rename it"
+    if loud := [path.name for path in known if path.suffix != path.suffix.lower()]:
+        yield f"{folder}: read as captions: {named(loud)}; kohya reads small letters alone, so rename them for it"
+
+
+def _repeats_of(folder: Path) -> int:
+    """kohya's rule: `int(name.split("_")[0])`; 0 where the name says none."""
     try:
-        repeats = int(number)
+        return max(0, int(folder.name.partition("_")[0]))
     except ValueError:
-        repeats = 0
-    if repeats < 1:
-        raise DatasetError(
-            f"{folder}: not a kohya folder; name it like `10_name girl` (repeats, 1 or more, underscore, class words)"
-        )
-    return repeats, words
-
-
-def _visible(folder: Path) -> Sequence[Path]:
-    """By name, without the dotted files and folders that systems and notebooks leave."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return 0
 
 
 def named(names: Sequence[str]) -> str:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from base_models.pictures.picture_file import UnreadablePictureError
 from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from foundation.errors import DatasetError
 from foundation.files import sha256_of
 from trainer.config.data_section import DataSection
 from trainer.data.dataset import Dataset, Sample, read_pictures
-from trainer.data.pictures import UNREADABLE
 
 # A mean over more says little more about overfitting, and each picture set aside is one that is not learned from.
 MOST = 8
@@ -85,7 +85,7 @@ def _look(sample: Sample) -> Sketch | None:
     """None for a picture that cannot be read, which is said when it is to be encoded."""
     try:
         return sketch(sample.path)
-    except UNREADABLE:
+    except UnreadablePictureError:
         return None
 
 

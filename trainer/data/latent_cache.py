@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from foundation.files import sha256_of, sweep_partial, whole_file
+from base_models.pictures.picture_file import reading_sha256
+from foundation.files import sweep_partial, whole_file
 from trainer.data.pictures import Frame
 
 # Raise it when the same picture comes to other latents: a new way to scale, crop or encode.
@@ -66,7 +67,7 @@ class LatentCache:
     def _path(self, view: View) -> Path | None:
         """None for a picture that cannot be read, which the encoding will say."""
         try:
-            picture = sha256_of(view.path)
+            picture = reading_sha256(view.path)
         except OSError:
             return None
         cut = (view.frame.original, view.frame.resized, view.frame.bucket, view.mirror)

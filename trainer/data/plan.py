@@ -8,10 +8,11 @@ from itertools import islice
 from random import Random
 from typing import TypeVar
 
+from base_models.pictures.picture_file import Size
 from foundation.errors import ConfigurationError
 from trainer.config.training_section import TrainingSection
 from trainer.data.dataset import Dataset, Sample
-from trainer.data.pictures import Frame, Size
+from trainer.data.pictures import Frame
 
 Item = TypeVar("Item")
 

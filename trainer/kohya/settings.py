@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from foundation.errors import ConfigurationError, MissingFileError
+from foundation.text_files import TextFileError, read_json
 from foundation.toml_config import read_toml
 from foundation.typed.json_values import is_table
 from trainer.config.config import TrainConfig
@@ -58,13 +59,13 @@ def read_settings(path: Path) -> dict[str, object]:
     if path.is_dir():
         raise ConfigurationError(f"{path}: is a folder; {give}")
     try:
-        values = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else read_toml(path)
-    except FileNotFoundError as error:
+        values = read_json(path) if path.suffix == ".json" else read_toml(path)
+    except MissingFileError as error:
         raise MissingFileError(f"{path}: no such file; {give}") from error
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); {give}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: not valid JSON ({error}); {give}") from error
+    except TextFileError as error:
+        raise ConfigurationError(f"{path}: {error.fault}; {give}") from error
     if not is_table(values):
         raise ConfigurationError(f"{path}: holds no settings; {give}")
     flat: dict[str, object] = {}

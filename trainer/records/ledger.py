@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
 from foundation.errors import ConfigurationError, MissingFileError
+from foundation.text_files import TextFileError, read_json
 from foundation.typed.json_values import is_table
 from trainer.records.picture_changes import picture_changes
 from trainer.records.record import RunRecord, read_record
@@ -103,10 +103,10 @@ def _score(path: Path) -> BestScore | None:
     if not path.is_file():
         return None
     try:
-        values = cast("dict[str, object]", json.loads(path.read_text(encoding="utf-8")))
+        values = cast("dict[str, object]", read_json(path))
         sha256 = next((str(values[key]) for key in HASHES if values.get(key)), "")
         return BestScore(float(str(values["best"])), str(values["file"]), sha256, _measured(values))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # of the last, a list has no keys
+    except (TextFileError, ValueError, KeyError, TypeError, AttributeError) as error:  # of the last, a list has no keys
         raise ConfigurationError(f"{path}: not scores (a JSON object with `best` and `file`); remove it") from error
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from foundation.errors import ConfigurationError
 from foundation.files import sha256_of, write_text
+from foundation.text_files import TextFileError, read_text
 from foundation.toml_config import Section
 from trainer.config.config import TrainConfig
 from trainer.learning.run_state import Event, Reading, RunState, Verdict
@@ -199,8 +200,8 @@ def require_begun(config: TrainConfig) -> None:
 def read_record(path: Path) -> RunRecord:
     """Raises ConfigurationError for a file that is not a run's record."""
     try:
-        return RunRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+        return RunRecord.model_validate_json(read_text(path))
+    except (ValidationError, TextFileError) as error:
         raise ConfigurationError(f"{path}: not a run's record; choose another output.name or move it away") from error
 
 

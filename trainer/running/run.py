@@ -10,6 +10,7 @@ from trainer.config.config import TrainConfig
 from trainer.data.buckets import frames_of
 from trainer.data.dataset import read_dataset
 from trainer.data.held_out import with_held_out
+from trainer.data.picture_notes import with_picture_notes
 from trainer.data.plan import make_plan
 from trainer.learning.processes import is_first_process, process_count
 from trainer.records.failures import failure_recorded
@@ -28,6 +29,7 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
     reporter = reporter if reporter is not None and is_first_process() else Silent()
     with failure_recorded(config):
         dataset = with_held_out(read_dataset(config.data.train, config.data.reg), config.data, config.training.seed)
+        dataset = with_picture_notes(dataset)
         plan = make_plan(dataset, config.training, frames_of(dataset, config.data), process_count())
         identity = identity_of(config, dataset.sha256(), find_base(config.model.base, config.model.overrides).sha256)
     pictures = marks_of(dataset)

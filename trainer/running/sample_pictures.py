@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from PIL import Image
 from torch import nn
 
 from base_models.drawing.png import parameters_of, png_of
 from base_models.drawing.samplers import SAMPLERS
+from base_models.pictures.picture_file import UnreadablePictureError, opened_picture
 from foundation.files import whole_file
 from foundation.progress import Reporter
 from trainer.config.config import TrainConfig
@@ -197,8 +197,8 @@ def _slug(prompt: str) -> str:
 def _parameters_in(path: Path) -> str | None:
     """What a picture says of how it was drawn; None where it is not there, or not whole."""
     try:
-        with Image.open(path) as opened:
+        with opened_picture(path) as opened:
             opened.load()
             return opened.info.get("parameters")
-    except (OSError, SyntaxError):
+    except UnreadablePictureError:
         return None

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from foundation.errors import MissingFileError
 from foundation.files import write_text
+from foundation.text_files import TextFileError, read_text
 from foundation.toml_config import Section
 
 
@@ -77,8 +79,8 @@ class Curve(Section):
 def read_curve(path: Path, request: str) -> Curve | None:
     """What is there of this very request; None where it is of another, absent or damaged, and so is drawn again."""
     try:
-        curve = Curve.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError):
+        curve = Curve.model_validate_json(read_text(path))
+    except (OSError, MissingFileError, TextFileError, ValidationError):
         return None
     return curve if curve.request == request else None
 

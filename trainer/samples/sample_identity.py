@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from base_models.drawing.png import read_picture
+from base_models.pictures.listing import list_pictures_below
+from base_models.pictures.picture_file import UnreadablePictureError
 from base_models.vision.face_model import FaceModel
 from base_models.vision.faces import load_faces
 from base_models.vision.folder_check import FaceFacts, look_at_folders
@@ -16,8 +18,7 @@ from base_models.vision.likeness import NO_OTHERS, at_the_floor, ceiling, centro
 from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.files import sha256_of
-from trainer.data.dataset import PICTURES, Dataset
-from trainer.data.pictures import UNREADABLE
+from trainer.data.dataset import Dataset
 from trainer.samples.curve import FaceScale, Identity
 
 
@@ -126,28 +127,26 @@ def identity_of(cosines: np.ndarray, base: np.ndarray) -> Identity | None:
 def _read(path: Path) -> np.ndarray:
     try:
         return read_picture(path)
-    except UNREADABLE as error:
+    except UnreadablePictureError as error:
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> ConfigurationError:
-    return ConfigurationError(
-        f"{path}: cannot be read as a picture ({error}), and identity is measured against it; replace or remove it"
-    )
+def _unreadable(path: Path, error: UnreadablePictureError) -> ConfigurationError:
+    return ConfigurationError(f"{path}: {error.fault}, and identity is measured against it; replace or remove it")
 
 
 def _sketched(path: Path) -> Sketch:
     """Raises ConfigurationError for what is no picture."""
     try:
         return sketch(path)
-    except UNREADABLE as error:
+    except UnreadablePictureError as error:
         raise _unreadable(path, error) from error
 
 
 def _sketch_if_readable(path: Path) -> Sketch | None:
     try:
         return sketch(path)
-    except UNREADABLE:
+    except UnreadablePictureError:
         return None
 
 
@@ -155,11 +154,13 @@ def _readable(path: Path) -> np.ndarray | None:
     """None for a training picture that cannot be read: it is named where it is to be encoded."""
     try:
         return read_picture(path)
-    except UNREADABLE:
+    except UnreadablePictureError:
         return None
 
 
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder; samples.references holds pictures of the subject")
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    found = list_pictures_below(folder)
+    found.check()
+    return list(found.pictures)

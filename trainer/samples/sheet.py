@@ -8,6 +8,7 @@ from textwrap import wrap
 
 from PIL import Image, ImageDraw, ImageFont
 
+from base_models.pictures.picture_file import load_picture
 from foundation.files import whole_file
 from trainer.samples.curve import EpochSamples
 
@@ -53,8 +54,8 @@ def _spread(rows: list[EpochSamples]) -> list[EpochSamples]:
 def _tile(path: Path) -> Image.Image:
     """The whole picture within a square, on paper."""
     tile = Image.new("RGB", (TILE, TILE), PAPER)
-    with Image.open(path) as opened:
-        share = TILE / max(opened.size)
-        size = (max(1, round(opened.width * share)), max(1, round(opened.height * share)))
-        tile.paste(opened.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    picture = load_picture(path)
+    share = TILE / max(picture.size)
+    size = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
+    tile.paste(picture.resize(size, Image.Resampling.LANCZOS))
     return tile

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from base_models.pictures.picture_file import UnreadablePictureError, size_of
 from foundation.errors import DatasetError, MissingFileError
 from tiny import tiny_picture
 from trainer.config.data_section import DataSection
 from trainer.data.captions import varied
 from trainer.data.dataset import read_dataset
-from trainer.data.pictures import cover, load_pixels, size_of
+from trainer.data.pictures import cover, load_pixels
 
 
 def _folder(parent: Path, name: str, *pictures: str) -> Path:
@@ -76,7 +77,11 @@ def test_what_is_not_read_is_said(tmp_path: Path) -> None:
     [
         ("a.txt", b"", "a.txt: its first line is empty"),
         ("a.txt", b"\nlater", "a.txt: its first line is empty"),
-        ("a.txt", "süß".encode("latin-1"), "a.txt: not UTF-8"),
+        (
+            "a.txt",
+            "süß".encode("latin-1"),
+            "a.txt: is not UTF-8 text: byte 1, in line 1, is 0xFC; save",
+        ),
     ],
 )
 def test_captions_that_cannot_be_used_are_named(tmp_path: Path, name: str, text: bytes, match: str) -> None:
@@ -102,8 +107,10 @@ def test_a_folder_that_is_not_kohyas_is_an_error(tmp_path: Path, name: str) -> N
 
 
 def test_the_folder_itself_instead_of_its_parent(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="holds pictures itself"):
+    with pytest.raises(DatasetError, match=rf"10_hina: is itself a folder .*; give its parent, {tmp_path}$"):
         read_dataset(_folder(tmp_path, "10_hina", "a.png"), None)
+    with pytest.raises(DatasetError, match="hina: holds pictures itself"):
+        read_dataset(_folder(tmp_path, "hina", "a.png"), None)
     with pytest.raises(MissingFileError, match="no such folder"):
         read_dataset(tmp_path / "Trian", None)
 
@@ -153,7 +160,7 @@ def test_a_picture_is_turned_as_its_exif_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no picture"])
 def test_an_unreadable_picture_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.png").write_bytes(content)
-    with pytest.raises(DatasetError, match=r"broken\.png: cannot be read"):
+    with pytest.raises(UnreadablePictureError, match=r"broken\.png: cannot be read"):
         _square(tmp_path / "broken.png")
 
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from base_models.pictures.picture_file import size_of
 from tiny import tiny_picture
 from trainer.config.data_section import DataSection
 from trainer.data.buckets import bucket_sizes, frames_of, nearest, shrunk
 from trainer.data.dataset import Dataset, Sample
-from trainer.data.pictures import Frame, cover, load_pixels, size_of
+from trainer.data.pictures import Frame, cover, load_pixels
 
 SIDES = st.integers(20, 3000)
 RESOLUTIONS = st.sampled_from([512, 768, 1024])

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from base_models.pictures.picture_file import Size
 from foundation.errors import ConfigurationError
 from trainer.config.presets import PRESETS
 from trainer.config.training_section import TrainingSection
 from trainer.data.dataset import Dataset, Sample
-from trainer.data.pictures import Frame, Size
+from trainer.data.pictures import Frame
 from trainer.data.plan import Plan, endless_deck, make_plan, reg_note
 
 REPEATS = st.lists(st.integers(1, 4), min_size=1, max_size=8)

@@ -251,7 +251,7 @@ def test_an_error_of_the_program_in_the_middle_is_a_record(
     [
         ({"model": {"base": "none/such"}}, BaseModelError, "none/such"),
         ({"data": {"train": "Nowhere"}}, MissingFileError, "Nowhere: no such folder"),
-        ({"data": {"train": "Train/2_ohwx person"}}, DatasetError, "holds pictures itself"),
+        ({"data": {"train": "Train/2_ohwx person"}}, DatasetError, "is itself a folder of pictures"),
         ({"training": {"lr_warmup_steps": 99, "lr_scheduler": "linear"}}, ConfigurationError, "lr_warmup_steps is 99"),
     ],
 )
