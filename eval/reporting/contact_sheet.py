@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from eval.judging.stored_grid import UnitRecord
 from eval.reporting.ranked_grid import RankedGrid
 from eval.request.cells import Cell, training_order
+from eval.store.store import KeptPicture
 from foundation.files import whole_file
 
 TILE, GAP, HEAD, LINE, FOLD = 192, 6, 30, 22, 18
@@ -32,7 +33,7 @@ def write_sheet(ranked: RankedGrid, path: Path) -> None:
             top = head + row * (LINE + TILE + GAP)
             if place == 0:
                 pen.text((left, top + 2), f"{unit.prompt} (seed {unit.seed})", fill=PALE, font=font)
-            sheet.paste(_tile(ranked.grid.picture_path(cell, unit)), (left, top + LINE))
+            sheet.paste(_tile(ranked.grid.picture(cell, unit)), (left, top + LINE))
     with whole_file(path) as beside:
         sheet.save(beside, format="PNG")
 
@@ -72,8 +73,13 @@ def _first_of_each_prompt(ranked: RankedGrid) -> list[UnitRecord]:
     return list(first.values())[:MOST_PROMPTS]
 
 
-def _tile(path: Path) -> Image.Image:
-    if not path.is_file():
-        return Image.new("RGB", (TILE, TILE), PALE)
-    with Image.open(path) as opened:
-        return opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
+def _tile(kept: KeptPicture) -> Image.Image:
+    try:
+        if kept.fault is None:
+            with Image.open(kept.path) as opened:
+                return opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow says of damaged pictures
+        pass
+    empty = Image.new("RGB", (TILE, TILE), PALE)
+    ImageDraw.Draw(empty).text((8, 8), kept.fault or "damaged", fill=PAPER, font=ImageFont.load_default(size=14))
+    return empty
