@@ -196,7 +196,8 @@ def readable(grid: Grid) -> Grid:
     records = [record for record, stays in zip(snapshot.cells, rows, strict=True) if stays]
     if not records or SUBJECT not in {unit.role for unit in shown}:
         raise StoreError(
-            f"{grid.store.folder}: {len(gone)} of its pictures are gone or damaged, nothing is left to compare; {snapshot.again}"
+            f"{grid.store.folder}: {len(gone)} of its pictures are gone or damaged, nothing is left to compare; "
+            f"{snapshot.again}"
         )
     left_out = LeftOut(len(gone), int((~units).sum()), len(units), int((~rows).sum()), len(rows), snapshot.again)
     cells = [cell for cell, stays in zip(grid.cells, rows, strict=True) if stays]

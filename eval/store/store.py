@@ -38,6 +38,8 @@ from foundation.files import sha256_of, sweep_partial
 from foundation.typed.json_values import is_table
 
 PICTURES = "pictures"
+_ANEW = "which forgets what is damaged, then the grid again, which makes it anew"
+_DAMAGED_PLACE = "put a copy of the file back if there is one, or make another store"
 ASKED_AT_ONCE = 500  # SQLite takes a limited number of values in one question
 
 
@@ -225,7 +227,7 @@ class Store:
             if fault := reading_fault(subject, model, count, stored, checksum):
                 raise StoreError(
                     f"{self.folder / FILE_NAME}: a reading is damaged ({fault}); run `python -m eval store repair "
-                    f"{self.folder}`, which forgets what is damaged, then the grid again, which reads it anew"
+                    f"{self.folder}`, {_ANEW}"
                 )
             yield subject, Reading(None if stored is None else np.frombuffer(stored, dtype="<f4"), count)
 
@@ -244,10 +246,9 @@ class Store:
         return value
 
     def _damaged_fact(self, key: str) -> StoreError:
-        return StoreError(
-            f"{self.folder / FILE_NAME}: what it keeps under `{key}` is damaged; run the grid again, which "
-            "writes it anew"
-        )
+        # Where its pictures lie nothing else knows, and without that none of them can be checked.
+        advice = _DAMAGED_PLACE if key == PICTURES else f"run `python -m eval store repair {self.folder}`, {_ANEW}"
+        return StoreError(f"{self.folder / FILE_NAME}: what it keeps under `{key}` is damaged; {advice}")
 
     def set_fact(self, key: str, value: dict[str, object]) -> None:
         """Keep a JSON object under a key, in place of what was there."""

@@ -159,7 +159,7 @@ def test_a_fact_that_is_no_object_is_named(folder: Path, value: str) -> None:
     with sqlite3.connect(folder / FILE_NAME) as connection:
         connection.execute("UPDATE fact SET value = ? WHERE key = 'grid'", (value,))
     connection.close()
-    with pytest.raises(StoreError, match="`grid` is damaged; run the grid again"):
+    with pytest.raises(StoreError, match=r"`grid` is damaged; run `python -m eval store repair .*then the grid again"):
         open_store(folder).fact("grid")
 
 
