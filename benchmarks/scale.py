@@ -28,7 +28,8 @@ from eval.request.plan import Plan, batches_of
 from eval.request.prompts import Prompt
 from eval.request.units import Unit
 from eval.store.picture_files import PictureFolder
-from eval.store.store import PictureRow, Reading, create_store
+from eval.store.store import create_store
+from eval.store.tables import PictureRow, Reading
 from foundation.files import sha256_of
 from loras.weights import Weights
 

@@ -11,6 +11,7 @@ from eval.grid import grid_command
 from eval.reporting import rank_command, report_command
 from eval.rescoring import score_command
 from eval.search import search_command
+from eval.store import store_command
 from foundation.command_line import run_app
 from loras.blending import blend_command
 from loras.checkpoints import bake_command, extract_command
@@ -29,6 +30,7 @@ COMMANDS = (
     extract_command,
     inspect_command,
     compare_command,
+    store_command,
 )
 
 

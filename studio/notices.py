@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from eval.store.store import StoreError
+from eval.store.connection import StoreError
 from foundation.errors import UserError
 from studio.logic.markdown_text import escaped
 from studio.logic.stores import RUNS, VARIABLE, pictures_made

@@ -14,7 +14,7 @@ from eval.rendering.batch_size import DeviceFacts
 from eval.request.cells import Checkpoint, Sampling
 from eval.request.plan import Batch
 from eval.request.spec import ModelSection, ScoreSection
-from eval.store.store import Reading
+from eval.store.tables import Reading
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,23 @@ class Amount:
 
 
 @dataclass(frozen=True)
+class WrittenFile:
+    """What a worker wrote: the sha256 of the bytes, and how many they are."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
 class FinishedBatch:
     """A batch whose pictures are in their place.
 
-    `failures` has, for each picture, why it shows nothing, or None; `readings` what scoring models (by hash) read from
-    them by id, empty where the worker does not score; `notes` are lines for the user.
+    `files` has what was written of each picture, `failures` why it shows nothing, or None; `readings` what scoring
+    models (by hash) read from them by id, empty where the worker does not score; `notes` are lines for the user.
     """
 
     batch: Batch
+    files: tuple[WrittenFile, ...]
     failures: tuple[str | None, ...]
     readings: dict[str, dict[str, Reading]]
     notes: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from tempfile import gettempdir
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from base_models.drawing.png import failure_of, png_of, to_bytes
-from eval.executors.executor import FinishedBatch, Job
+from eval.executors.executor import FinishedBatch, Job, WrittenFile
 from eval.judging.picture_readers import Models
 from eval.rendering.a1111_parameters import parameters_text
 from eval.rendering.batch_size import DeviceFacts, device_facts
@@ -50,9 +51,12 @@ class Worker:
 
     def _finish(self, batch: Batch, pictures: np.ndarray) -> FinishedBatch:
         base_name = Path(self.renderer.base.name).stem
+        files: list[WrittenFile] = []
         for planned, picture in zip(batch.pictures, pictures, strict=True):
             parameters = parameters_text(self._job.sampling, base_name, planned.cell, planned)
-            self._place.write(planned.id, png_of(picture, parameters))
+            png = png_of(picture, parameters)
+            self._place.write(planned.id, png)
+            files.append(WrittenFile(hashlib.sha256(png).hexdigest(), len(png)))
         readings = {}
         # Beside a GPU the CPU has nothing to do. On a CPU, where saving mostly waits for the disk but scoring
         # computes, scoring beside rendering would only take its cores away: there it comes afterwards.
@@ -61,4 +65,4 @@ class Worker:
             shown = zip((planned.id for planned in batch.pictures), map(to_bytes, pictures), strict=True)
             readings = self._models.read(dict(shown))
         notes, self._notes[:] = tuple(self._notes), []
-        return FinishedBatch(batch, tuple(failure_of(picture) for picture in pictures), readings, notes)
+        return FinishedBatch(batch, tuple(files), tuple(failure_of(picture) for picture in pictures), readings, notes)

@@ -76,12 +76,13 @@ def export_cell(grid: Grid, row: RankedCell, path: Path) -> Exported:
 
 def _preview_of(grid: Grid, cell: Cell) -> Path:
     subject = next(unit for unit in grid.snapshot.units if unit.role == "subject")
-    path = grid.picture_path(cell, subject)
-    if not path.is_file():
+    kept = grid.picture(cell, subject)
+    if kept.fault:
+        state = "is gone" if kept.fault == "not made" else "is damaged"
         raise MissingFileError(
-            f"{path}: this picture of the cell is gone; run the grid again, it makes what is missing"
+            f"{kept.path}: this picture of the cell {state}; run the grid again, it makes what is missing or damaged"
         )
-    return path
+    return kept.path
 
 
 def _check_parents(cell: Cell) -> None:

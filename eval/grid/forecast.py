@@ -15,8 +15,9 @@ from eval.rendering.render_cost import picture_shape, seconds_a_picture
 from eval.request.cells import Sampling
 from eval.request.plan import Plan, batches_of, make_plan
 from eval.request.spec import GridSpec
+from eval.store.connection import FILE_NAME
 from eval.store.render_rates import known_rate
-from eval.store.store import FILE_NAME, Store, open_store
+from eval.store.store import Store, open_store
 
 
 @dataclass(frozen=True)

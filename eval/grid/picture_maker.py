@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from base_models.base_source import find_base
 from eval.executors.choice import opened_executor
-from eval.executors.executor import Amount, Executor, FinishedBatch, Job
+from eval.executors.executor import Amount, Executor, FinishedBatch, Job, WrittenFile
 from eval.judging.readings import Reader
 from eval.rendering.batch_size import PictureShape, batch_size
 from eval.rendering.render_cost import picture_shape
@@ -21,7 +21,8 @@ from eval.request.plan import Batch, Plan, PlannedPicture, any_lost, batches_of
 from eval.request.spec import GridSpec
 from eval.store.picture_files import PicturePlaceError
 from eval.store.render_rates import Rate, add_rate
-from eval.store.store import PictureRow, Spent, Store
+from eval.store.store import RecordedFile, Store
+from eval.store.tables import PictureRow, Spent
 from foundation.chunks import chunks
 from foundation.progress import Reporter
 
@@ -101,17 +102,21 @@ class PictureMaker:
                     self.lost.difference_update(ids)
 
     def _record(self, finished: FinishedBatch, seconds: float) -> None:
-        rows = [
-            _row(planned, failure) for planned, failure in zip(finished.batch.pictures, finished.failures, strict=True)
-        ]
-        if not self.store.pictures.has(rows[0].id):
+        told = zip(finished.batch.pictures, finished.files, finished.failures, strict=True)
+        rows = [_row(planned, self._seen(planned.id, file), failure) for planned, file, failure in told]
+        self.store.add_pictures(rows, finished.readings, Spent(self.request, len(rows), seconds))
+        for note in finished.notes:
+            self.reporter.say(note)
+
+    def _seen(self, picture_id: str, file: WrittenFile) -> RecordedFile:
+        """A worker's file as it is seen from here. Raises PicturePlaceError where it is not what the worker wrote."""
+        stamp = self.store.pictures.stamp(picture_id)
+        if stamp is None or stamp.size not in (None, file.size):
             raise PicturePlaceError(
                 f"{self.store.place}: a worker saved pictures that are not seen there from here; name a folder that "
                 "all nodes share, or a URL, as [store] pictures"
             )
-        self.store.add_pictures(rows, finished.readings, Spent(self.request, len(rows), seconds))
-        for note in finished.notes:
-            self.reporter.say(note)
+        return RecordedFile(picture_id, file.sha256, file.size, stamp.changed)
 
 
 @contextmanager
@@ -194,6 +199,7 @@ def checkpoints_in(pictures: Iterable[PlannedPicture]) -> Iterator[Checkpoint]:
                 yield use.checkpoint
 
 
-def _row(planned: PlannedPicture, failure: str | None) -> PictureRow:
+def _row(planned: PlannedPicture, file: RecordedFile, failure: str | None) -> PictureRow:
     cell = planned.cell.id if planned.cell else CONTROL
-    return PictureRow(id=planned.id, cell=cell, prompt=planned.prompt, seed=planned.seed, failure=failure)
+    kept = {"sha256": file.sha256, "size": file.size, "changed": file.changed}
+    return PictureRow(id=planned.id, cell=cell, prompt=planned.prompt, seed=planned.seed, failure=failure, **kept)

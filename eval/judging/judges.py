@@ -15,7 +15,8 @@ from base_models.vision.appearance import SIDE
 from eval.judging.judge_facts import JudgeFacts, Kind, appearance_key, named_by
 from eval.request.cells import digest
 from eval.request.spec import ScoreSection
-from eval.store.store import Reading, Readings, Store
+from eval.store.store import Store
+from eval.store.tables import Reading, Readings
 from foundation.files import sha256_of
 from foundation.path_fields import without_kind
 from miniature.paths import folder_of

@@ -14,7 +14,7 @@ from base_models.vision.face_model import FaceModel
 from base_models.vision.faces import load_faces
 from eval.judging.judge_facts import JudgeFacts, Kind, appearance_key, box_key, named_by
 from eval.request.spec import ScoreSection
-from eval.store.store import Reading, Readings
+from eval.store.tables import Reading, Readings
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from eval.request.plan import PlannedPicture
 from eval.request.prompts import Prompt
 from eval.request.references import References, read_whole
 from eval.request.spec import ScoreSection
-from eval.store.store import Reading, Readings, Store
+from eval.store.store import Store
+from eval.store.tables import Reading, Readings
 from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
 

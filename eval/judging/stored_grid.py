@@ -20,8 +20,10 @@ from eval.request.plan import Plan
 from eval.request.references import References
 from eval.request.spec import GridSpec, LimitsSection
 from eval.request.units import Unit
+from eval.store.connection import StoreError
 from eval.store.search_record import SearchRecord
-from eval.store.store import Reading, Store, StoreError
+from eval.store.store import KeptPicture, Store
+from eval.store.tables import Reading
 from foundation.toml_config import Section
 from loras.weights import Weights
 
@@ -62,7 +64,7 @@ class GridRecord(Section):
 
     `subject`: "face", or "image" where likeness is CLIP's or DINOv2's; then `face_model` is that one's name. `places`:
     where each reference and training picture lay when it was read; `remarks`: what was odd about them. `second_model`
-    is "" where none was asked. `gone`: pictures whose files were gone before these models had read them.
+    is "" where none was asked. `gone`: pictures whose files were gone or damaged before these models had read them.
     """
 
     base_name: str
@@ -117,8 +119,12 @@ class Grid:
         return self.sampling.picture_id(cell.id if cell else CONTROL, text, unit.seed)
 
     def picture_path(self, cell: Cell | None, unit: UnitRecord) -> Path:
-        """Its file; one that lies at a URL is fetched."""
+        """Its file, whatever it holds; one that lies at a URL is fetched."""
         return self.store.picture_path(self.picture_id(cell, unit))
+
+    def picture(self, cell: Cell | None, unit: UnitRecord) -> KeptPicture:
+        """Its file, and whether it is what was rendered."""
+        return self.store.kept_picture(self.picture_id(cell, unit))
 
     def cell(self, cell_id: str, checkpoint: str | None = None) -> Cell:
         """The cell of that id, by its checkpoint's name where one file has several. Raises StoreError."""
@@ -190,7 +196,8 @@ def readable(grid: Grid) -> Grid:
     records = [record for record, stays in zip(snapshot.cells, rows, strict=True) if stays]
     if not records or SUBJECT not in {unit.role for unit in shown}:
         raise StoreError(
-            f"{grid.store.folder}: {len(gone)} of its pictures are gone, nothing is left to compare; {snapshot.again}"
+            f"{grid.store.folder}: {len(gone)} of its pictures are gone or damaged, nothing is left to compare; "
+            f"{snapshot.again}"
         )
     left_out = LeftOut(len(gone), int((~units).sum()), len(units), int((~rows).sum()), len(rows), snapshot.again)
     cells = [cell for cell, stays in zip(grid.cells, rows, strict=True) if stays]

@@ -23,7 +23,9 @@ class LeftOut:
 
     def __str__(self) -> str:
         left_out = f"{self.units} of {self.of_units} (prompt, seed) pairs and {self.rows} of {self.of_rows} rows"
-        return f"gone before they were read: {self.pictures} pictures, so {left_out} are left out; {self.again}"
+        return (
+            f"gone or damaged before they were read: {self.pictures} pictures, so {left_out} are left out; {self.again}"
+        )
 
 
 def without_missing(gone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

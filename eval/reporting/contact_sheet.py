@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from base_models.pictures.picture_file import load_picture
+from base_models.pictures.picture_file import UnreadablePictureError, load_picture
 from eval.judging.stored_grid import UnitRecord
 from eval.reporting.ranked_grid import RankedGrid
 from eval.request.cells import Cell, training_order
+from eval.store.store import KeptPicture
 from foundation.files import whole_file
 
 TILE, GAP, HEAD, LINE, FOLD = 192, 6, 30, 22, 18
@@ -33,7 +35,7 @@ def write_sheet(ranked: RankedGrid, path: Path) -> None:
             top = head + row * (LINE + TILE + GAP)
             if place == 0:
                 pen.text((left, top + 2), f"{unit.prompt} (seed {unit.seed})", fill=PALE, font=font)
-            sheet.paste(_tile(ranked.grid.picture_path(cell, unit)), (left, top + LINE))
+            sheet.paste(_tile(ranked.grid.picture(cell, unit)), (left, top + LINE))
     with whole_file(path) as beside:
         sheet.save(beside, format="PNG")
 
@@ -73,7 +75,10 @@ def _first_of_each_prompt(ranked: RankedGrid) -> list[UnitRecord]:
     return list(first.values())[:MOST_PROMPTS]
 
 
-def _tile(path: Path) -> Image.Image:
-    if not path.is_file():
-        return Image.new("RGB", (TILE, TILE), PALE)
-    return load_picture(path).resize((TILE, TILE), Image.Resampling.LANCZOS)
+def _tile(kept: KeptPicture) -> Image.Image:
+    with suppress(OSError, UnreadablePictureError):
+        if kept.fault is None:
+            return load_picture(kept.path).resize((TILE, TILE), Image.Resampling.LANCZOS)
+    empty = Image.new("RGB", (TILE, TILE), PALE)
+    ImageDraw.Draw(empty).text((8, 8), kept.fault or "damaged", fill=PAPER, font=ImageFont.load_default(size=14))
+    return empty

@@ -14,7 +14,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import rank
 from eval.reporting.report import ReportData
 from eval.reporting.search_sentences import in_sentences
-from eval.store.store import open_store
+from eval.store.store import KeptPicture, open_store
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
     """What the report shows of a ranked grid."""
     grid, snapshot = ranked.grid, ranked.grid.snapshot
 
-    def picture(cell_id: str | None, unit: int) -> Path:
-        return grid.picture_path(grid.cell(cell_id) if cell_id else None, snapshot.units[unit])
+    def picture(cell_id: str | None, unit: int) -> KeptPicture:
+        return grid.picture(grid.cell(cell_id) if cell_id else None, snapshot.units[unit])
 
     sampling = grid.sampling
     facts = {

@@ -19,6 +19,7 @@ from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
 from eval.reporting.thumbnail import thumbnail
 from eval.request.cells import training_order
+from eval.store.store import KeptPicture
 from eval.wording.figure_texts import text_encoder_weight, with_others
 from foundation.files import write_text
 
@@ -37,13 +38,13 @@ class ReportData:
     title: str
     evidence: Evidence
     ranked: list[RankedCell]
-    picture: Callable[[str | None, int], Path]
+    picture: Callable[[str | None, int], KeptPicture]
     facts: dict[str, str]
 
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """A picture in the page: a data URI (None: there is no file), what is below it, and how it is read aloud."""
+    """A picture in the page: a data URI (None: there is no sound file), what is below it, and how it is read aloud."""
 
     source: str | None
     caption: str
@@ -70,11 +71,11 @@ class CaptionedPictures:
     def shown(self, row: RankedCell | None, unit: int) -> ShownPicture:
         """The picture of a row, or of the base model, on a unit."""
         facts = self.data.evidence.units[unit]
-        source = thumbnail(self.data.picture(row.cell if row else None, unit))
+        kept = self.data.picture(row.cell if row else None, unit)
+        source = thumbnail(kept)
         who = row.name if row else "base model"
-        return ShownPicture(
-            source, self._caption(row, unit) if source else "not made", f"{who}: {facts.prompt}, seed {facts.seed}"
-        )
+        below = self._caption(row, unit) if source else kept.fault or "damaged"
+        return ShownPicture(source, below, f"{who}: {facts.prompt}, seed {facts.seed}")
 
     def sheet(self, columns: Sequence[RankedCell | None], heads: list[str], role: str, most: int) -> Sheet:
         """At most `most` units of a role, evenly taken, a picture of each of `columns` on each."""

@@ -51,7 +51,7 @@ def _records(folder: Path) -> Iterator[tuple[Path, RunRecord]]:
     for path in sorted(folder.glob("*-run.json")):
         try:
             yield path, read_record(path)
-        except ConfigurationError:
+        except (ConfigurationError, OSError):
             continue  # some other tool's file of that name; `trainer runs` says what is wrong with one of ours
 
 

@@ -8,19 +8,22 @@ from functools import lru_cache
 from pathlib import Path
 
 from base_models.pictures.picture_file import UnreadablePictureError, load_picture
+from eval.store.store import KeptPicture
 
 LONGEST_SIDE = 224
 KEPT = 4096
 
 
-def thumbnail(path: Path) -> str | None:
-    """A picture as a data URI, WebP, at most 224 pixels a side; None where there is no readable picture.
+def thumbnail(kept: KeptPicture) -> str | None:
+    """A picture as a data URI, WebP, at most 224 pixels a side; None where there is no sound picture.
 
     What could not be read is tried again the next time, and a file that has changed is read anew.
     """
+    if kept.fault:
+        return None
     try:
-        facts = path.stat()
-        return _thumbnail(path, facts.st_mtime_ns, facts.st_size)
+        facts = kept.path.stat()
+        return _thumbnail(kept.path, facts.st_mtime_ns, facts.st_size)
     except (OSError, UnreadablePictureError):
         return None
 

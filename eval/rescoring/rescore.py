@@ -71,7 +71,7 @@ def request_by(spec: GridSpec, over: RescoreRequest) -> RescoreRequest:
 def rescore(folder: Path, wanted: RescoreRequest, reporter: Reporter) -> None:
     """Read what is unread of the last grid's pictures, and let it be ranked by it. Models are loaded only for that.
 
-    Pictures that would have to be read and are gone are named, and the rest is scored without them.
+    Pictures that would have to be read and are gone or damaged are named, and the rest is scored without them.
 
     Raises StoreError, ConfigurationError (references that cannot be used), FacePackError, ClipError or DinoError.
     """
@@ -86,7 +86,7 @@ def rescore(folder: Path, wanted: RescoreRequest, reporter: Reporter) -> None:
         pictures = [grid.picture_id(cell, unit) for cell in (None, *grid.cells) for unit in units]
         made = store.failures(pictures)
         unread = reader.unread(one for one in pictures if one in made)
-        gone = store.gone(unread)
+        gone = store.unsound(unread)
         reader.read_ids(one for one in unread if one not in gone)
         references = _looked_at(references, wanted, grid.snapshot, reader)
         reader.read_texts(plain_text(unit.class_prompt) for unit in units)
@@ -149,8 +149,8 @@ def _what_is_gone(shown: Grid, gone: set[str]) -> str:
     if shown.left_out is not None:
         return f"{shown.left_out} (the first: {first})"
     return (
-        f"gone before their looks were read: {len(gone)} pictures, so copying is not measured; {shown.snapshot.again} "
-        f"(the first: {first})"
+        f"gone or damaged before their looks were read: {len(gone)} pictures, so copying is not measured; "
+        f"{shown.snapshot.again} (the first: {first})"
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eval.store.store import Spent, Store
+from eval.store.store import Store
+from eval.store.tables import Spent
 
 LEAST_TIMED = 8  # pictures that are timed before their rate is believed
 

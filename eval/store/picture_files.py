@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from foundation.errors import UserError
 from foundation.extras import missing_named
 from foundation.files import whole_file
+from foundation.typed.untyped import untyped
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 class PicturePlaceError(UserError):
     """A place for pictures that cannot be reached."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a listing says of a file: `size` in bytes and `changed` (ns since 1970), None where it says nothing."""
+
+    size: int | None
+    changed: int | None
 
 
 @dataclass(frozen=True)
@@ -33,27 +42,32 @@ class PictureFolder:
         with whole_file(self.path(picture_id)) as beside:
             beside.write_bytes(png)
 
-    def has(self, picture_id: str) -> bool:
-        """Whether its file is there."""
-        return self.path(picture_id).is_file()
+    def stamp(self, picture_id: str) -> Stamp | None:
+        """Its file's size and time, None where it has none."""
+        try:
+            facts = self.path(picture_id).stat()
+        except FileNotFoundError:
+            return None
+        return Stamp(facts.st_size, facts.st_mtime_ns)
 
     def path(self, picture_id: str) -> Path:
         """Its file, whether or not it is there."""
         return self.folder / _name_of(picture_id)
 
-    def gone(self, picture_ids: Iterable[str]) -> Iterator[str]:
-        """Those of `picture_ids`, which come sorted, that have no file: a listing a shelf, not a question a picture.
+    def stamps(self, picture_ids: Iterable[str]) -> Iterator[tuple[str, Stamp | None]]:
+        """Each of `picture_ids`, which come sorted, with its file's size and time, None where it has no file.
 
-        Raises PicturePlaceError where the folder itself is not there, as a share that is not mounted.
+        A listing a shelf. Raises PicturePlaceError where the folder itself is not there: a share that is not mounted.
         """
         if not self.folder.is_dir():
             raise _not_there(str(self.folder))
         for shelf, ids in groupby(picture_ids, key=_shelf_of):
-            try:
-                names = set(os.listdir(self.folder / shelf))
-            except FileNotFoundError:
-                names = set[str]()
-            yield from (one for one in ids if f"{one}.png" not in names)
+            there = dict[str, Stamp]()
+            with suppress(FileNotFoundError), os.scandir(self.folder / shelf) as entries:
+                for entry in entries:
+                    if entry.is_file():
+                        there[entry.name] = Stamp(entry.stat().st_size, entry.stat().st_mtime_ns)
+            yield from ((one, there.get(f"{one}.png")) for one in ids)
 
     def forget_copies(self, picture_ids: Iterable[str]) -> None:
         """There are none: a folder's files are the pictures themselves."""
@@ -73,10 +87,14 @@ class RemotePictures:
         files.makedirs(place.rpartition("/")[0], exist_ok=True)
         files.pipe_file(place, png)
 
-    def has(self, picture_id: str) -> bool:
-        """Whether it is at the URL; what a file system remembers of its listings counts."""
+    def stamp(self, picture_id: str) -> Stamp | None:
+        """Its size at the URL, None where it is not there; what a file system remembers of its listings counts."""
         files, root = _opened(self.url)
-        return files.exists(f"{root}/{_name_of(picture_id)}")
+        try:
+            size: object = untyped(files).info(f"{root}/{_name_of(picture_id)}").get("size")
+        except FileNotFoundError:
+            return None
+        return Stamp(size if isinstance(size, int) else None, None)
 
     def path(self, picture_id: str) -> Path:
         """A local copy, fetched if there is none yet; of a picture that is not there, a path to nothing."""
@@ -87,17 +105,24 @@ class RemotePictures:
                 self.cache.write(picture_id, files.cat_file(f"{root}/{_name_of(picture_id)}"))
         return path
 
-    def gone(self, picture_ids: Iterable[str]) -> Iterator[str]:
-        """Those of `picture_ids` that are not at the URL, by one listing of it. Raises PicturePlaceError."""
+    def stamps(self, picture_ids: Iterable[str]) -> Iterator[tuple[str, Stamp | None]]:
+        """Each of `picture_ids` with its size at the URL, None where it is not there, by one listing.
+
+        Raises PicturePlaceError.
+        """
         files, root = _opened(self.url)
         # What was listed before is remembered by some file systems, and what workers write meanwhile is not seen then.
         files.invalidate_cache()
         try:
-            names = {str(found).rpartition("/")[2] for found in files.find(root)}
+            listed: dict[str, dict[str, object]] = untyped(files).find(root, detail=True)
         except FileNotFoundError as error:
             raise _not_there(self.url) from error
         files.invalidate_cache()
-        yield from (one for one in picture_ids if f"{one}.png" not in names)
+        sizes = {place.rpartition("/")[2]: facts.get("size") for place, facts in listed.items()}
+        for one in picture_ids:
+            name = f"{one}.png"
+            size = sizes.get(name)
+            yield one, Stamp(size if isinstance(size, int) else None, None) if name in sizes else None
 
     def forget_copies(self, picture_ids: Iterable[str]) -> None:
         """Fetch these anew when they are next asked for."""

@@ -1,134 +1,72 @@
 """The store of a grid: a folder with pictures and a SQLite file (WAL) of what is known about them.
 
 A row is written only after its picture file is in place, a batch in one transaction, so a kill leaves nothing half.
-Embeddings are kept per model hash: every metric is recomputed from them without a model.
+Embeddings are kept per model hash: every metric is recomputed from them without a model. A row says what its picture's
+file and its vector are to be, so what a disk or a hand has changed since is told from what was written.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import tee
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from sqlalchemy import (
-    JSON,
-    URL,
-    Engine,
-    ExceptionContext,
-    Select,
-    String,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import Engine, Select, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
-from eval.store.picture_files import picture_place
-from foundation.chunks import chunks
-from foundation.errors import UserError
-from foundation.files import sweep_partial
-
-FILE_NAME = "grid.sqlite"
-PICTURES = "pictures"
-# Faults of what is asked, not of the file: a mistake of this program, and not the user's to mend.
-OURS = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
-_DAMAGED = ("is damaged", "put a copy back if there is one, or delete it and run the grid again")
-_ANOTHER = ("was written by another version", "run the grid again in another store")
-# By a part of SQLite's message: what it means, and what to do. Its contents are at fault only where it says so.
-WHAT_TO_DO = {
-    "malformed": _DAMAGED,
-    "not a database": _DAMAGED,
-    "no such": _ANOTHER,
-    "has no column": _ANOTHER,
-    "full": ("cannot be written", "make room on its disk and run the same command again; nothing recorded is lost"),
-    "readonly": ("may not be written", "allow it and its folder to this user, and run the same command again"),
-    "locked": ("is in use", "wait for the other program that writes it, or stop it, and run the same command again"),
-}
-CHECK_ALL = (
-    "cannot be opened, read or written",
-    "see that its folder may be written, the disk works and has room, and run the same command again",
+from eval.store.connection import FILE_NAME, READ_ONLY, StoreError, connected
+from eval.store.picture_files import Stamp, picture_place
+from eval.store.tables import (
+    EmbeddingRow,
+    FactRow,
+    PictureRow,
+    Reading,
+    Readings,
+    Spent,
+    SpentRow,
+    Table,
+    reading_checksum,
+    reading_fault,
 )
+from foundation.chunks import chunks
+from foundation.files import sha256_of, sweep_partial
+from foundation.typed.json_values import is_table
+
+PICTURES = "pictures"
+_ANEW = "which forgets what is damaged, then the grid again, which makes it anew"
+_DAMAGED_PLACE = "put a copy of the file back if there is one, or make another store"
 ASKED_AT_ONCE = 500  # SQLite takes a limited number of values in one question
 
 
-class StoreError(UserError):
-    """A folder that is not a store, a store that has nothing to show yet, or a file of it that SQLite cannot use."""
+@dataclass(frozen=True)
+class KeptPicture:
+    """A picture's file; `fault`: why it cannot be shown, or None."""
 
-
-class _Table(DeclarativeBase):
-    """The declarative base of the store's tables."""
-
-
-class FactRow(_Table):
-    """A fact about the whole store: the last grid's plan, its protocol, its models."""
-
-    __tablename__ = "fact"
-    key: Mapped[str] = mapped_column(String, primary_key=True)
-    value: Mapped[dict[str, object]] = mapped_column(JSON)
-
-
-class PictureRow(_Table):
-    """A rendered picture; `failure` says why it shows nothing, None where it shows something."""
-
-    __tablename__ = "picture"
-    id: Mapped[str] = mapped_column(String, primary_key=True)
-    cell: Mapped[str] = mapped_column(String, index=True)
-    prompt: Mapped[str]
-    seed: Mapped[int]
-    failure: Mapped[str | None]
-
-
-class EmbeddingRow(_Table):
-    """What a model read from a picture, a text or a reference (`subject`): `vector` None where it found nothing.
-
-    `count` is the number of faces for a face model, 1 elsewhere.
-    """
-
-    __tablename__ = "embedding"
-    subject: Mapped[str] = mapped_column(String, primary_key=True)
-    model: Mapped[str] = mapped_column(String, primary_key=True)
-    count: Mapped[int]
-    vector: Mapped[bytes | None]
-
-
-class SpentRow(_Table):
-    """What was rendered for one request (its hash): written with the pictures themselves, so no kill comes between."""
-
-    __tablename__ = "spent"
-    request: Mapped[str] = mapped_column(String, primary_key=True)
-    pictures: Mapped[int]
-    seconds: Mapped[float]
+    path: Path
+    fault: Literal["not made", "damaged"] | None
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What a request (a hash) has taken: pictures, counted as often as they were rendered, and seconds of wall time."""
+class RecordedFile:
+    """What a store knows of a picture's file: as in `PictureRow`."""
 
-    request: str
-    pictures: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One model's reading of one thing: a unit vector (D,) or None, and how many of its kind were found."""
-
-    vector: np.ndarray | None
-    count: int = 1
+    id: str
+    sha256: str | None
+    size: int | None
+    changed: int | None
 
 
 class Store:
-    """An open store. `folder` holds the SQLite file and the pictures."""
+    """An open store. `folder` holds the SQLite file (`engine`) and the pictures."""
 
     def __init__(self, folder: Path, engine: Engine) -> None:
         self.folder = folder
-        self._engine = engine
+        self.engine = engine
         self.pictures = picture_place(self.place, folder / PICTURES)
 
     @property
@@ -141,7 +79,7 @@ class Store:
         """Keep pictures at `place` from now on. Raises StoreError where some lie elsewhere already."""
         if place == self.place:
             return
-        with Session(self._engine) as session:
+        with Session(self.engine) as session:
             if session.execute(select(PictureRow.id).limit(1)).first():
                 raise StoreError(
                     f"{self.folder}: its pictures lie in {self.place}, not in {place}; name that, or another store"
@@ -150,40 +88,85 @@ class Store:
         self.pictures = picture_place(place, self.folder / PICTURES)
 
     def picture_path(self, picture_id: str) -> Path:
-        """A picture's file; one that lies at a URL is fetched."""
+        """A picture's file, whatever it holds; one that lies at a URL is fetched."""
         return self.pictures.path(picture_id)
+
+    def kept_picture(self, picture_id: str) -> KeptPicture:
+        """A picture's file, and whether it is what was written. Its bytes are read, once for as long as it stays."""
+        path = self.picture_path(picture_id)
+        with Session(self.engine) as session:
+            sha256 = session.execute(select(PictureRow.sha256).where(PictureRow.id == picture_id)).scalar()
+        return KeptPicture(path, fault_of_file(path, sha256))
 
     def count_pictures(self) -> int:
         """How many are recorded, failed ones too."""
-        with Session(self._engine) as session:
+        with Session(self.engine) as session:
             return session.execute(select(func.count()).select_from(PictureRow)).scalar_one()
 
     def failures(self, picture_ids: Iterable[str]) -> dict[str, str | None]:
         """Those of the pictures that are there, each with why it shows nothing, or None."""
         found: dict[str, str | None] = {}
-        with Session(self._engine) as session:
+        with Session(self.engine) as session:
             for chunk in chunks(picture_ids, ASKED_AT_ONCE):
                 rows = select(PictureRow.id, PictureRow.failure).where(PictureRow.id.in_(chunk))
                 found.update(session.execute(rows).tuples().all())
         return found
 
     def lost(self) -> set[str]:
-        """The ids of recorded pictures whose files are gone. Raises PicturePlaceError where their place is."""
+        """The ids of recorded pictures whose files are gone, or are not what was written.
+
+        A file that looks as it did when it was last seen to be sound (size and time) is taken for sound; what a disk
+        changes in silence only reading every file tells (`upkeep.py`). Raises PicturePlaceError where their place is
+        gone.
+        """
         if not self.count_pictures():
             return set()
-        with Session(self._engine) as session:
-            recorded = session.execute(select(PictureRow.id).order_by(PictureRow.id).execution_options(yield_per=10000))
-            return set(self.pictures.gone(recorded.scalars()))
+        rows, again = tee(self.files())
+        stamps = self.pictures.stamps(row.id for row in again)
+        lost, touched = set[str](), dict[str, int]()
+        for row, (_, stamp) in zip(rows, stamps, strict=True):
+            if self._is_lost(row, stamp):
+                lost.add(row.id)
+            elif row.sha256 and stamp and stamp.changed not in (None, row.changed):
+                touched[row.id] = stamp.changed
+        self._note_times(touched)
+        return lost
 
-    def gone(self, picture_ids: Iterable[str]) -> set[str]:
-        """Those of the pictures that have no file. Raises PicturePlaceError where their place is gone."""
+    def _is_lost(self, row: RecordedFile, stamp: Stamp | None) -> bool:
+        """The bytes are read only where the size is right and the time is not, as after a copy."""
+        if stamp is None or row.sha256 is None:
+            return stamp is None
+        if stamp.size not in (None, row.size):
+            return True
+        return stamp.changed not in (None, row.changed) and bool(fault_of_file(self.picture_path(row.id), row.sha256))
+
+    def _note_times(self, touched: dict[str, int]) -> None:
+        """So that sound files of another time are read once, not at every run."""
+        if touched and not self.engine.get_execution_options().get(READ_ONLY):
+            rows = [{"id": one, "changed": changed} for one, changed in touched.items()]
+            with Session(self.engine) as session, session.begin():
+                session.execute(update(PictureRow), rows)
+
+    def files(self) -> Iterator[RecordedFile]:
+        """What is recorded of every picture's file, by id."""
+        columns = select(PictureRow.id, PictureRow.sha256, PictureRow.size, PictureRow.changed)
+        with Session(self.engine) as session:
+            for row in session.execute(columns.order_by(PictureRow.id).execution_options(yield_per=10000)).tuples():
+                yield RecordedFile(*row)
+
+    def unsound(self, picture_ids: Iterable[str]) -> set[str]:
+        """Those of the pictures whose files are gone or damaged; every byte is read.
+
+        Raises PicturePlaceError where their place is gone.
+        """
         listed = sorted(picture_ids)
-        return set(self.pictures.gone(listed)) if listed else set()
+        stamps = self.pictures.stamps(listed) if listed else ()
+        return {one for one, stamp in stamps if stamp is None or self.kept_picture(one).fault}
 
     def forget(self, picture_ids: Iterable[str]) -> None:
         """Drop what is known of pictures, readings and all, as if they had never been made."""
         for chunk in chunks(picture_ids, ASKED_AT_ONCE):
-            with Session(self._engine) as session, session.begin():
+            with Session(self.engine) as session, session.begin():
                 session.execute(delete(PictureRow).where(PictureRow.id.in_(chunk)))
                 session.execute(delete(EmbeddingRow).where(EmbeddingRow.subject.in_(chunk)))
             self.pictures.forget_copies(chunk)
@@ -191,7 +174,7 @@ class Store:
     def unread(self, model: str, subjects: Iterable[str]) -> Iterator[str]:
         """Those of `subjects`, in order, that `model` (a hash) has not read yet."""
         for chunk in chunks(subjects, ASKED_AT_ONCE):
-            with Session(self._engine) as session:
+            with Session(self.engine) as session:
                 rows = select(EmbeddingRow.subject).where(EmbeddingRow.model == model, EmbeddingRow.subject.in_(chunk))
                 there = set(session.execute(rows).scalars())
             yield from (subject for subject in chunk if subject not in there)
@@ -200,7 +183,7 @@ class Store:
         self, rows: Iterable[PictureRow], readings: Readings | None = None, spent: Spent | None = None
     ) -> None:
         """Record pictures whose files are in place, what models read from them, and what they took, all or none."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self.engine) as session, session.begin():
             _replace(session, PictureRow, [_values_of(row) for row in rows])
             for model, by_subject in (readings or {}).items():
                 _write_readings(session, model, by_subject)
@@ -209,53 +192,72 @@ class Store:
 
     def add_spent(self, spent: Spent) -> None:
         """Add to what its request has taken."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self.engine) as session, session.begin():
             _add_spent(session, spent)
 
     def spent(self, request: str) -> Spent:
         """All that `request` has taken, in however many runs."""
-        with Session(self._engine) as session:
+        with Session(self.engine) as session:
             row = session.get(SpentRow, request)
             return Spent(request, row.pictures, row.seconds) if row else Spent(request, 0, 0.0)
 
     def readings(self, model: str) -> dict[str, Reading]:
         """Everything `model` (a hash) has read, by subject."""
-        with Session(self._engine) as session:
-            rows = session.execute(_readings_by(model)).all()
-        return {subject: Reading(_vector(stored), count) for subject, stored, count in rows}
+        with Session(self.engine) as session:
+            rows = session.execute(_readings_by(model)).tuples().all()
+        return dict(self._checked(model, rows))
 
     def add_readings(self, model: str, readings: dict[str, Reading]) -> None:
         """Keep what `model` (a hash) has read, by subject; what it had read of them before gives way."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self.engine) as session, session.begin():
             _write_readings(session, model, readings)
 
     def readings_of(self, model: str, subjects: Iterable[str]) -> dict[str, Reading]:
         """What `model` (a hash) has read of `subjects`; what it has not seen is left out."""
         found: dict[str, Reading] = {}
-        with Session(self._engine) as session:
+        with Session(self.engine) as session:
             for chunk in chunks(subjects, ASKED_AT_ONCE):
-                rows = session.execute(_readings_by(model).where(EmbeddingRow.subject.in_(chunk))).all()
-                found.update((subject, Reading(_vector(stored), count)) for subject, stored, count in rows)
+                rows = session.execute(_readings_by(model).where(EmbeddingRow.subject.in_(chunk))).tuples().all()
+                found.update(self._checked(model, rows))
         return found
 
+    def _checked(self, model: str, rows: Iterable[_Stored]) -> Iterator[tuple[str, Reading]]:
+        """Rows as readings. Raises StoreError for one that is not what was written."""
+        for subject, stored, count, checksum in rows:
+            if fault := reading_fault(subject, model, count, stored, checksum):
+                raise StoreError(
+                    f"{self.folder / FILE_NAME}: a reading is damaged ({fault}); run `python -m eval store repair "
+                    f"{self.folder}`, {_ANEW}"
+                )
+            yield subject, Reading(None if stored is None else np.frombuffer(stored, dtype="<f4"), count)
+
     def fact(self, key: str) -> dict[str, object] | None:
-        """What is kept under a key: a JSON object, or None."""
-        with Session(self._engine) as session:
-            row = session.get(FactRow, key)
-            return None if row is None else row.value
+        """What is kept under a key: a JSON object, or None. Raises StoreError where it is none."""
+        try:
+            with Session(self.engine) as session:
+                row = session.get(FactRow, key)
+                value: object = None if row is None else row.value
+        except (ValueError, TypeError, RecursionError) as error:
+            raise self._damaged_fact(key) from error
+        if value is None:
+            return None
+        if not is_table(value):
+            raise self._damaged_fact(key)
+        return value
+
+    def _damaged_fact(self, key: str) -> StoreError:
+        # Where its pictures lie nothing else knows, and without that none of them can be checked.
+        advice = _DAMAGED_PLACE if key == PICTURES else f"run `python -m eval store repair {self.folder}`, {_ANEW}"
+        return StoreError(f"{self.folder / FILE_NAME}: what it keeps under `{key}` is damaged; {advice}")
 
     def set_fact(self, key: str, value: dict[str, object]) -> None:
         """Keep a JSON object under a key, in place of what was there."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self.engine) as session, session.begin():
             session.merge(FactRow(key=key, value=value))
 
     def close(self) -> None:
         """Let go of the file; the store may be opened again."""
-        self._engine.dispose()
-
-
-# By model's hash, then by subject.
-Readings = dict[str, dict[str, Reading]]
+        self.engine.dispose()
 
 
 def create_store(folder: Path, place: str | None = None) -> Store:
@@ -264,7 +266,7 @@ def create_store(folder: Path, place: str | None = None) -> Store:
     `place`: where pictures go instead of the store's own folder, a folder's path or a URL.
     """
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-    store = _connect(folder)
+    store = Store(folder, connected(folder))
     store.move_to(place or str(folder / PICTURES))
     shelves = Path(store.place) if "://" not in store.place else folder / PICTURES
     for shelf in shelves.glob("*"):
@@ -276,52 +278,43 @@ def open_store(folder: Path) -> Store:
     """Open a store that exists. Raises StoreError where there is none."""
     if not (folder / FILE_NAME).is_file():
         raise StoreError(f"{folder}: not a store (it has no {FILE_NAME}); make one with `python -m eval grid SPEC`")
-    return _connect(folder)
+    return Store(folder, connected(folder))
 
 
-def _connect(folder: Path) -> Store:
-    engine = create_engine(URL.create("sqlite", database=str(folder / FILE_NAME)))
-
-    @event.listens_for(engine, "connect")
-    def _use_wal(connection: sqlite3.Connection, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.execute("PRAGMA busy_timeout=30000")
-        cursor.close()
-
-    @event.listens_for(engine, "handle_error")
-    def _name(context: ExceptionContext) -> None:
-        # Every question and every write passes here, so no fault of the file is met anywhere else.
-        fault = context.original_exception
-        if isinstance(fault, sqlite3.DatabaseError) and not isinstance(fault, OURS):
-            raise StoreError(f"{folder / FILE_NAME}: {_in_words(str(fault))}") from fault
-
-    _Table.metadata.create_all(engine)
-    return Store(folder, engine)
+def fault_of_file(path: Path, sha256: str | None) -> Literal["not made", "damaged"] | None:
+    """Why a file is not the picture that was written, or None; without a hash to hold it against, any file will do."""
+    try:
+        facts = path.stat()
+        sound = sha256 is None or _hash_of(path, facts.st_size, facts.st_mtime_ns) == sha256
+    except FileNotFoundError:
+        return "not made"
+    except OSError:
+        return "damaged"
+    return None if sound else "damaged"
 
 
-def _in_words(fault: str) -> str:
-    """What SQLite's message means. Hours of rendering lie in a store, so only a file that is none any more goes."""
-    advice = next((advice for part, advice in WHAT_TO_DO.items() if part in fault), CHECK_ALL)
-    return f"{advice[0]} ({fault}); {advice[1]}"
+@lru_cache(maxsize=65536)
+def _hash_of(path: Path, size: int, changed: int) -> str:
+    """`size` and `changed` are part of the key only."""
+    return sha256_of(path)
 
 
-def _readings_by(model: str) -> Select[str, bytes | None, int]:
-    return select(EmbeddingRow.subject, EmbeddingRow.vector, EmbeddingRow.count).where(EmbeddingRow.model == model)
+_Stored = tuple[str, bytes | None, int, int | None]
+
+
+def _readings_by(model: str) -> Select[str, bytes | None, int, int | None]:
+    columns = EmbeddingRow.subject, EmbeddingRow.vector, EmbeddingRow.count, EmbeddingRow.checksum
+    return select(*columns).where(EmbeddingRow.model == model)
 
 
 def _write_readings(session: Session, model: str, readings: dict[str, Reading]) -> None:
-    stored = [
-        {
-            "subject": subject,
-            "model": model,
-            "count": reading.count,
-            "vector": None if reading.vector is None else reading.vector.astype("<f4").tobytes(),
-        }
-        for subject, reading in readings.items()
-    ]
-    _replace(session, EmbeddingRow, stored)
+    _replace(session, EmbeddingRow, [_row_of(subject, model, reading) for subject, reading in readings.items()])
+
+
+def _row_of(subject: str, model: str, reading: Reading) -> dict[str, object]:
+    vector = None if reading.vector is None else reading.vector.astype("<f4").tobytes()
+    checksum = reading_checksum(subject, model, reading.count, vector)
+    return {"subject": subject, "model": model, "count": reading.count, "vector": vector, "checksum": checksum}
 
 
 def _add_spent(session: Session, spent: Spent) -> None:
@@ -334,7 +327,7 @@ def _add_spent(session: Session, spent: Spent) -> None:
     session.execute(written.on_conflict_do_update(index_elements=[SpentRow.request], set_=added))
 
 
-def _replace(session: Session, table: type[_Table], rows: Sequence[Mapping[str, object]]) -> None:
+def _replace(session: Session, table: type[Table], rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows, over those of the same key, in one statement: asking for each first costs ten times as much."""
     if rows:
         session.execute(insert(table).prefix_with("OR REPLACE"), rows)
@@ -342,7 +335,3 @@ def _replace(session: Session, table: type[_Table], rows: Sequence[Mapping[str, 
 
 def _values_of(row: PictureRow) -> dict[str, object]:
     return {column.key: getattr(row, column.key) for column in PictureRow.__table__.columns}
-
-
-def _vector(stored: bytes | None) -> np.ndarray | None:
-    return None if stored is None else np.frombuffer(stored, dtype="<f4")

@@ -12,6 +12,7 @@ import numpy as np
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT
 from eval.reporting.thumbnail import thumbnail
+from eval.store.store import KeptPicture
 from studio.logic.stores import OpenedStore
 
 
@@ -37,8 +38,8 @@ def median_picture(opened: OpenedStore, row: RankedCell) -> str | None:
     units = opened.ranked.evidence.where(SUBJECT)
     likeness = opened.identity[opened.place_in_evidence(row), units]
     if np.isnan(likeness).all():
-        return thumbnail(_path(opened, row, int(units[0])))
-    return thumbnail(_path(opened, row, int(units[np.nanargmin(np.abs(likeness - np.nanmedian(likeness)))])))
+        return thumbnail(_kept(opened, row, int(units[0])))
+    return thumbnail(_kept(opened, row, int(units[np.nanargmin(np.abs(likeness - np.nanmedian(likeness)))])))
 
 
 def comparison(opened: OpenedStore, columns: Sequence[RankedCell | None], units: Sequence[int]) -> list[UnitRow]:
@@ -74,9 +75,10 @@ def pairs_won(opened: OpenedStore, row: RankedCell, other: RankedCell) -> tuple[
 
 
 def _picture(opened: OpenedStore, row: RankedCell | None, unit: int) -> Picture:
-    path = _path(opened, row, unit)
-    if not path.is_file():
-        return Picture(None, "not made")
+    kept = _kept(opened, row, unit)
+    if kept.fault:
+        return Picture(None, kept.fault)
+    path = kept.path
     if row is None:
         return Picture(path, _in_words(opened, float(opened.identity_control[unit])))
     at = opened.place_in_evidence(row)
@@ -84,9 +86,9 @@ def _picture(opened: OpenedStore, row: RankedCell | None, unit: int) -> Picture:
     return Picture(path, "failed" if failed else _in_words(opened, float(opened.identity[at, unit])))
 
 
-def _path(opened: OpenedStore, row: RankedCell | None, unit: int) -> Path:
+def _kept(opened: OpenedStore, row: RankedCell | None, unit: int) -> KeptPicture:
     grid = opened.ranked.grid
-    return grid.picture_path(grid.cell(row.cell) if row else None, grid.snapshot.units[unit])
+    return grid.picture(grid.cell(row.cell) if row else None, grid.snapshot.units[unit])
 
 
 def _in_words(opened: OpenedStore, likeness: float) -> str:

@@ -13,7 +13,8 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scores, control_identities, identities, score
 from eval.reporting.ranked_grid import RankedGrid, open_ranked
 from eval.request.cells import Cell
-from eval.store.store import FILE_NAME, open_store
+from eval.store.connection import FILE_NAME
+from eval.store.store import open_store
 from eval.wording.subject_words import SubjectWords
 
 VARIABLE = "LORA_STUDIO_STORE"

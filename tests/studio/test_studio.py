@@ -19,7 +19,8 @@ from eval.exporting.export import ExportError
 from eval.judging.stored_grid import KEY, load_grid
 from eval.rendering.cell_lora import lora_of
 from eval.reporting.ranked_grid import open_ranked
-from eval.store.store import FILE_NAME, create_store, open_store
+from eval.store.connection import FILE_NAME
+from eval.store.store import create_store, open_store
 from foundation.files import sha256_of
 from loras.lora_file import read_lora
 from studio.logic.exporting import contents_of, export_path, suggested_name

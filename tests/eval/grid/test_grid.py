@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,20 @@ def deleted(places: list[Path]) -> list[str]:
     return sorted(path.stem for path in gone)
 
 
-@pytest.mark.parametrize("remote", [False, True])
-def test_pictures_whose_files_were_deleted_are_made_again_to_the_same_bits(tmp_path: Path, remote: bool) -> None:
+def damaged(places: list[Path]) -> list[str]:
+    """Cut one of the pictures short, and change five bytes of another."""
+    cut, edited = places[0], places[len(places) // 2]
+    cut.write_bytes(cut.read_bytes()[:-100])
+    data = edited.read_bytes()
+    at = len(data) // 2
+    edited.write_bytes(data[:at] + bytes(255 - byte for byte in data[at : at + 5]) + data[at + 5 :])
+    return sorted((cut.stem, edited.stem))
+
+
+@pytest.mark.parametrize(("harm", "remote"), [(deleted, False), (deleted, True), (damaged, False)])
+def test_pictures_whose_files_were_deleted_or_damaged_are_made_again_to_the_same_bits(
+    tmp_path: Path, harm: Callable[[list[Path]], list[str]], remote: bool
+) -> None:
     made = write_grid(tmp_path, steps=2)
     place = tmp_path / "far away" if remote else made.store / "pictures"
     text = made.spec.read_text(encoding="utf-8").replace("seeds = 2", "seeds = 3")
@@ -83,7 +96,7 @@ def test_pictures_whose_files_were_deleted_are_made_again_to_the_same_bits(tmp_p
     whole = run_grid(read_spec(made.spec), Silent())
     before = {path.stem: path.read_bytes() for path in sorted(place.rglob("*.png"))}
     ranked = facts_of(made.store)
-    gone = deleted(sorted(place.rglob("*.png")))
+    gone = harm(sorted(place.rglob("*.png")))
     store = open_store(made.store)
     assert sorted(store.lost()) == gone
     store.close()

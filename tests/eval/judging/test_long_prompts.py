@@ -11,7 +11,8 @@ from eval.judging.judge_facts import texts_key
 from eval.judging.judges import Judge
 from eval.judging.readings import Reader
 from eval.request.spec import ScoreSection
-from eval.store.store import Reading, Store, create_store
+from eval.store.store import Store, create_store
+from eval.store.tables import Reading
 from foundation.progress import Silent
 
 SHORT = "photo of a person, smiling"

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from eval.reporting.thumbnail import thumbnail
+from eval.store.store import KeptPicture
 from studio.logic.frames import ranking_frame
 from studio.logic.stores import open_for_pages
 from synthetic_store import Size, write_store
@@ -23,13 +24,24 @@ def colour_of(uri: str | None) -> tuple[int, ...]:
     return tuple(round(value / 64) for value in pixel)
 
 
+def sound(path: Path) -> KeptPicture:
+    return KeptPicture(path, None)
+
+
+def test_a_picture_that_is_no_more_what_was_rendered_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "one.png"
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(path)
+    assert thumbnail(KeptPicture(path, "damaged")) is None
+    assert thumbnail(sound(path)) is not None
+
+
 def test_a_picture_that_was_missing_is_shown_once_it_is_there(tmp_path: Path) -> None:
     path = tmp_path / "one.png"
-    assert thumbnail(path) is None
+    assert thumbnail(sound(path)) is None
     Image.new("RGB", (500, 250), (255, 0, 0)).save(path)
-    assert colour_of(thumbnail(path)) == (4, 0, 0)
+    assert colour_of(thumbnail(sound(path))) == (4, 0, 0)
     path.unlink()
-    assert thumbnail(path) is None
+    assert thumbnail(sound(path)) is None
 
 
 def test_a_picture_that_has_changed_is_shown_anew_and_one_that_has_not_is_read_once(
@@ -37,14 +49,14 @@ def test_a_picture_that_has_changed_is_shown_anew_and_one_that_has_not_is_read_o
 ) -> None:
     path = tmp_path / "one.png"
     Image.new("RGB", (8, 8), (255, 0, 0)).save(path)
-    first = thumbnail(path)
+    first = thumbnail(sound(path))
     Image.new("RGB", (8, 8), (0, 0, 255)).save(path)
     # A coarse clock may give both writes one time.
     os.utime(path, ns=(1, path.stat().st_mtime_ns + 10**9))
     assert colour_of(first) == (4, 0, 0)
-    assert colour_of(second := thumbnail(path)) == (0, 0, 4)
+    assert colour_of(second := thumbnail(sound(path))) == (0, 0, 4)
     monkeypatch.setattr(Image, "open", lambda path: pytest.fail(f"{path} is read again"))
-    assert thumbnail(path) == second
+    assert thumbnail(sound(path)) == second
 
 
 def test_half_a_picture_is_none_and_the_whole_one_is_shown(tmp_path: Path) -> None:
@@ -52,9 +64,9 @@ def test_half_a_picture_is_none_and_the_whole_one_is_shown(tmp_path: Path) -> No
     Image.new("RGB", (64, 64), (0, 255, 0)).save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert thumbnail(path) is None
+    assert thumbnail(sound(path)) is None
     path.write_bytes(whole)
-    assert colour_of(thumbnail(path)) == (0, 4, 0)
+    assert colour_of(thumbnail(sound(path))) == (0, 4, 0)
 
 
 def test_the_studio_shows_a_picture_that_came_back_without_a_restart(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use, digest
 from eval.request.plan import Plan, PlannedPicture, batches_of
 from eval.request.prompts import Prompt
 from eval.request.units import Unit
-from eval.store.store import PictureRow, create_store
+from eval.store.store import create_store
+from eval.store.tables import PictureRow
 from loras.weights import Weights
 
 SAMPLING = Sampling("base", "float32", "euler_a", 30, 9.0, 64, 64, 1, "")

@@ -16,7 +16,8 @@ from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.ranking_table import provenance
 from eval.request.spec import read_spec
 from eval.rescoring.rescore import RescoreRequest, request_by, rescore
-from eval.store.store import Reading, open_store
+from eval.store.store import open_store
+from eval.store.tables import Reading
 from foundation.errors import ConfigurationError
 from foundation.progress import Silent
 from grid_folders import GridFolder, write_grid

@@ -22,7 +22,8 @@ from eval.reporting.ranked_grid import open_ranked
 from eval.request.references import References, TrainedReferenceError, check_held_out, nearest_pair
 from eval.request.spec import LimitsSection, read_spec
 from eval.rescoring.rescore import RescoreRequest, request_by, rescore
-from eval.store.store import FILE_NAME, StoreError, open_store
+from eval.store.connection import FILE_NAME, StoreError
+from eval.store.store import open_store
 from face_packs import perturbed_pack
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.progress import Silent
@@ -187,13 +188,17 @@ def test_a_reference_that_is_gone_is_named(tmp_path: Path) -> None:
         rescore(store, RescoreRequest(subject="image", clip="miniature"), Silent())
 
 
-def test_pictures_that_are_gone_are_left_out_in_pairs_until_the_grid_makes_them_again(grid: GridFolder) -> None:
+def test_pictures_that_are_gone_or_damaged_are_left_out_in_pairs_until_the_grid_makes_them_again(
+    grid: GridFolder,
+) -> None:
     before = open_ranked(grid.store)
     heard, shown = Heard(), before.grid
     first, other, *_ = shown.cells
     units = shown.snapshot.units
-    for cell, unit in ((first, 0), (first, 1), (first, 2), (other, 0)):
+    for cell, unit in ((first, 0), (first, 1), (other, 0)):
         shown.picture_path(cell, units[unit]).unlink()
+    damaged = shown.picture_path(first, units[2])
+    damaged.write_bytes(damaged.read_bytes()[:-40])
     pack = str(perturbed_pack(grid.folder / "second pack"))
     rescore(grid.store, RescoreRequest(second_faces=pack), heard)
     ranked = open_ranked(grid.store)
@@ -201,10 +206,13 @@ def test_pictures_that_are_gone_are_left_out_in_pairs_until_the_grid_makes_them_
     assert ranked.grid.snapshot.units == units[1:]
     assert all(row.second is not None for row in ranked.rows)
     [line] = heard.lines
-    assert line.startswith("gone before they were read: 4 pictures, so 1 of 3 (prompt, seed) pairs and 1 of 6 rows")
+    assert line.startswith(
+        "gone or damaged before they were read: 4 pictures, so 1 of 3 (prompt, seed) pairs and 1 of 6 rows"
+    )
     assert "python -m eval grid SPEC" in line
     assert all(
-        any(flag.startswith("gone before they were read: 4 pictures") for flag in row.flags) for row in ranked.rows
+        any(flag.startswith("gone or damaged before they were read: 4 pictures") for flag in row.flags)
+        for row in ranked.rows
     )
     rescore(grid.store, RescoreRequest(second_faces="none"), Silent())
     assert identities_of(grid.store) == [row.identity for row in before.rows]
@@ -217,7 +225,7 @@ def test_where_nothing_is_left_to_compare_the_store_stays_as_it_was(grid: GridFo
     before = identities_of(grid.store)
     for path in grid.store.rglob("*.png"):
         path.unlink()
-    with pytest.raises(StoreError, match=r"of its pictures are gone, nothing is left.*eval grid SPEC"):
+    with pytest.raises(StoreError, match=r"of its pictures are gone or damaged, nothing is left.*eval grid SPEC"):
         rescore(grid.store, RescoreRequest(second_faces=str(perturbed_pack(grid.folder / "second pack"))), Silent())
     assert identities_of(grid.store) == before
 
@@ -231,7 +239,7 @@ def test_a_store_from_before_looks_is_scored_although_a_picture_is_gone(grid: Gr
     before.grid.picture_path(before.grid.cells[0], before.grid.snapshot.units[0]).unlink()
     rescore(grid.store, RescoreRequest(), heard)
     [line] = heard.lines
-    assert line.startswith("gone before their looks were read: 1 pictures")
+    assert line.startswith("gone or damaged before their looks were read: 1 pictures")
     assert "python -m eval grid SPEC" in line
     ranked = open_ranked(grid.store)
     assert {row.cell: row.identity for row in ranked.rows} == {row.cell: row.identity for row in before.rows}

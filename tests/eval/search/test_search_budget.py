@@ -15,7 +15,8 @@ from eval.search.budget import FittedSchedule, keep_schedule, kept_schedule
 from eval.search.run_search import run_search
 from eval.search.spending import Spending
 from eval.search.strategies.schedule import BudgetError, Schedule
-from eval.store.store import PictureRow, Spent, Store, create_store
+from eval.store.store import Store, create_store
+from eval.store.tables import PictureRow, Spent
 from foundation.errors import ConfigurationError
 from foundation.progress import Silent
 from grid_folders import GridFolder

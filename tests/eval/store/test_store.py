@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.store.store import FILE_NAME, PictureRow, Reading, Store, StoreError, create_store, open_store
+from eval.store.connection import FILE_NAME, StoreError
+from eval.store.store import Store, create_store, open_store
+from eval.store.tables import PictureRow, Reading
 from synthetic_store import Size, write_store
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,7 +39,7 @@ def rows(count: int) -> list[PictureRow]:
 
 def pragma(store: Store, words: str) -> None:
     """Set it on the store's own connection, as the disk would set it on any."""
-    with store._engine.connect() as connection:
+    with store.engine.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA {words}")
 
 
@@ -54,7 +56,7 @@ def test_a_sound_store_is_never_to_be_deleted(tmp_path: Path, fault: str, monkey
     def refuse(*_: object, **__: object) -> sqlite3.Connection:
         raise sqlite3.OperationalError(fault)
 
-    monkeypatch.setattr("sqlalchemy.dialects.sqlite.pysqlite.SQLiteDialect_pysqlite.connect", refuse)
+    monkeypatch.setattr(sqlite3, "connect", refuse)
     with pytest.raises(StoreError, match=fault) as caught:
         open_store(tmp_path)
     assert "delete" not in str(caught.value)

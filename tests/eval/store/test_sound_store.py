@@ -1,0 +1,267 @@
+"""What is in a store is what was written: changed bytes are told from sound ones, forgotten, and made again."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from eval.__main__ import app
+from eval.store.connection import FILE_NAME, StoreError
+from eval.store.store import Store, create_store, open_store
+from eval.store.tables import ADDED, PictureRow, Reading, reading_checksum, reading_fault
+from eval.store.upkeep import faults_of, repair
+from foundation.progress import Silent
+from synthetic_store import Size, write_store
+
+ROOT = Path(__file__).resolve().parents[3]
+SMALL = Size(epochs=(2, 4), unet=(1.0,), te=(1.0,), seeds=1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A store that is sound: the picture that is missing on purpose becomes a copy of another."""
+    folder = write_store(tmp_path, SMALL)
+    store = open_store(folder)
+    (gone,) = store.lost()
+    other = max((folder / "pictures").rglob("*.png"))
+    shutil.copy2(other, store.picture_path(gone))
+    store.close()
+    kept = "sha256, size, changed"
+    edited(
+        folder,
+        f"UPDATE picture SET ({kept}) = (SELECT {kept} FROM picture WHERE id = '{other.stem}') WHERE id = '{gone}'",
+    )
+    return folder
+
+
+def edited(folder: Path, *statements: str) -> None:
+    with sqlite3.connect(folder / FILE_NAME) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+def first_picture(folder: Path) -> Path:
+    return min((folder / "pictures").rglob("*.png"))
+
+
+def flipped(path: Path, at: int) -> bytes:
+    """Change one byte of a file in the middle, and keep its time, as a rotting disk does."""
+    facts, data = path.stat(), bytearray(path.read_bytes())
+    data[at] ^= 0x55
+    path.write_bytes(data)
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "swapped", "edited"])
+def test_a_changed_file_is_lost_and_not_shown(folder: Path, damage: str) -> None:
+    paths = sorted((folder / "pictures").rglob("*.png"))
+    data = paths[0].read_bytes()
+    changed = {"truncated": data[: len(data) // 2], "emptied": b"", "swapped": paths[1].read_bytes()}
+    paths[0].write_bytes(changed.get(damage, data[:200] + b"#####" + data[205:]))
+    store = open_store(folder)
+    assert store.lost() == {paths[0].stem}
+    assert store.kept_picture(paths[0].stem).fault == "damaged"
+    assert store.kept_picture(paths[1].stem).fault is None
+    paths[0].write_bytes(data)
+    assert store.lost() == set()
+    assert store.kept_picture(paths[0].stem).fault is None
+    paths[0].unlink()
+    assert store.lost() == {paths[0].stem}
+    assert store.kept_picture(paths[0].stem).fault == "not made"
+    store.close()
+
+
+def test_a_copied_store_whose_files_have_other_times_is_sound(folder: Path) -> None:
+    for path in (folder / "pictures").rglob("*.png"):
+        os.utime(path, (1, 1))
+    store = open_store(folder)
+    assert store.lost() == set()
+    store.close()
+
+
+def test_every_command_shows_the_rest_of_a_store_with_a_damaged_picture(folder: Path, tmp_path: Path) -> None:
+    for path in (folder / "pictures").rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:-30])
+    page, file = tmp_path / "report.html", tmp_path / "out.safetensors"
+    assert CliRunner().invoke(app, ["report", str(folder), "-o", str(page)]).exit_code == 0
+    assert "damaged" in page.read_text(encoding="utf-8")
+    exported = CliRunner().invoke(app, ["export", str(folder), "--cell", "best", "-o", str(file)])
+    assert "this picture of the cell is damaged; run the grid again" in str(exported.exception)
+
+
+def test_check_finds_what_only_reading_finds_and_repair_forgets_it(folder: Path) -> None:
+    rotten = first_picture(folder)
+    flipped(rotten, 150)
+    edited(
+        folder,
+        "UPDATE embedding SET vector = zeroblob(length(vector)) WHERE rowid = (SELECT min(rowid) FROM embedding "
+        "WHERE vector IS NOT NULL)",
+        "INSERT INTO fact (key, value) VALUES ('odd', '{no json')",
+    )
+    runner = CliRunner()
+    assert open_store(folder).lost() == set()  # size and time are the same
+    checked = runner.invoke(app, ["store", "check", str(folder)])
+    assert checked.exit_code == 1
+    store = open_store(folder)
+    faults = faults_of(store, Silent())
+    assert (list(faults.damaged), faults.missing, faults.facts) == ([rotten.stem], {}, ["odd"])
+    assert len(faults.readings) == 1
+    before = store.count_pictures()
+    store.close()
+    assert runner.invoke(app, ["store", "repair", str(folder)]).exit_code == 0
+    store = open_store(folder)
+    assert not faults_of(store, Silent())
+    assert store.count_pictures() == before - 1
+    assert store.fact("grid") is not None
+    store.close()
+    assert runner.invoke(app, ["store", "check", str(folder)]).exit_code == 0
+
+
+def test_repair_of_a_sound_store_changes_nothing(folder: Path) -> None:
+    store = open_store(folder)
+    before = (folder / FILE_NAME).read_bytes()
+    repair(store, faults_of(store, Silent()))
+    store.close()
+    assert (folder / FILE_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "vector = 'words'",
+        "vector = substr(vector, 1, 5)",
+        "vector = vector || vector",
+        "vector = randomblob(length(vector))",
+        "count = 'three'",
+        "count = count + 1",
+        "checksum = NULL, vector = x'0000c07f'",
+        "checksum = NULL, vector = x'0000'",
+    ],
+)
+def test_an_edited_reading_ends_in_a_sentence_and_never_in_a_score(folder: Path, change: str) -> None:
+    edited(folder, f"UPDATE embedding SET {change} WHERE vector IS NOT NULL")
+    for command in (["rank"], ["report", "-o", "unused.html"]):
+        done = CliRunner().invoke(app, [command[0], str(folder), *command[1:]])
+        assert isinstance(done.exception, StoreError), done.exception
+        assert "eval store repair" in str(done.exception)
+
+
+@pytest.mark.parametrize("value", ["{no json", "[1, 2]", "7", '"text"', "[" * 3000])
+def test_a_fact_that_is_no_object_is_named(folder: Path, value: str) -> None:
+    with sqlite3.connect(folder / FILE_NAME) as connection:
+        connection.execute("UPDATE fact SET value = ? WHERE key = 'grid'", (value,))
+    connection.close()
+    with pytest.raises(StoreError, match=r"`grid` is damaged; run `python -m eval store repair .*then the grid again"):
+        open_store(folder).fact("grid")
+
+
+def test_a_checksum_is_of_all_that_a_row_says() -> None:
+    own = reading_checksum("a", "m", 1, b"1234")
+    others = [("b", "m", 1, b"1234"), ("a", "n", 1, b"1234"), ("a", "m", 2, b"1234"), ("a", "m", 1, b"1235")]
+    assert all(reading_checksum(*one) != own for one in [*others, ("a", "m", 1, None), ("am", "", 1, b"1234")])
+    assert reading_fault("a", "m", 1, None, reading_checksum("a", "m", 1, None)) is None
+
+
+def of_the_layout_before(folder: Path) -> None:
+    """The file as the version before wrote it."""
+    columns = [statement.split()[2::3] for statement in ADDED]
+    edited(
+        folder, *(f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in columns), "PRAGMA user_version = 0"
+    )
+
+
+def test_a_store_of_the_layout_before_opens_and_is_written(folder: Path) -> None:
+    of_the_layout_before(folder)
+    store = open_store(folder)
+    assert store.lost() == set()
+    assert all(one.sha256 is None for one in store.files())
+    store.add_pictures([PictureRow(id="new", cell="c", prompt="p", seed=1)])
+    store.add_readings("m", {"new": Reading(None)})
+    assert store.readings("m")["new"].vector is None
+    store.close()
+    first_picture(folder).write_bytes(b"no picture")
+    store = open_store(folder)
+    assert list(faults_of(store, Silent()).damaged) == [first_picture(folder).stem]
+    store.close()
+
+
+def test_a_newer_layout_is_refused(folder: Path) -> None:
+    edited(folder, "PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="newer version"):
+        open_store(folder)
+
+
+OPEN = (
+    "import sys; from pathlib import Path; from eval.store.store import create_store; create_store(Path(sys.argv[1]))"
+)
+
+
+@pytest.mark.parametrize("layout", ["new", "before"])
+def test_processes_that_open_a_store_at_once_all_have_it(tmp_path: Path, layout: str) -> None:
+    if layout == "before":
+        create_store(tmp_path / "store").close()
+        of_the_layout_before(tmp_path / "store")
+    command = [sys.executable, "-c", OPEN, str(tmp_path / "store")]
+    opening = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [(one.wait(), one.communicate()[1]) for one in opening] == [(0, "")] * 4
+
+
+# As root everything may be written, and as nobody Python may not be read: so all is imported first, by doing it once.
+AS_NOBODY = """
+import os, sys
+from typer.testing import CliRunner
+from eval.__main__ import app
+
+def look(store):
+    for words in (["rank", store], ["report", store, "-o", os.path.join(sys.argv[3], "report.html")]):
+        assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+
+look(sys.argv[1])
+os.remove(os.path.join(sys.argv[3], "report.html"))
+if os.getuid() == 0:
+    os.setuid(65534)
+look(sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("layout", ["today's", "before"])
+def test_a_store_that_may_not_be_written_is_ranked_and_reported(layout: str, tmp_path: Path) -> None:
+    top = Path(tempfile.mkdtemp())  # the test's own folder may be closed to others
+    try:
+        folder = write_store(top, SMALL)
+        if layout == "before":
+            of_the_layout_before(folder)
+        shutil.copytree(folder, tmp_path / "own")
+        for path in (top, *top.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        (top / "out").mkdir()
+        (top / "out").chmod(0o777)
+        before = (folder / FILE_NAME).read_bytes()
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, str(tmp_path / "own"), str(folder), str(top / "out")],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert (top / "out" / "report.html").stat().st_size > 0
+        assert (folder / FILE_NAME).read_bytes() == before
+    finally:
+        for path in top.rglob("*"):
+            path.chmod(0o755)
+        shutil.rmtree(top)
+
+
+def test_writing_such_a_store_is_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    store: Store = open_store(folder)
+    with pytest.raises(StoreError, match="may not be written"):
+        store.set_fact("a", {})
+    assert store.count_pictures() > 0
+    store.close()
