@@ -41,7 +41,11 @@ class ModelSection(Section):
 
 
 class LoraSection(Section):
-    """The weight moves by alpha / rank * up @ down. A `conv_rank` of 0 leaves the 3x3 convolutions alone."""
+    """The weight moves by alpha / rank * up @ down. A `conv_rank` of 0 leaves the 3x3 convolutions alone.
+
+    `network_weights` is a LoRA file that the run begins with, in place of adapters that do nothing yet;
+    `dim_from_weights` takes which modules are trained, their ranks and alphas from that file.
+    """
 
     rank: int = Field(ge=1, le=1024)
     alpha: float = Field(gt=0, allow_inf_nan=False)
@@ -50,6 +54,14 @@ class LoraSection(Section):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     rank_dropout: float = Field(default=0.0, ge=0, lt=1)
     module_dropout: float = Field(default=0.0, ge=0, lt=1)
+    network_weights: AnchoredPath | None = None
+    dim_from_weights: bool = False
+
+    @model_validator(mode="after")
+    def _ranks_come_from_a_file(self) -> LoraSection:
+        if self.dim_from_weights and self.network_weights is None:
+            raise ValueError("dim_from_weights needs the LoRA file that it reads; set network_weights, or leave it out")
+        return self
 
 
 class GuardsSection(Section):

@@ -14,13 +14,21 @@ from trainer.config.data_section import DataSection
 CAPTIONS = (".txt", ".caption")
 
 
-def caption_of(picture: Path, class_words: str, notes: list[str]) -> str:
+def endings(extension: str | None) -> tuple[str, ...]:
+    """How caption files' names end: as `data.caption_extension` says, or as ours do."""
+    return CAPTIONS if extension is None else (extension,)
+
+
+def caption_of(picture: Path, class_words: str, notes: list[str], extension: str | None = None) -> str:
     """The picture's caption; `notes` gets a line when more lines of the file are not read.
+
+    With an `extension` only a file of that ending is one, so where no file has it, all have the class words.
 
     Raises DatasetError, naming the file, for two caption files, an empty one, one that is not UTF-8, and for a picture
     without any words at all.
     """
-    files = [path for suffix in CAPTIONS if (path := picture.with_suffix(suffix)).is_file()]
+    beside = [picture.with_name(picture.stem + ending) for ending in endings(extension)]
+    files = [path for path in beside if path.is_file()]
     if len(files) > 1:
         raise DatasetError(f"{picture}: has two captions, {files[0].name} and {files[1].name}; keep one")
     if files:

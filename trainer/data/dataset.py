@@ -10,7 +10,8 @@ from pathlib import Path
 
 from foundation.errors import DatasetError, MissingFileError
 from foundation.files import sha256_of
-from trainer.data.captions import CAPTIONS, caption_of
+from trainer.config.data_section import DataSection, FolderSection
+from trainer.data.captions import caption_of, endings
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
@@ -64,55 +65,77 @@ class Dataset:
         return digest.hexdigest()
 
 
-def read_dataset(train: Path, reg: Path | None) -> Dataset:
-    """Read the kohya folders in `train` and, if there is one, `reg`; no picture is opened yet.
+def dataset_of(data: DataSection) -> Dataset:
+    """Read all folders that a configuration names; no picture is opened yet. Raises what `read_dataset` does."""
+    named_folders = {folder.path for folder in data.folders}
+    if len(named_folders) < len(data.folders):
+        raise DatasetError("data.folders: names a folder twice; name it once, with all its repeats")
+    return read_dataset(data.train, data.reg, data.folders, data.caption_extension)
 
-    Raises MissingFileError for a parent that is not there; DatasetError, naming the folder or file, for a folder that
+
+def read_dataset(
+    train: Path | None,
+    reg: Path | None,
+    folders: Sequence[FolderSection] = (),
+    extension: str | None = None,
+) -> Dataset:
+    """Read the kohya folders in `train` and `reg`, where there are any, and `folders` of any name beside them.
+
+    Raises MissingFileError for a folder that is not there; DatasetError, naming the folder or file, for a folder that
     is not kohya's or has no pictures, and for a caption that cannot be used.
     """
     notes: list[str] = []
-    samples = _read_parent(train, notes)
-    reg_samples = _read_parent(reg, notes) if reg else []
+    own = [(folder.reg, _read_listed(folder, extension, notes)) for folder in folders]
+    samples, reg_samples = (_read_parent(one, extension, notes) if one else [] for one in (train, reg))
+    samples += [sample for is_reg, read in own if not is_reg for sample in read]
+    reg_samples += [sample for is_reg, read in own if is_reg for sample in read]
     return Dataset(tuple(samples), tuple(reg_samples), tuple(notes))
 
 
-def read_pictures(folder: Path, notes: list[str]) -> list[Sample]:
+def read_pictures(folder: Path, notes: list[str], extension: str | None = None) -> list[Sample]:
     """The captioned pictures of one folder of any name; a picture without a caption is an error that names it.
 
     Raises MissingFileError and DatasetError as `read_dataset` does.
     """
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder; give one of captioned pictures")
-    return _read_folder(folder, 1, "", notes)
+    return _read_folder(folder, 1, "", extension, notes)
 
 
-def _read_parent(parent: Path, notes: list[str]) -> list[Sample]:
+def _read_listed(folder: FolderSection, extension: str | None, notes: list[str]) -> list[Sample]:
+    if not folder.path.is_dir():
+        raise MissingFileError(f"{folder.path}: no such folder; mend its path in [[data.folders]]")
+    own = folder.caption_extension or extension
+    return _read_folder(folder.path, folder.repeats, folder.class_words, own, notes)
+
+
+def _read_parent(parent: Path, extension: str | None, notes: list[str]) -> list[Sample]:
     if not parent.is_dir():
         raise MissingFileError(f"{parent}: no such folder; give the parent of folders named like `10_name girl`")
     entries = _visible(parent)
     if loose := [path.name for path in entries if path.is_file() and path.suffix.lower() in PICTURES]:
         raise DatasetError(f"{parent}: holds pictures itself ({loose[0]}); move them into a folder like `10_name girl`")
-    samples = [sample for path in entries if path.is_dir() for sample in _read_kohya_folder(path, notes)]
+    samples = [sample for path in entries if path.is_dir() for sample in _read_kohya_folder(path, extension, notes)]
     if not samples:
         raise DatasetError(f"{parent}: has no folder named like `10_name girl` (repeats, underscore, class words)")
     return samples
 
 
-def _read_kohya_folder(folder: Path, notes: list[str]) -> list[Sample]:
+def _read_kohya_folder(folder: Path, extension: str | None, notes: list[str]) -> list[Sample]:
     repeats, words = _repeats_and_words(folder)
-    return _read_folder(folder, repeats, words, notes)
+    return _read_folder(folder, repeats, words, extension, notes)
 
 
-def _read_folder(folder: Path, repeats: int, words: str, notes: list[str]) -> list[Sample]:
+def _read_folder(folder: Path, repeats: int, words: str, extension: str | None, notes: list[str]) -> list[Sample]:
     entries = _visible(folder)
     pictures = [path for path in entries if path.is_file() and path.suffix.lower() in PICTURES]
     if not pictures:
         raise DatasetError(f"{folder}: has no pictures ({', '.join(PICTURES)}); sub-folders are not read")
-    stems = {path.stem for path in pictures}
-    read = {*pictures, *(path for path in entries if path.suffix in CAPTIONS and path.stem in stems)}
+    captions = {path.stem + ending for path in pictures for ending in endings(extension)}
+    read = {*pictures, *(path for path in entries if path.name in captions)}
     if unread := [path.name for path in entries if path not in read]:
         notes.append(f"{folder}: not read, neither a picture nor the caption of one: {named(unread)}")
-    return [Sample(path, caption_of(path, words, notes), repeats, folder.name) for path in pictures]
+    return [Sample(path, caption_of(path, words, notes, extension), repeats, folder.name) for path in pictures]
 
 
 def _repeats_and_words(folder: Path) -> tuple[int, str]:

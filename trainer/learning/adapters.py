@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from diffusers.models.downsampling import Downsample2D
@@ -17,6 +18,13 @@ from foundation.typed.typed_torch import fork_rng, manual_seed, modules_of
 from loras.lora_file import LoraModule
 from trainer.config.config import LoraSection
 from trainer.learning.lora_layers import ADAPTER, Dropouts, lean
+
+
+class Strength(NamedTuple):
+    """A module's rank and alpha."""
+
+    rank: int
+    alpha: float
 
 
 @dataclass(frozen=True)
@@ -59,31 +67,45 @@ def text_encoder_targets(text_encoder: nn.Module) -> list[str]:
     return [path for path, module in modules_of(text_encoder) if isinstance(module, nn.Linear) and ".layers." in path]
 
 
+def paths_of(model: nn.Module, modules: Mapping[str, nn.Module], names: Collection[str]) -> list[str]:
+    """Paths in `model` of the modules that `modules` has by these kohya names, as far as they are in it."""
+    wanted = {id(modules[name]) for name in names}
+    return [path for path, module in modules_of(model) if id(module) in wanted]
+
+
 def attach(
-    model: nn.Module, modules: Mapping[str, nn.Module], targets: list[str], lora: LoraSection, seed: int
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    targets: list[str],
+    lora: LoraSection,
+    seed: int,
+    own: Mapping[str, Strength] | None = None,
 ) -> Adapters:
     """Put float32 adapters on `targets` of `model`, in place, and return them by kohya name, as `modules` has them.
 
     They start as kohya's do (down Kaiming-uniform, up zero), the same for the same seed. 3x3 convolutions get
-    `conv_rank` and `conv_alpha`.
+    `conv_rank` and `conv_alpha`; what `own` has, by kohya name, gets the rank and alpha that stand there.
     """
     names = {id(module): name for name, module in modules.items()}
-    wide = {path for path in targets if _is_3x3(model.get_submodule(path))}
-    named = {names[id(model.get_submodule(path))]: path for path in targets}
+    named = {path: names[id(model.get_submodule(path))] for path in targets}
+    wide = dict.fromkeys(
+        (path for path in targets if _is_3x3(model.get_submodule(path))), Strength(lora.conv_rank, lora.conv_alpha)
+    )
+    special = {**wide, **{path: own[name] for path, name in named.items() if own and name in own}}
     # peft declares alphas ints, but only ever divides them by the rank.
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]
         target_modules=targets,
-        rank_pattern=dict.fromkeys(wide, lora.conv_rank),
-        alpha_pattern=dict.fromkeys(wide, lora.conv_alpha),  # pyright: ignore[reportArgumentType]
+        rank_pattern={path: one.rank for path, one in special.items()},
+        alpha_pattern={path: one.alpha for path, one in special.items()},  # pyright: ignore[reportArgumentType]
     )
     with fork_rng():
         manual_seed(seed)
         inject_adapter_in_model(lean(config, Dropouts.of(lora)), model, ADAPTER)
     return {
-        name: _factors(model.get_submodule(path), lora.conv_alpha if path in wide else lora.alpha)
-        for name, path in named.items()
+        name: _factors(model.get_submodule(path), special[path].alpha if path in special else lora.alpha)
+        for path, name in named.items()
     }
 
 
