@@ -143,7 +143,7 @@ def test_a_run_is_known_by_what_it_begins_with(data: Path, base: Path) -> None:
     plain = identity_of(parse_config(settings, data / "run.toml"), "data", "base")
     one, same, other = (
         identity_of(parse_config({**settings, "lora": {**settings["lora"], **name}}, data / "run.toml"), "data", "base")
-        for name in.names
+        for name in names
     )
     assert differences(one, same) == []
     assert len(differences(one, other)) == len(differences(plain, one)) == 1
