@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundation.errors import ConfigurationError, MissingFileError
 from trainer.__main__ import main
 from trainer.config.config import TrainConfig, parse_config
 from trainer.config.schedule_options import SCHEDULE_READS
@@ -321,22 +320,6 @@ def test_every_row_leads_to_a_key_of_ours() -> None:
         section = TrainConfig.model_fields[table].annotation
         assert section is not None
         assert key in section.model_fields
-
-
-def test_a_file_that_is_none(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text("[1]")
-    (tmp_path / "b.json").write_text("{")
-    (tmp_path / "d.json").mkdir()
-    (tmp_path / "e.toml").mkdir()
-    (tmp_path / "f.json").write_bytes(b"\xff\xfe")
-    for name in "abdf":
-        with pytest.raises(ConfigurationError, match=rf"{name}\.json: .*give kohya_ss's \.json or sd-scripts' \.toml"):
-            read_settings(tmp_path / f"{name}.json")
-    with pytest.raises(ConfigurationError, match=r"e\.toml: is a folder"):
-        read_settings(tmp_path / "e.toml")
-    for name in ("c.json", "c.toml"):
-        with pytest.raises(MissingFileError, match="no such file"):
-            read_settings(tmp_path / name)
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from foundation.errors import ConfigurationError
+from foundation.errors import ConfigurationError, MissingFileError
 from trainer.config.config import TrainConfig, parse_config
 from trainer.data.dataset import dataset_of
 from trainer.kohya.reading import NotKohyasError, read_settings
@@ -79,6 +79,22 @@ def test_what_is_no_file_of_kohyas_is_an_error(tmp_path: Path, name: str, text: 
         _imported(tmp_path, name, text)
     assert str(tmp_path / name) in str(raised.value)
     assert isinstance(raised.value, NotKohyasError) == ("not valid" not in said)
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[1]")
+    (tmp_path / "b.json").write_text("{")
+    (tmp_path / "d.json").mkdir()
+    (tmp_path / "e.toml").mkdir()
+    (tmp_path / "f.json").write_bytes(b"\xff\xfe")
+    for name in "abdf":
+        with pytest.raises(ConfigurationError, match=rf"{name}\.json: .*give kohya_ss's \.json or sd-scripts' \.toml"):
+            read_settings(tmp_path / f"{name}.json")
+    with pytest.raises(ConfigurationError, match=r"e\.toml: is a folder"):
+        read_settings(tmp_path / "e.toml")
+    for name in ("c.json", "c.toml"):
+        with pytest.raises(MissingFileError, match="no such file"):
+            read_settings(tmp_path / name)
 
 
 def test_a_files_text_moves_no_terminal_and_ends_no_comment(tmp_path: Path) -> None:
