@@ -13,6 +13,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from trainer.learning.batch_loss import TrainingSetup, losses_at
+from trainer.learning.lycoris_layers import LycorisLayer
 from trainer.learning.noise import draw_noise
 
 # Enough that a mean over them moves by training and not by chance: neither the noise nor the timesteps are ever drawn
@@ -51,7 +52,8 @@ def _losses_of(setup: TrainingSetup, sample: int, timesteps: torch.Tensor) -> to
 @contextmanager
 def adapters_off(models: Sequence[nn.Module]) -> Generator[None]:
     """The models as they were before adapters were put on them, as long as the block lasts."""
-    layers = [module for model in models for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    kinds = (BaseTunerLayer, LycorisLayer)
+    layers = [module for model in models for module in model.modules() if isinstance(module, kinds)]
     for layer in layers:
         layer.enable_adapters(False)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from diffusers.models.downsampling import Downsample2D
@@ -15,9 +15,11 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 
 from foundation.typed.typed_torch import fork_rng, manual_seed, modules_of
-from loras.lora_file import LoraModule
+from loras.lora_file import LoraModule, Module
+from loras.low_rank_norm import grams, squared_norm
 from trainer.config.config import LoraSection
 from trainer.learning.lora_layers import ADAPTER, Dropouts, lean
+from trainer.learning.lycoris_layers import attach_lycoris
 
 
 class Strength(NamedTuple):
@@ -43,8 +45,39 @@ class Factors:
         """alpha / r, kohya's rule: a rank twice as high moves the weight no further."""
         return self.alpha / len(self.down)
 
+    @property
+    def parameters(self) -> tuple[nn.Parameter, ...]:
+        """Down, then up."""
+        return self.down, self.up
 
-Adapters = Mapping[str, Factors]  # by kohya name
+    def with_parameters(self, parameters: tuple[nn.Parameter, ...]) -> Factors:
+        """The same with others in the place of its own, such as their twins."""
+        down, up = parameters
+        return Factors(down, up, self.alpha)
+
+    def delta_squares(self) -> Tensor:
+        """The squared Frobenius norm of scale * up @ down."""
+        up, down = self.up.float().flatten(1), self.down.float().flatten(1)
+        return squared_norm(*grams(up, down)) * self.scale**2
+
+    def module(self) -> LoraModule:
+        """As a LoRA file has it, copied to the CPU."""
+        return LoraModule(_copied(self.down), _copied(self.up), self.alpha)
+
+
+class Adapter(Protocol):
+    """One module's trained parameters of any kind, and what they are worth. `scale` multiplies their product."""
+
+    @property
+    def scale(self) -> float: ...
+    @property
+    def parameters(self) -> tuple[nn.Parameter, ...]: ...
+    def with_parameters(self, parameters: tuple[nn.Parameter, ...]) -> Adapter: ...
+    def delta_squares(self) -> Tensor: ...
+    def module(self) -> Module: ...
+
+
+Adapters = Mapping[str, Adapter]  # by kohya name
 
 
 def unet_targets(unet: nn.Module, with_convolutions: bool = False) -> list[str]:
@@ -84,13 +117,16 @@ def attach(
     """Put float32 adapters on `targets` of `model`, in place, and return them by kohya name, as `modules` has them.
 
     They start as kohya's do (down Kaiming-uniform, up zero), the same for the same seed. 3x3 convolutions get
-    `conv_rank` and `conv_alpha`; what `own` has, by kohya name, gets the rank and alpha that stand there.
+    `conv_rank` and `conv_alpha`; what `own` has, by kohya name, gets the rank and alpha that stand there. With another
+    `algo` than "lora" they are LyCORIS'.
     """
     names = {id(module): name for name, module in modules.items()}
     named = {path: names[id(model.get_submodule(path))] for path in targets}
     wide = dict.fromkeys(
         (path for path in targets if _is_3x3(model.get_submodule(path))), Strength(lora.conv_rank, lora.conv_alpha)
     )
+    if lora.algo != "lora":
+        return attach_lycoris(model, named, set(wide), lora, seed)
     special = {**wide, **{path: own[name] for path, name in named.items() if own and name in own}}
     # peft declares alphas ints, but only ever divides them by the rank.
     config = LoraConfig(
@@ -111,12 +147,12 @@ def attach(
 
 def parameters_of(adapters: Adapters) -> list[nn.Parameter]:
     """Every trained parameter, in the order of the names."""
-    return [parameter for name in sorted(adapters) for parameter in (adapters[name].down, adapters[name].up)]
+    return [parameter for name in sorted(adapters) for parameter in adapters[name].parameters]
 
 
-def snapshot(adapters: Adapters) -> dict[str, LoraModule]:
+def snapshot(adapters: Adapters) -> dict[str, Module]:
     """The adapters as they are now, copied to the CPU, as a LoRA file's modules."""
-    return {name: LoraModule(_copied(one.down), _copied(one.up), one.alpha) for name, one in adapters.items()}
+    return {name: one.module() for name, one in adapters.items()}
 
 
 def _is_3x3(module: nn.Module) -> bool:

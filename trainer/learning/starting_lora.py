@@ -68,13 +68,14 @@ def start_from(lora: StartingLora, adapters: Adapters) -> list[str]:
     The file's alpha / rank goes into the second factor where it is not the adapters' own. Raises StartingLoraError for
     shapes that do not fit, and where nothing of the file is trained.
     """
-    shared = sorted(adapters.keys() & lora.modules.keys())
+    plain = {name: one for name, one in adapters.items() if isinstance(one, Factors)}
+    shared = sorted(plain.keys() & lora.modules.keys())
     if not shared:
         raise StartingLoraError(f"{lora.path}: has nothing of what this run trains; leave lora.network_weights out")
     for name in shared:
-        _require_same_shape(lora.path, name, lora.modules[name], adapters[name])
+        _require_same_shape(lora.path, name, lora.modules[name], plain[name])
     for name in shared:
-        _copy(lora.modules[name], adapters[name])
+        _copy(lora.modules[name], plain[name])
     return [*_left_out(lora, adapters), *_without(lora, adapters)]
 
 

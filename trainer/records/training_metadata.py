@@ -29,6 +29,7 @@ NEVER_DONE: dict[str, object] = {
     "ss_lowram": False,
     "ss_ip_noise_gamma": None,
 }
+OF_LOKR = ("factor", "decompose_both", "full_matrix")
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 
 
@@ -51,8 +52,11 @@ def run_metadata(
 def _network(lora: LoraSection) -> dict[str, object]:
     extra = {"conv_dim": str(lora.conv_rank), "conv_alpha": str(lora.conv_alpha)} if lora.conv_rank else {}
     extra |= {key: str(rate) for key in ("rank_dropout", "module_dropout") if (rate := getattr(lora, key))}
+    if lora.algo != "lora":
+        extra |= {"algo": lora.algo, "preset": "attn-mlp" if not lora.conv_rank else "full"}
+        extra |= {key: str(getattr(lora, key)) for key in OF_LOKR} if lora.algo == "lokr" else {}
     return {
-        "ss_network_module": "networks.lora",
+        "ss_network_module": "networks.lora" if lora.algo == "lora" else "lycoris.kohya",
         # kohya's word for modules of several ranks
         "ss_network_dim": "Dynamic" if lora.dim_from_weights else lora.rank,
         "ss_network_alpha": "Dynamic" if lora.dim_from_weights else lora.alpha,

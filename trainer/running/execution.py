@@ -13,7 +13,8 @@ import torch
 from foundation.errors import DivergedError, LoraFileError, StoppedError
 from foundation.files import sha256_of
 from foundation.progress import Reporter
-from loras.lora_file import LoraFile, write_lora
+from loras.lora_file import LoraFile
+from loras.trained_file import write_trained
 from trainer.data.plan import Step
 from trainer.guarding.guarded_steps import GuardedSteps, MadeStep
 from trainer.guarding.state_file import Snapshot, load_state, save_state
@@ -187,7 +188,7 @@ class Execution:
             {**self._session.metadata, **epoch_metadata(last, path.stem, self._record, datetime.now(UTC))},
         )
         try:
-            write_lora(lora, path, getattr(torch, self._config.output.save_dtype))
+            write_trained(lora, path, getattr(torch, self._config.output.save_dtype))
         except LoraFileError as error:
             what = f"epoch {last.epoch} does not fit {self._config.output.save_dtype} and was not written: {error}"
             event = Event(step=last.number, kind="exploding", what=what, done="stopped")

@@ -28,7 +28,7 @@ from trainer.learning.batch_loss import TrainingSetup
 from trainer.learning.losses import NoiseSchedule, Weighting, noise_schedule
 from trainer.learning.lr_schedule import lr_factor, span_of
 from trainer.learning.noise import Noise
-from trainer.learning.norm_limit import HeldFactors, NormLimit
+from trainer.learning.norm_limit import NormLimit
 from trainer.learning.optimizers import Built, Group, build_optimizer
 from trainer.learning.processes import Processes
 from trainer.learning.starting_lora import StartingLora, read_starting_lora, require_known, start_from
@@ -158,8 +158,8 @@ def _norm_limit(most: float, adapters: Adapters, weights: GuardedWeights) -> Nor
     """What holds the candidates' norms; None where nothing is to."""
     if not most:
         return None
-    twins = [(*weights.twins_of([one.down, one.up]), one.scale) for one in adapters.values()]
-    return NormLimit(most, [HeldFactors(down, up, scale) for down, up, scale in twins])
+    twins = [one.with_parameters(tuple(weights.twins_of(one.parameters))) for one in adapters.values()]
+    return NormLimit(most, twins)
 
 
 Groups = dict[str, tuple[Adapters, float]]

@@ -37,6 +37,8 @@ def train(config: TrainConfig, dataset: Dataset, plan: Plan, identity: RunIdenti
     if config.model.dtype == "float16" and (config.model.device == "cpu" or not torch.cuda.is_available()):
         raise ConfigurationError('model.dtype is "float16", which CPUs cannot train in; use "bfloat16" or "float32"')
     require_package_of(config.training.optimizer)
+    if config.lora.algo != "lora":
+        require("lycoris", "trainer run", f'lora.algo = "{config.lora.algo}"')
     if config.lora.network_weights:
         read_starting_lora(config.lora.network_weights)  # a file that does not fit is said before minutes of loading
     if config.output.tensorboard:

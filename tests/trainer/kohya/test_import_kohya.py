@@ -132,7 +132,7 @@ def test_kohyas_defaults_and_not_our_presets_fill_what_is_not_said() -> None:
         ({"caption_extension": "tags"}, "caption_extension"),
         ({"caption_extension": ".a/b"}, "caption_extension"),
         ({"max_token_length": 100}, "max_token_length"),
-        ({"network_module": "lycoris.kohya", "network_args": ["algo=lokr", "factor=8"]}, "network_module"),
+        ({"network_module": "lycoris.kohya", "network_args": ["algo=glora", "factor=8"]}, "network_module"),
         ({"LoRA_type": "Flux1"}, "LoRA_type"),
         ({"LoRA_type": "LyCORIS/LoCon", "train_norm": True}, "train_norm"),
         ({"enable_bucket": True, "bucket_reso_steps": 1}, "bucket_reso_steps"),
@@ -150,7 +150,7 @@ def test_kohyas_defaults_and_not_our_presets_fill_what_is_not_said() -> None:
         ({"log_with": "wandb"}, "log_with"),
         ({"num_processes": 2}, "num_processes"),
         ({"optimizer": "Prodigy", "unet_lr": 1.0, "text_encoder_lr": 0.5}, "text_encoder_lr"),
-        ({"LoRA_type": "LyCORIS/LoHa"}, "LoRA_type"),
+        ({"LoRA_type": "LyCORIS/iA3"}, "LoRA_type"),
         ({"ip_noise_gamma": 0.1}, "ip_noise_gamma"),
         ({"max_train_steps": 500}, "max_train_steps"),
         # of another kind than the key's

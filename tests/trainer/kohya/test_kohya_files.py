@@ -295,10 +295,27 @@ def test_what_public_presets_use_is_carried() -> None:
 
 
 def test_a_kind_that_is_not_trained_is_named_with_what_goes_with_it() -> None:
-    theirs = {"LoRA_type": "LyCORIS/LoKr", "network_dim": 100000, "network_alpha": 1, "factor": 6, "train_norm": True}
+    theirs = {"LoRA_type": "LyCORIS/GLoRA", "network_dim": 8, "network_alpha": 1, "factor": 6, "train_norm": True}
     imported = carry_over({"epoch": 1, **theirs})
     why = imported.not_carried["LoRA_type"]
-    assert "network_module lycoris.kohya algo=lokr is not trained here" in why
+    assert "network_module lycoris.kohya algo=glora is not trained here" in why
     assert "with it go factor, train_norm" in why
-    assert "whole matrices" in imported.not_carried["network_dim"]
-    assert (_config(imported).lora.rank, _config(imported).lora.alpha) == (4, 1.0)
+    assert (_config(imported).lora.algo, _config(imported).lora.rank) == ("lora", 8)
+
+
+@pytest.mark.parametrize("spelt", ["gui", "sd-scripts"])
+def test_loha_and_lokr_are_carried(spelt: str) -> None:
+    own = {"factor": 6, "decompose_both": True, "use_cp": True, "conv_dim": 4, "conv_alpha": 0, "rank_dropout": 0.1}
+    theirs: dict[str, object] = {"LoRA_type": "LyCORIS/LoKr", **own}
+    if spelt == "sd-scripts":
+        arguments = ["algo=lokr", *(f"{key}={value}" for key, value in own.items())]
+        theirs = {"network_module": "lycoris.kohya", "network_args": arguments}
+    imported = carry_over({"epoch": 1, "network_dim": 16, "network_alpha": 8, **theirs})
+    lora = _config(imported).lora
+    assert (lora.algo, lora.rank, lora.alpha, lora.conv_rank, lora.conv_alpha) == ("lokr", 16, 8.0, 4, 4.0)
+    assert (lora.factor, lora.decompose_both, lora.full_matrix, lora.rank_dropout) == (6, True, False, 0.0)
+    assert set(imported.not_carried) == {"use_cp", "rank_dropout"}
+    whole = carry_over({"epoch": 1, "LoRA_type": "LyCORIS/LoKr", "network_dim": 100000, "conv_dim": 100000})
+    assert (_config(whole).lora.full_matrix, whole.not_carried) == (True, {})
+    loha = carry_over({"epoch": 1, "LoRA_type": "LyCORIS/LoHa", "network_dim": 8, "factor": -1, "unit": 1})
+    assert (_config(loha).lora.algo, _config(loha).lora.conv_rank, loha.not_carried) == ("loha", 8, {})

@@ -6,16 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.learning.norm_limit import HeldFactors, NormLimit
+from trainer.learning.adapters import Factors
+from trainer.learning.norm_limit import NormLimit
 
 
-def _factors(seed: int, *inner: int) -> HeldFactors:
+def _factors(seed: int, *inner: int) -> Factors:
     draw = torch.Generator().manual_seed(seed)
     down, up = torch.randn(3, 5, *inner, generator=draw), torch.randn(7, 3, *[1] * len(inner), generator=draw)
-    return HeldFactors(nn.Parameter(down), nn.Parameter(up), 0.5)
+    return Factors(nn.Parameter(down), nn.Parameter(up), 1.5)
 
 
-def _delta(one: HeldFactors) -> torch.Tensor:
+def _delta(one: Factors) -> torch.Tensor:
     return one.scale * one.up.detach().flatten(1) @ one.down.detach().flatten(1)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from base_models.architecture import architecture
 from base_models.base_model import load_base
 from foundation.errors import ConfigurationError, LoraFileError, MissingFileError
 from foundation.progress import Silent
@@ -83,8 +84,9 @@ def test_the_run_begins_with_the_files_delta_whatever_its_alpha(data: Path, base
 
 def test_other_spellings_are_read(data: Path, base: Path) -> None:
     lora = _file(data, base, "a.safetensors")
-    architecture = load_base(str(base)).names
-    write_diffusers(lora, data / "d.safetensors", architecture)
+    model = load_base(str(base))
+    names = architecture(model.family, model.unet, model.text_encoders)
+    write_diffusers(lora, data / "d.safetensors", names, torch.float32)
     assert _same_deltas(_session(data, base, {"network_weights": "d.safetensors"}), lora)
 
 
