@@ -13,6 +13,7 @@ EXTRAS = {
     "bitsandbytes": "train",
     "dadaptation": "train",
     "lion_pytorch": "train",
+    "lycoris": "lycoris",
     "peft": "train",
     "prodigyopt": "train",
     "tensorboard": "train",

@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 # Whose imports an extra may serve; all other folders make do with the core.
 EXTRA_OF = {
     "trainer": "train",
+    "trainer.learning": "lycoris",
     "studio": "studio",
     "eval.search": "search",
     "eval.executors": "ray",
@@ -121,5 +122,5 @@ def test_all_has_every_extra_and_dev_has_all() -> None:
 
 
 def test_a_missing_package_names_the_extra_that_brings_it() -> None:
-    assert all(plain(package) in declared(extra) for package, extra in EXTRAS.items())
+    assert all(({plain(package)} | distributions_of(package)) & declared(extra) for package, extra in EXTRAS.items())
     assert {*EXTRAS.values()} == {*EXTRA_OF.values()} - {"studio", "recipe"}

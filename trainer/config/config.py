@@ -40,9 +40,19 @@ class ModelSection(Section):
         return Overrides(None if self.vae is None else str(self.vae), self.prediction)
 
 
-class LoraSection(Section):
-    """The weight moves by alpha / rank * up @ down. A `conv_rank` of 0 leaves the 3x3 convolutions alone."""
+# LyCORIS' kinds do without these; its own dropouts are others.
+PLAIN_ALONE = ("dropout", "rank_dropout", "module_dropout", "network_weights")
 
+
+class LoraSection(Section):
+    """The weight moves by alpha / rank * up @ down. A `conv_rank` of 0 leaves the 3x3 convolutions alone.
+
+    `network_weights` is a LoRA file that the run begins with, in place of adapters that do nothing yet;
+    `dim_from_weights` takes which modules are trained, their ranks and alphas from that file. Another `algo` than
+    "lora" is LyCORIS' kind; `factor`, `decompose_both` and `full_matrix` are its LoKr's.
+    """
+
+    algo: Literal["lora", "loha", "lokr"] = "lora"
     rank: int = Field(ge=1, le=1024)
     alpha: float = Field(gt=0, allow_inf_nan=False)
     conv_rank: int = Field(default=0, ge=0, le=1024)
@@ -50,6 +60,28 @@ class LoraSection(Section):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     rank_dropout: float = Field(default=0.0, ge=0, lt=1)
     module_dropout: float = Field(default=0.0, ge=0, lt=1)
+    factor: int = Field(default=-1, ge=-1)
+    decompose_both: bool = False
+    full_matrix: bool = False
+    network_weights: AnchoredPath | None = None
+    dim_from_weights: bool = False
+
+    @model_validator(mode="after")
+    def _ranks_come_from_a_file(self) -> LoraSection:
+        if self.dim_from_weights and self.network_weights is None:
+            raise ValueError("dim_from_weights needs the LoRA file that it reads; set network_weights, or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _kinds_read_their_numbers(self) -> LoraSection:
+        keys = {"lokr": ("factor", "decompose_both", "full_matrix"), "lora": PLAIN_ALONE}
+        for kind, own in keys.items():
+            changed = [key for key in own if getattr(self, key) != type(self).model_fields[key].default]
+            if changed and self.algo != kind:
+                raise ValueError(f'{changed[0]} is read with algo = "{kind}" alone; leave it out')
+        if self.factor == 0:
+            raise ValueError("factor divides sides, so it is no 0; -1 has the nearest to a square root taken")
+        return self
 
 
 class GuardsSection(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,19 +13,41 @@ from foundation.toml_config import Section
 BUCKET_KEYS = ("min_bucket_reso", "max_bucket_reso", "bucket_reso_steps", "bucket_no_upscale")
 
 
+# How a caption file's name ends, its dot included: `.txt`. It is no path.
+CaptionExtension = Annotated[str, Field(pattern=r"^\.[^/\\\x00-\x1f]+$", max_length=60)]
+
+
 def _them(keys: Sequence[str]) -> str:
     return "it" if len(keys) == 1 else "them"
+
+
+class FolderSection(Section):
+    """A folder of pictures of any name, `[[data.folders]]`: sd-scripts' `[[datasets.subsets]]`.
+
+    An epoch shows each picture `repeats` times; one without a caption file has the `class_words`. `reg`: its pictures
+    show the class, not the subject.
+    """
+
+    path: AnchoredPath
+    repeats: int = Field(default=1, ge=1)
+    class_words: str = ""
+    reg: bool = False
+    caption_extension: CaptionExtension | None = None
 
 
 class DataSection(Section):
     """`train`, `reg`: the parents of kohya's `<repeats>_<words>` folders; `resolution`: a square's side in pixels.
 
+    `folders` are others, each by its own path. `caption_extension` is how caption files' names end; without, `.txt` or
+    `.caption`. `max_token_length`: captions are read up to so many tokens, in chunks of 75.
+
     With `enable_bucket`, pictures keep their aspect and only their area is that square's. `held_out` is a folder of
     captioned pictures that are never trained on; without it, `held_out_share` of the train pictures are set aside.
     """
 
-    train: AnchoredPath
+    train: AnchoredPath | None = None
     reg: AnchoredPath | None = None
+    folders: tuple[FolderSection, ...] = ()
     held_out: AnchoredPath | None = None
     held_out_share: float = Field(default=0.05, ge=0, le=0.5)
     cache: AnchoredPath | None = None
@@ -35,6 +58,8 @@ class DataSection(Section):
     bucket_reso_steps: int | None = Field(default=None, ge=8, multiple_of=8)
     bucket_no_upscale: bool = False
     flip_aug: bool = False
+    caption_extension: CaptionExtension | None = None
+    max_token_length: Literal[75, 150, 225] = 75
     shuffle_caption: bool = False
     keep_tokens: int = Field(default=0, ge=0)
     caption_dropout_rate: float = Field(default=0.0, ge=0, le=1)
@@ -50,10 +75,21 @@ class DataSection(Section):
         return low, self.max_bucket_reso or max(int(1024 * share), self.resolution), steps
 
     @property
+    def chunks(self) -> int:
+        """How many chunks of 75 tokens a caption is read in."""
+        return self.max_token_length // 75
+
+    @property
     def captions_vary(self) -> bool:
         """Whether a picture's caption differs between steps."""
         rates = self.caption_dropout_rate + self.caption_tag_dropout_rate + self.caption_dropout_every_n_epochs
         return self.shuffle_caption or rates > 0
+
+    @model_validator(mode="after")
+    def _shows_the_subject(self) -> DataSection:
+        if self.train is None and all(folder.reg for folder in self.folders):
+            raise ValueError('there is nothing to train on; give the parent of kohya\'s folders, train = "Train"')
+        return self
 
     @model_validator(mode="after")
     def _buckets_hold_the_resolution(self) -> DataSection:

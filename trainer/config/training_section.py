@@ -24,7 +24,8 @@ class TrainingSection(Section):
     `te_lr` is for all text encoders, `te1_lr` and `te2_lr` for one; `te_stop_at`: the share of the steps after which
     they are left as they are. `lr_warmup_steps` and `lr_decay_steps` below 1 are shares of the steps; what a schedule
     does not read is refused. `max_grad_norm` 0 clips nothing.
-    With an `ema_decay`, files hold the exponential mean of the weights.
+    With an `ema_decay`, files hold the exponential mean of the weights. `scale_weight_norms` holds the norm of each
+    module's delta, 0 holds none. Timesteps are drawn from `min_timestep` up to, and without, `max_timestep`.
     """
 
     epochs: int = Field(ge=1)
@@ -56,12 +57,19 @@ class TrainingSection(Section):
     lr_decay_steps: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     lr_step_rules: str | None = None
     noise_offset: float = Field(ge=0, le=1)
+    noise_offset_random_strength: bool = False
+    adaptive_noise_scale: float = Field(default=0.0, ge=-1, le=1)
+    multires_noise_iterations: int = Field(default=0, ge=0, le=64)
+    multires_noise_discount: float = Field(default=0.3, ge=0, le=1)
+    min_timestep: int = Field(default=0, ge=0, le=999)
+    max_timestep: int = Field(default=1000, ge=1, le=1000)
     min_snr_gamma: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     debiased_estimation_loss: bool = False
     scale_v_pred_loss_like_noise_pred: bool = False
     zero_terminal_snr: bool = False
     prior_loss_weight: float = Field(ge=0, allow_inf_nan=False)
     max_grad_norm: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    scale_weight_norms: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     optimizer: Literal["AdamW8bit", "AdamW", "Lion", "Lion8bit", "Adafactor", "DAdaptAdam", "Prodigy"]
     optimizer_args: dict[str, bool | int | float | str | list[float]] = Field(default_factory=dict)
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
@@ -89,6 +97,20 @@ class TrainingSection(Section):
             raise ValueError(
                 f"unet_lr is 0 and te_stop_at {self.te_stop_at:g}, so nothing would learn once the text encoders stop; "
                 "set te_stop_at = 1.0 and train for fewer epochs, or give unet_lr a value"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _noise_holds_together(self) -> TrainingSection:
+        shaped = [key for key in ("noise_offset_random_strength", "adaptive_noise_scale") if getattr(self, key)]
+        if shaped and not self.noise_offset:
+            raise ValueError(f"{shaped[0]} changes the noise_offset, which is 0; give it a value, or leave this out")
+        discount = type(self).model_fields["multires_noise_discount"].default
+        if self.multires_noise_discount != discount and not self.multires_noise_iterations:
+            raise ValueError("multires_noise_discount does nothing without multires_noise_iterations; set 6 to 10")
+        if self.min_timestep >= self.max_timestep:
+            raise ValueError(
+                f"min_timestep {self.min_timestep} is not below max_timestep {self.max_timestep}, so none is left"
             )
         return self
 

@@ -16,9 +16,17 @@ from trainer.config.data_section import DataSection
 CAPTIONS = (".txt", ".caption")
 
 
-def is_caption(path: Path) -> bool:
-    """Whether the name is a caption's, in capitals or not."""
-    return path.suffix.lower() in CAPTIONS
+def endings(extension: str | None) -> tuple[str, ...]:
+    """How caption files' names end: as `data.caption_extension` says, or as ours do."""
+    return CAPTIONS if extension is None else (extension.lower(),)
+
+
+def is_caption(path: Path, extension: str | None = None) -> bool:
+    """Whether the name is a caption's, in capitals or not.
+
+    With an `extension` only a file of that ending is one, so where no file has it, all have the class words.
+    """
+    return path.suffix.lower() in endings(extension)
 
 
 def caption_of(picture: Path, files: Sequence[Path], class_words: str, notes: list[str]) -> str:

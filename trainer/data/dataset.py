@@ -11,6 +11,7 @@ from pathlib import Path
 from base_models.pictures.listing import PICTURES, Listing, is_picture, list_folder
 from base_models.pictures.picture_file import reading_sha256
 from foundation.errors import DatasetError, MissingFileError, UnusablePicturesError
+from trainer.config.data_section import DataSection, FolderSection
 from trainer.data.captions import caption_of, is_caption
 
 
@@ -63,36 +64,58 @@ class Dataset:
         return digest.hexdigest()
 
 
-def read_dataset(train: Path, reg: Path | None) -> Dataset:
-    """Read the kohya folders in `train` and, if there is one, `reg`; no picture is opened yet.
+def dataset_of(data: DataSection) -> Dataset:
+    """Read all folders that a configuration names; no picture is opened yet. Raises what `read_dataset` does."""
+    named_folders = {folder.path for folder in data.folders}
+    if len(named_folders) < len(data.folders):
+        raise DatasetError("data.folders: names a folder twice; name it once, with all its repeats")
+    return read_dataset(data.train, data.reg, data.folders, data.caption_extension)
 
-    Raises MissingFileError for a parent that is not there; DatasetError, naming the folder or file, for a folder that
+
+def read_dataset(
+    train: Path | None,
+    reg: Path | None,
+    folders: Sequence[FolderSection] = (),
+    extension: str | None = None,
+) -> Dataset:
+    """Read the kohya folders in `train` and `reg`, where there are any, and `folders` of any name beside them.
+
+    Raises MissingFileError for a folder that is not there; DatasetError, naming the folder or file, for a folder that
     is not kohya's or has no pictures, and for a caption that cannot be used.
     """
     notes: list[str] = []
-    samples = _read_parent(train, notes)
-    reg_samples = _read_parent(reg, notes) if reg else []
+    own = [(folder.reg, _read_listed(folder, extension, notes)) for folder in folders]
+    samples, reg_samples = (_read_parent(one, extension, notes) if one else [] for one in (train, reg))
+    samples += [sample for is_reg, read in own if not is_reg for sample in read]
+    reg_samples += [sample for is_reg, read in own if is_reg for sample in read]
     return Dataset(tuple(samples), tuple(reg_samples), tuple(notes))
 
 
-def read_pictures(folder: Path, notes: list[str]) -> list[Sample]:
+def read_pictures(folder: Path, notes: list[str], extension: str | None = None) -> list[Sample]:
     """The captioned pictures of one folder of any name; a picture without a caption is an error that names it.
 
     Raises MissingFileError and DatasetError as `read_dataset` does.
     """
     if not folder.is_dir():
         raise MissingFileError(f"{folder}: no such folder; give one of captioned pictures")
-    return _read_folder(folder, 1, "", notes)
+    return _read_folder(folder, 1, "", extension, notes)
 
 
-def _read_parent(parent: Path, notes: list[str]) -> list[Sample]:
+def _read_listed(folder: FolderSection, extension: str | None, notes: list[str]) -> list[Sample]:
+    if not folder.path.is_dir():
+        raise MissingFileError(f"{folder.path}: no such folder; mend its path in [[data.folders]]")
+    own = folder.caption_extension or extension
+    return _read_folder(folder.path, folder.repeats, folder.class_words, own, notes)
+
+
+def _read_parent(parent: Path, extension: str | None, notes: list[str]) -> list[Sample]:
     if not parent.is_dir():
         raise MissingFileError(f"{parent}: no such folder; give the parent of folders named like `10_name girl`")
     here = list_folder(parent)
     if here.pictures:
         raise _pictures_in_parent(parent, here.pictures[0].name)
     _check_openable(here)
-    samples = [sample for path in here.folders for sample in _read_kohya_folder(path, notes)]
+    samples = [sample for path in here.folders for sample in _read_kohya_folder(path, extension, notes)]
     if not samples:
         raise DatasetError(f"{parent}: has no folder named like `10_name girl` (repeats, underscore, class words)")
     return samples
@@ -110,11 +133,11 @@ def _check_openable(here: Listing) -> None:
         raise UnusablePicturesError(faults)
 
 
-def _read_kohya_folder(folder: Path, notes: list[str]) -> list[Sample]:
+def _read_kohya_folder(folder: Path, extension: str | None, notes: list[str]) -> list[Sample]:
     repeats = _repeats_of(folder)
     if not repeats:
         raise _not_kohyas(folder)
-    return _read_folder(folder, repeats, folder.name.partition("_")[2], notes)
+    return _read_folder(folder, repeats, folder.name.partition("_")[2], extension, notes)
 
 
 def _not_kohyas(folder: Path) -> DatasetError:
@@ -125,12 +148,12 @@ def _not_kohyas(folder: Path) -> DatasetError:
     )
 
 
-def _read_folder(folder: Path, repeats: int, words: str, notes: list[str]) -> list[Sample]:
+def _read_folder(folder: Path, repeats: int, words: str, extension: str | None, notes: list[str]) -> list[Sample]:
     here = list_folder(folder)
     _check_openable(here)
     if not here.pictures:
         raise DatasetError(f"{folder}: has no pictures ({', '.join(PICTURES)}); sub-folders are not read")
-    captions = _captions_in(here)
+    captions = _captions_in(here, extension)
     notes += _what_is_odd(folder, here, captions)
     return [
         Sample(path, caption_of(path, captions.get(path.stem, ()), words, notes), repeats, folder.name)
@@ -138,14 +161,14 @@ def _read_folder(folder: Path, repeats: int, words: str, notes: list[str]) -> li
     ]
 
 
-def _captions_in(here: Listing) -> dict[str, list[Path]]:
+def _captions_in(here: Listing, extension: str | None) -> dict[str, list[Path]]:
     """The caption files by the stem that they share with a picture; raises DatasetError where two pictures do."""
     pictures: dict[str, list[Path]] = {}
     for path in here.pictures:
         pictures.setdefault(path.stem, []).append(path)
     captions: dict[str, list[Path]] = {}
     for path in (*here.others, *here.unopenable):
-        if is_caption(path) and path.stem in pictures:
+        if is_caption(path, extension) and path.stem in pictures:
             captions.setdefault(path.stem, []).append(path)
     for stem, files in captions.items():
         if len(pictures[stem]) > 1:

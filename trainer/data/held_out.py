@@ -29,7 +29,7 @@ def with_held_out(dataset: Dataset, data: DataSection, seed: int) -> Dataset:
     `read_dataset` does for a folder, and TrainedHeldOutError where nothing is left of it.
     """
     if data.held_out is not None:
-        return _of_folder(dataset, data.held_out)
+        return _of_folder(dataset, data.held_out, data.caption_extension)
     count = min(MOST, int(data.held_out_share * len(dataset.train)))
     chosen = set(Random(f"{seed}/held out").sample(range(len(dataset.train)), count))
     held_out = tuple(dataset.train[at] for at in sorted(chosen))
@@ -47,10 +47,10 @@ def with_held_out(dataset: Dataset, data: DataSection, seed: int) -> Dataset:
     return replace(dataset, train=train, held_out=held_out, notes=(*dataset.notes, note))
 
 
-def _of_folder(dataset: Dataset, folder: Path) -> Dataset:
+def _of_folder(dataset: Dataset, folder: Path, extension: str | None) -> Dataset:
     """Without the pictures that are trained on: these would be learned by heart, and hide that others are not."""
     notes = list(dataset.notes)
-    found = read_pictures(folder, notes)
+    found = read_pictures(folder, notes, extension)
     twins = _twins(found, dataset.train, dataset.reg)
     pairs = ", ".join(f"{one.path.name} (as {other.folder}/{other.path.name})" for one, other in twins)
     trained = {one.path for one, _ in twins}

@@ -74,9 +74,10 @@ class PictureEncoder:
         return latent
 
 
-def too_long(tokenizer: CLIPTokenizer, samples: Sequence[Sample]) -> list[Sample]:
-    """The samples whose caption has more tokens than the text encoder reads."""
-    lengths, most = lengths_of(tokenizer, [sample.caption for sample in samples]), most_tokens(tokenizer)
+def too_long(tokenizer: CLIPTokenizer, samples: Sequence[Sample], chunks: int = 1) -> list[Sample]:
+    """The samples whose caption has more tokens than are read, in so many chunks."""
+    lengths = lengths_of(tokenizer, [sample.caption for sample in samples])
+    most = (most_tokens(tokenizer) - 2) * chunks + 2
     return [sample for sample, length in zip(samples, lengths, strict=True) if length > most]
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from transformers import CLIPTokenizer
 
 from base_models.base_model import BaseModel
 from base_models.prompts.conditioning import Conditioning, encode_tokens, tokenize
+from trainer.data.long_captions import joined, tokenize_in_chunks
 from trainer.data.pictures import Frame
 from trainer.data.text_cache import TextCache
 
@@ -37,13 +39,15 @@ class TrainingInputs:
 class CaptionReader:
     """Captions -> what the UNet is told. A caption that comes twice in a batch is encoded once.
 
-    Tokens are kept by caption; where no text encoder is trained and captions stay what they are (`frozen`), so are
-    their answers, and in a folder `cache` between runs.
+    Captions have `chunks` of 75 tokens. Tokens are kept by caption; where no text encoder is trained and captions stay
+    what they are (`frozen`), so are their answers, and in a folder `cache` between runs.
     """
 
-    def __init__(self, base: BaseModel, clip_skip: int, frozen: bool, cache: Path | None = None) -> None:
+    def __init__(
+        self, base: BaseModel, clip_skip: int, frozen: bool, cache: Path | None = None, chunks: int = 1
+    ) -> None:
         self._cache = TextCache(cache, base, clip_skip) if frozen and cache else None
-        self._base, self._clip_skip, self._frozen = base, clip_skip, frozen
+        self._base, self._clip_skip, self._frozen, self._chunks = base, clip_skip, frozen, chunks
         self._tokens: dict[str, list[Tensor]] = {}
         self._answers: dict[str, Conditioning] = {}
 
@@ -83,9 +87,18 @@ class CaptionReader:
 
     def _encoded(self, captions: Sequence[str]) -> Conditioning:
         tokens = zip(*(self._tokens_of(caption) for caption in captions), strict=True)
-        return encode_tokens(self._base, [torch.cat(ids) for ids in tokens], self._clip_skip)
+        answer = encode_tokens(self._base, [torch.cat(ids) for ids in tokens], self._clip_skip)
+        if self._chunks == 1:
+            return answer
+        pooled = None if answer.pooled is None else answer.pooled[:: self._chunks]
+        return Conditioning(joined(answer.text, self._chunks), pooled)
 
     def _tokens_of(self, caption: str) -> list[Tensor]:
         if caption not in self._tokens:
-            self._tokens[caption] = [tokenize(tokenizer, [caption]) for tokenizer in self._base.tokenizers]
+            self._tokens[caption] = [self._tokenized(tokenizer, caption) for tokenizer in self._base.tokenizers]
         return self._tokens[caption]
+
+    def _tokenized(self, tokenizer: CLIPTokenizer, caption: str) -> Tensor:
+        if self._chunks == 1:
+            return tokenize(tokenizer, [caption])
+        return tokenize_in_chunks(tokenizer, caption, self._chunks)

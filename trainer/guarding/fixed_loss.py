@@ -13,7 +13,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from trainer.learning.batch_loss import TrainingSetup, losses_at
-from trainer.learning.losses import draw_noise
+from trainer.learning.lycoris_layers import LycorisLayer
+from trainer.learning.noise import draw_noise
 
 # Enough that a mean over them moves by training and not by chance: neither the noise nor the timesteps are ever drawn
 # anew, so what is left is how much these pictures stand for the others.
@@ -28,11 +29,11 @@ def fixed_choice(samples: Sequence[int], setup: TrainingSetup) -> list[int]:
 
 @torch.no_grad()
 def fixed_loss(setup: TrainingSetup, samples: Sequence[int]) -> float | None:
-    """The mean over `samples` at TIMESTEPS timesteps spread over the schedule; None without any, or not finite."""
+    """The mean over `samples` at TIMESTEPS timesteps spread over those drawn; None without any, or not finite."""
     if not samples:
         return None
-    total = len(setup.schedule.kept)
-    timesteps = torch.tensor([int((at + 0.5) * total / TIMESTEPS) for at in range(TIMESTEPS)])
+    low, high = setup.drawn_timesteps
+    timesteps = torch.tensor([low + int((at + 0.5) * (high - low) / TIMESTEPS) for at in range(TIMESTEPS)])
     losses: list[float] = []
     for sample in samples:
         losses.append(_losses_of(setup, sample, timesteps).mean().item())
@@ -43,15 +44,16 @@ def fixed_loss(setup: TrainingSetup, samples: Sequence[int]) -> float | None:
 
 def _losses_of(setup: TrainingSetup, sample: int, timesteps: torch.Tensor) -> torch.Tensor:
     generator = torch.Generator().manual_seed(Random(f"{setup.seed}/fixed/{sample}").getrandbits(63))
-    shape = (len(timesteps), *setup.inputs.latents[sample].shape)
-    noise = draw_noise(shape, setup.noise_offset, generator)
+    latents = setup.inputs.latents_of([sample] * len(timesteps))
+    noise = draw_noise(latents, setup.noise, generator)
     return losses_at(setup, [sample] * len(timesteps), noise, timesteps)
 
 
 @contextmanager
 def adapters_off(models: Sequence[nn.Module]) -> Generator[None]:
     """The models as they were before adapters were put on them, as long as the block lasts."""
-    layers = [module for model in models for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    kinds = (BaseTunerLayer, LycorisLayer)
+    layers = [module for model in models for module in model.modules() if isinstance(module, kinds)]
     for layer in layers:
         layer.enable_adapters(False)
     try:

@@ -15,6 +15,7 @@ from trainer.data.plan import Step
 from trainer.guarding.guarded_weights import GuardedWeights
 from trainer.learning.batch_loss import Batch, TrainingSetup, text_learns
 from trainer.learning.batch_parts import add_gradients
+from trainer.learning.norm_limit import NormLimit
 from trainer.learning.processes import Processes
 from trainer.learning.run_state import RunState
 from trainer.learning.threads import on_threads
@@ -33,8 +34,8 @@ class Updater:
     """What an update works with: `rates` gives each of the optimizer's groups its learning rate at a step.
 
     `max_grad_norm` is what gradients are clipped to; 0 leaves them as they are. `scales_loss`: gradients are made of
-    the loss times the state's `loss_scale`, because float16 loses those below 6e-8, and then divided by it. `learned`
-    is what was found out of which live weights learn, by whether the text encoders do.
+    the loss times the state's `loss_scale`, because float16 loses those below 6e-8, and then divided by it. `norms`
+    holds the candidates. `learned` is what was found out of which live weights learn, by whether the text encoders do.
     """
 
     setup: TrainingSetup
@@ -44,6 +45,7 @@ class Updater:
     max_grad_norm: float
     processes: Processes
     scales_loss: bool = False
+    norms: NormLimit | None = None
     learned: dict[bool, list[bool]] = field(default_factory=dict)
 
 
@@ -74,6 +76,8 @@ def _stepped(updater: Updater, step: Step, run_state: RunState, limits: Limits, 
     updater.optimizer.step()
     if run_state.rate != 1 and any(group.get("relative_step") for group in updater.optimizer.param_groups):
         updater.weights.shorten(run_state.rate)  # Adafactor's own steps, which no learning rate reaches
+    if updater.norms:
+        updater.norms.hold()
     accepted = updater.weights.accept(allowed)
     updater.weights.average(accepted, step.number)
     return torch.stack([loss, norm, accepted.float()])

@@ -6,6 +6,9 @@ The gravest that holds is named. Where the limits come from:
   two, 2e-4 on average), so a smaller delta cannot be told from the file's rounding. Each trained part is judged by
   itself. One whose learning rate is lower than another's is expected to move less, and is called vanished only where it
   would be at the other's rate too, or where it moved by less than DEAD.
+  What moved too little so far is judged by where the plan takes it: learning rates' sum over all steps against the sum
+  until now. Advice names what of rate, alpha / rank and steps is out of the ordinary: a long run with a small alpha
+  moves as far as a short one with a large one, and the preset `portrait` is such a run.
 - Under-trained: the loss at fixed timesteps and noise has no noise of its own, so that any steady training moves it.
 - Overfitting and text encoder overfitting: the held-out pictures are few, but asked the same question each time.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 from trainer.learning.run_state import Event, PartMovement, Reading, Verdict
 
@@ -23,6 +26,9 @@ VANISHED = 3e-4
 DEAD = 3e-5
 # alpha / rank below this scales so much away that the advice is about alpha, and not about the learning rate.
 LOW_SCALE = 1 / 32
+# What finished LoRAs move the weights by is 0.003 to 0.3. If so many steps of the plan's kind or fewer reach it, steps
+# are what is wanting; a longer run is rare, and then it is alpha or the rates.
+FINISHED, LONG_RUN = 0.003, 20_000
 UNDER_TRAINED = 0.01
 OVERFIT = 0.05
 TE_OVERFIT = 0.03
@@ -32,13 +38,15 @@ TE_OVERFIT = 0.03
 class RunSettings:
     """What advice depends on: alpha / rank, each part's learning rate ("unet", "te1", "te2"), the base's number format.
 
-    `text_steps`: after so many steps the text encoders stay as they are; None: never.
+    `text_steps`: after so many steps the text encoders stay as they are; None: never. `travel`: the sum of the learning
+    rates' factors until after each step of the plan, () where there is no plan.
     """
 
     scale: float
     rates: Mapping[str, float]
     dtype: str
     text_steps: int | None = None
+    travel: Sequence[float] = ()
 
     @property
     def te_lr(self) -> float:
@@ -49,6 +57,15 @@ class RunSettings:
         """Whether `part` learns at `step`."""
         stopped = part != "unet" and self.text_steps is not None and step > self.text_steps
         return self.rates.get(part, 0.0) > 0 and not stopped
+
+    def at_the_end(self, part: str, moved: float, step: int) -> float:
+        """How far `part` will have moved, which has moved by `moved` at `step`, if it goes on as the rates do."""
+        steps = len(self.travel)
+        last = steps if part == "unet" or self.text_steps is None else min(steps, self.text_steps)
+        if not 0 < step < last:
+            return moved
+        done = self.travel[step - 1]
+        return moved * self.travel[last - 1] / done if done else inf
 
 
 def judge(readings: Sequence[Reading], events: Sequence[Event], settings: RunSettings) -> Verdict:
@@ -109,24 +126,40 @@ def _pictures(readings: Sequence[Reading], events: Sequence[Event], settings: Ru
 
 def _vanished(readings: Sequence[Reading], events: Sequence[Event], settings: RunSettings) -> Verdict | None:
     last = readings[-1]
-    moved = _movement(last)
-    if len(readings) < 2 or moved is None:
+    moved, expected = _movement(last), _movement_at_the_end(last, settings)
+    if len(readings) < 2 or moved is None or expected is None:
         return None
-    if moved >= VANISHED:
-        return _part_vanished([part for part in last.parts if settings.trains(part.part, last.step)], settings)
-    low = f"alpha / rank is {settings.scale:.2g} and scales all of it: set lora.alpha near lora.rank"
+    if expected >= VANISHED:
+        return _part_vanished([part for part in last.parts if settings.trains(part.part, last.step)], last, settings)
     return Verdict(
         name="vanished",
         reason=f"the LoRA moves the base's weights by {moved:.1g} of their size, less than rounding to fp16 does",
-        advice=_about_d(readings)
-        or (low if settings.scale <= LOW_SCALE else "raise unet_lr and te_lr ten times and more"),
+        advice=_about_d(readings) or _about_the_plan(expected, settings),
     )
 
 
-def _part_vanished(parts: Sequence[PartMovement], settings: RunSettings) -> Verdict | None:
+def _about_the_plan(moved: float, settings: RunSettings) -> str:
+    """Which of steps, alpha and rates to change where a whole plan moves the weights by `moved`."""
+    steps = len(settings.travel)
+    needed = steps * FINISHED / moved if moved else inf
+    if 0 < needed <= LONG_RUN:
+        return (
+            f"{steps} steps are few at a learning rate of {max(settings.rates.values()):g} and alpha / rank of "
+            f"{settings.scale:.2g}: plan some {int(float(f'{needed:.1e}'))} (training.epochs, or repeats)"
+        )
+    if settings.scale <= LOW_SCALE:
+        return f"alpha / rank is {settings.scale:.2g} and scales all of it: set lora.alpha near lora.rank"
+    return "raise unet_lr and te_lr ten times and more"
+
+
+def _part_vanished(parts: Sequence[PartMovement], last: Reading, settings: RunSettings) -> Verdict | None:
     """One of the parts does nothing, though another does."""
     highest = max((settings.rates[part.part] for part in parts), default=0.0)
-    dead = [part for part in parts if _is_dead(part, highest / settings.rates[part.part])]
+    dead = [
+        part
+        for part in parts
+        if _is_dead(part, settings.at_the_end(part.part, part.moved, last.step), highest / settings.rates[part.part])
+    ]
     if not dead:
         return None
     alive = ", ".join(f"{_named(part)} by {part.moved:.1g}" for part in parts if part not in dead)
@@ -138,10 +171,10 @@ def _part_vanished(parts: Sequence[PartMovement], settings: RunSettings) -> Verd
     )
 
 
-def _is_dead(part: PartMovement, slower: float) -> bool:
-    """`slower`: how many times lower than another part's its learning rate is."""
-    if part.moved < VANISHED:
-        return part.moved < DEAD or part.moved * slower < VANISHED
+def _is_dead(part: PartMovement, moved: float, slower: float) -> bool:
+    """`moved`: how far it moves in the end. `slower`: how many times lower than another part's its learning rate is."""
+    if moved < VANISHED:
+        return moved < DEAD or moved * slower < VANISHED
     # A text encoder's last layers get no gradient where it is read before them; half of a part that learns does.
     return 2 * part.dead > part.modules
 
@@ -197,7 +230,14 @@ def _under_trained(readings: Sequence[Reading], events: Sequence[Event], setting
     return Verdict(
         name="under-trained",
         reason=f"the loss on pictures trained on, at fixed noise, was {before:.4f} before and is {after:.4f} now",
-        advice=_about_d(readings) or "train longer, or at a higher learning rate",
+        advice=_about_d(readings) or _about_the_rest(readings[-1].step, settings),
+    )
+
+
+def _about_the_rest(step: int, settings: RunSettings) -> str:
+    left = len(settings.travel) - step
+    return (
+        f"{left} steps of the plan are left: let it go on" if left > 0 else "train longer, or at a higher learning rate"
     )
 
 
@@ -227,6 +267,12 @@ def _healthy(readings: Sequence[Reading]) -> str:
 def _movement(reading: Reading) -> float | None:
     sizes = [size for size in (reading.unet_movement, reading.te_movement) if size is not None]
     return max(sizes) if sizes and all(map(isfinite, sizes)) else None
+
+
+def _movement_at_the_end(reading: Reading, settings: RunSettings) -> float | None:
+    parts = (("unet", reading.unet_movement), ("te1", reading.te_movement))
+    sizes = [settings.at_the_end(part, moved, reading.step) for part, moved in parts if moved is not None]
+    return max(sizes) if _movement(reading) is not None else None
 
 
 def _at(epoch: int) -> str:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from math import inf, isfinite
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from base_models.kohya_names import part_of
 from foundation.typed.typed_torch import listed
-from loras.low_rank_norm import grams, squared_norm
 from trainer.guarding.verdict import DEAD
-from trainer.learning.adapters import Adapters, Factors
+from trainer.learning.adapters import Adapters
 from trainer.learning.run_state import PartMovement
 
 
@@ -51,7 +50,7 @@ class WeightChangeGauge:
     def __init__(self, adapters: Adapters, modules: Mapping[str, nn.Module]) -> None:
         self._names = sorted(adapters)
         self._parts = [part_of(name) for name in self._names]
-        self._factors = [adapters[name] for name in self._names]
+        self._adapters = [adapters[name] for name in self._names]
         weights = [modules[name].get_parameter("weight") for name in self._names]
         norms = torch.stack([weight.detach().float().square().sum() for weight in weights])
         self._base: list[float] = listed(norms)
@@ -59,7 +58,7 @@ class WeightChangeGauge:
     @torch.no_grad()
     def measure(self) -> WeightChange:
         """Waits for the device once."""
-        squares: list[float] = listed(torch.stack([delta_squares(factors) for factors in self._factors]))
+        squares: list[float] = listed(torch.stack([one.delta_squares() for one in self._adapters]))
         each = [(moved / base) ** 0.5 if base else 0.0 for moved, base in zip(squares, self._base, strict=True)]
         at = max(range(len(each)), key=lambda one: each[one])
         return WeightChange(
@@ -79,9 +78,3 @@ class WeightChangeGauge:
         sizes = [size for size, own in zip(each, self._parts, strict=True) if own == part]
         moved = self._pooled(squares, part) or 0.0
         return PartMovement(part=part, moved=moved, modules=len(sizes), dead=sum(size < DEAD for size in sizes))
-
-
-def delta_squares(factors: Factors) -> Tensor:
-    """The squared Frobenius norm of scale * up @ down."""
-    up, down = factors.up.float().flatten(1), factors.down.float().flatten(1)
-    return squared_norm(*grams(up, down)) * factors.scale**2

@@ -24,14 +24,16 @@ def import_kohya(
 ) -> None:
     """Turn a kohya_ss settings file into a configuration of ours, and list what could not be carried over and why."""
     from foundation.files import write_text
-    from trainer.kohya.settings import as_toml, carry_over, read_settings
+    from trainer.kohya.reading import read_settings
+    from trainer.kohya.settings import as_toml, carry_over
 
-    imported = carry_over(read_settings(file))
+    imported = carry_over(read_settings(file), file.parent)
     if out:
         write_text(out, as_toml(imported))
-    for key, why in imported.not_carried.items():
-        print(f"not carried over: {key}: {why}", file=sys.stderr)
+    for remark in imported.remarks:
+        print(remark, file=sys.stderr)
     if as_json:
-        print(json.dumps({"settings": imported.tables, "not_carried": imported.not_carried}))
+        told = {"settings": imported.tables, "not_carried": imported.not_carried, "notes": imported.notes}
+        print(json.dumps(told))
     elif not out:
         print(as_toml(imported), end="")

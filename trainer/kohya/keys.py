@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trainer.kohya.values import flag, number, whole, words
+from trainer.kohya.values import extension, flag, number, whole, words
 
 Row = tuple[str, Callable[[object], object]]
 CARRIED_KEYS: dict[str, Row] = {
@@ -20,6 +20,10 @@ CARRIED_KEYS: dict[str, Row] = {
     "bucket_reso_steps": ("data.bucket_reso_steps", whole),
     "bucket_no_upscale": ("data.bucket_no_upscale", flag),
     "flip_aug": ("data.flip_aug", flag),
+    "caption_extension": ("data.caption_extension", extension),
+    "caption_extention": ("data.caption_extension", extension),
+    "max_token_length": ("data.max_token_length", whole),
+    "validation_split": ("data.held_out_share", number),
     "shuffle_caption": ("data.shuffle_caption", flag),
     "keep_tokens": ("data.keep_tokens", whole),
     "caption_dropout_rate": ("data.caption_dropout_rate", number),
@@ -27,6 +31,9 @@ CARRIED_KEYS: dict[str, Row] = {
     "caption_tag_dropout_rate": ("data.caption_tag_dropout_rate", number),
     "network_dim": ("lora.rank", whole),
     "network_alpha": ("lora.alpha", number),
+    "network_weights": ("lora.network_weights", words),
+    "lora_network_weights": ("lora.network_weights", words),
+    "dim_from_weights": ("lora.dim_from_weights", flag),
     "network_dropout": ("lora.dropout", number),
     "rank_dropout": ("lora.rank_dropout", number),
     "module_dropout": ("lora.module_dropout", number),
@@ -42,6 +49,13 @@ CARRIED_KEYS: dict[str, Row] = {
     "lr_decay_steps": ("training.lr_decay_steps", number),
     "max_grad_norm": ("training.max_grad_norm", number),
     "noise_offset": ("training.noise_offset", number),
+    "noise_offset_random_strength": ("training.noise_offset_random_strength", flag),
+    "adaptive_noise_scale": ("training.adaptive_noise_scale", number),
+    "multires_noise_iterations": ("training.multires_noise_iterations", whole),
+    "multires_noise_discount": ("training.multires_noise_discount", number),
+    "min_timestep": ("training.min_timestep", whole),
+    "max_timestep": ("training.max_timestep", whole),
+    "scale_weight_norms": ("training.scale_weight_norms", number),
     "min_snr_gamma": ("training.min_snr_gamma", number),
     "debiased_estimation_loss": ("training.debiased_estimation_loss", flag),
     "scale_v_pred_loss_like_noise_pred": ("training.scale_v_pred_loss_like_noise_pred", flag),
@@ -68,8 +82,29 @@ OPTIMIZERS = {
     "dadaptadampreprint": "DAdaptAdam",
     "prodigy": "Prodigy",
 }
-# With the GUI's "Standard" its conv_dim is not read.
-CONV_TYPES = ("Kohya LoCon", "LoCon", "networks.lora", "LyCORIS/LoCon")
+# Read for LyCORIS' kinds alone: beside another they do nothing, and with a kind that is not trained they go with it.
+OF_LYCORIS = (
+    "LyCORIS_preset",
+    "preset",
+    "algo",
+    "block_size",
+    "bypass_mode",
+    "constrain",
+    "constraint",
+    "decompose_both",
+    "dora_wd",
+    "factor",
+    "full_matrix",
+    "rank_dropout_scale",
+    "rescaled",
+    "train_norm",
+    "train_on_input",
+    "unbalanced_factorization",
+    "unit",
+    "use_cp",
+    "use_scalar",
+    "use_tucker",
+)
 
 # Read elsewhere, or of no weight for what is learned: speed, memory, logging, what a file of ours says anyway.
 WITHOUT_EFFECT = frozenset(
@@ -123,8 +158,11 @@ WITHOUT_EFFECT = frozenset(
         "main_process_port",
         "dynamo_backend",
         "dynamo_mode",
-        "caption_extension",
-        "caption_extention",
+        "noise_offset_type",
+        "sample_prompts",
+        "sample_sampler",
+        "sample_every_n_epochs",
+        "sample_every_n_steps",
         "logging_dir",
         "log_with",
         "log_prefix",
@@ -135,6 +173,8 @@ WITHOUT_EFFECT = frozenset(
         "no_half_vae",
         "save_state",
         "save_state_on_train_end",
+        "save_last_n_steps_state",
+        "save_last_n_epochs_state",
         "huber_schedule",
         "huber_c",
         "huber_scale",
@@ -146,23 +186,49 @@ WITHOUT_EFFECT = frozenset(
 # Of no weight with this value, which is kohya's own.
 KOHYAS_OWN = {
     "loss_type": "l2",
-    "noise_offset_type": "Original",
-    "max_timestep": 1000,
-    "train_on_input": True,
-    "factor": -1,
-    "unit": 1,
     "caption_separator": ",",
-    "max_token_length": 75,
     "num_processes": 1,
     "save_every_n_epochs": 1,
     "save_model_as": "safetensors",
 }
 
+# A GUI's file has the keys of every family of base models. They are read where one of these asks for another than ours.
+ASK_FOR_ANOTHER_FAMILY = (
+    "ae",
+    "anima_checkbox",
+    "clip_g",
+    "clip_l",
+    "flux1_checkbox",
+    "hunyuan_image_checkbox",
+    "lumina_checkbox",
+    "sd3_checkbox",
+    "t5xxl",
+)
+_THEIR_PREFIXES = ("ae", "anima_", "clip_", "flux1_", "gemma2", "hunyuan_", "lumina_", "qwen3", "sd3_", "t5xxl")
+_THEIR_OWN = (
+    "apply_t5_attn_mask",
+    "blocks_to_swap",
+    "discrete_flow_shift",
+    "fp8_base",
+    "guidance_scale",
+    "logit_mean",
+    "logit_std",
+    "mode_scale",
+    "model_prediction_type",
+    "timestep_sampling",
+    "train_blocks",
+    "weighting_scheme",
+)
+
+
+def is_of_another_family(key: str) -> bool:
+    """Whether kohya reads `key` only for base models that are neither SD1, SD2 nor SDXL."""
+    return key in _THEIR_OWN or (key.startswith(_THEIR_PREFIXES) and key != "clip_skip")
+
+
 WHY_NOT_CARRIED = {
-    "dataset_config": "its folders and settings are to be written into [data] by hand",
-    "in_json": "metadata files are not read; captions stand beside the pictures",
-    "network_weights": "training does not start from another LoRA",
-    "max_token_length": "captions are read up to 75 tokens",
+    **dict.fromkeys(("in_json", "metadata_file"), "metadata files are not read; captions stand beside the pictures"),
+    "conditioning_data_dir": "masks and control pictures are not read; the whole picture counts",
     "save_every_n_steps": "a file is written every epoch; steps only save the state (output.save_state_every)",
     "save_every_n_epochs": "a file is written every epoch",
     "save_model_as": "files are .safetensors",
@@ -171,13 +237,18 @@ WHY_NOT_CARRIED = {
         ("metadata_author", "metadata_description", "metadata_license", "metadata_tags", "metadata_title"),
         "is not written into the header; output.comment is, and `modelspec.title` is the file's name",
     ),
+    "lr_scheduler_type": "schedules of other libraries are not read; lr_scheduler stands for it",
+    **dict.fromkeys(
+        ("learning_rate_te", "learning_rate_te1", "learning_rate_te2"),
+        "is of full fine-tuning; of a LoRA's text encoder it is text_encoder_lr",
+    ),
     "save_last_n_epochs": "every epoch's file is kept",
     "resume": "run the same command again: it goes on from its own state",
     "color_aug": "colours are left alone, so that latents can be kept",
     "random_crop": "pictures are cropped at the centre, so that latents can be kept",
-    "sample_prompts": "see [samples] in docs/training.md",
-    "sample_every_n_epochs": "see [samples] in docs/training.md",
-    "sample_every_n_steps": "see [samples] in docs/training.md",
-    "additional_parameters": "arguments in free text are not read",
-    "scale_weight_norms": "weights are not rescaled; the verdict says where a LoRA explodes",
+    **dict.fromkeys(("token_string", "init_word", "num_vectors_per_token", "template"), "is of textual inversion"),
+    **dict.fromkeys(("ip_noise_gamma", "ip_noise_gamma_random_strength"), "input perturbation is not done here"),
+    "masked_loss": "masks are not read; the whole picture counts",
+    "full_bf16": "adapters and optimizer stay in float32; model.dtype is the base's",
+    "wandb_api_key": "runs are not sent anywhere; it should stand in no file that is passed on",
 }

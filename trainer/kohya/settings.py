@@ -13,15 +13,21 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from foundation.errors import ConfigurationError, MissingFileError
-from foundation.text_files import TextFileError, read_json
-from foundation.toml_config import read_toml
-from foundation.typed.json_values import is_table
+from foundation.typed.json_values import is_list, is_table
 from trainer.config.config import TrainConfig
 from trainer.config.presets import PRESETS, with_preset
-from trainer.kohya.keys import CARRIED_KEYS, KOHYAS_OWN, WHY_NOT_CARRIED, WITHOUT_EFFECT
-from trainer.kohya.translators import TRANSLATORS, Tables
-from trainer.kohya.values import KohyaSettings, number
+from trainer.kohya.datasets import with_datasets
+from trainer.kohya.keys import (
+    ASK_FOR_ANOTHER_FAMILY,
+    CARRIED_KEYS,
+    KOHYAS_OWN,
+    OF_LYCORIS,
+    WHY_NOT_CARRIED,
+    WITHOUT_EFFECT,
+    is_of_another_family,
+)
+from trainer.kohya.translators import TRANSLATORS
+from trainer.kohya.values import KohyaSettings, Tables, number, printable
 
 PRESET = "portrait"
 # kohya's own defaults where a key must stand in ours, or where our presets say otherwise.
@@ -44,58 +50,60 @@ DEFAULTS: Tables = {
 
 @dataclass(frozen=True)
 class Imported:
-    """Our tables, and what of the file they do not say: key -> why."""
+    """Our tables, what of the file they do not say (key -> why), and notes on what the file does not say itself."""
 
     tables: Tables
     not_carried: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> list[str]:
+        """All that is to be told, a line each."""
+        lost = [f"not carried over: {key}: {why}" for key, why in self.not_carried.items()]
+        return [" ".join(printable(line).split()) for line in (*lost, *(f"note: {note}" for note in self.notes))]
 
 
-def read_settings(path: Path) -> dict[str, object]:
-    """kohya's keys and values, sections flattened as sd-scripts does it.
-
-    Raises MissingFileError, or ConfigurationError for a file that is neither.
-    """
-    give = "give kohya_ss's .json or sd-scripts' .toml"
-    if path.is_dir():
-        raise ConfigurationError(f"{path}: is a folder; {give}")
-    try:
-        values = read_json(path) if path.suffix == ".json" else read_toml(path)
-    except MissingFileError as error:
-        raise MissingFileError(f"{path}: no such file; {give}") from error
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); {give}") from error
-    except TextFileError as error:
-        raise ConfigurationError(f"{path}: {error.fault}; {give}") from error
-    if not is_table(values):
-        raise ConfigurationError(f"{path}: holds no settings; {give}")
-    flat: dict[str, object] = {}
-    for key, value in values.items():
-        flat |= value if is_table(value) else {key: value}
-    return flat
-
-
-def carry_over(settings: Mapping[str, object]) -> Imported:
+def carry_over(settings: Mapping[str, object], beside: Path | None = None) -> Imported:
     """Translate kohya's settings. What is empty, zero or false there asks for nothing and is left out.
 
     So is what kohya itself does not read beside the others. A value of another kind than its key's, or one that our
-    configuration refuses, is listed in `not_carried`.
+    configuration refuses, is listed in `not_carried`. Files that they name are looked for from the folder `beside` on.
     """
-    asked = KohyaSettings.of(settings)
+    read = with_datasets(settings, beside)
+    asked = KohyaSettings.of(read.settings, beside)
+    asked.lost.update(read.lost)
     tables = {name: dict(table) for name, table in DEFAULTS.items()}
     for key, value in asked.values.items():
         if key in CARRIED_KEYS:
             _put(tables, asked, key)
-        elif key not in WITHOUT_EFFECT and not _is_ordinary(key, value):
+        elif is_of_another_family(key):
+            if any(mark in asked for mark in ASK_FOR_ANOTHER_FAMILY):
+                asked.lost[key] = "is of another family of base models than SD1, SD2 and SDXL"
+        elif key not in WITHOUT_EFFECT and key not in OF_LYCORIS and not _is_ordinary(key, value):
             asked.lost[key] = WHY_NOT_CARRIED.get(key, "this trainer has nothing like it")
     for translate in TRANSLATORS:
         translate(tables, asked)
+    if read.folders:
+        del tables["data"]["train"]
+        tables["data"]["folders"] = list(read.folders)
     _leave_out_what_is_refused(tables, asked.lost)
-    return Imported(tables, asked.lost)
+    return Imported(tables, asked.lost, _notes(tables, asked))
+
+
+def _notes(tables: Tables, asked: KohyaSettings) -> tuple[str, ...]:
+    """What the file leaves to kohya's own defaults, though a run hangs on it."""
+    if any(key in asked for key in ("LoRA_type", "network_module", "network_dim", "network_weights")):
+        return ()
+    rank, rate = tables["lora"].get("rank"), tables["training"].get("unet_lr")
+    return (
+        f"the file says nothing of a LoRA (network_dim): rank {rank} and a learning rate of {rate} stand in the "
+        "configuration; set lora.rank, lora.alpha and the rates",
+    )
 
 
 def as_toml(imported: Imported) -> str:
     """A configuration file; a comment on top says what was not carried."""
-    lines = [f"# not carried over: {' '.join(f'{key}: {why}'.split())}" for key, why in imported.not_carried.items()]
+    lines = [f"# {remark}" for remark in imported.remarks]
     lines.append(f'preset = "{PRESET}"')
     for name, table in imported.tables.items():
         lines += ["", f"[{name}]", *(f"{key} = {_in_toml(value)}" for key, value in table.items())]
@@ -143,6 +151,8 @@ def _leave_out_what_is_refused(tables: Tables, lost: dict[str, str]) -> None:
 def _in_toml(value: object) -> str:
     if is_table(value):
         return "{ " + ", ".join(f"{_key(key)} = {_in_toml(one)}" for key, one in value.items()) + " }"
+    if is_list(value) and any(is_table(one) for one in value):
+        return "[\n" + "".join(f"  {_in_toml(one)},\n" for one in value) + "]"
     if isinstance(value, float):
         return repr(value)  # JSON spells infinity otherwise
     return json.dumps(value, ensure_ascii=False)

@@ -9,15 +9,15 @@ from typing import get_args
 from trainer.config.data_section import BUCKET_KEYS
 from trainer.config.schedule_options import SCHEDULE_KEYS, SCHEDULE_READS
 from trainer.config.training_section import RATE_FINDING_OPTIMIZERS, TrainingSection
-from trainer.kohya.keys import CONV_TYPES, OPTIMIZERS
-from trainer.kohya.values import KohyaSettings, flag, number, numbers, pairs, whole, words
+from trainer.kohya.keys import OPTIMIZERS
+from trainer.kohya.network import translate_network
+from trainer.kohya.sample_pictures import translate_samples
+from trainer.kohya.values import KohyaSettings, Tables, flag, number, numbers, pairs, whole, words
 
-Tables = dict[str, dict[str, object]]
 TYPES = {
     "mixed_precision": ("model", "dtype", {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}),
     "save_precision": ("output", "save_dtype", {"fp16": "float16", "bf16": "bfloat16", "float": "float32"}),
 }
-CAPTIONS = (".txt", ".caption")
 
 
 def _learning_rates(tables: Tables, asked: KohyaSettings) -> None:
@@ -53,9 +53,11 @@ def _model(tables: Tables, asked: KohyaSettings) -> None:
 def _data(tables: Tables, asked: KohyaSettings) -> None:
     if asked.read("cache_latents_to_disk", flag, False):
         tables["data"]["cache"] = f"{tables['output']['folder']}/cache"
-    for key in ("caption_extension", "caption_extention"):
-        if (ending := asked.read(key, words, "")) and ending not in CAPTIONS:
-            asked.lost[key] = f"captions are read from {' and '.join(CAPTIONS)} files alone; rename the {ending} ones"
+    if (steps := asked.read("bucket_reso_steps", whole, 0)) % 8 and steps > 0 and tables["data"]["enable_bucket"]:
+        tables["data"]["bucket_reso_steps"] = steps + -steps % 8
+        asked.lost["bucket_reso_steps"] = (
+            f"{steps}: sides are multiples of 8 here, as latents' are; {steps + -steps % 8} stands for it"
+        )
     key = "resolution" if "resolution" in asked else "max_resolution"
     if sides := asked.read(key, numbers, list[float]()):
         width, height = int(sides[0]), int(sides[-1])
@@ -127,13 +129,20 @@ def _optimizer(tables: Tables, asked: KohyaSettings) -> None:
         training.pop("te2_lr", None)
 
 
-def _network(tables: Tables, asked: KohyaSettings) -> None:
-    kind = asked.read("LoRA_type", words, asked.read("network_module", words, "Standard"))
-    if kind not in CONV_TYPES:
-        tables["lora"].pop("conv_rank", None)
-        tables["lora"].pop("conv_alpha", None)
-    if kind not in (*CONV_TYPES, "Standard"):
-        asked.lost["LoRA_type"] = f"`{kind}`: only LoRA on linear layers and convolutions is trained here"
+def _noise(tables: Tables, asked: KohyaSettings) -> None:
+    """The GUI's `noise_offset_type` says which of the two is read; sd-scripts' own files have none, and mean both."""
+    training, kind = tables["training"], asked.read("noise_offset_type", words, "").lower()
+    if kind not in ("", "original", "multires"):
+        asked.lost["noise_offset_type"] = f"there is no `{kind}` here, only Original and Multires"
+    if kind == "original":
+        training.pop("multires_noise_iterations", None)
+    elif kind == "multires":
+        training["noise_offset"] = 0.0
+    if not training["noise_offset"]:
+        training.pop("noise_offset_random_strength", None)
+        training.pop("adaptive_noise_scale", None)
+    if not training.get("multires_noise_iterations"):
+        training.pop("multires_noise_discount", None)
 
 
 def _logging(tables: Tables, asked: KohyaSettings) -> None:
@@ -156,8 +165,6 @@ def _what_kohya_does_not_read(tables: Tables, asked: KohyaSettings) -> None:
             data.pop(key, None)
     if not (data.get("shuffle_caption") or data.get("caption_tag_dropout_rate")):
         data.pop("keep_tokens", None)
-    if asked.read("noise_offset_type", words, "Original") != "Original":
-        training["noise_offset"] = 0.0
 
 
 TRANSLATORS: tuple[Callable[[Tables, KohyaSettings], None], ...] = (
@@ -167,7 +174,9 @@ TRANSLATORS: tuple[Callable[[Tables, KohyaSettings], None], ...] = (
     _length,
     _schedule,
     _optimizer,
-    _network,
+    translate_network,
+    _noise,
+    translate_samples,
     _logging,
     _what_kohya_does_not_read,
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from pathlib import Path
+from shlex import split
 from typing import TypeVar
 
 from foundation.typed.json_values import is_list
@@ -13,22 +15,45 @@ Value = TypeVar("Value")
 Default = TypeVar("Default")
 # What asks for nothing in a GUI's file. A 0 asks for something where the key is one of ZERO_IS_MEANT.
 ASKS_FOR_NOTHING = ("", "none", "false", "0", "0.0", "[]", "{}")
-ZERO_IS_MEANT = ("seed", "prior_loss_weight", "max_grad_norm", "unet_lr", "text_encoder_lr")
+# "learning_rate" of 0 trains nothing, and an alpha of 0 is kohya's for the rank: neither is what is not said.
+ZERO_IS_MEANT = (
+    "seed",
+    "prior_loss_weight",
+    "max_grad_norm",
+    "learning_rate",
+    "unet_lr",
+    "text_encoder_lr",
+    "network_alpha",
+    "conv_alpha",
+    "multires_noise_discount",
+)
+Tables = dict[str, dict[str, object]]
 
 
 @dataclass(frozen=True)
 class KohyaSettings:
-    """kohya's settings that ask for something, and in `lost` what of them could not be carried: key -> why."""
+    """kohya's settings that ask for something, and in `lost` what of them could not be carried: key -> why.
+
+    `beside` is the folder of the file that they come from.
+    """
 
     values: Mapping[str, object]
     lost: dict[str, str] = field(default_factory=dict)
+    beside: Path | None = None
 
     @classmethod
-    def of(cls, settings: Mapping[str, object]) -> KohyaSettings:
-        """Without what is empty, zero or false. `network_args = ["conv_dim=8", ...]` are settings of their own."""
+    def of(cls, settings: Mapping[str, object], beside: Path | None = None) -> KohyaSettings:
+        """Without what is empty, zero or false.
+
+        `network_args = ["conv_dim=8", ...]` are settings of their own, and so are the GUI's `additional_parameters`,
+        which stand at the end of its command and therefore win.
+        """
+        lost: dict[str, str] = {}
         inner = pairs(settings.get("network_args"))
-        flat = {**{key: value for key, value in settings.items() if key != "network_args"}, **inner}
-        return cls({key: value for key, value in flat.items() if _asks_for_something(key, value)})
+        last = _arguments(settings.get("additional_parameters"), lost)
+        plain = {key: value for key, value in settings.items() if key not in ("network_args", "additional_parameters")}
+        flat = {**plain, **inner, **last}
+        return cls({key: value for key, value in flat.items() if _asks_for_something(key, value)}, lost, beside)
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
@@ -47,6 +72,31 @@ class KohyaSettings:
 def _asks_for_something(key: str, value: object) -> bool:
     text = "" if value is None else str(value).strip().lower()
     return text not in (("", "none", "[]", "{}") if key in ZERO_IS_MEANT else ASKS_FOR_NOTHING)
+
+
+def _arguments(written: object, lost: dict[str, str]) -> dict[str, object]:
+    """`--a=1 --b "x y" z --c` -> a: 1, b: [x y, z], c: True."""
+    try:
+        said = split(str(written or ""))
+    except ValueError:
+        lost["additional_parameters"] = "its quotes do not close"
+        return {}
+    read: dict[str, list[object]] = {}
+    name: str | None = None
+    for word in said:
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            read[name] = [value] if equals else []
+        elif name is None:
+            lost["additional_parameters"] = f"`{printable(word)}` belongs to no --name"
+        else:
+            read[name].append(word)
+    return {key: True if not one else one[0] if len(one) == 1 else one for key, one in read.items()}
+
+
+def printable(text: str) -> str:
+    """A file's text on one line, without what moves a terminal's cursor or a TOML comment may not hold."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def whole(value: object) -> int:
@@ -87,6 +137,17 @@ def words(value: object) -> str:
     if isinstance(value, (list, dict)):
         raise TypeError(f"{value!r} is no text")
     return str(value).strip()
+
+
+def extension(value: object) -> str:
+    """How a file's name ends; kohya joins it to the name as it is, so one without a dot is no ending of ours.
+
+    Raises ValueError for that.
+    """
+    read = words(value)
+    if not read.startswith("."):
+        raise ValueError(f"{read!r} does not begin with a dot")
+    return read
 
 
 def pairs(value: object) -> dict[str, object]:

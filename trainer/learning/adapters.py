@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import torch
 from diffusers.models.downsampling import Downsample2D
@@ -14,9 +15,18 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 
 from foundation.typed.typed_torch import fork_rng, manual_seed, modules_of
-from loras.lora_file import LoraModule
+from loras.lora_file import LoraModule, Module
+from loras.low_rank_norm import grams, squared_norm
 from trainer.config.config import LoraSection
 from trainer.learning.lora_layers import ADAPTER, Dropouts, lean
+from trainer.learning.lycoris_layers import attach_lycoris
+
+
+class Strength(NamedTuple):
+    """A module's rank and alpha."""
+
+    rank: int
+    alpha: float
 
 
 @dataclass(frozen=True)
@@ -35,8 +45,39 @@ class Factors:
         """alpha / r, kohya's rule: a rank twice as high moves the weight no further."""
         return self.alpha / len(self.down)
 
+    @property
+    def parameters(self) -> tuple[nn.Parameter, ...]:
+        """Down, then up."""
+        return self.down, self.up
 
-Adapters = Mapping[str, Factors]  # by kohya name
+    def with_parameters(self, parameters: tuple[nn.Parameter, ...]) -> Factors:
+        """The same with others in the place of its own, such as their twins."""
+        down, up = parameters
+        return Factors(down, up, self.alpha)
+
+    def delta_squares(self) -> Tensor:
+        """The squared Frobenius norm of scale * up @ down."""
+        up, down = self.up.float().flatten(1), self.down.float().flatten(1)
+        return squared_norm(*grams(up, down)) * self.scale**2
+
+    def module(self) -> LoraModule:
+        """As a LoRA file has it, copied to the CPU."""
+        return LoraModule(_copied(self.down), _copied(self.up), self.alpha)
+
+
+class Adapter(Protocol):
+    """One module's trained parameters of any kind, and what they are worth. `scale` multiplies their product."""
+
+    @property
+    def scale(self) -> float: ...
+    @property
+    def parameters(self) -> tuple[nn.Parameter, ...]: ...
+    def with_parameters(self, parameters: tuple[nn.Parameter, ...]) -> Adapter: ...
+    def delta_squares(self) -> Tensor: ...
+    def module(self) -> Module: ...
+
+
+Adapters = Mapping[str, Adapter]  # by kohya name
 
 
 def unet_targets(unet: nn.Module, with_convolutions: bool = False) -> list[str]:
@@ -59,42 +100,59 @@ def text_encoder_targets(text_encoder: nn.Module) -> list[str]:
     return [path for path, module in modules_of(text_encoder) if isinstance(module, nn.Linear) and ".layers." in path]
 
 
+def paths_of(model: nn.Module, modules: Mapping[str, nn.Module], names: Collection[str]) -> list[str]:
+    """Paths in `model` of the modules that `modules` has by these kohya names, as far as they are in it."""
+    wanted = {id(modules[name]) for name in names}
+    return [path for path, module in modules_of(model) if id(module) in wanted]
+
+
 def attach(
-    model: nn.Module, modules: Mapping[str, nn.Module], targets: list[str], lora: LoraSection, seed: int
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    targets: list[str],
+    lora: LoraSection,
+    seed: int,
+    own: Mapping[str, Strength] | None = None,
 ) -> Adapters:
     """Put float32 adapters on `targets` of `model`, in place, and return them by kohya name, as `modules` has them.
 
     They start as kohya's do (down Kaiming-uniform, up zero), the same for the same seed. 3x3 convolutions get
-    `conv_rank` and `conv_alpha`.
+    `conv_rank` and `conv_alpha`; what `own` has, by kohya name, gets the rank and alpha that stand there. With another
+    `algo` than "lora" they are LyCORIS'.
     """
     names = {id(module): name for name, module in modules.items()}
-    wide = {path for path in targets if _is_3x3(model.get_submodule(path))}
-    named = {names[id(model.get_submodule(path))]: path for path in targets}
+    named = {path: names[id(model.get_submodule(path))] for path in targets}
+    wide = dict.fromkeys(
+        (path for path in targets if _is_3x3(model.get_submodule(path))), Strength(lora.conv_rank, lora.conv_alpha)
+    )
+    if lora.algo != "lora":
+        return attach_lycoris(model, named, set(wide), lora, seed)
+    special = {**wide, **{path: own[name] for path, name in named.items() if own and name in own}}
     # peft declares alphas ints, but only ever divides them by the rank.
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]
         target_modules=targets,
-        rank_pattern=dict.fromkeys(wide, lora.conv_rank),
-        alpha_pattern=dict.fromkeys(wide, lora.conv_alpha),  # pyright: ignore[reportArgumentType]
+        rank_pattern={path: one.rank for path, one in special.items()},
+        alpha_pattern={path: one.alpha for path, one in special.items()},  # pyright: ignore[reportArgumentType]
     )
     with fork_rng():
         manual_seed(seed)
         inject_adapter_in_model(lean(config, Dropouts.of(lora)), model, ADAPTER)
     return {
-        name: _factors(model.get_submodule(path), lora.conv_alpha if path in wide else lora.alpha)
-        for name, path in named.items()
+        name: _factors(model.get_submodule(path), special[path].alpha if path in special else lora.alpha)
+        for path, name in named.items()
     }
 
 
 def parameters_of(adapters: Adapters) -> list[nn.Parameter]:
     """Every trained parameter, in the order of the names."""
-    return [parameter for name in sorted(adapters) for parameter in (adapters[name].down, adapters[name].up)]
+    return [parameter for name in sorted(adapters) for parameter in adapters[name].parameters]
 
 
-def snapshot(adapters: Adapters) -> dict[str, LoraModule]:
+def snapshot(adapters: Adapters) -> dict[str, Module]:
     """The adapters as they are now, copied to the CPU, as a LoRA file's modules."""
-    return {name: LoraModule(_copied(one.down), _copied(one.up), one.alpha) for name, one in adapters.items()}
+    return {name: one.module() for name, one in adapters.items()}
 
 
 def _is_3x3(module: nn.Module) -> bool:

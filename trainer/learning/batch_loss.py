@@ -16,7 +16,8 @@ from trainer.config.data_section import DataSection
 from trainer.data.captions import varied
 from trainer.data.plan import Step
 from trainer.data.training_inputs import CaptionReader, TrainingInputs
-from trainer.learning.losses import NoiseSchedule, Weighting, draw_noise, noised, sample_losses, snr_weights, target_of
+from trainer.learning.losses import NoiseSchedule, Weighting, noised, sample_losses, snr_weights, target_of
+from trainer.learning.noise import Noise, draw_noise
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class TrainingSetup:
     """A base model with adapters on it, and what they learn from. `dtype` is what the frozen weights are held in.
 
     `text_steps`: after so many steps the text encoders stay as they are. `draws_inside`: adapters have dropout. The
-    inputs's first `of_subject` samples show the subject.
+    inputs's first `of_subject` samples show the subject. `timesteps`: from the first up to, and without, the second.
     """
 
     base: BaseModel
@@ -34,11 +35,17 @@ class TrainingSetup:
     data: DataSection
     weighting: Weighting
     dtype: torch.dtype
-    noise_offset: float
+    noise: Noise
     seed: int
     text_steps: int
     draws_inside: bool = False
     of_subject: int = 0
+    timesteps: tuple[int, int] = (0, 1000)
+
+    @property
+    def drawn_timesteps(self) -> tuple[int, int]:
+        """The first that is drawn, and the one after the last."""
+        return self.timesteps[0], min(self.timesteps[1], len(self.schedule.kept))
 
 
 @dataclass(frozen=True)
@@ -88,8 +95,8 @@ def unet_inputs_of(setup: TrainingSetup, batch: Batch) -> UnetInputs:
     mirror = [setup.data.flip_aug and rng.random() < 0.5 for _ in batch.samples]
     captions = [varied(setup.inputs.captions[at], setup.data, batch.step.epoch, rng) for at in batch.samples]
     latents = setup.inputs.latents_of(batch.samples, mirror)
-    noise = draw_noise(tuple(latents.shape), setup.noise_offset, generator)
-    timesteps = torch.randint(len(setup.schedule.kept), (len(batch.samples),), generator=generator)
+    noise = draw_noise(latents, setup.noise, generator)
+    timesteps = torch.randint(*setup.drawn_timesteps, (len(batch.samples),), generator=generator)
     samples, captions = [batch.samples[at] for at in kept], [captions[at] for at in kept]
     return UnetInputs(samples, latents[kept], noise[kept], timesteps[kept], captions)
 

@@ -1,4 +1,4 @@
-"""What a step learns from: noise, the noised latents, their target, and the loss of each sample."""
+"""What a step learns from: the noised latents, their target, and the loss of each sample."""
 
 from __future__ import annotations
 
@@ -47,17 +47,6 @@ def noise_schedule(config: dict[str, object], zero_terminal_snr: bool = False) -
     if zero_terminal_snr and prediction == "epsilon":
         raise BaseModelError("training.zero_terminal_snr needs a v-prediction base; this one predicts the noise")
     return NoiseSchedule(schedule.alphas_cumprod, prediction)
-
-
-def draw_noise(shape: tuple[int, ...], noise_offset: float, generator: torch.Generator) -> Tensor:
-    """Gaussian noise of `shape` (B, C, h, w), each channel shifted as a whole by `noise_offset` times another draw.
-
-    kohya's noise + offset * randn(B, C, 1, 1), after Guttenberg 2023, "Diffusion with Offset Noise".
-    """
-    noise = torch.randn(shape, generator=generator)
-    if noise_offset > 0:
-        noise = noise + noise_offset * torch.randn((*shape[:2], 1, 1), generator=generator)
-    return noise
 
 
 def noised(schedule: NoiseSchedule, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from math import cos, pi, sqrt
 
 from trainer.config.schedule_options import SCHEDULE_READS, WARMUP, Rules, step_rules
@@ -63,6 +64,12 @@ def lr_factor(name: str, step: int, span: ScheduleSpan) -> float:
         share = step / span.warmup
         return share * (1.0 - span.min_ratio) + span.min_ratio if name == "warmup_stable_decay" else share
     return SCHEDULES[name](step, span)
+
+
+def travel_of(training: TrainingSection, steps: int) -> list[float]:
+    """The sum of the factors until after each step of a run: how far a steady gradient takes the weights."""
+    span = span_of(training, steps)
+    return list(accumulate(lr_factor(training.lr_scheduler, step, span) for step in range(steps)))
 
 
 def constant(step: int, span: ScheduleSpan) -> float:

@@ -12,6 +12,7 @@ from functools import cache
 
 from pydantic import JsonValue
 
+from foundation.files import sha256_of
 from foundation.toml_config import Section
 from trainer.config.config import TrainConfig
 from trainer.learning.processes import process_count
@@ -22,7 +23,9 @@ Settings = Mapping[str, Mapping[str, object]]
 NOT_SHAPING = {
     "preset": True,
     "model": {"base", "vae", "prediction", "device"},  # the base's hash covers what it is loaded from
-    "data": {"train", "reg", "held_out", "cache"},
+    # captions and which are whose are hashed with the pictures
+    "data": {"train", "reg", "folders", "held_out", "cache", "caption_extension"},
+    "lora": {"network_weights"},  # its contents stand for it
     "samples": True,
     "output": {"folder", "name", "save_state_every", "price_per_hour", "tensorboard", "comment"},
 }
@@ -54,8 +57,11 @@ def unknown_identity(config: TrainConfig) -> RunIdentity:
 
 
 def settings_of(config: TrainConfig) -> dict[str, dict[str, JsonValue]]:
-    """The settings that shape the tensors, table by table."""
-    return config.model_dump(mode="json", exclude=NOT_SHAPING)
+    """The settings that shape the tensors, table by table. A LoRA file that the run begins with is its sha256."""
+    settings = config.model_dump(mode="json", exclude=NOT_SHAPING)
+    if path := config.lora.network_weights:
+        settings["lora"]["network_weights"] = sha256_of(path) if path.is_file() else "no such file"
+    return settings
 
 
 def differences(old: RunIdentity, new: RunIdentity, of_pictures: Sequence[str] = ()) -> list[str]:

@@ -22,18 +22,14 @@ from trainer.records.record import RunRecord
 MODELSPEC_PREDICTION = {"epsilon": "epsilon", "v_prediction": "v"}
 # What kohya can do and is never done here, as kohya writes that it was not.
 NEVER_DONE: dict[str, object] = {
-    "ss_max_token_length": None,  # 75
     "ss_color_aug": False,
     "ss_random_crop": False,
     "ss_face_crop_aug_range": None,
     "ss_full_fp16": False,
     "ss_lowram": False,
-    "ss_scale_weight_norms": None,
     "ss_ip_noise_gamma": None,
-    "ss_multires_noise_iterations": None,
-    "ss_multires_noise_discount": 0.3,
-    "ss_adaptive_noise_scale": None,
 }
+OF_LOKR = ("factor", "decompose_both", "full_matrix")
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 
 
@@ -56,10 +52,14 @@ def run_metadata(
 def _network(lora: LoraSection) -> dict[str, object]:
     extra = {"conv_dim": str(lora.conv_rank), "conv_alpha": str(lora.conv_alpha)} if lora.conv_rank else {}
     extra |= {key: str(rate) for key in ("rank_dropout", "module_dropout") if (rate := getattr(lora, key))}
+    if lora.algo != "lora":
+        extra |= {"algo": lora.algo, "preset": "attn-mlp" if not lora.conv_rank else "full"}
+        extra |= {key: str(getattr(lora, key)) for key in OF_LOKR} if lora.algo == "lokr" else {}
     return {
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": lora.rank,
-        "ss_network_alpha": lora.alpha,
+        "ss_network_module": "networks.lora" if lora.algo == "lora" else "lycoris.kohya",
+        # kohya's word for modules of several ranks
+        "ss_network_dim": "Dynamic" if lora.dim_from_weights else lora.rank,
+        "ss_network_alpha": "Dynamic" if lora.dim_from_weights else lora.alpha,
         "ss_network_dropout": lora.dropout or None,
         **({"ss_network_args": json.dumps(extra)} if extra else {}),
     }
@@ -117,6 +117,11 @@ def _recipe(config: TrainConfig, plan: Plan, optimizer: str) -> dict[str, object
         "ss_gradient_accumulation_steps": settings.gradient_accumulation,
         "ss_max_grad_norm": settings.max_grad_norm,
         "ss_noise_offset": settings.noise_offset or None,
+        "ss_noise_offset_random_strength": settings.noise_offset_random_strength,
+        "ss_adaptive_noise_scale": settings.adaptive_noise_scale or None,
+        "ss_multires_noise_iterations": settings.multires_noise_iterations or None,
+        "ss_multires_noise_discount": settings.multires_noise_discount,
+        "ss_scale_weight_norms": settings.scale_weight_norms or None,
         "ss_min_snr_gamma": settings.min_snr_gamma or None,
         "ss_debiased_estimation": settings.debiased_estimation_loss,
         "ss_zero_terminal_snr": settings.zero_terminal_snr,
@@ -141,6 +146,7 @@ def _data(config: TrainConfig, dataset: Dataset, plan: Plan) -> dict[str, object
         "ss_bucket_info": _buckets(dataset, plan),
         "ss_cache_latents": True,
         "ss_flip_aug": data.flip_aug,
+        "ss_max_token_length": data.max_token_length if data.chunks > 1 else None,  # as kohya's: None is 75
         "ss_shuffle_caption": data.shuffle_caption,
         "ss_keep_tokens": data.keep_tokens,
         "ss_caption_dropout_rate": data.caption_dropout_rate,

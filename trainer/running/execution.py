@@ -6,18 +6,21 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median_low
 
 import torch
 
 from foundation.errors import DivergedError, LoraFileError, StoppedError
 from foundation.files import sha256_of
 from foundation.progress import Reporter
-from loras.lora_file import LoraFile, write_lora
+from loras.lora_file import LoraFile
+from loras.trained_file import write_trained
 from trainer.data.plan import Step
 from trainer.guarding.guarded_steps import GuardedSteps, MadeStep
 from trainer.guarding.state_file import Snapshot, load_state, save_state
 from trainer.guarding.verdict import RunSettings, judge
 from trainer.learning.adapters import snapshot
+from trainer.learning.lr_schedule import travel_of
 from trainer.learning.run_state import Event, RunState
 from trainer.records.record import RunRecord, checkpoint_path, log_path, state_path, with_progress, write_record
 from trainer.records.run_log import LoggedStep, RunLog
@@ -45,6 +48,7 @@ class Execution:
         self._samples = SamplePictures(session, record.identity.sha256(), reporter) if wanted else None
         self._guarded = GuardedSteps(session.updater, session.gauge, self._config.guards, RunState(), self._saved)
         self._advance = reporter.task("training", len(session.plan.steps))
+        self._travel = travel_of(self._config.training, len(session.plan.steps))
         self._began, self._spent_before = time.monotonic(), 0.0
 
     @property
@@ -184,7 +188,7 @@ class Execution:
             {**self._session.metadata, **epoch_metadata(last, path.stem, self._record, datetime.now(UTC))},
         )
         try:
-            write_lora(lora, path, getattr(torch, self._config.output.save_dtype))
+            write_trained(lora, path, getattr(torch, self._config.output.save_dtype))
         except LoraFileError as error:
             what = f"epoch {last.epoch} does not fit {self._config.output.save_dtype} and was not written: {error}"
             event = Event(step=last.number, kind="exploding", what=what, done="stopped")
@@ -203,7 +207,8 @@ class Execution:
         config, setup = self._config, self._session.updater.setup
         parts = ["unet", *(f"te{at}" for at in range(1, len(setup.base.text_encoders) + 1))]
         rates = {part: config.training.rates[part] for part in parts}
-        return RunSettings(config.lora.alpha / config.lora.rank, rates, config.model.dtype, setup.text_steps)
+        scale = median_low([one.scale for one in self._session.adapters.values()])
+        return RunSettings(scale, rates, config.model.dtype, setup.text_steps, self._travel)
 
     def _saved(self) -> Snapshot:
         state = load_state(state_path(self._config), self._record.identity)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from base_models.base_source import find_base
-from foundation.errors import ConfigurationError
+from foundation.errors import ConfigurationError, MissingFileError
 from foundation.extras import missing_named
 from foundation.progress import Reporter, Silent
 from trainer.config.config import TrainConfig
 from trainer.data.buckets import frames_of
-from trainer.data.dataset import read_dataset
+from trainer.data.dataset import dataset_of
 from trainer.data.held_out import with_held_out
 from trainer.data.picture_notes import with_picture_notes
 from trainer.data.plan import make_plan
@@ -28,7 +28,8 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
     """
     reporter = reporter if reporter is not None and is_first_process() else Silent()
     with failure_recorded(config):
-        dataset = with_held_out(read_dataset(config.data.train, config.data.reg), config.data, config.training.seed)
+        _require_starting_lora(config)
+        dataset = with_held_out(dataset_of(config.data), config.data, config.training.seed)
         dataset = with_picture_notes(dataset)
         plan = make_plan(dataset, config.training, frames_of(dataset, config.data), process_count())
         identity = identity_of(config, dataset.sha256(), find_base(config.model.base, config.model.overrides).sha256)
@@ -46,6 +47,12 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
             from trainer.running.training import train  # torch, diffusers and peft take seconds to load
 
         return train(config, dataset, plan, identity, reporter)
+
+
+def _require_starting_lora(config: TrainConfig) -> None:
+    path = config.lora.network_weights
+    if path is not None and not path.is_file():
+        raise MissingFileError(f"{path}: no such file; mend lora.network_weights, or leave it out to begin anew")
 
 
 def _begin(record: RunRecord, config: TrainConfig) -> None:

@@ -15,7 +15,7 @@ from base_models.onednn_layers import use_onednn
 from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
 from foundation.typed.untyped import untyped
-from trainer.config.config import TrainConfig
+from trainer.config.config import LoraSection, TrainConfig
 from trainer.data.dataset import Dataset
 from trainer.data.latents import PictureEncoder
 from trainer.data.plan import Plan, Step
@@ -23,12 +23,15 @@ from trainer.data.training_inputs import CaptionReader, TrainingInputs
 from trainer.guarding.guarded_weights import GuardedWeights
 from trainer.guarding.update import Updater
 from trainer.guarding.weight_change import WeightChangeGauge
-from trainer.learning.adapters import Adapters, attach, parameters_of, text_encoder_targets, unet_targets
+from trainer.learning.adapters import Adapters, attach, parameters_of, paths_of, text_encoder_targets, unet_targets
 from trainer.learning.batch_loss import TrainingSetup
 from trainer.learning.losses import NoiseSchedule, Weighting, noise_schedule
 from trainer.learning.lr_schedule import lr_factor, span_of
+from trainer.learning.noise import Noise
+from trainer.learning.norm_limit import NormLimit
 from trainer.learning.optimizers import Built, Group, build_optimizer
 from trainer.learning.processes import Processes
+from trainer.learning.starting_lora import StartingLora, read_starting_lora, require_known, start_from
 from trainer.records.training_metadata import run_metadata
 
 
@@ -36,7 +39,8 @@ from trainer.records.training_metadata import run_metadata
 class Session:
     """Everything of a run that is ready to go: made once, then stepped through.
 
-    `rate_names` names the learning rate of each of the optimizer's groups, as the log does.
+    `rate_names` names the learning rate of each of the optimizer's groups, as the log does. `notes` are of how the
+    adapters begin.
     """
 
     config: TrainConfig
@@ -48,6 +52,7 @@ class Session:
     built: Built
     metadata: dict[str, str]
     rate_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -68,7 +73,7 @@ def prepare(
     inputs = _material(config, dataset, plan, base, reporter)
     dtype: torch.dtype = getattr(torch, config.model.dtype)
     _settle(base, dtype, config.model.gradient_checkpointing)
-    groups = _groups(config, base)
+    groups, notes = _started(config, base)
     parameters = [one for adapters, _ in groups.values() for one in parameters_of(adapters)]
     weights = GuardedWeights(parameters, settings.ema_decay)
     twins = [Group(weights.twins_of(parameters_of(adapters)), rate) for adapters, rate in groups.values()]
@@ -81,11 +86,12 @@ def prepare(
 
     setup = replace(_setup(config, plan, base, schedule, inputs), of_subject=len(dataset.train))
     scales_loss = dtype == torch.float16
-    updater = Updater(setup, weights, built.optimizer, rates_at, settings.max_grad_norm, processes, scales_loss)
     adapters = {name: one for part, _ in groups.values() for name, one in part.items()}
+    norms = _norm_limit(settings.scale_weight_norms, adapters, weights)
+    updater = Updater(setup, weights, built.optimizer, rates_at, settings.max_grad_norm, processes, scales_loss, norms)
     metadata = run_metadata(config, dataset, plan, base.family, built.kind, schedule.prediction)
     gauge = WeightChangeGauge(adapters, base.modules)
-    return Session(config, dataset, plan, updater, adapters, gauge, built, metadata, tuple(groups))
+    return Session(config, dataset, plan, updater, adapters, gauge, built, metadata, tuple(groups), notes)
 
 
 def _setup(
@@ -103,7 +109,8 @@ def _setup(
             settings.min_snr_gamma, settings.debiased_estimation_loss, settings.scale_v_pred_loss_like_noise_pred
         ),
         dtype=getattr(torch, config.model.dtype),
-        noise_offset=settings.noise_offset,
+        noise=Noise.of(settings),
+        timesteps=(settings.min_timestep, settings.max_timestep),
         seed=settings.seed,
         text_steps=int(settings.te_stop_at * len(plan.steps)),
         draws_inside=any((config.lora.dropout, config.lora.rank_dropout, config.lora.module_dropout)),
@@ -112,7 +119,7 @@ def _setup(
 
 def _reader(config: TrainConfig, base: BaseModel, *, frozen: bool) -> CaptionReader:
     """Captions that vary are as many as there are steps, so their answers are not kept."""
-    return CaptionReader(base, config.model.clip_skip, frozen, config.data.cache)
+    return CaptionReader(base, config.model.clip_skip, frozen, config.data.cache, config.data.chunks)
 
 
 def _material(config: TrainConfig, dataset: Dataset, plan: Plan, base: BaseModel, reporter: Reporter) -> TrainingInputs:
@@ -147,17 +154,53 @@ def _settle(base: BaseModel, dtype: torch.dtype, checkpointing: bool) -> None:
             model.train()  # checkpoints are made in training mode alone; none of these models has dropout of its own
 
 
-def _groups(config: TrainConfig, base: BaseModel) -> dict[str, tuple[Adapters, float]]:
-    """Adapters on every part that has a learning rate, with that rate, by the rate's name in the log."""
+def _norm_limit(most: float, adapters: Adapters, weights: GuardedWeights) -> NormLimit | None:
+    """What holds the candidates' norms; None where nothing is to."""
+    if not most:
+        return None
+    twins = [one.with_parameters(tuple(weights.twins_of(one.parameters))) for one in adapters.values()]
+    return NormLimit(most, twins)
+
+
+Groups = dict[str, tuple[Adapters, float]]
+
+
+def _started(config: TrainConfig, base: BaseModel) -> tuple[Groups, tuple[str, ...]]:
+    """Adapters as the run begins with them, and notes on what of a LoRA file they were given."""
+    path = config.lora.network_weights
+    if path is None:
+        return _groups(config, base), ()
+    lora = read_starting_lora(path)
+    require_known(lora, base.modules, base.name)
+    groups = _groups(config, base, lora if config.lora.dim_from_weights else None)
+    notes = start_from(lora, {name: one for part, _ in groups.values() for name, one in part.items()})
+    return groups, tuple(notes)
+
+
+def _groups(config: TrainConfig, base: BaseModel, own: StartingLora | None = None) -> Groups:
+    """Adapters on every part that has a learning rate, with that rate, by the rate's name in the log.
+
+    `own` says which modules are trained, and at which ranks.
+    """
     rates, lora, seed = config.training.rates, config.lora, config.training.seed
-    groups: dict[str, tuple[Adapters, float]] = {}
-    if rates["unet"]:
-        targets = unet_targets(base.unet, with_convolutions=lora.conv_rank > 0)
-        groups["unet_lr"] = (attach(base.unet, base.modules, targets, lora, seed), rates["unet"])
+    strengths = own.strengths if own else None
+    groups: Groups = {}
+    if rates["unet"] and (targets := _targets(base.unet, "unet", base, lora, own)):
+        groups["unet_lr"] = (attach(base.unet, base.modules, targets, lora, seed, strengths), rates["unet"])
     for number, text in enumerate(base.text_encoders, 1):
-        if rate := rates[f"te{number}"]:
-            name = f"te{number}_lr" if len(base.text_encoders) > 1 else "te_lr"
-            groups[name] = (attach(text, base.modules, text_encoder_targets(text), lora, seed), rate)
+        part = f"te{number}"
+        if (rate := rates[part]) and (targets := _targets(text, part, base, lora, own)):
+            name = f"{part}_lr" if len(base.text_encoders) > 1 else "te_lr"
+            groups[name] = (attach(text, base.modules, targets, lora, seed, strengths), rate)
     if not groups:
-        raise ConfigurationError(f"training: no learning rate is left for a part that {base.name} has; set unet_lr")
+        nothing = f"{own.path} has nothing for a part that has one" if own else f"for a part that {base.name} has"
+        raise ConfigurationError(f"training: no learning rate is left {nothing}; set unet_lr")
     return groups
+
+
+def _targets(model: nn.Module, part: str, base: BaseModel, lora: LoraSection, own: StartingLora | None) -> list[str]:
+    if own:
+        return paths_of(model, base.modules, own.of(part))
+    if part == "unet":
+        return unet_targets(model, with_convolutions=lora.conv_rank > 0)
+    return text_encoder_targets(model)

@@ -19,6 +19,7 @@ from trainer.data.plan import Plan, make_plan, reg_note
 from trainer.learning.optimizers import require_package_of
 from trainer.learning.processes import Processes, join_processes
 from trainer.learning.run_state import Event
+from trainer.learning.starting_lora import read_starting_lora
 from trainer.records.record import RunRecord, first_record
 from trainer.records.run_identity import RunIdentity
 from trainer.running.execution import Execution
@@ -36,6 +37,10 @@ def train(config: TrainConfig, dataset: Dataset, plan: Plan, identity: RunIdenti
     if config.model.dtype == "float16" and (config.model.device == "cpu" or not torch.cuda.is_available()):
         raise ConfigurationError('model.dtype is "float16", which CPUs cannot train in; use "bfloat16" or "float32"')
     require_package_of(config.training.optimizer)
+    if config.lora.algo != "lora":
+        require("lycoris", "trainer run", f'lora.algo = "{config.lora.algo}"')
+    if config.lora.network_weights:
+        read_starting_lora(config.lora.network_weights)  # a file that does not fit is said before minutes of loading
     if config.output.tensorboard:
         require("tensorboard", "trainer run", "[output] tensorboard")
     processes, device = join_processes(config.model.device)
@@ -112,9 +117,12 @@ def _device_of(session: Session) -> str:
 
 
 def _notes(session: Session) -> Iterator[str]:
-    samples = session.dataset.train + session.dataset.reg
-    if cut := too_long(session.updater.setup.base.tokenizers[0], samples):
-        yield f"{len(cut)} captions are longer than the text encoder reads and are cut, the first is of {cut[0].path}"
+    samples, data = session.dataset.train + session.dataset.reg, session.config.data
+    if cut := too_long(session.updater.setup.base.tokenizers[0], samples, data.chunks):
+        words = f"{len(cut)} captions are longer than {data.max_token_length} tokens and are cut, the first is of"
+        longer = "" if data.chunks == 3 else "; data.max_token_length = 225 reads more"
+        yield f"{words} {cut[0].path}{longer}"
+    yield from session.notes
     if usage := reg_note(session.plan):
         yield usage
     if session.built.note:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trainer.guarding.explosion_limits import LOSS_FACTOR, limits_for
 from trainer.guarding.verdict import RunSettings, judge
-from trainer.learning.run_state import MIN_HISTORY, Event, PartMovement, Reading, RunState
+from trainer.learning.run_state import MIN_HISTORY, Event, PartMovement, Reading, RunState, Verdict
 
 SETTINGS = RunSettings(scale=1.0, rates={"unet": 2e-3, "te1": 5e-4}, dtype="float32")
 BEFORE = Reading(epoch=0, step=0, train_loss=0.1, held_out_loss=0.1, unet_movement=0.0, te_movement=0.0)
@@ -66,6 +66,45 @@ def test_a_small_alpha_gets_advice_about_alpha() -> None:
     readings = [BEFORE, _changed(unet_movement=1e-5, te_movement=0.0)]
     assert "set lora.alpha near lora.rank" in judge(readings, [], small).advice
     assert "raise unet_lr" in judge(readings, [], SETTINGS).advice
+
+
+PORTRAIT = {"unet": 2e-4, "te1": 5e-5}
+
+
+def _after(moved: float, step: int, planned: int, scale: float = 1 / 128, **figures: float) -> Verdict:
+    """What is said of a run of `planned` steps at one rate that has moved by `moved` after `step` of them."""
+    travel = [float(at) for at in range(1, planned + 1)]
+    settings = RunSettings(scale, PORTRAIT, "bfloat16", travel=travel)
+    last = _changed(unet_movement=moved, te_movement=moved / 10, **figures).model_copy(update={"step": step})
+    return judge([BEFORE, last], [], settings)
+
+
+def test_portraits_alpha_is_not_advised_against_where_steps_are_what_is_wanting() -> None:
+    """Rank 128 at alpha 1 is the recipe that worked, over thousands of steps. After six of six, it is the six."""
+    few = _after(8e-5, 6, 6)
+    assert few.name == "vanished"
+    assert few.advice == (
+        "6 steps are few at a learning rate of 0.0002 and alpha / rank of 0.0078: "
+        "plan some 220 (training.epochs, or repeats)"
+    )
+    assert "set lora.alpha near lora.rank" in _after(8e-6, 600, 600).advice  # 225,000 steps are no plan
+    assert "raise unet_lr" in _after(8e-6, 600, 600, scale=1.0).advice
+
+
+def test_what_has_moved_little_so_far_is_judged_by_where_the_plan_takes_it() -> None:
+    assert _after(8e-5, 6, 6000).name == "healthy"
+    assert _after(8e-5, 6, 20).name == "vanished"  # 2.7e-4 at its end
+    assert _after(8e-5, 6, 23).name == "healthy"
+    assert _after(8e-5, 6, 6000, train_loss=0.0999).advice == "5994 steps of the plan are left: let it go on"
+    assert _after(8e-3, 6, 6, train_loss=0.0999).advice == "train longer, or at a higher learning rate"
+
+
+def test_a_stopped_text_encoder_goes_no_further_than_its_own_steps() -> None:
+    settings = RunSettings(1.0, {"unet": 2e-3, "te1": 2e-3}, "float32", 20, tuple(range(1, 101)))
+    assert settings.at_the_end("unet", 1e-4, 10) == pytest.approx(1e-3)
+    assert settings.at_the_end("te1", 1e-4, 10) == pytest.approx(2e-4)
+    assert settings.at_the_end("te1", 1e-4, 30) == 1e-4
+    assert RunSettings(1.0, {}, "float32", travel=(0.0, 1.0)).at_the_end("unet", 0.0, 1) == inf  # warming up
 
 
 def _parts(unet: float, te: float, dead: int = 0) -> Reading:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from base_models.base_model import load_base
 from foundation.errors import ConfigurationError
 from foundation.progress import Silent
+from loras.lora_file import read_lora
 from tiny import tiny_base, tiny_data, tiny_picture, tiny_settings
 from trainer.config.config import TrainConfig, parse_config
 from trainer.data.buckets import frames_of
@@ -106,6 +107,10 @@ def test_a_dropout_changes_what_is_learned_and_not_what_is_measured(tmp_path: Pa
         {"training": {"min_snr_gamma": 1.0}},
         {"training": {"debiased_estimation_loss": True}},
         {"training": {"noise_offset": 0.5}},
+        {"training": {"multires_noise_iterations": 6}},
+        {"training": {"max_timestep": 100}},
+        {"training": {"min_timestep": 900}},
+        {"data": {"max_token_length": 150}},
         {"data": {"caption_dropout_rate": 1.0}},
         {"data": {"shuffle_caption": True}},
         {"data": {"flip_aug": True}},
@@ -116,6 +121,25 @@ def test_an_option_reaches_the_gradient(tmp_path: Path, base: Path, option: dict
     plain = _warm(_session(tiny_data(tmp_path / "a"), base))
     asked = _warm(_session(tiny_data(tmp_path / "b"), base, **option))
     assert not all(map(torch.equal, _gradients(plain), _gradients(asked)))
+
+
+@pytest.mark.parametrize("option", ["noise_offset_random_strength", "adaptive_noise_scale"])
+def test_what_shapes_the_offset_reaches_the_gradient(tmp_path: Path, base: Path, option: str) -> None:
+    plain = _warm(_session(tiny_data(tmp_path / "a"), base, training={"noise_offset": 0.5}))
+    asked = _warm(_session(tiny_data(tmp_path / "b"), base, training={"noise_offset": 0.5, option: 1}))
+    assert not all(map(torch.equal, _gradients(plain), _gradients(asked)))
+
+
+def test_no_module_of_a_file_is_beyond_the_norm_that_is_asked_for(tmp_path: Path, base: Path) -> None:
+    tables: dict[str, Table] = {"training": {"epochs": 1}, "output": {"save_dtype": "float32"}}
+    _, free = _run(tmp_path / "a", base, **tables)
+    norms = sorted(one.delta().norm().item() for one in read_lora(free).modules.values())
+    most = norms[len(norms) // 2]
+    _, held = _run(tmp_path / "b", base, **{**tables, "training": {"epochs": 1, "scale_weight_norms": most}})
+    found = [one.delta().norm().item() for one in read_lora(held).modules.values()]
+    assert norms[-1] > 1.2 * most
+    assert max(found) == pytest.approx(most, rel=1e-4)
+    assert _metadata(held)["ss_scale_weight_norms"] == str(most)
 
 
 def test_checkpoints_change_memory_and_not_gradients(tmp_path: Path, base: Path) -> None:
