@@ -299,7 +299,10 @@ def main() -> None:
     turns = parser.parse_args().turns
     quieten()
     config = read_config(SUBJECT / "train.toml")
-    config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 4})})
+    # With reg pictures, which the shipped run goes without: they are part of what a step costs.
+    data = config.data.model_copy(update={"reg": SUBJECT / "Reg"})
+    training = config.training.model_copy(update={"epochs": 4})
+    config = config.model_copy(update={"data": data, "training": training})
     dataset, plan = work_of(config)
     each = list(windows(plan.steps))
     ours = {"guarded": guarded(our_session(config, dataset)), "unguarded": unguarded(our_session(config, dataset))}
