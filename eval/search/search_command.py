@@ -41,6 +41,7 @@ def search(
     from eval.request.spec import forced, read_spec
     from eval.search.run_search import run_search
     from eval.search.search_summary import as_document
+    from foundation.printing import print_lines
     from foundation.progress import terminal
 
     asked = forced(read_spec(spec)) if force else read_spec(spec)
@@ -52,5 +53,4 @@ def search(
         print(json.dumps(as_document(searched, ranked.rows)))
         return
     print_ranking(ranked.rows, ranked.evidence)
-    print("\n".join(in_sentences(searched.record)))
-    print(f"Next: python -m eval report {searched.store}")
+    print_lines([*in_sentences(searched.record), f"Next: python -m eval report {searched.store}"])

@@ -53,6 +53,7 @@ def blend_command(
     """
     import torch
 
+    from foundation.printing import print_lines
     from foundation.progress import terminal
     from loras.blending.blend_files import BlendRequest, write_blend
     from loras.blending.diffusers_names import names_for
@@ -73,5 +74,4 @@ def blend_command(
     if as_json:
         print(json.dumps(blended.as_json()))
         return
-    for line in blended.lines("the exact sum"):
-        print(line)
+    print_lines(blended.lines("the exact sum"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,13 +23,14 @@ def import_kohya(
 ) -> None:
     """Turn a kohya_ss settings file into a configuration of ours, and list what could not be carried over and why."""
     from foundation.files import write_text
+    from foundation.printing import complain
     from trainer.kohya.settings import as_toml, carry_over, read_settings
 
     imported = carry_over(read_settings(file))
     if out:
         write_text(out, as_toml(imported))
     for key, why in imported.not_carried.items():
-        print(f"not carried over: {key}: {why}", file=sys.stderr)
+        complain(f"not carried over: {key}: {why}")
     if as_json:
         print(json.dumps({"settings": imported.tables, "not_carried": imported.not_carried}))
     elif not out:
