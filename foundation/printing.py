@@ -57,15 +57,11 @@ def console_on(stream: IO[str] | None = None) -> Console:
     """
     from rich.console import Console
 
-    console = Console(file=stream, markup=False, emoji=False, highlight=False)
-    told = os.environ.get("COLUMNS", "").isdigit()
-    return console if console.file.isatty() or told else _endless(stream)
-
-
-def _endless(stream: IO[str] | None) -> Console:
-    from rich.console import Console
-
-    return Console(file=stream, markup=False, emoji=False, highlight=False, width=ENDLESS)
+    told = Console(file=stream, markup=False, emoji=False, highlight=False)
+    if told.file.isatty() or os.environ.get("COLUMNS", "").isdigit():
+        return told
+    # Without a height rich would ask for both, and may be answered by a terminal that the stream is not.
+    return Console(file=stream, markup=False, emoji=False, highlight=False, width=ENDLESS, height=25)
 
 
 def print_lines(lines: Iterable[str | Text], console: Console | None = None) -> None:

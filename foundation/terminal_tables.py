@@ -27,8 +27,8 @@ class UnknownColumnError(UserError):
 class TableColumn:
     """A heading over one cell a row. A narrow terminal drops low `worth` first.
 
-    A column of names is never dropped; where it leaves no room for what is KEPT, names stand on lines of their own.
-    `leads`: it stands before the names there. `keys` are what else the column is called where it is asked for; the heading may be empty.
+    A column of names is never dropped; where it leaves no room for what is KEPT, names stand on lines of their own,
+    behind what `leads`. `keys` are what else the column is called where it is asked for; the heading may be empty.
     """
 
     heading: str

@@ -48,10 +48,11 @@ def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell
         return numbered[0]
     found = [row for row in ranked if row.cell.startswith(wanted)]
     if not found or len({row.cell for row in found}) > 1:
-        problem = "no cell" if not found else "several cells"
+        problem = "no cell begins so" if not found else "several cells begin so"
+        store = grid.store.folder
         raise ExportError(
-            f"--cell {wanted}: {problem} of {grid.store.folder} begin so; give best, or a row's number from 1 to "
-            f"{len(ranked)}: `python -m eval rank {grid.store.folder}` lists them"
+            f"--cell {wanted}: {problem}; give best, or a row's number from 1 to {len(ranked)}: "
+            f"`python -m eval rank {store}` lists them"
         )
     return found[0]
 

@@ -99,7 +99,8 @@ def _shown(column: Column, rows: Sequence[RankedCell]) -> TableColumn:
     heading = column.heading if column.terminal_heading is None else column.terminal_heading
     keys = tuple(key for key in (column.heading, *column.json) if key != heading)
     cells = [column.text(row) for row in rows]
-    return TableColumn(heading, cells, column.justify == "right", column.worth, column.is_name, keys)
+    is_right = column.justify == "right"
+    return TableColumn(heading, cells, is_right, column.worth, is_name=column.is_name, keys=keys)
 
 
 def _below(ranked: Sequence[RankedCell], evidence: Evidence) -> list[Text]:

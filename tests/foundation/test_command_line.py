@@ -78,7 +78,9 @@ def test_a_librarys_own_words_are_kept_in_one_line() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_output_onto_a_full_disk_is_told_of() -> None:
     with open("/dev/full", "w") as full:
-        done = subprocess.run(HELP, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        # Of its own, for pytest has readline tell children that they are 80 characters wide.
+        env = dict(os.environ)
+        done = subprocess.run(HELP, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=env)
     assert done.returncode == 2
     assert done.stderr.startswith("error: standard output or a file: No space left on device")
     assert done.stderr.count("\n") == 1

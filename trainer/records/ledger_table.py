@@ -52,7 +52,7 @@ def _notes(entry: LedgerEntry, before: LedgerEntry | None) -> list[str]:
     if entry.score is not None:
         notes.append(f"best: {'; '.join(filter(None, (entry.score.file, entry.score.measured)))}")
     if before is not None:
-        notes.append(f"changed since {before.record.name}: {'; '.join(entry.cause) or 'nothing'}")
+        notes.append(f"since {before.record.name} changed: {'; '.join(entry.cause) or 'nothing'}")
         notes.append(f"outcome: {'; '.join(entry.effect) or 'nothing'}")
     return notes
 
