@@ -77,7 +77,8 @@ def asked_columns(columns: Sequence[TableColumn], asked: str) -> list[TableColum
         listed = ", ".join(column.heading or column.keys[0] for column in columns if column.heading or column.keys)
         what = f"no column is called {', '.join(unknown)}" if unknown else "names no column"
         raise UnknownColumnError(f"--columns: {what}; there are: {listed}")
-    return list({name: known[name] for name in names}.values())
+    found = [known[name] for name in names]
+    return [column for at, column in enumerate(found) if not any(column is earlier for earlier in found[:at])]
 
 
 def _plain(name: str) -> str:
