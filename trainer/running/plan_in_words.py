@@ -63,7 +63,7 @@ def _memory(config: TrainConfig, base: BaseSource) -> list[str]:
         weights = in_bytes(base.parameters * BYTES[config.model.dtype])
     except UserError:
         return []
-    return [f"memory: {weights} for the base's weights in {config.model.dtype}; adapters and pictures come on top"]
+    return [f"memory: {weights} for the base's weights ({config.model.dtype}); adapters and pictures on top"]
 
 
 def in_bytes(count: float) -> str:
