@@ -19,7 +19,9 @@ import termios
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-from screen import Look, Screen
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from screens.screen import Look, Screen
 
 FONTS = ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf")
 SIZE, LINE, EDGE = 15, 20, 14

@@ -92,7 +92,7 @@ def ranking_lines(
     left_out = [column.heading for column in columns if column.heading and column not in shown]
     if left_out and choice.columns is None:
         lines.append(Text(f"no room for: {', '.join(left_out)}; --wide shows all", style="dim"))
-    return [*lines, *_below(ranked, evidence)]
+    return [*lines, Text(), *_below(ranked, evidence)]
 
 
 def _shown(column: Column, rows: Sequence[RankedCell]) -> TableColumn:
