@@ -149,6 +149,13 @@ def terminal() -> Generator[Terminal]:
 
 
 @contextmanager
+def starting() -> Generator[None]:
+    """Says so where what a command imports takes long: torch and its kin, cold, take half a minute."""
+    with terminal() as reporter, reporter.waiting("starting"):
+        yield
+
+
+@contextmanager
 def heard_by(reporter: Reporter) -> Generator[None]:
     """Make `reporter` the one at hand as long as the block lasts."""
     _open.append(reporter)

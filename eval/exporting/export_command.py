@@ -26,10 +26,12 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a cell as one LoRA file that renders the same at weight 1 in A1111, ComfyUI and diffusers."""
-    from eval.exporting.export import choose_cell, export_cell
-    from eval.reporting.ranked_grid import open_ranked
     from foundation.printing import print_lines
-    from foundation.progress import terminal
+    from foundation.progress import starting, terminal
+
+    with starting():
+        from eval.exporting.export import choose_cell, export_cell
+        from eval.reporting.ranked_grid import open_ranked
 
     ranked = open_ranked(store)
     row = choose_cell(ranked.grid, ranked.rows, cell)

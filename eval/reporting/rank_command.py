@@ -29,9 +29,12 @@ def rank_command(
 
     A row's number names its cell: `python -m eval export STORE --cell 3`.
     """
-    from eval.reporting.ranked_grid import open_ranked
-    from eval.reporting.ranking_table import TableChoice, print_ranking
-    from eval.reporting.run_scores import write_run_scores
+    from foundation.progress import starting
+
+    with starting():
+        from eval.reporting.ranked_grid import open_ranked
+        from eval.reporting.ranking_table import TableChoice, print_ranking
+        from eval.reporting.run_scores import write_run_scores
 
     ranked = open_ranked(store)
     write_run_scores(ranked)

@@ -20,11 +20,13 @@ def report_command(
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write one HTML file with ranking, curves and pictures, that opens offline, and a sheet to share beside it."""
-    from eval.reporting.contact_sheet import write_sheet
-    from eval.reporting.ranked_grid import open_ranked, report_data
-    from eval.reporting.report import write_report
     from foundation.printing import print_lines
-    from foundation.progress import terminal
+    from foundation.progress import starting, terminal
+
+    with starting():
+        from eval.reporting.contact_sheet import write_sheet
+        from eval.reporting.ranked_grid import open_ranked, report_data
+        from eval.reporting.report import write_report
 
     sheet = output.with_suffix(".png")
     with terminal() as reporter, reporter.waiting("writing the report"):

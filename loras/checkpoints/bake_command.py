@@ -38,10 +38,12 @@ def bake_command(
     the LoRAs before them made.
     """
     from foundation.printing import print_lines
-    from foundation.progress import terminal
-    from loras.blending.weighted_lora import WeightedLora
-    from loras.checkpoints.bake import BakeRequest, bake
-    from loras.checkpoints.checkpoint_layout import open_checkpoint
+    from foundation.progress import starting, terminal
+
+    with starting():
+        from loras.blending.weighted_lora import WeightedLora
+        from loras.checkpoints.bake import BakeRequest, bake
+        from loras.checkpoints.checkpoint_layout import open_checkpoint
 
     parts = tuple(WeightedLora.parse(text) for text in loras)
     request = BakeRequest(open_checkpoint(base), parts, output, dtype)

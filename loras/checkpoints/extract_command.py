@@ -34,13 +34,15 @@ def extract_command(
     The error printed is the distance from the difference, relative to its norm, of the factors that the written file
     was read back to hold.
     """
-    import torch
-
     from foundation.printing import print_lines
-    from foundation.progress import terminal
-    from loras.blending.rank_rule import RankRule
-    from loras.checkpoints.checkpoint_layout import open_checkpoint
-    from loras.checkpoints.extract import ExtractRequest, extract
+    from foundation.progress import starting, terminal
+
+    with starting():
+        import torch
+
+        from loras.blending.rank_rule import RankRule
+        from loras.checkpoints.checkpoint_layout import open_checkpoint
+        from loras.checkpoints.extract import ExtractRequest, extract
 
     request = ExtractRequest(
         open_checkpoint(tuned),

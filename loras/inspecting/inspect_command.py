@@ -29,10 +29,12 @@ def inspect_command(
 
     Exit code 1: at least one file is broken.
     """
-    from foundation.progress import counted, terminal
-    from loras.checkpoints.base_weights import open_base
-    from loras.inspecting.inspect_lora import inspect_lora, lora_files
-    from loras.inspecting.inspection_table import print_reports
+    from foundation.progress import counted, starting, terminal
+
+    with starting():
+        from loras.checkpoints.base_weights import open_base
+        from loras.inspecting.inspect_lora import inspect_lora, lora_files
+        from loras.inspecting.inspection_table import print_reports
 
     files = lora_files(loras)
     with terminal(), ExitStack() as stack:
