@@ -20,6 +20,7 @@ from base_models.families.family import Family
 from base_models.placement import Memory, place
 from base_models.single_file_model import load_single_file, load_vae
 from foundation.errors import BaseModelError
+from foundation.progress import at_hand
 
 TextEncoder = CLIPTextModel | CLIPTextModelWithProjection
 
@@ -53,9 +54,10 @@ def load_base(
     Raises BaseModelError for one that cannot be loaded.
     """
     source = find_base(base) if isinstance(base, str) else base
-    model = _assembled(source, _pipeline(source, dtype), torch.device(chosen_device(device)))
-    _safe_vae(model.vae, model.family, dtype)
-    place(model.text_encoders, model.unet, model.vae, model.device, memory)
+    with at_hand().waiting(f"loading the base model {source.name}"):
+        model = _assembled(source, _pipeline(source, dtype), torch.device(chosen_device(device)))
+        _safe_vae(model.vae, model.family, dtype)
+        place(model.text_encoders, model.unet, model.vae, model.device, memory)
     return model
 
 
@@ -66,9 +68,10 @@ def load_to_train(source: BaseSource, dtype: torch.dtype, device: str) -> BaseMo
     be held nor fits most GPUs. Raises BaseModelError for one that cannot be loaded.
     """
     own = source.path if source.path.is_file() else source.path / "vae"
-    pipeline = _pipeline(replace(source, vae=source.vae or own), dtype, torch.float32)
-    model = _assembled(source, pipeline, torch.device(chosen_device(device)))
-    nn.Module.to(model.vae, model.device)
+    with at_hand().waiting(f"loading the base model {source.name}"):
+        pipeline = _pipeline(replace(source, vae=source.vae or own), dtype, torch.float32)
+        model = _assembled(source, pipeline, torch.device(chosen_device(device)))
+        nn.Module.to(model.vae, model.device)
     return model
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +15,7 @@ from base_models.families.known import FAMILIES
 from base_models.single_file import is_vae, read_single_file
 from foundation.errors import BaseModelError
 from foundation.files import sha256_of
+from foundation.safetensors_header import read_header
 from foundation.text_files import TextFileError, read_json
 from foundation.typed.json_values import is_table
 from foundation.typed.untyped import untyped
@@ -20,6 +23,7 @@ from miniature.paths import folder_of
 
 WEIGHTS = (".safetensors", ".json", ".txt")
 SUFFIX = ".safetensors"
+VARIANT = re.compile(r"\.(?:fp16|bf16|non_ema)\b")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,17 @@ class BaseSource:
         told = [f"vae={vae}"] * bool(vae) + [f"prediction={self.prediction}"] * bool(self.prediction)
         told += ["tiled"] * self.tiled
         return hashlib.sha256("\n".join([own, *told]).encode()).hexdigest() if told else own
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many numbers its weights are, all parts together, from the files' headers."""
+        if self.path.is_file():
+            files = [self.path]
+        else:
+            parts = [self.path / part for part in self.family.models]
+            # Of several variants of one part (`.fp16.`, `.non_ema.`) the one that is loaded has no infix.
+            files = [path for part in parts for path in part.glob(f"*{SUFFIX}") if not VARIANT.search(path.name)]
+        return sum(prod(shape) for path in files for shape in read_header(path).shapes.values())
 
     @property
     def size(self) -> int:

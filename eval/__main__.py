@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import sys
 
-import typer
-
 from eval.exporting import export_command
 from eval.grid import grid_command
 from eval.reporting import rank_command, report_command
 from eval.rescoring import score_command
 from eval.search import search_command
 from eval.store import store_command
-from foundation.command_line import run_app
+from foundation.command_line import commands_app, run_app
 from loras.blending import blend_command
 from loras.checkpoints import bake_command, extract_command
 from loras.inspecting import compare_command, inspect_command
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = commands_app()
 COMMANDS = (
     grid_command,
     rank_command,

@@ -5,15 +5,26 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
-from typing import Annotated
+from collections.abc import Generator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from foundation.errors import DivergedError, StoppedError, UserError
+from foundation.printing import complain
+from foundation.progress import at_hand
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
+STOPPED_BY_HAND = "stopped; run the same command again to go on"
+NO_LIMIT = 10_000  # characters: no sentence is cut
 DONE, BAD_ANSWER, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
 MORE_SPACE = "free some there, or name a place on another disk"
 OTHER_PLACE = "allow it to this user, or name another place"
@@ -28,33 +39,85 @@ WHAT_TO_DO = {
 }
 
 
+class Commands(TyperGroup):
+    """A package's commands. Says of each its whole first sentence, and of one that was stopped that it was."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands, each with what it does, wrapped between words."""
+        rows = [(name, one.get_short_help_str(NO_LIMIT)) for name, one in self.commands.items() if not one.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Ctrl-C is a StoppedError: Typer itself would leave without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise StoppedError(STOPPED_BY_HAND) from error
+
+
+def commands_app() -> typer.Typer:
+    """An app to register a package's commands at. Its help is plain text: Typer's own reads `[score]` as markup."""
+    return typer.Typer(
+        cls=Commands, rich_markup_mode=None, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
+
+
 def run_app(app: typer.Typer) -> None:
     """Run `app` and exit: 0 done, 1 it ran and the answer is bad, 2 the request, an input or a disk is wrong."""
     quieten()
+    _write_any_name()
     try:
         try:
-            app()
+            with _stops_heard():
+                app()
         finally:
             sys.stdout.flush()  # here, where a full disk can still be told of
     except DivergedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         sys.exit(BAD_ANSWER)
     except StoppedError as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         sys.exit(STOPPED)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         sys.exit(WRONG_REQUEST)
     except BrokenPipeError:  # who reads has enough, as `head` does
         _silence_stdout()
         sys.exit(BAD_ANSWER)
     except OSError as error:
-        print(f"error: {in_words(error)}", file=sys.stderr)
+        complain(f"error: {in_words(error)}")
         _silence_stdout()
         sys.exit(WRONG_REQUEST)
     except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
+        complain(STOPPED_BY_HAND)
         sys.exit(STOPPED)
+
+
+def _write_any_name() -> None:
+    """A name that the terminal's encoding lacks is shown with question marks, and is no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+@contextmanager
+def _stops_heard() -> Generator[None]:
+    """A polite kill ends a command as Ctrl-C does; either is answered at once, for what is in hand may take a while."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    at_hand().say("stopping, as soon as what is in hand is done")
+    raise KeyboardInterrupt
 
 
 def in_words(error: OSError) -> str:

@@ -16,10 +16,15 @@ from pathlib import Path
 from uuid import uuid4
 
 from foundation.errors import DamagedFileError
+from foundation.progress import at_hand
 
 PARTIAL = ".partial"
 # What a temporary's name says of its writer: the host, and the process there.
 OWNER = re.compile(r"-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}" + re.escape(PARTIAL))
+# What is hashed in blocks, and so for seconds on a slow disk.
+LARGE = 256 * 2**20
+BLOCK = 2**24
+BLOCK_MB = BLOCK // 2**20
 # Whether another host's process still lives cannot be told; none writes a file for so long.
 ABANDONED = 24 * 60 * 60  # seconds
 # What may stand where a file is expected. To open all but a folder may wait for ever, or never come to an end.
@@ -127,9 +132,16 @@ def _lives(process: int) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes, in hex."""
+    """The sha256 of a file's bytes, in hex. Of a large one the reporter at hand shows how much is read."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        size = os.fstat(stream.fileno()).st_size
+        if size < LARGE:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest, advance = hashlib.sha256(), at_hand().task(f"hashing {path.name}, MB", -(-size // BLOCK) * BLOCK_MB)
+        while block := stream.read(BLOCK):
+            digest.update(block)
+            advance(BLOCK_MB)
+        return digest.hexdigest()
 
 
 def why_unopenable(path: Path) -> str | None:

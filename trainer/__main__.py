@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import typer
-
-from foundation.command_line import run_app
+from foundation.command_line import commands_app, run_app
 from trainer.kohya import import_command
 from trainer.records import runs_command
 from trainer.running import run_command
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = commands_app()
 
 
 @app.callback()

@@ -9,6 +9,7 @@ import torch
 
 from eval.executors.executor import Executor, Job
 from eval.executors.in_process import InProcess
+from foundation.progress import at_hand
 
 
 @contextmanager
@@ -25,12 +26,14 @@ def _executor(job: Job, ray: str | None) -> Executor:
     if ray is not None:
         from eval.executors.ray_connection import connect
 
-        connect(ray)  # says so where Ray is not installed
+        with at_hand().waiting("joining Ray"):
+            connect(ray)  # says so where Ray is not installed
         from eval.executors.ray_cluster import RayCluster
 
         return RayCluster(job)
     if job.model.device == "auto" and torch.cuda.device_count() > 1:
         from eval.executors.local_gpus import LocalDevices
 
-        return LocalDevices(job, [f"cuda:{number}" for number in range(torch.cuda.device_count())])
+        with at_hand().waiting(f"loading the base model on {torch.cuda.device_count()} GPUs"):
+            return LocalDevices(job, [f"cuda:{number}" for number in range(torch.cuda.device_count())])
     return InProcess(job)

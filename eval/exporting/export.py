@@ -40,14 +40,19 @@ class Exported:
 
 
 def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell:
-    """The row that `wanted` ("best", or a cell's id or its beginning) names. Raises ExportError."""
+    """The row that `wanted` ("best", a row's number, or a cell's id or its beginning) names. Raises ExportError."""
     if wanted == "best":
         return ranked[0]
+    numbered = [row for row in ranked if str(row.place) == wanted]
+    if numbered:
+        return numbered[0]
     found = [row for row in ranked if row.cell.startswith(wanted)]
     if not found or len({row.cell for row in found}) > 1:
-        problem = "no cell" if not found else "several cells"
+        problem = "no cell begins so" if not found else "several cells begin so"
+        store = grid.store.folder
         raise ExportError(
-            f"--cell {wanted}: {problem} of {grid.store.folder} begin so; `python -m eval rank` lists them"
+            f"--cell {wanted}: {problem}; give best, or a row's number from 1 to {len(ranked)}: "
+            f"`python -m eval rank {store}` lists them"
         )
     return found[0]
 

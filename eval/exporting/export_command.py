@@ -20,17 +20,24 @@ def register(app: typer.Typer) -> None:
 def export(
     store: StoreFolder,
     output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
-    cell: Annotated[str, typer.Option("--cell", help="`best`, or a cell's id as `rank` shows it.")] = "best",
+    cell: Annotated[
+        str, typer.Option("--cell", metavar="CELL", help="best, the number of a row of `rank`, or a cell's id.")
+    ] = "best",
     as_json: Json = False,
 ) -> None:
     """Write a cell as one LoRA file that renders the same at weight 1 in A1111, ComfyUI and diffusers."""
-    from eval.exporting.export import choose_cell, export_cell
-    from eval.reporting.ranked_grid import open_ranked
+    from foundation.printing import print_lines
+    from foundation.progress import starting, terminal
+
+    with starting():
+        from eval.exporting.export import choose_cell, export_cell
+        from eval.reporting.ranked_grid import open_ranked
 
     ranked = open_ranked(store)
     row = choose_cell(ranked.grid, ranked.rows, cell)
-    written = export_cell(ranked.grid, row, output)
+    with terminal() as reporter, reporter.waiting("exporting"):
+        written = export_cell(ranked.grid, row, output)
     if as_json:
         print(json.dumps(written.as_json(row)))
     else:
-        print(f"wrote {written.path} ({row.checkpoint}, {row.weights}) and {written.preview}")
+        print_lines([f"wrote {written.path} and {written.preview}: row {row.place}, {row.name}"])

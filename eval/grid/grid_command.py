@@ -34,13 +34,17 @@ def grid(
     from eval.grid.run_grid import run_grid
     from eval.reporting.run_scores import write_scores_of
     from eval.request.spec import forced, read_spec
+    from foundation.printing import print_lines
     from foundation.progress import terminal
 
     if dry_run:
         from eval.grid.forecast import forecast
 
         expected = forecast(read_spec(spec))
-        print(json.dumps(expected.as_json()) if as_json else expected)
+        if as_json:
+            print(json.dumps(expected.as_json()))
+        else:
+            print_lines(str(expected).splitlines())
         return
     asked = forced(read_spec(spec)) if force else read_spec(spec)
     with terminal() as reporter:
@@ -56,7 +60,5 @@ def grid(
     if as_json:
         print(json.dumps(facts))
         return
-    print(
-        f"{outcome.cells} cells: {outcome.rendered} pictures rendered, {outcome.existing} were there, "
-        f"{outcome.failed} show nothing.\nNext: python -m eval rank {outcome.store}"
-    )
+    done = f"{outcome.cells} cells: {outcome.rendered} pictures rendered, {outcome.existing} were there"
+    print_lines([f"{done}, {outcome.failed} show nothing.", f"Next: python -m eval rank {outcome.store}"])

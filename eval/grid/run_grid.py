@@ -38,8 +38,9 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
     Raises UserErrors before anything is rendered.
     `ray`: "auto" or a cluster's address, to render on Ray's workers.
     """
-    references = find_references(spec.references)
-    plan = make_plan(spec)
+    with reporter.waiting("reading what the grid is made of"):
+        references = find_references(spec.references)
+        plan = make_plan(spec)
     for note in plan.notes:
         reporter.say(note)
     store = create_store(spec.store.path, spec.store.pictures)
@@ -60,8 +61,10 @@ def _make_missing(
     spec: GridSpec, plan: Plan, references: References, store: Store, request: str, reporter: Reporter, ray: str | None
 ) -> int:
     """Make and judge what is missing; how many pictures were rendered."""
-    from eval.grid.picture_maker import opened_maker
-    from eval.judging.stored_grid import write_grid_record
+    reporter.say(_in_words(plan, _count_made(plan, store).total()))
+    with reporter.waiting("starting torch and diffusers"):
+        from eval.grid.picture_maker import opened_maker
+        from eval.judging.stored_grid import write_grid_record
 
     with opened_maker(spec, plan, store, request, reporter, ray) as maker:
         drawn_side = min(plan.sampling.width, plan.sampling.height)
@@ -71,6 +74,15 @@ def _make_missing(
         maker.reader.read_prompts(plan.prompts.values())
     write_grid_record(spec, plan, references, maker.reader.judges, store)
     return rendered
+
+
+def _in_words(plan: Plan, there: int) -> str:
+    sampling, count = plan.sampling, plan.picture_count
+    pictures = f"{sampling.width}x{sampling.height}, {sampling.steps} steps"
+    return (
+        f"plan: {len(plan.cells)} cells x {len(plan.units)} prompts and seeds, and the base model's own: {count} "
+        f"pictures ({pictures}), of which {there} are there"
+    )
 
 
 def _count_made(plan: Plan, store: Store) -> Counter[bool]:

@@ -15,6 +15,7 @@ from base_models.vision.faces import load_faces
 from eval.judging.judge_facts import JudgeFacts, Kind, appearance_key, box_key, named_by
 from eval.request.spec import ScoreSection
 from eval.store.tables import Reading, Readings
+from foundation.progress import at_hand
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def reader_of(kind: Kind, name: str) -> AnyReader:
         "clip": lambda name: ClipReader(load_clip(name)),
         "dinov2": lambda name: DinoReader(load_dino(name)),
     }
-    return loaders[kind](name)
+    with at_hand().waiting(f"loading the judging model {name}"):
+        return loaders[kind](name)
 
 
 def _whole(model: ClipModel | DinoModel, pictures: Sequence[np.ndarray]) -> list[Seen]:

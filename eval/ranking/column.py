@@ -13,15 +13,13 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scores
 from eval.wording.figure_texts import number_text, percent, rounded
 from eval.wording.subject_words import SubjectWords
-from foundation.terminal_tables import NOT_MEASURED
+from foundation.terminal_tables import KEPT, NOT_MEASURED
 
 Read = Callable[[RankedCell], object]
 ReadNumber = Callable[[RankedCell], float | None]
 Measure = Callable[[Evidence, Scores], np.ndarray]
 # What is read for a key of JSON that is left out of the row.
 LEFT_OUT = object()
-# A column of this worth is never dropped from a narrow terminal.
-KEPT = 9
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class Column:
     kind of subject: `explained` has them. `text`: how a row is shown in it. `number`: the figure that a person sorts
     by, written in `form`; None where it is text. `tile`: it is among the figures that sum up a row. `measure`: its
     values (C,), NaN where unknown, where no other code needs them. A narrow terminal drops low `worth` first.
+    `is_name`: it names files, and is never cut.
     """
 
     json: Mapping[str, Read] = field(default_factory=dict[str, Read])
@@ -66,6 +65,7 @@ class Column:
     tile: bool = False
     measure: Measure | None = None
     terminal_heading: str | None = None
+    is_name: bool = False
 
     def explained(self, words: SubjectWords) -> str:
         """What the column means, of a subject that is called by `words`."""

@@ -80,7 +80,7 @@ STANDING = Column(
     text=_standing,
     terminal_heading="",
 )
-ALSO = Column({"also": lambda row: row.also}, "also", "other LoRAs blended in", lambda row: row.also)
+ALSO = Column({"also": lambda row: row.also}, "also", "other LoRAs blended in", lambda row: row.also, is_name=True)
 INTERVAL = Column(
     {
         "expected": rounded_in_json(lambda row: row.expected),
@@ -106,7 +106,13 @@ OF_CEILING = figure(
 COLUMNS: tuple[Column, ...] = (
     STANDING,
     only_json("cell", lambda row: row.cell),
-    Column({"checkpoint": lambda row: row.checkpoint}, "checkpoint", "the LoRA file", lambda row: row.checkpoint),
+    Column(
+        {"checkpoint": lambda row: row.checkpoint},
+        "checkpoint",
+        "the LoRA file",
+        lambda row: row.checkpoint,
+        is_name=True,
+    ),
     Column(
         {"unet": lambda row: row.unet},
         "UNet",

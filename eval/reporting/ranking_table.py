@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from rich.console import Console, Group
-from rich.table import Table
 from rich.text import Text
 
-from eval.ranking.column import KEPT, Column
+from eval.ranking.column import Column
 from eval.ranking.columns import table_columns
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, Scores, score
 from eval.ranking.verdict import verdict
 from eval.wording.figure_texts import percent
-from foundation.terminal_tables import PIPE_WIDTH
+from foundation.printing import ENDLESS, console_on, print_lines
+from foundation.terminal_tables import Row, TableColumn, asked_columns, fitting, table_lines
+
+MOST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class TableChoice:
+    """What is shown of a ranking: its first `rows`; the columns that are asked for by name, else those that fit.
+
+    `is_wide`: all of them, however narrow the terminal.
+    """
+
+    columns: str | None = None
+    is_wide: bool = False
+    rows: int = MOST_ROWS
 
 
 def shared_flags(ranked: Sequence[RankedCell]) -> list[str]:
@@ -44,7 +58,7 @@ def provenance(evidence: Evidence, cells: int) -> str:
 
 def licences(evidence: Evidence) -> str:
     """One line: what the scoring models may be used for, as far as it is known; "" where nothing is."""
-    return " ".join(f"Licence of {name}: {licence}." for name, licence in evidence.licences.items())
+    return " ".join(f"Licence of {name}: {licence.rstrip('.')}." for name, licence in evidence.licences.items())
 
 
 def control_line(evidence: Evidence, scores: Scores) -> str:
@@ -54,48 +68,59 @@ def control_line(evidence: Evidence, scores: Scores) -> str:
     return f"Base model without a LoRA: identity {floor}{faces}, prompt +0.000 (what others are compared with)"
 
 
-def ranking_table(ranked: Sequence[RankedCell], evidence: Evidence, width: int, most: int = 20) -> Group:
-    """The first `most` rows in at most `width` characters; below, what the grid shows and where numbers come from."""
-    shown = _fitting(table_columns(ranked), ranked[:most], width)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in shown:
-        table.add_column(_heading(column), justify=column.justify, overflow="fold", no_wrap=column.justify == "right")
-    for row in ranked[:most]:
-        style = "dim" if row.broken else "bold" if row is ranked[0] else ""
-        table.add_row(*(Text(column.text(row)) for column in shown), style=style)
+def ranking_lines(
+    ranked: Sequence[RankedCell],
+    evidence: Evidence,
+    width: int,
+    choice: TableChoice = TableChoice(),
+) -> list[Text]:
+    """The table in at most `width` characters, unless more is asked for; below, what the grid shows and by what.
+
+    Raises UnknownColumnError.
+    """
+    rows = ranked[: choice.rows]
+    columns = [_shown(column, rows) for column in table_columns(ranked)]
+    number = TableColumn("#", [str(row.place) for row in rows], is_right=True, leads=True)
+    if choice.columns is not None:
+        shown = [number, *asked_columns(columns, choice.columns)]
+    else:
+        shown = [number, *columns] if choice.is_wide else fitting([number, *columns], width)
+    looks = [Row("dim" if row.broken else "bold" if row is ranked[0] else "") for row in rows]
+    lines = table_lines(shown, looks, ENDLESS if choice.is_wide else width)
+    if len(ranked) > len(rows):
+        lines.append(Text(f"... and {len(ranked) - len(rows)} more; --rows {len(ranked)} shows them all", style="dim"))
+    left_out = [column.heading for column in columns if column.heading and column not in shown]
+    if left_out and choice.columns is None:
+        lines.append(Text(f"no room for: {', '.join(left_out)}; --wide shows all", style="dim"))
+    return [*lines, Text(), *_below(ranked, evidence)]
+
+
+def _shown(column: Column, rows: Sequence[RankedCell]) -> TableColumn:
+    heading = column.heading if column.terminal_heading is None else column.terminal_heading
+    keys = tuple(key for key in (column.heading, *column.json) if key != heading)
+    cells = [column.text(row) for row in rows]
+    is_right = column.justify == "right"
+    return TableColumn(heading, cells, is_right, column.worth, is_name=column.is_name, keys=keys)
+
+
+def _below(ranked: Sequence[RankedCell], evidence: Evidence) -> list[Text]:
+    """What holds for all rows, what is odd about the first, and where the numbers come from."""
     common = shared_flags(ranked)
     lines = [Text(f"~ {text}", style="cyan") for text in trends_of(ranked)]
     lines += [Text(f"! {flag}", style="yellow") for flag in common]
     lines += [Text(f"! first row: {flag}", style="yellow") for flag in ranked[0].flags if flag not in common]
-    if len(ranked) > most:
-        lines.insert(0, Text(f"... and {len(ranked) - most} more", style="dim"))
     lines.append(Text(control_line(evidence, score(evidence))))
     told = [provenance(evidence, len(ranked)), licences(evidence)]
-    return Group(table, *lines, *(Text(line, style="dim") for line in told if line))
+    return [*lines, *(Text(line, style="dim") for line in told if line)]
 
 
-def print_ranking(ranked: Sequence[RankedCell], evidence: Evidence) -> None:
+def print_ranking(
+    ranked: Sequence[RankedCell],
+    evidence: Evidence,
+    choice: TableChoice = TableChoice(),
+) -> None:
     """Print the verdict and the table on stdout, with every column where that is a file or a pipe."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=PIPE_WIDTH)
+    console = console_on()
+    table = ranking_lines(ranked, evidence, console.width, choice)
     said = verdict(ranked, evidence, score(evidence))
-    console.print(Text(said.headline, style="bold"))
-    for sentence in said.sentences:
-        console.print(Text(sentence))
-    console.print()
-    console.print(ranking_table(ranked, evidence, console.width))
-
-
-def _heading(column: Column) -> str:
-    return column.heading if column.terminal_heading is None else column.terminal_heading
-
-
-def _fitting(columns: Sequence[Column], rows: Sequence[RankedCell], width: int) -> list[Column]:
-    """The columns without those of least worth, until what is left fits: a figure cut in two misleads."""
-    taken = {
-        column.heading: max(len(_heading(column)), *(len(column.text(row)) for row in rows)) + 2 for column in columns
-    }
-    shown = list(columns)
-    while sum(taken[column.heading] for column in shown) - 2 > width and min(column.worth for column in shown) < KEPT:
-        shown.remove(min(shown, key=lambda column: column.worth))
-    return shown
+    print_lines([Text(said.headline, style="bold"), *map(Text, said.sentences), Text(), *table], console)

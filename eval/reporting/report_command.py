@@ -20,12 +20,17 @@ def report_command(
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write one HTML file with ranking, curves and pictures, that opens offline, and a sheet to share beside it."""
-    from eval.reporting.contact_sheet import write_sheet
-    from eval.reporting.ranked_grid import open_ranked, report_data
-    from eval.reporting.report import write_report
+    from foundation.printing import print_lines
+    from foundation.progress import starting, terminal
 
-    ranked = open_ranked(store)
-    write_report(report_data(ranked), output)
+    with starting():
+        from eval.reporting.contact_sheet import write_sheet
+        from eval.reporting.ranked_grid import open_ranked, report_data
+        from eval.reporting.report import write_report
+
     sheet = output.with_suffix(".png")
-    write_sheet(ranked, sheet)
-    print(f"wrote {output} and {sheet}")
+    with terminal() as reporter, reporter.waiting("writing the report"):
+        ranked = open_ranked(store)
+        write_report(report_data(ranked), output)
+        write_sheet(ranked, sheet)
+    print_lines([f"wrote {output} and {sheet}"])

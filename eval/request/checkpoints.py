@@ -11,6 +11,7 @@ from pathlib import Path
 from eval.request.cells import Checkpoint, training_order
 from foundation.errors import LoraFileError, MissingFileError
 from foundation.files import sha256_of
+from foundation.progress import counted
 from foundation.safetensors_header import read_metadata
 from loras.tensors_sha256 import tensors_sha256
 from loras.unreadable_file import reason_unreadable
@@ -45,7 +46,7 @@ def find_checkpoints(patterns: list[str]) -> FoundCheckpoints:
             raise MissingFileError(f"{pattern}: no LoRA file matches; check the path in [lora] checkpoints")
         paths.update(dict.fromkeys(found))
     with ThreadPoolExecutor() as readers:  # hashing lets go of Python's lock, and of ten thousand files it is hours
-        read = list(readers.map(_read, paths))
+        read = list(counted(readers.map(_read, paths), "reading LoRA files", len(paths)))
     good = [one for one in read if isinstance(one, _ReadLora)]
     damaged = {path: one for path, one in zip(paths, read, strict=True) if isinstance(one, str)}
     return FoundCheckpoints(_in_order(list(_paired(good))), damaged)

@@ -61,12 +61,13 @@ def score(
 
     Nothing is rendered, and a model is loaded only for pictures that it has not seen.
     """
-    from eval.reporting.ranked_grid import open_ranked
-    from eval.reporting.ranking_table import print_ranking
-    from eval.request.spec import read_spec
-    from eval.rescoring.rescore import RescoreRequest, request_by, rescore
-    from foundation.progress import terminal
+    from foundation.progress import starting, terminal
 
+    with starting():
+        from eval.reporting.ranked_grid import open_ranked
+        from eval.reporting.ranking_table import print_ranking
+        from eval.request.spec import read_spec
+        from eval.rescoring.rescore import RescoreRequest, request_by, rescore
     wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force, force, likeness=likeness)
     wanted = request_by(read_spec(spec), wanted) if spec else wanted
     with terminal() as reporter:

@@ -34,14 +34,17 @@ def search(
     The table [search] of SPEC sets the finalists, the pictures for each, and a budget. What is rendered is shared with
     `eval grid`, and a search that was interrupted goes on where it stopped.
     """
-    from eval.reporting.ranked_grid import open_ranked
-    from eval.reporting.ranking_table import print_ranking
-    from eval.reporting.run_scores import write_run_scores
-    from eval.reporting.search_sentences import in_sentences
-    from eval.request.spec import forced, read_spec
-    from eval.search.run_search import run_search
-    from eval.search.search_summary import as_document
-    from foundation.progress import terminal
+    from foundation.printing import print_lines
+    from foundation.progress import starting, terminal
+
+    with starting():
+        from eval.reporting.ranked_grid import open_ranked
+        from eval.reporting.ranking_table import print_ranking
+        from eval.reporting.run_scores import write_run_scores
+        from eval.reporting.search_sentences import in_sentences
+        from eval.request.spec import forced, read_spec
+        from eval.search.run_search import run_search
+        from eval.search.search_summary import as_document
 
     asked = forced(read_spec(spec)) if force else read_spec(spec)
     with terminal() as reporter:
@@ -52,5 +55,4 @@ def search(
         print(json.dumps(as_document(searched, ranked.rows)))
         return
     print_ranking(ranked.rows, ranked.evidence)
-    print("\n".join(in_sentences(searched.record)))
-    print(f"Next: python -m eval report {searched.store}")
+    print_lines([*in_sentences(searched.record), f"Next: python -m eval report {searched.store}"])

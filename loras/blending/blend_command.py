@@ -51,13 +51,16 @@ def blend_command(
     The error printed is the distance from the exact sum, relative to its norm, by block and in all, of the factors that
     the written file was read back to hold.
     """
-    import torch
+    from foundation.printing import print_lines
+    from foundation.progress import starting, terminal
 
-    from foundation.progress import terminal
-    from loras.blending.blend_files import BlendRequest, write_blend
-    from loras.blending.diffusers_names import names_for
-    from loras.blending.rank_rule import RankRule
-    from loras.blending.weighted_lora import WeightedLora
+    with starting():
+        import torch
+
+        from loras.blending.blend_files import BlendRequest, write_blend
+        from loras.blending.diffusers_names import names_for
+        from loras.blending.rank_rule import RankRule
+        from loras.blending.weighted_lora import WeightedLora
 
     parts = tuple(WeightedLora.parse(text) for text in loras)
     request = BlendRequest(
@@ -73,5 +76,4 @@ def blend_command(
     if as_json:
         print(json.dumps(blended.as_json()))
         return
-    for line in blended.lines("the exact sum"):
-        print(line)
+    print_lines(blended.lines("the exact sum"))

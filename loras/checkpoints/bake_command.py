@@ -37,10 +37,13 @@ def bake_command(
     They are put on in the order given. For kinds that add a delta the order does not matter; DoRA and OFT act on what
     the LoRAs before them made.
     """
-    from foundation.progress import terminal
-    from loras.blending.weighted_lora import WeightedLora
-    from loras.checkpoints.bake import BakeRequest, bake
-    from loras.checkpoints.checkpoint_layout import open_checkpoint
+    from foundation.printing import print_lines
+    from foundation.progress import starting, terminal
+
+    with starting():
+        from loras.blending.weighted_lora import WeightedLora
+        from loras.checkpoints.bake import BakeRequest, bake
+        from loras.checkpoints.checkpoint_layout import open_checkpoint
 
     parts = tuple(WeightedLora.parse(text) for text in loras)
     request = BakeRequest(open_checkpoint(base), parts, output, dtype)
@@ -49,4 +52,4 @@ def bake_command(
     if as_json:
         print(json.dumps({"path": str(baked.path), "sha256": baked.sha256, "modules": baked.modules}))
     else:
-        print(f"wrote {baked.path}: {baked.modules} modules moved")
+        print_lines([f"wrote {baked.path}: {baked.modules} modules moved"])

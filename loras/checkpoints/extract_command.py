@@ -34,12 +34,15 @@ def extract_command(
     The error printed is the distance from the difference, relative to its norm, of the factors that the written file
     was read back to hold.
     """
-    import torch
+    from foundation.printing import print_lines
+    from foundation.progress import starting, terminal
 
-    from foundation.progress import terminal
-    from loras.blending.rank_rule import RankRule
-    from loras.checkpoints.checkpoint_layout import open_checkpoint
-    from loras.checkpoints.extract import ExtractRequest, extract
+    with starting():
+        import torch
+
+        from loras.blending.rank_rule import RankRule
+        from loras.checkpoints.checkpoint_layout import open_checkpoint
+        from loras.checkpoints.extract import ExtractRequest, extract
 
     request = ExtractRequest(
         open_checkpoint(tuned),
@@ -55,11 +58,10 @@ def extract_command(
         unheld = {"tensors": extracted.unheld_tensors, "share": extracted.unheld}
         print(json.dumps({**extracted.as_json(), "unheld": unheld}))
         return
-    for line in extracted.lines("the difference"):
-        print(line)
+    print_lines(extracted.lines("the difference"))
     if extracted.unheld_tensors:
         beyond = "norms, biases, embeddings" if conv_rank else "3x3 convolutions (see --conv-rank), norms, embeddings"
-        print(
-            f"{extracted.unheld_tensors} more tensors differ, {100 * extracted.unheld:.1f} % of the difference's norm; "
-            f"the file does not hold them: {beyond}, and the like"
+        more = (
+            f"{extracted.unheld_tensors} more tensors differ, {100 * extracted.unheld:.1f} % of the difference's norm"
         )
+        print_lines([f"{more}; the file does not hold them: {beyond}, and the like"])

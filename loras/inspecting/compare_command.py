@@ -22,8 +22,11 @@ def compare_command(
     as_json: Json = False,
 ) -> None:
     """Say how far two LoRA files do the same, by block: direction, strength, shared subspace."""
-    from loras.inspecting.compare_loras import compare_loras
-    from loras.inspecting.comparison_table import print_comparison
+    from foundation.progress import starting
+
+    with starting():
+        from loras.inspecting.compare_loras import compare_loras
+        from loras.inspecting.comparison_table import print_comparison
 
     comparison = compare_loras(a, b)
     if as_json:

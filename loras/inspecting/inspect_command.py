@@ -29,15 +29,17 @@ def inspect_command(
 
     Exit code 1: at least one file is broken.
     """
-    from foundation.progress import shown_if_slow
-    from loras.checkpoints.base_weights import open_base
-    from loras.inspecting.inspect_lora import inspect_lora, lora_files
-    from loras.inspecting.inspection_table import print_reports
+    from foundation.progress import counted, starting, terminal
+
+    with starting():
+        from loras.checkpoints.base_weights import open_base
+        from loras.inspecting.inspect_lora import inspect_lora, lora_files
+        from loras.inspecting.inspection_table import print_reports
 
     files = lora_files(loras)
-    with ExitStack() as stack:
+    with terminal(), ExitStack() as stack:
         weights = None if base is None else stack.enter_context(open_base(base))
-        reports = [inspect_lora(path, weights) for path in shown_if_slow(files, "inspecting")]
+        reports = [inspect_lora(path, weights) for path in counted(files, "inspecting", len(files))]
     if as_json:
         print(json.dumps([report.as_json() for report in reports], allow_nan=False))
     else:

@@ -6,12 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console, Group
-from rich.table import Table
 from rich.text import Text
 
-from foundation.terminal_tables import NOT_MEASURED, PIPE_WIDTH
-from loras.header_in_words import printable
+from foundation.printing import console_on, print_lines, shown
+from foundation.terminal_tables import (
+    NOT_MEASURED,
+    Row,
+    TableColumn,
+    fitting,
+    pair_lines,
+    table_lines,
+)
 from loras.inspecting.inspect_lora import BlockReport, LoraContents, LoraReport
 
 STYLES = {"healthy": "green", "broken": "bold red", "exploded": "red"}
@@ -61,21 +66,25 @@ COLUMNS = (
     Column("hash", lambda contents: contents.hash_check, 0),
 )
 
+# Over the rows of blocks, with what each is worth on a narrow terminal.
+BLOCK_HEADINGS = {"block": 9, "modules": 9, "dead": 3, "|delta|": 2, "rms": 1, "moves": 9, "eff. rank": 4}
+
 
 def print_reports(reports: Sequence[LoraReport]) -> None:
     """One report in full, several as a table, on stdout; every column where that is a file or a pipe."""
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(width=PIPE_WIDTH, highlight=False)
-    console.print(full_report(reports[0]) if len(reports) == 1 else report_table(reports, console.width))
+    console = console_on()
+    made = full_report(reports[0], console.width) if len(reports) == 1 else report_table(reports, console.width)
+    print_lines(made, console)
 
 
-def full_report(report: LoraReport) -> Group:
+def full_report(report: LoraReport, width: int) -> list[Text]:
     """Verdict and notes, what the file holds, its blocks, and what its header says."""
-    lines = [Text(printable(str(report.path)), style="bold"), _verdict_line(report)]
+    lines = [Text(shown(str(report.path)), style="bold", no_wrap=True), _verdict_line(report)]
     lines += [Text(f"! {note}", style="yellow") for note in report.notes]
     if report.contents is None:
-        return Group(*lines)
-    return Group(*lines, Text(), _facts(report.contents), Text(), _blocks(report.contents), *_said(report.contents))
+        return lines
+    held = report.contents
+    return [*lines, Text(), *_facts(held, width), Text(), *_blocks(held, width), Text(), *_said(held, width)]
 
 
 def _verdict_line(report: LoraReport) -> Text:
@@ -83,8 +92,7 @@ def _verdict_line(report: LoraReport) -> Text:
     return Text.assemble((name, STYLES.get(name, "yellow")), f": {report.verdict.reason}")
 
 
-def _facts(contents: LoraContents) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
+def _facts(contents: LoraContents, width: int) -> list[Text]:
     rows = {
         "family": f"{contents.family.name} ({contents.family.because})",
         "spelling": contents.dialect,
@@ -96,78 +104,65 @@ def _facts(contents: LoraContents) -> Table:
         "dead modules": f"{len(contents.dead)} of {contents.total.modules}",
         "hash": f"{contents.hash_check} (sshs_model_hash)",
     }
-    for heading, text in rows.items():
-        table.add_row(Text(heading, style="dim"), Text(text))
-    return table
+    return pair_lines(rows, width)
 
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _blocks(contents: LoraContents) -> Group:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("block", "modules", "dead", "|delta|", "rms", "moves", "eff. rank"):
-        table.add_column(heading, justify="left" if heading == "block" else "right")
-    for block in (*contents.blocks, contents.total):
-        table.add_row(*_block_row(block), style="bold" if block is contents.total else "")
+def _blocks(contents: LoraContents, width: int) -> list[Text]:
+    blocks = (*contents.blocks, contents.total)
+    cells = [_block_row(block) for block in blocks]
+    columns = [
+        TableColumn(heading, [row[at] for row in cells], is_right=at > 0, worth=worth)
+        for at, (heading, worth) in enumerate(BLOCK_HEADINGS.items())
+    ]
+    rows = [Row("bold" if block is contents.total else "") for block in blocks]
     against = contents.against or "typical weights of Stable Diffusion (--base says which are meant)"
     meaning = (
         f"moves: |delta| / |W|, W: {against}; rms: root mean square of the delta's elements; eff. rank: (sum s^2)^2 / "
         "sum s^4 over singular values s, the number of directions that share the energy, mean over modules; - where it "
         "would take too long"
     )
-    return Group(table, Text(meaning, style="dim"))
+    return [*table_lines(fitting(columns, width), rows, width), Text(meaning, style="dim")]
 
 
-def _block_row(block: BlockReport) -> list[Text]:
+def _block_row(block: BlockReport) -> list[str]:
     cells = (block.block, str(block.modules), str(block.dead or ""), figure(block.norm, ".3g"), figure(block.rms))
-    return [Text(cell) for cell in (*cells, figure(block.relative), figure(block.effective_rank, ".1f"))]
+    return [*cells, figure(block.relative), figure(block.effective_rank, ".1f")]
 
 
-def _said(contents: LoraContents) -> list[Text | Table]:
+def _said(contents: LoraContents, width: int) -> list[Text]:
     if not contents.metadata:
-        return [Text(), Text("its header says nothing of how it was made", style="dim")]
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for heading, text in contents.metadata.items():
-        table.add_row(Text(heading, style="dim"), Text(text))
-    return [Text(), table]
+        return [Text("its header says nothing of how it was made", style="dim")]
+    return pair_lines(contents.metadata, width)
 
 
-def report_table(reports: Sequence[LoraReport], width: int) -> Group:
-    """A row a file in at most `width` characters; the reason stands beside what is not healthy."""
-    names = [printable(name) for name in _names(reports)]
-    rows = [["" if one.contents is None else column.show(one.contents) for one in reports] for column in COLUMNS]
-    taken = {
-        column.heading: max(len(column.heading), *(len(cell) for cell in cells)) + 2
-        for column, cells in zip(COLUMNS, rows, strict=True)
-    }
-    shown = _fitting(taken, width - max(map(len, names)) - 60)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("file", "verdict", *(column.heading for column in COLUMNS if column.heading in shown), "why"):
-        table.add_column(heading, overflow="fold", no_wrap=heading != "why")
-    for at, report in enumerate(reports):
-        cells = [rows[number][at] for number, column in enumerate(COLUMNS) if column.heading in shown]
-        why = "; ".join(report.notes) if report.verdict.name == "healthy" else report.verdict.reason
-        name = Text(report.verdict.name, style=STYLES.get(report.verdict.name, "yellow"))
-        table.add_row(Text(names[at]), name, *map(Text, cells), Text(why, style="dim"))
-    return Group(table, Text(summary(reports), style="bold"))
+def report_table(reports: Sequence[LoraReport], width: int) -> list[Text]:
+    """A row a file in at most `width` characters; below what is odd about it, why."""
+    columns = [
+        TableColumn("file", _names(reports), is_name=True),
+        TableColumn("verdict", [report.verdict.name for report in reports]),
+        *(_shown(column, reports) for column in COLUMNS),
+    ]
+    rows = [Row(STYLES.get(report.verdict.name, "yellow"), _remarks(report)) for report in reports]
+    return [*table_lines(fitting(columns, width), rows, width), Text(summary(reports), style="bold")]
+
+
+def _shown(column: Column, reports: Sequence[LoraReport]) -> TableColumn:
+    cells = ["" if one.contents is None else column.show(one.contents) for one in reports]
+    return TableColumn(column.heading, cells, worth=column.worth)
+
+
+def _remarks(report: LoraReport) -> Sequence[str]:
+    return report.notes if report.verdict.name == "healthy" else (report.verdict.reason,)
 
 
 def _names(reports: Sequence[LoraReport]) -> list[str]:
     """File names, with their folders where two are alike."""
     names = [report.path.name for report in reports]
-    return names if len(set(names)) == len(names) else [str(report.path) for report in reports]
-
-
-def _fitting(taken: Mapping[str, int], width: int) -> set[str]:
-    """The columns without those of least worth, until what is left fits."""
-    kept = dict(taken)
-    for column in sorted(COLUMNS, key=lambda column: column.worth):
-        if sum(kept.values()) <= width:
-            break
-        del kept[column.heading]
-    return set(kept)
+    return names if len(set(names)) == len(names) else [shown(str(report.path)) for report in reports]
 
 
 def summary(reports: Sequence[LoraReport]) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import typer
+import typer.main
+from typer.testing import CliRunner
 
 from foundation.command_line import in_words, run_app
+from foundation.errors import UserError
 from foundation.files import whole_file, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +83,9 @@ def test_a_librarys_own_words_are_kept_in_one_line() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_output_onto_a_full_disk_is_told_of() -> None:
     with open("/dev/full", "w") as full:
-        done = subprocess.run(HELP, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        # Of its own, for pytest has readline tell children that they are 80 characters wide.
+        env = dict(os.environ)
+        done = subprocess.run(HELP, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=env)
     assert done.returncode == 2
     assert done.stderr.startswith("error: standard output or a file: No space left on device")
     assert done.stderr.count("\n") == 1
@@ -90,3 +97,69 @@ def test_who_has_read_enough_hears_nothing() -> None:
     done = subprocess.run(HELP, cwd=ROOT, stdout=writes, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writes)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_that_is_stopped_says_a_sentence(number: signal.Signals) -> None:
+    """Typer itself would leave without a word after Ctrl-C, and a polite kill would end Python at once."""
+    code = (
+        "import sys, time\n"
+        "from foundation.command_line import commands_app, run_app\n"
+        "from foundation.progress import terminal\n"
+        "app = commands_app()\n"
+        "@app.callback()\n"
+        "def _commands(): ...\n"
+        "@app.command('wait')\n"
+        "def wait():\n"
+        "    with terminal():\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(60)\n"
+        "sys.argv = ['x', 'wait']\n"
+        "run_app(app)\n"
+    )
+    words = [sys.executable, "-c", code]
+    with subprocess.Popen(words, cwd=ROOT, stdout=-1, stderr=-1, text=True, env=dict(os.environ)) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        running.send_signal(number)
+        _, told = running.communicate()
+    assert running.returncode == 130
+    assert told.splitlines() == [
+        "stopping, as soon as what is in hand is done",
+        "stopped; run the same command again to go on",
+    ]
+
+
+@pytest.mark.parametrize("room", ["eval", "trainer"])
+def test_help_keeps_its_brackets_and_breaks_between_words(room: str) -> None:
+    """Typer's own help reads `[search]` as markup, and gives every flag the value `<bool>`."""
+    app = import_module(f"{room}.__main__").app
+    group = typer.main.get_command(app)
+    told = {name: _help(app, name) for name in getattr(group, "commands", {})}
+    for name, text in told.items():
+        said = " ".join(text.split())
+        meant = " ".join((getattr(group, "commands", {})[name].help or "").split())
+        assert meant in said, name
+        assert "bool" not in text
+        assert max(map(len, text.splitlines())) <= 80
+    if room == "eval":
+        assert "The table [search] of SPEC" in " ".join(told["search"].split())
+        assert "[references], [score] and [limits]" in " ".join(told["score"].split())
+
+
+def test_the_list_of_commands_says_whole_sentences() -> None:
+    said = " ".join(_help(import_module("eval.__main__").app).split())
+    assert "Score the pictures of a store anew, against other references or by other models, and rank them." in said
+    assert "..." not in said.partition("Commands:")[2]
+
+
+def _help(app: typer.Typer, *words: str) -> str:
+    return CliRunner().invoke(app, [*words, "--help"], terminal_width=80).stdout
+
+
+def test_a_message_on_stderr_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        raise UserError("runs/[/bold] \x1b[2Jname.png: is gone")
+
+    assert ended(work, monkeypatch) == 2
+    assert capsys.readouterr().err == "error: runs/[/bold] ?[2Jname.png: is gone\n"

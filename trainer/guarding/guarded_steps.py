@@ -19,6 +19,7 @@ from trainer.config.config import GuardsSection
 from trainer.data.plan import Step
 from trainer.guarding.culprits import Culprits, find_culprits
 from trainer.guarding.explosion_limits import limits_for
+from trainer.guarding.figures_at_hand import FiguresAtHand
 from trainer.guarding.state_file import Snapshot, put_back, take_snapshot
 from trainer.guarding.update import Limits, Updater, update
 from trainer.guarding.weight_change import WeightChangeGauge
@@ -60,6 +61,7 @@ class GuardedSteps:
     """Carries out a plan's steps; `run_state` is the state after the last sound window.
 
     `saved` returns the last state that was saved: what a rollback goes back to when no single picture is to blame.
+    `at_hand` says, at any moment and to any thread, how far the window under way has come.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class GuardedSteps:
         self.updater, self.gauge, self.run_state = updater, gauge, run_state
         self._policy, self._saved = policy, saved
         self._good = take_snapshot(run_state, updater.weights, updater.optimizer)
+        self.at_hand = FiguresAtHand()
 
     @property
     def good(self) -> Snapshot:
@@ -131,6 +134,7 @@ class GuardedSteps:
         )
 
     def _undo(self) -> None:
+        self.at_hand.forget()
         put_back(self._good, self.updater.weights, self.updater.optimizer)
 
     def _updates(self, steps: Sequence[Step], limits: Limits) -> list[tuple[float, float, float]]:
@@ -139,6 +143,7 @@ class GuardedSteps:
         self._found_rates: list[float | None] = []
         for step in steps:
             figures.append(update(self.updater, step, self.run_state, limits, sound))
+            self.at_hand.add(step.number, figures[-1])
             self._found_rates.append(found_rate(self.updater.optimizer))
             sound = figures[-1][2] > 0
         return [(loss, norm, let_through) for loss, norm, let_through in listed(torch.stack(figures))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +23,7 @@ def import_kohya(
 ) -> None:
     """Turn a kohya_ss settings file into a configuration of ours, and list what could not be carried over and why."""
     from foundation.files import write_text
+    from foundation.printing import complain
     from trainer.kohya.reading import read_settings
     from trainer.kohya.settings import as_toml, carry_over
 
@@ -31,7 +31,7 @@ def import_kohya(
     if out:
         write_text(out, as_toml(imported))
     for remark in imported.remarks:
-        print(remark, file=sys.stderr)
+        complain(remark)
     if as_json:
         told = {"settings": imported.tables, "not_carried": imported.not_carried, "notes": imported.notes}
         print(json.dumps(told))

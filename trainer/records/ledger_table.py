@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from itertools import pairwise
 
-from rich.console import Console
-from rich.table import Table
-
+from foundation.printing import console_on, print_lines
+from foundation.terminal_tables import KEPT, NOT_MEASURED, Row, TableColumn, fitting, table_lines
 from trainer.records.ledger import Ledger, LedgerEntry
 
 
@@ -19,39 +17,44 @@ def _spent(entry: LedgerEntry) -> str:
 
 
 def _score(entry: LedgerEntry) -> str:
-    if entry.score is None:
-        return "-"
-    measured = f"; {entry.score.measured}" if entry.score.measured else ""
-    return f"{entry.score.best:.3g} ({entry.score.file}{measured})"
+    return NOT_MEASURED if entry.score is None else f"{entry.score.best:.3g}"
 
 
-COLUMNS: dict[str, Callable[[LedgerEntry], str]] = {
-    "run": lambda entry: entry.record.name,
-    "begun": lambda entry: entry.record.started[:16],
-    "status": lambda entry: f"{entry.status}, {entry.record.done} of {entry.record.steps} steps",
-    "verdict": lambda entry: entry.record.outcome or "-",
-    "best score": _score,
-    "time, cost": _spent,
+# What is shown of a run, and what each is worth on a narrow terminal.
+COLUMNS: dict[str, tuple[Callable[[LedgerEntry], str], int]] = {
+    "begun": (lambda entry: entry.record.started[:16].replace("T", " "), 2),
+    "status": (lambda entry: entry.status, KEPT),
+    "steps": (lambda entry: f"{entry.record.done} of {entry.record.steps}", 3),
+    "verdict": (lambda entry: entry.record.outcome or NOT_MEASURED, KEPT),
+    "best score": (_score, 5),
+    "time, cost": (_spent, 4),
 }
 
 
 def print_ledger(ledger: Ledger) -> None:
-    """A run a row, oldest first; below, for each what was changed against the run before, and what came of it.
+    """A run a row, oldest first; below each what was changed against the run before, and what came of it.
 
     Files that are no record though they are named like one come last.
     """
-    table, console = Table(*COLUMNS), Console()
-    for entry in ledger.entries:
-        table.add_row(*(cell(entry) for cell in COLUMNS.values()))
-    console.print(table)
-    for before, entry in pairwise(ledger.entries):
-        console.print(f"{before.record.name} -> {entry.record.name}", style="bold", highlight=False)
-        for title, changes in (("changed", entry.cause), ("outcome", entry.effect)):
-            console.print(
-                f"  {title}: {'; '.join(changes) or 'nothing'}", highlight=False, soft_wrap=True, markup=False
-            )
-    for why in ledger.unreadable.values():
-        console.print(f"unreadable: {why}", highlight=False, soft_wrap=True, markup=False)
+    console = console_on()
+    entries = ledger.entries
+    shown = [TableColumn("run", [entry.record.name for entry in entries], is_name=True)]
+    for heading, (cell, worth) in COLUMNS.items():
+        shown.append(TableColumn(heading, [cell(entry) for entry in entries], worth=worth))
+    before = [None, *entries][: len(entries)]
+    rows = [Row("", _notes(entry, one)) for entry, one in zip(entries, before, strict=True)]
+    print_lines(table_lines(fitting(shown, console.width), rows, console.width), console)
+    print_lines((f"unreadable: {why}" for why in ledger.unreadable.values()), console)
+
+
+def _notes(entry: LedgerEntry, before: LedgerEntry | None) -> list[str]:
+    notes: list[str] = []
+    if entry.score is not None:
+        notes.append(f"best: {'; '.join(filter(None, (entry.score.file, entry.score.measured)))}")
+    if before is not None:
+        notes.append(f"since {before.record.name} changed: {'; '.join(entry.cause) or 'nothing'}")
+        notes.append(f"outcome: {'; '.join(entry.effect) or 'nothing'}")
+    return notes
 
 
 def ledger_json(ledger: Ledger) -> str:

@@ -12,7 +12,7 @@ import torch
 
 from foundation.errors import DivergedError, LoraFileError, StoppedError
 from foundation.files import sha256_of
-from foundation.progress import Reporter
+from foundation.progress import Reporter, Seen
 from loras.lora_file import LoraFile
 from loras.trained_file import write_trained
 from trainer.data.plan import Step
@@ -47,7 +47,6 @@ class Execution:
         wanted = self._writes and self._config.samples.prompts
         self._samples = SamplePictures(session, record.identity.sha256(), reporter) if wanted else None
         self._guarded = GuardedSteps(session.updater, session.gauge, self._config.guards, RunState(), self._saved)
-        self._advance = reporter.task("training", len(session.plan.steps))
         self._travel = travel_of(self._config.training, len(session.plan.steps))
         self._began, self._spent_before = time.monotonic(), 0.0
 
@@ -61,13 +60,13 @@ class Execution:
         if state is None:
             self._events.go_on_from(None, ())
             first = RunState(events=events)
-            self._guarded.run_state = first.model_copy(update={"readings": (self._readings.read(first, 0),)})
+            with self._reporter.waiting("measuring the base model's loss"):
+                self._guarded.run_state = first.model_copy(update={"readings": (self._readings.read(first, 0),)})
             self._events.epoch(self.run_state.readings[0])
             self._save_state()
         else:
             self._guarded.go_on_from(state)
             self._spent_before = self.run_state.seconds
-            self._advance(self.run_state.done)
             self._reporter.say(f"going on after step {self.run_state.done} of {len(self._session.plan.steps)}")
         self._session.updater.processes.wait()
         if self._writes:
@@ -84,19 +83,31 @@ class Execution:
 
         Raises DivergedError when the guards give up; StoppedError, with the state saved, once a stop was asked for.
         """
-        while window := self._next_window():
-            self._make(window)
-            if self._session.updater.processes.any(bool(stop)):
-                self._save_state()
-                self._write_record()
-                raise StoppedError(
-                    f"stopped after step {self.run_state.done} of {len(self._session.plan.steps)}; "
-                    "its state is saved, and the same command goes on from there"
-                )
+        with self._reporter.watched("training", len(self._session.plan.steps), "step", self._seen):
+            while window := self._next_window():
+                self._make(window)
+                if self._session.updater.processes.any(bool(stop)):
+                    self._save_state()
+                    self._write_record()
+                    raise StoppedError(
+                        f"stopped after step {self.run_state.done} of {len(self._session.plan.steps)}; "
+                        "its state is saved, and the same command goes on from there"
+                    )
         record = self._write_record(finished=True)
         if self._writes:
             state_path(self._config).unlink(missing_ok=True)
         return record
+
+    def _seen(self) -> Seen:
+        """How far training has come at this moment: asked by another thread, it waits for nothing."""
+        done, newest = self.run_state.done, self._guarded.at_hand.newest()
+        done = done if newest is None else newest.number
+        if not done:
+            return Seen(done)
+        step = self._session.plan.steps[done - 1]
+        rate = max(self._session.updater.rates(step)) * self.run_state.rate
+        loss = [] if newest is None else [f"loss {newest.loss:.4f}"]
+        return Seen(done, (*loss, f"lr {rate:.1e}"))
 
     def _next_window(self) -> Sequence[Step]:
         """Up to the next place where a state may be saved: those places are the same wherever a run was interrupted."""
@@ -129,11 +140,10 @@ class Execution:
             self._save_state()
 
     def _tell(self, before: RunState, steps: Sequence[Step], made: Sequence[MadeStep]) -> None:
-        """What was made goes into the log and the bar; what was found is said, and stands in the record at once."""
+        """What was made goes into the log; what was found is said, and stands in the record at once."""
         found = self.run_state.events[len(before.events) :]
         for event in found:
             self._reporter.say(_in_words(event))
-        self._advance(self.run_state.done - before.done)
         if self._writes:
             logged = [self._logged(step, before.rate, one) for step, one in zip(steps, made, strict=True)]
             self._log.add(logged)
@@ -154,7 +164,8 @@ class Execution:
     def _end_epoch(self, last: Step) -> None:
         """Measure, judge and save. A kill between any two of these makes the same of the same state again."""
         path = checkpoint_path(self._config, last.epoch)
-        with self._session.updater.weights.averaged():
+        measuring = self._reporter.waiting(f"saving and measuring epoch {last.epoch}")
+        with measuring, self._session.updater.weights.averaged():
             files = (
                 {**self.run_state.files, path.name: self._save_lora(path, last)}
                 if self._writes

@@ -17,6 +17,7 @@ from trainer.records.failures import failure_recorded
 from trainer.records.picture_changes import marks_of
 from trainer.records.record import RunRecord, checkpoint_path, finished_run, first_record, write_record
 from trainer.records.run_identity import identity_of
+from trainer.running.plan_in_words import plan_in_words
 
 
 def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRecord:
@@ -32,7 +33,9 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
         dataset = with_held_out(dataset_of(config.data), config.data, config.training.seed)
         dataset = with_picture_notes(dataset)
         plan = make_plan(dataset, config.training, frames_of(dataset, config.data), process_count())
-        identity = identity_of(config, dataset.sha256(), find_base(config.model.base, config.model.overrides).sha256)
+        base = find_base(config.model.base, config.model.overrides)
+        with reporter.waiting("reading the pictures and the base model's files"):
+            identity = identity_of(config, dataset.sha256(), base.sha256)
     pictures = marks_of(dataset)
     if done := finished_run(config, identity, pictures):
         reporter.say(f"already trained: {checkpoint_path(config, config.training.epochs)}")
@@ -43,7 +46,9 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
         config,
     )
     with failure_recorded(config):
-        with missing_named("trainer run"):
+        for line in plan_in_words(config, dataset, plan, base):
+            reporter.say(line)
+        with missing_named("trainer run"), reporter.waiting("starting torch and diffusers"):
             from trainer.running.training import train  # torch, diffusers and peft take seconds to load
 
         return train(config, dataset, plan, identity, reporter)

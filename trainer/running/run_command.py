@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,8 @@ def run(
 
     On several GPUs: accelerate launch -m trainer run CONFIG
     """
-    from foundation.progress import terminal
+    from foundation.printing import print_lines
+    from foundation.progress import Silent, terminal
     from trainer.config.config import forced, read_config
     from trainer.learning.processes import is_first_process
     from trainer.records.record import require_begun
@@ -36,12 +38,12 @@ def run(
     settings = forced(read_config(config)) if force else read_config(config)
     if resume:
         require_begun(settings)
-    with terminal() as reporter:
+    with terminal() if is_first_process() else nullcontext(Silent()) as reporter:
         record = run_training(settings, reporter)
     if not is_first_process():
         return
     if as_json:
         print(record.model_dump_json())
         return
-    print(f"{record.steps} steps in {record.seconds:.0f} s: {len(record.files)} checkpoints in {record.folder}")
-    print(record.verdicts[-1].words)
+    done = f"{record.steps} steps in {record.seconds:.0f} s: {len(record.files)} checkpoints in {record.folder}"
+    print_lines([done, record.verdicts[-1].words])

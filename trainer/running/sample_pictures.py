@@ -101,7 +101,8 @@ class SamplePictures:
         if missing:
             seeds = [self._asked.seed + at for at in missing]
             wanted, at_once = [prompts[at] for at in missing], self._session.config.training.batch_size
-            made = draw_on(self._session.updater.setup, self._drawing, wanted, seeds, at_once)
+            with self._reporter.waiting(f"drawing {len(missing)} samples"):
+                made = draw_on(self._session.updater.setup, self._drawing, wanted, seeds, at_once)
             for at, picture in zip(missing, made, strict=True):
                 with whole_file(paths[at]) as beside:
                     beside.write_bytes(png_of(picture, texts[at]))
@@ -144,33 +145,31 @@ class SamplePictures:
         from trainer.samples.sample_identity import Allowed, open_identity_measure
 
         asked, drawing = self._asked, self._drawing
-        opened = open_identity_measure(
-            asked.faces or "",
-            asked.references,
-            self._session.dataset,
-            min(drawing.width, drawing.height),
-            Allowed(asked.allow_trained, asked.allow_others),
-        )
+        with self._reporter.waiting(f"loading the face pack {asked.faces}, and looking at the references"):
+            opened = open_identity_measure(
+                asked.faces or "",
+                asked.references,
+                self._session.dataset,
+                min(drawing.width, drawing.height),
+                Allowed(asked.allow_trained, asked.allow_others),
+            )
         for remark in opened.remarks:
             self._reporter.say(f"note: {remark}")
         return opened
 
     def _in_words(self, drawn: EpochSamples) -> str:
-        where = f"samples of {drawn.title}: {self._path('sheet.png')}"
+        """What is the same for all epochs is said of the first; where the sheet lies, the plan says."""
+        where = f"samples of {'the ' if drawn.epoch == BASE else ''}{drawn.title}"
         if drawn.identity is None or self.curve.scale is None:
-            return where
-        one, scale = drawn.identity, self.curve.scale
-        interval = "" if one.low is None else f"{one.low:.3f} to {one.high:.3f} (95 %), "
-        floor = self.curve.floor
-        base = (
-            f"base model {floor.mean:.3f}, "
-            if floor
-            else "no face of the base model's, so a picture without one counts -1, "
-        )
-        base = base if drawn.epoch else ""
-        real = f"real pictures {scale.ceiling:.3f}, " if scale.ceiling is not None else ""
-        measured = f"{len(drawn.pictures)} pictures, {one.faces} with a face, {scale.references} references"
-        return f"identity {one.mean:.3f}, {interval}{base}{real}{measured}, face pack {scale.model}; {where}"
+            return f"{where}: {len(drawn.pictures)} pictures"
+        one, scale, floor = drawn.identity, self.curve.scale, self.curve.floor
+        interval = "" if one.low is None else f" ({one.low:.3f} to {one.high:.3f}, 95 %)"
+        found = f"{where}: identity {one.mean:.3f}{interval}, {one.faces} of {len(drawn.pictures)} with a face"
+        if drawn.epoch != BASE:
+            return found + (f", base model {floor.mean:.3f}" if floor else "")
+        real = f", real pictures {scale.ceiling:.3f}" if scale.ceiling is not None else ""
+        counted = "" if floor else "; a picture without a face counts -1, for the base model has none"
+        return f"{found}{real}; {scale.references} references, face pack {scale.model}{counted}"
 
     def _path(self, name: str) -> Path:
         return self._folder / name

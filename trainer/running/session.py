@@ -72,8 +72,9 @@ def prepare(
     schedule = noise_schedule(base.scheduler_config, settings.zero_terminal_snr)
     inputs = _material(config, dataset, plan, base, reporter)
     dtype: torch.dtype = getattr(torch, config.model.dtype)
-    _settle(base, dtype, config.model.gradient_checkpointing)
-    groups, notes = _started(config, base)
+    with reporter.waiting("putting adapters on the model"):
+        _settle(base, dtype, config.model.gradient_checkpointing)
+        groups, notes = _started(config, base)
     parameters = [one for adapters, _ in groups.values() for one in parameters_of(adapters)]
     weights = GuardedWeights(parameters, settings.ema_decay)
     twins = [Group(weights.twins_of(parameters_of(adapters)), rate) for adapters, rate in groups.values()]
@@ -84,7 +85,8 @@ def prepare(
         factor = lr_factor(settings.lr_scheduler, step.number - 1, run_state)
         return [rate * factor for _, rate in groups.values()]
 
-    setup = replace(_setup(config, plan, base, schedule, inputs), of_subject=len(dataset.train))
+    with reporter.waiting("making captions ready"):
+        setup = replace(_setup(config, plan, base, schedule, inputs), of_subject=len(dataset.train))
     scales_loss = dtype == torch.float16
     adapters = {name: one for part, _ in groups.values() for name, one in part.items()}
     norms = _norm_limit(settings.scale_weight_norms, adapters, weights)

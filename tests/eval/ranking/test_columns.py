@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
 
 from eval.ranking import columns
 from eval.ranking.column import SHARE, Column, measured_figure
@@ -19,7 +19,7 @@ from eval.ranking.limits import Limits
 from eval.ranking.ranking import rank
 from eval.ranking.scores import Scores, score
 from eval.reporting.ranked_grid import open_ranked
-from eval.reporting.ranking_table import ranking_table
+from eval.reporting.ranking_table import ranking_lines
 from eval.reporting.report import ReportData, write_report
 from loras.weights import Weights
 from studio.logic.frames import ranking_frame, tiles_of
@@ -88,7 +88,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> Column:
 
 def printed(evidence: Evidence, width: int = 220) -> str:
     console = Console(width=width, record=True, file=StringIO())
-    console.print(ranking_table(rank(evidence), evidence, width))
+    console.print(Group(*ranking_lines(rank(evidence), evidence, width)))
     return console.export_text()
 
 
@@ -123,8 +123,8 @@ def test_every_table_has_the_same_headings_in_the_same_order(tmp_path: Path) -> 
     assert re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page) == ["#", *declared]
     assert re.findall(r"<dt>([^<]*)</dt>", page) == declared
     console = Console(width=300, record=True, file=StringIO())
-    console.print(ranking_table(ranked.rows, ranked.evidence, 300))
-    assert re.split(r"\s{2,}", console.export_text().splitlines()[0].strip()) == declared[1:]
+    console.print(Group(*ranking_lines(ranked.rows, ranked.evidence, 300)))
+    assert re.split(r"\s{2,}", console.export_text().splitlines()[0].strip()) == ["#", *declared[1:]]
 
 
 def test_a_heading_and_a_key_stand_for_one_thing() -> None:
@@ -189,7 +189,7 @@ def test_table_fits_the_terminal_without_cutting_figures(width: int) -> None:
     evidence = make_evidence([0.6, 0.3])
     rows = rank(evidence)
     console = Console(width=width, record=True, file=StringIO())
-    console.print(ranking_table(rows, evidence, width))
+    console.print(Group(*ranking_lines(rows, evidence, width)))
     text = " ".join(console.export_text().split())
     assert f"hina-000001 0.8 0.6 {rows[0].identity:.3f}" in text
     assert "…" not in text

@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import escape
 from PIL import Image
-from rich.console import Console
+from rich.console import Console, Group
 
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranking import rank
 from eval.ranking.scores import score
 from eval.ranking.verdict import verdict
-from eval.reporting.ranking_table import ranking_table, trends_of
+from eval.reporting.ranking_table import ranking_lines, trends_of
 from eval.reporting.report import ReportData, write_report
 from eval.reporting.svg_charts import HeatCell, heat_map, line_chart, ticks
 from loras.weights import Weights
@@ -123,7 +123,7 @@ def test_of_a_subject_without_a_face_no_word_is_said_of_faces_or_people(
             r"data:[^\"]*|<style>.*?</style>", "", report_of(evidence, pictures, tmp_path / "r.html"), flags=re.S
         )
         table = Console(width=200, record=True, quiet=True)
-        table.print(ranking_table(rank(evidence), evidence, 200))
+        table.print(Group(*ranking_lines(rank(evidence), evidence, 200)))
         return page + table.export_text() + "; ".join(flag for row in rank(evidence) for flag in row.flags)
 
     teapot = said(of_a_teapot(overcooked(grid_of())))
