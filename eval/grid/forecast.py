@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from base_models.base_model import chosen_device
 from base_models.base_source import BaseSource, find_base
+from base_models.devices import chosen_device
 from eval.executors.executor import Amount
 from eval.grid.picture_maker import amount_of, missing_batches
 from eval.rendering.batch_size import DeviceFacts, batch_size, device_facts

@@ -8,6 +8,7 @@ import torch
 
 from base_models.base_model import load_to_train
 from base_models.base_source import find_base
+from base_models.devices import chosen_device
 from foundation.errors import ConfigurationError, UnusablePicturesError
 from foundation.extras import require
 from foundation.files import sweep_partial
@@ -31,8 +32,7 @@ def train(config: TrainConfig, dataset: Dataset, plan: Plan, identity: RunIdenti
 
     Raises what `run_training` does.
     """
-    if config.model.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError('model.device is "cuda", but there is no CUDA device here; use "auto" or "cpu"')
+    chosen_device(config.model.device)
     if config.model.dtype == "float16" and (config.model.device == "cpu" or not torch.cuda.is_available()):
         raise ConfigurationError('model.dtype is "float16", which CPUs cannot train in; use "bfloat16" or "float32"')
     require_package_of(config.training.optimizer)
