@@ -21,7 +21,10 @@ from eval.store.store import FILE_NAME, Store, open_store
 
 @dataclass(frozen=True)
 class Forecast:
-    """`amount` is what is left to do; `cached` pictures are there. `rate_from` says where the time comes from."""
+    """`amount` is what is left to do; `cached` pictures are there. `rate_from` says where the time comes from.
+
+    `order` says how the checkpoints were trained; "" of one.
+    """
 
     cells: int
     pictures: int
@@ -32,6 +35,7 @@ class Forecast:
     seconds_a_picture: float
     rate_from: str
     price_per_hour: float | None
+    order: str = ""
 
     @property
     def seconds(self) -> float:
@@ -63,6 +67,7 @@ class Forecast:
             "seconds": self.seconds,
             "gpu_hours": self.device_hours,
             "cost": self.cost,
+            "order": self.order,
         }
 
     def __str__(self) -> str:
@@ -75,6 +80,7 @@ class Forecast:
                 f"{amount.unet_changes} changes of the UNet's weights, {amount.text_changes} of the text encoders'",
                 f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} GPU-hours{cost}",
                 f"{self.seconds_a_picture:.3g} s a picture: {self.rate_from}",
+                *filter(None, (self.order,)),
             )
         )
 
@@ -110,6 +116,7 @@ def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:
         seconds_a_picture=seconds,
         rate_from=source,
         price_per_hour=spec.budget.price_per_hour,
+        order=plan.order,
     )
 
 

@@ -7,16 +7,18 @@ asked for, so a plan of a million takes the memory of its cells.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise, product
 from operator import attrgetter
 
 from base_models.base_source import find_base
 from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
+from eval.request.checkpoint_names import names_apart
 from eval.request.checkpoints import BlendedLoras, DamagedLorasError, find_blended, find_checkpoints
 from eval.request.prompts import Prompt, near_misses, read_prompts, units_of
 from eval.request.spec import GridSpec
+from eval.request.training_order import order_in_words
 from eval.request.units import Unit
 from loras.weights import Weights
 
@@ -82,6 +84,11 @@ class Plan:
         return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.content, cell.unet_key)
 
     @property
+    def order(self) -> str:
+        """The checkpoints as they were trained, and what was read of that; "" where there is one."""
+        return order_in_words([cell.use.checkpoint.trained for cell in self.cells])
+
+    @property
     def picture_count(self) -> int:
         return sum(1 for _ in self._base_pictures()) + len(self._distinct) * len(self.units)
 
@@ -139,10 +146,18 @@ def plan_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> Plan:
 
 
 def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> Plan:
+    checkpoints, blended = _told_apart(checkpoints, blended)
     prompts = read_prompts(spec.prompts)
     units, by_text = units_of(prompts, spec.prompts.seed_list), {prompt.text: prompt for prompt in prompts}
     notes = tuple(near_misses(prompts, spec.prompts.trigger))
     return Plan(_sampling_of(spec), by_text, units, _cells_of(spec, checkpoints, blended), notes)
+
+
+def _told_apart(checkpoints: list[Checkpoint], blended: BlendedLoras) -> tuple[list[Checkpoint], BlendedLoras]:
+    """With names of which no two are alike, though files of several folders be: a row is known by its name."""
+    names = names_apart([*(one.path for one in checkpoints), *blended.checkpoints])
+    others = {path: replace(one, name=names[path]) for path, one in blended.checkpoints.items()}
+    return [replace(one, name=names[one.path]) for one in checkpoints], replace(blended, checkpoints=others)
 
 
 def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> list[Cell]:

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 from base_models.base_source import Overrides
 from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
-from eval.request.seeds import fault_of_seeds
 from foundation.path_fields import (
     DINOV2,
     AnchoredPath,
@@ -21,6 +20,7 @@ from foundation.path_fields import (
     LikenessName,
     PathOrName,
 )
+from foundation.seeds import fault_of_seeds
 from foundation.toml_config import Section, read_toml, validate
 
 BY_CLIP = "clip"

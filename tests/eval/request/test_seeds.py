@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eval.request.seeds import MOST_SEEDS
 from eval.request.spec import PromptsSection
-from foundation.seeds import LARGEST_SEED
+from foundation.seeds import LARGEST_SEED, MOST_SEEDS
 
 
 def seeds(asked: object) -> list[int]:
