@@ -16,7 +16,7 @@ from base_models.base_source import find_base
 from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.request.checkpoint_names import names_apart
 from eval.request.checkpoints import BlendedLoras, DamagedLorasError, find_blended, find_checkpoints
-from eval.request.prompts import Prompt, near_misses, read_prompts, units_of
+from eval.request.prompts import Prompt, read_prompts, units_of
 from eval.request.spec import GridSpec
 from eval.request.training_order import order_in_words
 from eval.request.units import Unit
@@ -147,10 +147,11 @@ def plan_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> Plan:
 
 def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> Plan:
     checkpoints, blended = _told_apart(checkpoints, blended)
-    prompts = read_prompts(spec.prompts)
-    units, by_text = units_of(prompts, spec.prompts.seed_list), {prompt.text: prompt for prompt in prompts}
-    notes = tuple(near_misses(prompts, spec.prompts.trigger))
-    return Plan(_sampling_of(spec), by_text, units, _cells_of(spec, checkpoints, blended), notes)
+    asked = read_prompts(spec.prompts)
+    units = units_of(asked.prompts, spec.prompts.seed_list)
+    by_text = {prompt.text: prompt for prompt in asked.prompts}
+    cells = _cells_of(spec, checkpoints, blended)
+    return Plan(_sampling_of(spec, asked.negative), by_text, units, cells, asked.notes)
 
 
 def _told_apart(checkpoints: list[Checkpoint], blended: BlendedLoras) -> tuple[list[Checkpoint], BlendedLoras]:
@@ -174,7 +175,7 @@ def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLor
     return cells
 
 
-def _sampling_of(spec: GridSpec) -> Sampling:
+def _sampling_of(spec: GridSpec, negative: str) -> Sampling:
     base = find_base(spec.model.base, spec.model.overrides)
     return Sampling(
         base=base.sha256,
@@ -185,7 +186,7 @@ def _sampling_of(spec: GridSpec) -> Sampling:
         width=spec.sampler.width or base.size,
         height=spec.sampler.height or base.size,
         clip_skip=spec.sampler.clip_skip if base.family.clip_skip_acts else 1,
-        negative=spec.prompts.negative,
+        negative=negative,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from base_models.base_source import Overrides
 from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
+from base_models.prompts.prompt_syntax import fault_of_prompt
 from foundation.errors import ConfigurationError
 from foundation.path_fields import AnchoredPath, FacesName, PathOrName
 from foundation.seeds import Seed
@@ -61,6 +62,13 @@ class GuardsSection(Section):
     max_rollbacks: int = Field(default=3, ge=0)
 
 
+def _words_alone(prompt: str) -> str:
+    """`prompt`, if nothing in it means something else elsewhere. Raises ValueError."""
+    if fault := fault_of_prompt(prompt):
+        raise ValueError(fault)
+    return prompt
+
+
 class SamplesSection(Section):
     """Pictures drawn while training, one a prompt: the first with `seed`, the next with `seed` + 1, and so on.
 
@@ -69,8 +77,8 @@ class SamplesSection(Section):
     on, or they show others than the subject, or one picture. Sides default to `data.resolution`.
     """
 
-    prompts: list[Annotated[str, Field(min_length=1)]] = Field(default=[], max_length=24)
-    negative: str = ""
+    prompts: list[Annotated[str, Field(min_length=1), AfterValidator(_words_alone)]] = Field(default=[], max_length=24)
+    negative: Annotated[str, AfterValidator(_words_alone)] = ""
     every_n_epochs: int = Field(default=1, ge=1)
     seed: Seed = 1
     sampler: Annotated[str, AfterValidator(sampler_name)] = "euler_a"

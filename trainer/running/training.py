@@ -9,6 +9,7 @@ import torch
 from base_models.base_model import load_to_train
 from base_models.base_source import find_base
 from base_models.devices import chosen_device
+from base_models.prompts.prompt_syntax import fault_of_prompt
 from foundation.errors import ConfigurationError, UnusablePicturesError
 from foundation.extras import require
 from foundation.files import sweep_partial
@@ -115,6 +116,10 @@ def _notes(session: Session) -> Iterator[str]:
     samples = session.dataset.train + session.dataset.reg
     if cut := too_long(session.updater.setup.base.tokenizers[0], samples):
         yield f"{len(cut)} captions are longer than the text encoder reads and are cut, the first is of {cut[0].path}"
+    odd = [(sample, fault) for sample in samples if (fault := fault_of_prompt(sample.caption))]
+    if odd:
+        first, fault = odd[0]
+        yield f"captions are learned as words ({len(odd)} are odd, the first is of {first.path}): {fault}"
     if usage := reg_note(session.plan):
         yield usage
     if session.built.note:
