@@ -23,7 +23,7 @@ from eval.store.store import FILE_NAME, Store, open_store
 class Forecast:
     """`amount` is what is left to do; `cached` pictures are there. `rate_from` says where the time comes from.
 
-    `order` says how the checkpoints were trained; "" of one.
+    `notes`: the order of training as it was read, and what is odd about the prompts.
     """
 
     cells: int
@@ -35,7 +35,7 @@ class Forecast:
     seconds_a_picture: float
     rate_from: str
     price_per_hour: float | None
-    order: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -67,7 +67,7 @@ class Forecast:
             "seconds": self.seconds,
             "gpu_hours": self.device_hours,
             "cost": self.cost,
-            "order": self.order,
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class Forecast:
                 f"{amount.unet_changes} changes of the UNet's weights, {amount.text_changes} of the text encoders'",
                 f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} GPU-hours{cost}",
                 f"{self.seconds_a_picture:.3g} s a picture: {self.rate_from}",
-                *filter(None, (self.order,)),
+                *self.notes,
             )
         )
 
@@ -116,7 +116,7 @@ def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:
         seconds_a_picture=seconds,
         rate_from=source,
         price_per_hour=spec.budget.price_per_hour,
-        order=plan.order,
+        notes=plan.said,
     )
 
 

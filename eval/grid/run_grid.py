@@ -40,7 +40,7 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
     """
     references = find_references(spec.references)
     plan = make_plan(spec)
-    for note in filter(None, (plan.order, *plan.notes)):
+    for note in plan.said:
         reporter.say(note)
     store = create_store(spec.store.path, spec.store.pictures)
     try:

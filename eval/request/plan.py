@@ -84,9 +84,10 @@ class Plan:
         return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.content, cell.unet_key)
 
     @property
-    def order(self) -> str:
-        """The checkpoints as they were trained, and what was read of that; "" where there is one."""
-        return order_in_words([cell.use.checkpoint.trained for cell in self.cells])
+    def said(self) -> tuple[str, ...]:
+        """`notes`, and before them the order in which several checkpoints were trained, as it was read."""
+        order = order_in_words([cell.use.checkpoint.trained for cell in self.cells])
+        return (order, *self.notes) if order else self.notes
 
     @property
     def picture_count(self) -> int:

@@ -117,7 +117,7 @@ def test_files_without_headers_stand_as_they_were_trained(tmp_path: Path, traine
     assert [cell.use.checkpoint.name for cell in plan.cells if cell.also] == trained[-1:]
     along = coordinates_of([cell for cell in plan.cells if not cell.also])[:, 0]
     assert list(along) == sorted(set(along))
-    assert plan.order.endswith(f"{trained[-1]} (no number, so last)")
+    assert plan.said[0].endswith(f"{trained[-1]} (no number, so last)")
 
 
 def test_steps_and_epochs_of_one_run_are_one_row(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_steps_and_epochs_of_one_run_are_one_row(tmp_path: Path) -> None:
     steps = ["step00000250", "000001", "step00000500", "step00000750", "000002"]
     assert order(plan) == [*(f"kat-{one}" for one in steps), "kat"]
     assert coordinates_of(plan.cells)[:, 0].tolist() == [250, 400, 500, 750, 800, 1200]
-    assert "kat-step00000500 (epoch 1, step 500), kat-step00000750 (step 750), kat-000002" in plan.order
+    assert "kat-step00000500 (epoch 1, step 500), kat-step00000750 (step 750), kat-000002" in plan.said[0]
 
 
 def test_where_steps_and_epochs_cannot_be_compared_that_is_said() -> None:
@@ -159,7 +159,7 @@ def test_diffusers_folders_have_names_and_the_order_of_their_steps(tmp_path: Pat
         lora(tmp_path / "out" / folder / "pytorch_lora_weights.safetensors")
     plan = plan_of(tmp_path, "out/**/*.safetensors")
     assert order(plan) == ["checkpoint-500", "checkpoint-1000", "out"]
-    assert "checkpoint-500 (step 500)" in plan.order
+    assert "checkpoint-500 (step 500)" in plan.said[0]
 
 
 def test_files_of_two_folders_are_told_apart(tmp_path: Path) -> None:
