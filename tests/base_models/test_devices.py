@@ -12,6 +12,7 @@ from base_models.devices import chosen_device, device_name, devices_here
 from eval.request.spec import ModelSection
 from foundation.errors import ConfigurationError
 from trainer.config.config import parse_config
+from trainer.learning.processes import join_processes
 
 
 @pytest.fixture
@@ -51,3 +52,9 @@ def test_without_a_gpu_auto_is_the_cpu_and_cuda_is_refused_before_anything_loads
 def test_a_training_takes_the_same_names(tmp_path: Path, no_gpu: None) -> None:
     with pytest.raises(ConfigurationError, match=r'model\.device: "gpu" is no device'):
         parse_config({"model": {"base": "miniature", "device": "gpu"}}, tmp_path / "train.toml")
+
+
+def test_processes_that_share_a_run_take_no_gpu_by_its_number(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigurationError, match='takes a GPU; write "cuda"'):
+        join_processes("cuda:1")

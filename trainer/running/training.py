@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -15,7 +15,7 @@ from foundation.extras import require
 from foundation.files import sweep_partial
 from foundation.progress import Reporter
 from trainer.config.config import TrainConfig
-from trainer.data.dataset import Dataset
+from trainer.data.dataset import Dataset, Sample
 from trainer.data.latents import too_long
 from trainer.data.plan import Plan, make_plan, reg_note
 from trainer.learning.optimizers import require_package_of
@@ -116,11 +116,18 @@ def _notes(session: Session) -> Iterator[str]:
     samples = session.dataset.train + session.dataset.reg
     if cut := too_long(session.updater.setup.base.tokenizers[0], samples):
         yield f"{len(cut)} captions are longer than the text encoder reads and are cut, the first is of {cut[0].path}"
-    odd = [(sample, fault) for sample in samples if (fault := fault_of_prompt(sample.caption))]
-    if odd:
-        first, fault = odd[0]
-        yield f"captions are learned as words ({len(odd)} are odd, the first is of {first.path}): {fault}"
+    if odd := captions_note(samples):
+        yield odd
     if usage := reg_note(session.plan):
         yield usage
     if session.built.note:
         yield session.built.note
+
+
+def captions_note(samples: Sequence[Sample]) -> str | None:
+    """What to say of captions in which something means else in other tools; it is learned as words."""
+    odd = [(one.path, fault) for one in samples if (fault := fault_of_prompt(one.caption))]
+    if not odd:
+        return None
+    path, fault = odd[0]
+    return f"captions are learned as words, and {len(odd)} hold more than words; the first is of {path}: {fault}"
