@@ -16,6 +16,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from base_models.architecture import architecture
 from base_models.base_source import BaseSource, find_base
+from base_models.devices import chosen_device
 from base_models.families.family import Family
 from base_models.placement import Memory, place
 from base_models.single_file_model import load_single_file, load_vae
@@ -51,11 +52,12 @@ def load_base(
 ) -> BaseModel:
     """Load a base model (a name, or what `find_base` found) to compute on `device` ("auto": a GPU where there is one).
 
-    Raises BaseModelError for one that cannot be loaded.
+    Raises BaseModelError for one that cannot be loaded, and first ConfigurationError for a device that is not here.
     """
+    place_of_work = torch.device(chosen_device(device))
     source = find_base(base) if isinstance(base, str) else base
     with at_hand().waiting(f"loading the base model {source.name}"):
-        model = _assembled(source, _pipeline(source, dtype), torch.device(chosen_device(device)))
+        model = _assembled(source, _pipeline(source, dtype), place_of_work)
         _safe_vae(model.vae, model.family, dtype)
         place(model.text_encoders, model.unet, model.vae, model.device, memory)
     return model
@@ -67,10 +69,11 @@ def load_to_train(source: BaseSource, dtype: torch.dtype, device: str) -> BaseMo
     UNet and text encoders are on the CPU, in `dtype` from the start: SDXL's take 14 GB in float32, which neither need
     be held nor fits most GPUs. Raises BaseModelError for one that cannot be loaded.
     """
+    place_of_work = torch.device(chosen_device(device))
     own = source.path if source.path.is_file() else source.path / "vae"
     with at_hand().waiting(f"loading the base model {source.name}"):
         pipeline = _pipeline(replace(source, vae=source.vae or own), dtype, torch.float32)
-        model = _assembled(source, pipeline, torch.device(chosen_device(device)))
+        model = _assembled(source, pipeline, place_of_work)
         nn.Module.to(model.vae, model.device)
     return model
 
@@ -93,11 +96,6 @@ def _assembled(source: BaseSource, pipeline: Any, device: torch.device) -> BaseM
         kohya_modules(family, unet, encoders),
         device,
     )
-
-
-def chosen_device(name: str) -> str:
-    """ "auto" is a GPU where torch sees one, else the CPU; any other device is taken as it is named."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def kohya_modules(family: Family, unet: nn.Module, encoders: Sequence[nn.Module]) -> dict[str, nn.Module]:

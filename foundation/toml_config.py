@@ -6,10 +6,11 @@ Paths in a file are relative to it: `foundation.path_fields` has the types of fi
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -40,12 +41,29 @@ def read_toml(path: Path) -> dict[str, object]:
 
 
 def validate(kind: type[Configuration], values: dict[str, object], path: Path) -> Configuration:
-    """Build `kind` from TOML that stands in `path`; every fault is named with its key in one ConfigurationError."""
+    """Build `kind` from TOML that stands in `path`; every fault is named with its key in one ConfigurationError.
+
+    No setting is a number without end or none at all, so TOML's `inf` and `nan` are refused here, once for all keys.
+    """
+    if endless := list(_endless(values)):
+        raise ConfigurationError(f"{path}: " + "; ".join(endless))
     try:
         return kind.model_validate(values, context={FOLDER: path.resolve().parent})
     except ValidationError as error:
         faults = [_in_words(kind, fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
         raise ConfigurationError(f"{path}: " + "; ".join(dict.fromkeys(faults))) from error
+
+
+def _endless(value: object, key: str = "") -> Iterator[str]:
+    if isinstance(value, float) and not isfinite(value):
+        yield f"{key}: {value:g} is not a finite number; write one"
+    inner: Iterable[tuple[object, object]] = ()
+    if isinstance(value, dict):
+        inner = cast("dict[object, object]", value).items()
+    elif isinstance(value, list):
+        inner = enumerate(cast("list[object]", value))
+    for part, below in inner:
+        yield from _endless(below, f"{key}.{part}" if key else str(part))
 
 
 def _in_words(kind: type[BaseModel], place: Sequence[int | str], fault: str, message: str) -> str:

@@ -309,5 +309,7 @@ def cast_lora(lora: LoraFile[LoraModule], dtype: torch.dtype) -> LoraFile[LoraMo
         down, up = module.down.to("cpu", dtype), module.up.to("cpu", dtype)
         if not (is_finite(down) and is_finite(up)):
             raise LoraFileError(f"{name}: not finite as {dtype}; nothing was written")
+        if abs(module.alpha) > torch.finfo(torch.float32).max:
+            raise LoraFileError(f"{name}: an alpha of {module.alpha:g} is beyond float32; take a smaller weight")
         modules[name] = LoraModule(down, up, torch.tensor(module.alpha, dtype=torch.float32).item())
     return LoraFile(modules, lora.metadata)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from base_models.kohya_names import part_of
 from foundation.errors import UserError
@@ -14,13 +15,35 @@ class WeightsError(UserError):
     """A text that does not say how strongly a LoRA is to act."""
 
 
+def finite_weight(text: str) -> float:
+    """The number that `text` says. Raises WeightsError for none, and for what is not finite."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise WeightsError(f"`{text.strip()}`: not a number; write a weight like 0.8") from None
+    return _checked(value)
+
+
+def _checked(value: float) -> float:
+    if not isfinite(value):
+        raise WeightsError(f"a weight of {value:g} is not finite; write a number like 0.8")
+    return value
+
+
 @dataclass(frozen=True, order=True)
 class Weights:
-    """Factors on a LoRA's strength, per part of the model. SD1 has `te1` only; 1.0 is the file as trained."""
+    """Factors on a LoRA's strength, per part of the model. SD1 has `te1` only; 1.0 is the file as trained.
+
+    Raises WeightsError for a factor that is not finite, whoever made it.
+    """
 
     unet: float
     te1: float
     te2: float
+
+    def __post_init__(self) -> None:
+        for value in (self.unet, self.te1, self.te2):
+            _checked(value)
 
     @classmethod
     def of(cls, unet: float, te: float) -> Weights:
@@ -34,9 +57,9 @@ class Weights:
         for part in filter(None, text.split(",")):
             key, _, number = part.partition("=")
             try:
-                value = float(number)
-            except ValueError:
-                raise WeightsError(f"`{part}`: a weight is written like unet=0.8 or te=0.6") from None
+                value = finite_weight(number)
+            except WeightsError as error:
+                raise WeightsError(f"`{part}`: a weight is written like unet=0.8 or te=0.6 ({error})") from None
             if key not in ("te", *PARTS):
                 raise WeightsError(f"`{key}`: unknown part; use unet, te, te1 or te2")
             values.update({"te1": value, "te2": value} if key == "te" else {key: value})

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from base_models.base_model import chosen_device
 from base_models.base_source import BaseSource, find_base
+from base_models.devices import chosen_device
 from eval.executors.executor import Amount
 from eval.grid.picture_maker import amount_of, missing_batches
 from eval.rendering.batch_size import DeviceFacts, batch_size, device_facts
@@ -22,7 +22,10 @@ from eval.store.store import Store, open_store
 
 @dataclass(frozen=True)
 class Forecast:
-    """`amount` is what is left to do; `cached` pictures are there. `rate_from` says where the time comes from."""
+    """`amount` is what is left to do; `cached` pictures are there. `rate_from` says where the time comes from.
+
+    `notes`: the order of training as it was read, and what is odd about the prompts.
+    """
 
     cells: int
     pictures: int
@@ -33,6 +36,7 @@ class Forecast:
     seconds_a_picture: float
     rate_from: str
     price_per_hour: float | None
+    notes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -64,6 +68,7 @@ class Forecast:
             "seconds": self.seconds,
             "gpu_hours": self.device_hours,
             "cost": self.cost,
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
@@ -76,6 +81,7 @@ class Forecast:
                 f"{amount.unet_changes} changes of the UNet's weights, {amount.text_changes} of the text encoders'",
                 f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} GPU-hours{cost}",
                 f"{self.seconds_a_picture:.3g} s a picture: {self.rate_from}",
+                *self.notes,
             )
         )
 
@@ -111,6 +117,7 @@ def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:
         seconds_a_picture=seconds,
         rate_from=source,
         price_per_hour=spec.budget.price_per_hour,
+        notes=plan.said,
     )
 
 

@@ -41,7 +41,7 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
     with reporter.waiting("reading what the grid is made of"):
         references = find_references(spec.references)
         plan = make_plan(spec)
-    for note in plan.notes:
+    for note in plan.said:
         reporter.say(note)
     store = create_store(spec.store.path, spec.store.pictures)
     try:

@@ -50,6 +50,7 @@ class UseRecord(Section):
     te1: float
     te2: float
     same_as: str = ""
+    step: int | None = None
 
 
 class CellRecord(Section):
@@ -295,20 +296,20 @@ def _failed(failures: dict[str, str | None], ids: np.ndarray) -> np.ndarray:
 
 
 def _facts_of(cell: Cell) -> CellFacts:
-    also = " + ".join(str(use) for use in cell.also)
-    return CellFacts(cell.id, cell.use.checkpoint.name, cell.use.checkpoint.epoch, cell.use.weights, also)
+    also, one = " + ".join(str(use) for use in cell.also), cell.use.checkpoint
+    return CellFacts(cell.id, one.name, one.epoch, cell.use.weights, also, one.step)
 
 
 def _use_record(use: Use) -> UseRecord:
     one, weights = use.checkpoint, use.weights
-    file = {"path": str(one.path), "name": one.name, "sha256": one.sha256, "epoch": one.epoch, "same_as": one.same_as}
+    file = asdict(one) | {"path": str(one.path)}
     return UseRecord.model_validate(file | asdict(weights))
 
 
 def _cell_of(record: CellRecord) -> Cell:
     uses = [
         Use(
-            Checkpoint(Path(use.path), use.name, use.sha256, use.epoch, use.same_as),
+            Checkpoint(Path(use.path), use.name, use.sha256, use.epoch, use.same_as, use.step),
             Weights(use.unet, use.te1, use.te2),
         )
         for use in record.uses

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from eval.ranking.missing_pictures import LeftOut
+from eval.request.training_order import Trained
 from eval.request.units import Unit
 from eval.wording.figure_texts import cell_name
 from eval.wording.subject_words import SubjectWords, words_of
@@ -26,6 +27,12 @@ class CellFacts:
     epoch: int | None
     weights: Weights
     also: str
+    step: int | None = None
+
+    @property
+    def trained(self) -> Trained:
+        """What its checkpoint's place in the order of training follows from."""
+        return Trained(self.epoch, self.step, self.checkpoint)
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eval.ranking.second_face_model import SecondModelFigures
+from eval.request.training_order import Trained
 from eval.statistics.standing import Standing
 from eval.wording.figure_texts import cell_name, settings_text
 from eval.wording.subject_words import of_whole_pictures
@@ -30,6 +31,7 @@ class RankedCell:
     cell: str
     checkpoint: str
     epoch: int | None
+    step: int | None
     unet: float
     te1: float
     te2: float
@@ -75,6 +77,11 @@ class RankedCell:
     def name(self) -> str:
         """What the row is called."""
         return cell_name(self.checkpoint, self._weights, self.also)
+
+    @property
+    def trained(self) -> Trained:
+        """What its checkpoint's place in the order of training follows from."""
+        return Trained(self.epoch, self.step, self.checkpoint)
 
     @property
     def settings(self) -> str:

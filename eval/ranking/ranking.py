@@ -154,6 +154,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         cell=facts.id,
         checkpoint=facts.checkpoint,
         epoch=facts.epoch,
+        step=facts.step,
         unet=facts.weights.unet,
         te1=facts.weights.te1,
         te2=facts.weights.te2,

@@ -5,6 +5,7 @@ All intervals that are looked at hold at once (Bonferroni), so looking at many f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores
-from eval.request.cells import training_order
+from eval.request.training_order import in_training_order
 from eval.statistics.contrasts import Estimate, PictureScores, difference, mean_of, slope
 
 # Differences of cosines below this are not worth a sentence, however sure.
@@ -62,10 +63,10 @@ def trends(evidence: Evidence, scores: Scores, limits: Limits) -> list[Trend]:
     figures = picture_scores(scores, limits)
     if evidence.subject == "image":
         del figures[FACES]
-    # A file under two names is one cell: it is counted once, by a name that has an epoch, and concerned twice.
+    # A file under two names is one cell: it is counted once, by a name that has a number, and concerned twice.
     ids = [cell.id for cell in evidence.cells]
     stands = {cell.id: at for at, cell in reversed(list(enumerate(evidence.cells)))}
-    stands |= {cell.id: at for at, cell in reversed(list(enumerate(evidence.cells))) if cell.epoch is not None}
+    stands |= {cell.id: at for at, cell in reversed(list(enumerate(evidence.cells))) if cell.trained.is_numbered}
     once = np.array([stands[one] == at for at, one in enumerate(ids)])
     weights = _weight_axes(evidence, once)
     looks = len(figures) * (len(weights) + 1)
@@ -112,13 +113,15 @@ def breaks_limit(figure: PictureScores, value: float) -> bool:
 
 
 def _epoch_axis(evidence: Evidence, once: np.ndarray) -> Axis | None:
-    """None where epochs are not known, or belong to several runs."""
-    epoch_of = {cell.checkpoint: cell.epoch for cell, own in zip(evidence.cells, once, strict=True) if own}
-    epochs = list(epoch_of.values())
-    if None in epochs or len(set(epochs)) < max(2, len(epochs)):
-        return None
-    levels = np.array([cell.epoch for cell in evidence.cells], dtype=float)
-    return Axis("epoch", np.where(once, levels, np.nan), [(str(cell.weights), cell.also) for cell in evidence.cells])
+    """The training as an axis: its epochs, or its steps. None where both are not known, or belong to several runs."""
+    own = {cell.checkpoint: cell.trained for cell, own in zip(evidence.cells, once, strict=True) if own}.values()
+    blocks: list[Hashable] = [(str(cell.weights), cell.also) for cell in evidence.cells]
+    for name, at in (("epoch", 0), ("step", 1)):
+        numbers = [one[at] for one in own]
+        if None not in numbers and len(set(numbers)) == len(numbers) > 1:
+            levels = np.array([cell.trained[at] for cell in evidence.cells], dtype=float)
+            return Axis(name, np.where(once, levels, np.nan), blocks)
+    return None
 
 
 def _weight_axes(evidence: Evidence, once: np.ndarray) -> list[Axis]:
@@ -199,7 +202,7 @@ def _direction(figure: PictureScores, axis: Axis, looks: int) -> list[Trend]:
     if found.sign == 0 or abs(found.value) < NOTICEABLE:
         return []
     way = figure.words.filled_in(RISES_FALLS[figure.name][0 if found.sign > 0 else 1])
-    over_what = "over the epochs" if axis.name == "epoch" else f"with the {axis.name} weight"
+    over_what = f"over the {axis.name}s" if axis.name in ("epoch", "step") else f"with the {axis.name} weight"
     return [Trend(f"{way} {over_what}, {_between(axis)}: {found}", _places(np.isfinite(axis.levels)))]
 
 
@@ -211,8 +214,8 @@ def _never_above_zero(figure: PictureScores, axis: Axis) -> bool:
 def _overdoing(figure: PictureScores, evidence: Evidence, once: np.ndarray) -> list[Trend]:
     """Checkpoints whose cells together are past the figure's limit, surely beyond nothing at all."""
     names = [cell.checkpoint for cell in evidence.cells]
-    epochs = {cell.checkpoint: cell.epoch for cell, own in zip(evidence.cells, once, strict=True) if own}
-    checkpoints = sorted(epochs, key=lambda name: training_order(epochs[name], name))
+    trained = {cell.checkpoint: cell.trained for cell, own in zip(evidence.cells, once, strict=True) if own}
+    checkpoints = in_training_order(trained, trained.__getitem__)
     called = _titles(evidence, once)
     found: dict[str, tuple[Estimate, frozenset[int]]] = {}
     for checkpoint in checkpoints:
@@ -241,12 +244,12 @@ def _peak(identity: PictureScores, axis: Axis, looks: int) -> list[Trend]:
     found = identity.estimate(difference(axis.blocks, last, axis.levels == against), looks)
     if found.sign == 0 or abs(found.value) < NOTICEABLE:
         return []
-    ending = f"epoch {steps[-1]:g} differs from epoch {against:g} by {found}"
+    ending = f"{axis.name} {steps[-1]:g} differs from {axis.name} {against:g} by {found}"
     if best < len(steps) - 1 and found.sign < 0:
         text = f"likeness is past its best: {ending}; the training went on for too long, or too strongly"
         return [Trend(text, _places(axis.levels > against))]
     if best == len(steps) - 1 and found.sign > 0:
-        return [Trend(f"likeness still rises at the end: {ending}; more epochs may bring more", _places(last))]
+        return [Trend(f"likeness still rises at the end: {ending}; more {axis.name}s may bring more", _places(last))]
     return []
 
 
@@ -267,10 +270,17 @@ def _between(axis: Axis) -> str:
 
 
 def _titles(evidence: Evidence, once: np.ndarray) -> dict[str, str]:
-    """What to call each checkpoint: "epoch 12" where no other one is of that epoch, else its file's name."""
-    epochs = {cell.checkpoint: cell.epoch for cell, own in zip(evidence.cells, once, strict=True) if own}
-    lone = [epoch for epoch in epochs.values() if list(epochs.values()).count(epoch) == 1]
-    return {name: f"epoch {epoch}" if epoch is not None and epoch in lone else name for name, epoch in epochs.items()}
+    """What to call each checkpoint: "epoch 12" (else "step 3000") where no other one is of it, else its file's name."""
+    trained = {cell.checkpoint: cell.trained for cell, own in zip(evidence.cells, once, strict=True) if own}
+    epochs, steps = Counter(one.epoch for one in trained.values()), Counter(one.step for one in trained.values())
+    called = dict.fromkeys(trained, "")
+    called |= {
+        name: f"step {one.step}" for name, one in trained.items() if one.step is not None and steps[one.step] == 1
+    }
+    called |= {
+        name: f"epoch {one.epoch}" for name, one in trained.items() if one.epoch is not None and epochs[one.epoch] == 1
+    }
+    return {name: title or name for name, title in called.items()}
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from eval.request.plan import PlannedPicture
 def parameters_text(sampling: Sampling, base_name: str, cell: Cell | None, picture: PlannedPicture) -> str:
     """A1111's text: prompt with `<lora:name:TE:UNet>`, negative prompt, then `key: value` pairs on one line."""
     uses = cell.uses if cell else ()
-    tags = "".join(f" <lora:{use.checkpoint.name}:{use.weights.te1:g}:{use.weights.unet:g}>" for use in uses)
+    tags = "".join(f" <lora:{use.checkpoint.path.stem}:{use.weights.te1:g}:{use.weights.unet:g}>" for use in uses)
     facts = {
         "Steps": sampling.steps,
         "Sampler": SAMPLERS[sampling.sampler].a1111,
@@ -24,6 +24,6 @@ def parameters_text(sampling: Sampling, base_name: str, cell: Cell | None, pictu
         "RNG": "CPU",
     }
     if uses:
-        hashes = ", ".join(f"{use.checkpoint.name}: {use.checkpoint.sha256[:12]}" for use in uses)
+        hashes = ", ".join(f"{use.checkpoint.path.stem}: {use.checkpoint.sha256[:12]}" for use in uses)
         facts["Lora hashes"] = f'"{hashes}"'
     return parameters_of(picture.prompt + tags, sampling.negative, facts)

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from base_models.pictures.picture_file import UnreadablePictureError, load_picture
 from eval.judging.stored_grid import UnitRecord
 from eval.reporting.ranked_grid import RankedGrid
-from eval.request.cells import Cell, training_order
+from eval.request.cells import Cell
+from eval.request.training_order import in_training_order
 from eval.store.store import KeptPicture
 from foundation.files import whole_file
 
@@ -45,14 +46,11 @@ def _columns(ranked: RankedGrid) -> list[tuple[str, Cell | None]]:
     best = ranked.rows[0]
     winner = ranked.grid.cell(best.cell, best.checkpoint)
     alone = [cell for cell in ranked.grid.cells if not cell.also and cell.use.weights == winner.use.weights]
-    others = sorted({cell.id: cell for cell in alone if cell.id != winner.id}.values(), key=_trained)
+    distinct = {cell.id: cell for cell in alone if cell.id != winner.id}.values()
+    others = in_training_order(distinct, lambda cell: cell.use.checkpoint.trained)
     titled: list[tuple[str, Cell | None]] = [("base model", None)]
     titled += [(cell.use.checkpoint.name, cell) for cell in others[:MOST_CHECKPOINTS]]
     return [*titled, (f"best: {best.name}", winner)]
-
-
-def _trained(cell: Cell) -> tuple[bool, int, str]:
-    return training_order(cell.use.checkpoint.epoch, cell.use.checkpoint.name)
 
 
 def _folded(title: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:

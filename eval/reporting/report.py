@@ -18,7 +18,7 @@ from eval.ranking.verdict import no_cost_below_zero, verdict
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
 from eval.reporting.thumbnail import thumbnail
-from eval.request.cells import training_order
+from eval.request.training_order import in_training_order
 from eval.store.store import KeptPicture
 from eval.wording.figure_texts import text_encoder_weight, with_others
 from foundation.files import write_text
@@ -145,7 +145,7 @@ def _contact_sheet(ranked: Sequence[RankedCell], pictures: CaptionedPictures) ->
 def _by_epoch(rows: Iterable[RankedCell]) -> list[RankedCell]:
     """One row a checkpoint, in the order of training."""
     first = {row.checkpoint: row for row in reversed(list(rows))}
-    return sorted(first.values(), key=lambda row: training_order(row.epoch, row.checkpoint))
+    return in_training_order(first.values(), lambda row: row.trained)
 
 
 def _epoch_labels(rows: Sequence[RankedCell]) -> list[str]:

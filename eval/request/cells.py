@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from eval.request.training_order import Trained
 from loras.weights import Weights
 
 CONTROL = "control"  # the id of the base model's own cell
@@ -29,9 +30,10 @@ def _hash_of(text: str) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A LoRA file that can be put on: `name` is its file name without suffix, `epoch` what its metadata says.
+    """A LoRA file that can be put on: `name` is what it is called, mostly its file name without suffix.
 
-    `same_as`: the sha256 of the file of the grid whose tensors this one repeats, metadata aside; "" for an original.
+    `epoch`, `step`: when it was saved, as far as its header or its name says. `same_as`: the sha256 of the file of the
+    grid whose tensors this one repeats, metadata aside; "" for an original.
     """
 
     path: Path
@@ -39,19 +41,17 @@ class Checkpoint:
     sha256: str
     epoch: int | None
     same_as: str = ""
+    step: int | None = None
+
+    @property
+    def trained(self) -> Trained:
+        """What its place in the order of training follows from."""
+        return Trained(self.epoch, self.step, self.name)
 
     @property
     def content(self) -> str:
         """What ids know it by: one hash for all files of the same tensors. Alone, a file keeps the hash of its own."""
         return self.same_as or self.sha256
-
-
-def training_order(epoch: int | None, name: str) -> tuple[bool, int, str]:
-    """The key by which checkpoints are sorted as they were trained: by epoch, then by name.
-
-    One without an epoch stands last: kohya numbers the files of a run, but for the last one.
-    """
-    return epoch is None, epoch or 0, name
 
 
 @dataclass(frozen=True)

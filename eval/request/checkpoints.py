@@ -8,13 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eval.request.cells import Checkpoint, training_order
-from foundation.errors import LoraFileError, MissingFileError
+from eval.request.cells import Checkpoint
+from eval.request.saved_when import SavedWhen, when_by_header, when_by_name, with_units
+from eval.request.training_order import in_training_order
+from foundation.errors import ConfigurationError, LoraFileError, MissingFileError
 from foundation.files import sha256_of
 from foundation.progress import counted
-from foundation.safetensors_header import read_metadata
+from foundation.safetensors_header import PICKLES, read_metadata
 from loras.tensors_sha256 import tensors_sha256
 from loras.unreadable_file import reason_unreadable
+
+SUFFIX = ".safetensors"
 
 
 class DamagedLorasError(LoraFileError):
@@ -37,7 +41,7 @@ class FoundCheckpoints:
 def find_checkpoints(patterns: list[str]) -> FoundCheckpoints:
     """The files that `patterns` name. What exists of a path is taken as it is, brackets and all.
 
-    Raises MissingFileError for a pattern that nothing matches.
+    Raises MissingFileError for a pattern that nothing matches, ConfigurationError for a folder.
     """
     paths: dict[Path, None] = {}
     for pattern in patterns:
@@ -47,7 +51,7 @@ def find_checkpoints(patterns: list[str]) -> FoundCheckpoints:
         paths.update(dict.fromkeys(found))
     with ThreadPoolExecutor() as readers:  # hashing lets go of Python's lock, and of ten thousand files it is hours
         read = list(counted(readers.map(_read, paths), "reading LoRA files", len(paths)))
-    good = [one for one in read if isinstance(one, _ReadLora)]
+    good = _numbered([one for one in read if isinstance(one, _ReadLora)])
     damaged = {path: one for path, one in zip(paths, read, strict=True) if isinstance(one, str)}
     return FoundCheckpoints(_in_order(list(_paired(good))), damaged)
 
@@ -55,18 +59,27 @@ def find_checkpoints(patterns: list[str]) -> FoundCheckpoints:
 def _in_order(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
     """As they were trained. An original comes right behind its copies, which may have lost their epoch, so that what is
     asked for beside the last checkpoint stays with it."""
-    epochs = {one.sha256: one.epoch for one in checkpoints if not one.same_as}
-    return sorted(checkpoints, key=lambda one: (*training_order(epochs[one.content], ""), not one.same_as, one.name))
+    originals = in_training_order((one for one in checkpoints if not one.same_as), lambda one: one.trained)
+    place = {one.sha256: at for at, one in enumerate(originals)}
+    return sorted(checkpoints, key=lambda one: (place[one.content], not one.same_as, one.name))
 
 
 def _matches(pattern: str) -> list[Path]:
-    """The paths that a pattern stands for, which is matched below the longest part of it that is there by its name."""
+    """The paths that a pattern stands for, which is matched below the longest part of it that is there by its name.
+
+    Brackets that match nothing as a pattern are letters: `kat [v2]-*`. Folders, and files that hold no weights, are not
+    meant by a `*`.
+    """
     path = Path(pattern)
+    if path.is_dir():
+        raise ConfigurationError(f"{path}: is a folder; name the files in it in [lora] checkpoints: {path}/*{SUFFIX}")
     if path.exists():
         return [path]
     there = next(parent for parent in path.parents if parent.exists())
-    below = sorted(glob.glob(str(path.relative_to(there)), root_dir=there, recursive=True))
-    return [there / found for found in below]
+    below = str(path.relative_to(there))
+    found = sorted(glob.glob(below, root_dir=there, recursive=True))
+    found = found or sorted(glob.glob(below.replace("[", "[[]"), root_dir=there, recursive=True))
+    return [there / one for one in found if one.endswith((SUFFIX, *PICKLES)) and not (there / one).is_dir()]
 
 
 @dataclass(frozen=True)
@@ -90,25 +103,43 @@ def find_blended(files: Iterable[Path]) -> BlendedLoras:
 
 @dataclass(frozen=True)
 class _ReadLora:
+    """`when_told`: its header says when it was saved."""
+
     checkpoint: Checkpoint
     tensors: str
+    when_told: bool
 
 
 def _read(path: Path) -> _ReadLora | str:
     """The file, or why it cannot be read."""
     try:
-        return _ReadLora(read_checkpoint(path), tensors_sha256(path))
+        checkpoint = read_checkpoint(path)
+        return _ReadLora(checkpoint, tensors_sha256(path), checkpoint.trained.is_numbered)
     except LoraFileError as error:
         return reason_unreadable(path, error)
+
+
+def _numbered(read: list[_ReadLora]) -> list[_ReadLora]:
+    """With what the names say of when each was saved, where headers do not say it."""
+    silent = {one.checkpoint.path: when_by_name(one.checkpoint.path) for one in read if not one.when_told}
+    whens = with_units(silent)
+    return [one if one.when_told else replace(one, checkpoint=_saved(one, whens)) for one in read]
+
+
+def _saved(one: _ReadLora, whens: Mapping[Path, SavedWhen]) -> Checkpoint:
+    when = whens[one.checkpoint.path]
+    return replace(one.checkpoint, epoch=when.epoch, step=when.step)
 
 
 def _paired(read: list[_ReadLora]) -> Iterator[Checkpoint]:
     """The checkpoints, those of the same tensors under one hash: that of one with an epoch, where there is one.
 
-    Copies lose their metadata more often than originals, and what the original has rendered is to be found again.
+    Copies lose their metadata more often than originals, and what the original has rendered is to be found again. So
+    the one whose header says when it was saved comes before one whose name does.
     """
     first: dict[str, Checkpoint] = {}
-    for one in sorted(read, key=lambda one: training_order(one.checkpoint.epoch, one.checkpoint.name)):
+    ordered = in_training_order(read, lambda one: one.checkpoint.trained)
+    for one in sorted(ordered, key=lambda one: not one.when_told):
         first.setdefault(one.tensors, one.checkpoint)
     for one in read:
         original = first[one.tensors]
@@ -116,6 +147,6 @@ def _paired(read: list[_ReadLora]) -> Iterator[Checkpoint]:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Hash a file and read its epoch. Raises MissingFileError or LoraFileError."""
-    epoch = read_metadata(path).get("ss_epoch", "")
-    return Checkpoint(path, path.stem, sha256_of(path), int(epoch) if epoch.isdigit() else None)
+    """Hash a file and read what its header says of when it was saved. Raises MissingFileError or LoraFileError."""
+    when = when_by_header(read_metadata(path))
+    return Checkpoint(path, path.stem, sha256_of(path), when.epoch, step=when.step)

@@ -7,16 +7,18 @@ asked for, so a plan of a million takes the memory of its cells.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise, product
 from operator import attrgetter
 
 from base_models.base_source import find_base
 from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
+from eval.request.checkpoint_names import names_apart
 from eval.request.checkpoints import BlendedLoras, DamagedLorasError, find_blended, find_checkpoints
-from eval.request.prompts import Prompt, near_misses, read_prompts, units_of
+from eval.request.prompts import Prompt, read_prompts, units_of
 from eval.request.spec import GridSpec
+from eval.request.training_order import order_in_words
 from eval.request.units import Unit
 from loras.weights import Weights
 
@@ -82,6 +84,12 @@ class Plan:
         return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.content, cell.unet_key)
 
     @property
+    def said(self) -> tuple[str, ...]:
+        """`notes`, and before them the order in which several checkpoints were trained, as it was read."""
+        order = order_in_words([cell.use.checkpoint.trained for cell in self.cells])
+        return (order, *self.notes) if order else self.notes
+
+    @property
     def picture_count(self) -> int:
         return sum(1 for _ in self._base_pictures()) + len(self._distinct) * len(self.units)
 
@@ -139,10 +147,19 @@ def plan_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> Plan:
 
 
 def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> Plan:
-    prompts = read_prompts(spec.prompts)
-    units, by_text = units_of(prompts, spec.prompts.seed_list), {prompt.text: prompt for prompt in prompts}
-    notes = tuple(near_misses(prompts, spec.prompts.trigger))
-    return Plan(_sampling_of(spec), by_text, units, _cells_of(spec, checkpoints, blended), notes)
+    checkpoints, blended = _told_apart(checkpoints, blended)
+    asked = read_prompts(spec.prompts)
+    units = units_of(asked.prompts, spec.prompts.seed_list)
+    by_text = {prompt.text: prompt for prompt in asked.prompts}
+    cells = _cells_of(spec, checkpoints, blended)
+    return Plan(_sampling_of(spec, asked.negative), by_text, units, cells, asked.notes)
+
+
+def _told_apart(checkpoints: list[Checkpoint], blended: BlendedLoras) -> tuple[list[Checkpoint], BlendedLoras]:
+    """With names of which no two are alike, though files of several folders be: a row is known by its name."""
+    names = names_apart([*(one.path for one in checkpoints), *blended.checkpoints])
+    others = {path: replace(one, name=names[path]) for path, one in blended.checkpoints.items()}
+    return [replace(one, name=names[one.path]) for one in checkpoints], replace(blended, checkpoints=others)
 
 
 def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> list[Cell]:
@@ -159,7 +176,7 @@ def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLor
     return cells
 
 
-def _sampling_of(spec: GridSpec) -> Sampling:
+def _sampling_of(spec: GridSpec, negative: str) -> Sampling:
     base = find_base(spec.model.base, spec.model.overrides)
     return Sampling(
         base=base.sha256,
@@ -170,7 +187,7 @@ def _sampling_of(spec: GridSpec) -> Sampling:
         width=spec.sampler.width or base.size,
         height=spec.sampler.height or base.size,
         clip_skip=spec.sampler.clip_skip if base.family.clip_skip_acts else 1,
-        negative=spec.prompts.negative,
+        negative=negative,
     )
 
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from base_models.prompts.prompt_syntax import cautions_of_prompt, fault_of_prompt
 from base_models.prompts.prompt_weights import plain_text
+from base_models.prompts.written_prompts import BASE, CFG, CLIP_SKIP, SAMPLER, SEED, SIZE, STEPS, WrittenPrompt
+from eval.request.prompt_files import source_of, written_prompts
 from eval.request.spec import PromptsSection
 from eval.request.units import Unit
-from foundation.errors import ConfigurationError, MissingFileError
-from foundation.text_files import read_text
-from foundation.toml_config import Section, read_toml, validate
+from foundation.errors import ConfigurationError
 
-
-class _PromptFile(Section):
-    prompts: list[str]
+# What a prompt may ask for elsewhere, and where a grid has it for all prompts.
+OWN_KEYS = {
+    SIZE: "[sampler] width and height",
+    SEED: "[prompts] seeds",
+    STEPS: "[sampler] steps",
+    CFG: "[sampler] cfg",
+    SAMPLER: "[sampler] name",
+    CLIP_SKIP: "[sampler] clip_skip",
+    BASE: "[model] base",
+}
 
 
 @dataclass(frozen=True)
@@ -36,24 +43,60 @@ class Prompt:
         return "bleed" if self.text == self.class_text else "subject"
 
 
-def read_prompts(section: PromptsSection) -> list[Prompt]:
-    """The prompts in the specification's order, from a TOML list `prompts = [...]` or a text file of one a line.
+@dataclass(frozen=True)
+class AskedPrompts:
+    """What is drawn: the prompts, and the one negative prompt that all of them have. `notes`: what to tell the user."""
 
-    Raises ConfigurationError when there are none, or none has the trigger.
+    prompts: list[Prompt]
+    negative: str
+    notes: tuple[str, ...]
+
+
+def read_prompts(section: PromptsSection) -> AskedPrompts:
+    """The prompts in the specification's order, from the specification or its file, with what is written beside them.
+
+    Raises ConfigurationError when there are none, when none has the trigger, and for what would pass as words.
     """
-    texts = _texts_of(section.file) if section.file else section.texts
-    texts = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
-    source = section.file or "[prompts]"
-    if not texts:
+    written, source = written_prompts(section), source_of(section)
+    if not written:
         raise ConfigurationError(f"{source}: the list of prompts is empty; write at least one")
+    negative, notes = _negative_of(section, written, source)
+    for text in filter(None, (*(one.text for one in written), negative)):
+        if fault := fault_of_prompt(text):
+            raise ConfigurationError(f"{source}: {fault}")
     trigger = _as_word(section.trigger)
+    texts = dict.fromkeys(one.text for one in written)
     prompts = [Prompt(text, trigger.sub(lambda _: section.class_word, text)) for text in texts]
+    missed = near_misses(prompts, section.trigger)
     if all(prompt.role == "bleed" for prompt in prompts):
-        near = "".join(f"; {miss}" for miss in near_misses(prompts, section.trigger))
+        near = "".join(f"; {miss}" for miss in missed)
         raise ConfigurationError(
             f"{source}: no prompt contains the trigger `{section.trigger}`; nothing would be scored{near}"
         )
-    return prompts
+    doubts = dict.fromkeys(doubt for one in written for doubt in cautions_of_prompt(one.text))
+    return AskedPrompts(prompts, negative, (*notes, *(f"{source}: {doubt}" for doubt in doubts), *missed))
+
+
+def _negative_of(section: PromptsSection, written: Sequence[WrittenPrompt], source: str) -> tuple[str, list[str]]:
+    """The grid's negative prompt, and what is said of it and of all else that prompts ask for.
+
+    Raises ConfigurationError where prompts have different ones: then no grid draws them as they are written.
+    """
+    own = dict.fromkeys(OWN_KEYS[ask] for one in written for ask in one.asks if ask in OWN_KEYS)
+    notes = [f"{source}: a grid draws all prompts alike, by {', '.join(own)}; what its prompts say of that is left out"]
+    notes = notes if own else []
+    said = list(dict.fromkeys(one.negative for one in written if one.negative))
+    if section.negative or not said:
+        if [one for one in said if one != section.negative]:
+            notes.append(f"{source}: drawn with [prompts] negative; the prompts' own negative prompts are left out")
+        return section.negative, notes
+    if len(said) > 1:
+        raise ConfigurationError(
+            f"{source}: the negative prompts `{said[0]}` and `{said[1]}`; a grid has one for all prompts, "
+            "so write it as [prompts] negative"
+        )
+    who = "all prompts" if all(one.negative for one in written) else "all prompts, also those written without"
+    return said[0], [*notes, f"{source}: the negative prompt `{said[0]}` is that of {who}"]
 
 
 def near_misses(prompts: Sequence[Prompt], trigger: str) -> list[str]:
@@ -70,14 +113,6 @@ def _as_word(trigger: str) -> re.Pattern[str]:
     """The trigger as a whole word, in any case: `sks` is not in "people wearing masks"."""
     words = r"\s+".join(re.escape(word) for word in trigger.split())
     return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
-
-
-def _texts_of(path: Path) -> list[str]:
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file of prompts")
-    if path.suffix == ".toml":
-        return validate(_PromptFile, read_toml(path), path).prompts
-    return read_text(path).split("\n")
 
 
 def units_of(prompts: list[Prompt], seeds: list[int]) -> list[Unit]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from base_models.base_source import Overrides
+from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
 from foundation.path_fields import (
     DINOV2,
@@ -19,6 +20,7 @@ from foundation.path_fields import (
     LikenessName,
     PathOrName,
 )
+from foundation.seeds import fault_of_seeds
 from foundation.toml_config import Section, read_toml, validate
 
 BY_CLIP = "clip"
@@ -36,7 +38,7 @@ class ModelSection(Section):
     vae: AnchoredPath | None = None
     prediction: Literal["epsilon", "v_prediction"] | None = None
     dtype: DTYPES = "float32"
-    device: str = "auto"
+    device: DeviceName = "auto"
     memory: Literal["auto", "full", "offload", "tiled"] = "auto"
 
     @property
@@ -105,9 +107,9 @@ class PromptsSection(Section):
 
     @field_validator("seeds")
     @classmethod
-    def _any_seed(cls, seeds: int | list[int]) -> int | list[int]:
-        if seeds == [] or (isinstance(seeds, int) and seeds < 1):
-            raise ValueError("give at least one seed")
+    def _usable_seeds(cls, seeds: int | list[int]) -> int | list[int]:
+        if fault := fault_of_seeds(seeds):
+            raise ValueError(fault)
         return seeds
 
     @model_validator(mode="after")

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from eval.request.cells import Cell
-
-EPOCH_IN_NAME = re.compile(r"[-_](epoch)?\d+$")
+from eval.request.saved_when import run_called
+from eval.request.training_order import positions
 
 
 def coordinates_of(cells: Sequence[Cell]) -> np.ndarray:
-    """Coordinates (A, D). A file without an epoch is a run's last; each run and each blend has an axis of its own."""
-    runs = [EPOCH_IN_NAME.sub("", cell.use.checkpoint.name) for cell in cells]
+    """Coordinates (A, D). A file without a number is a run's last; each run and each blend has an axis of its own."""
+    runs = [run_called(cell.use.checkpoint.name) for cell in cells]
     also = [" ".join(map(str, cell.also)) for cell in cells]
-    last = max((cell.use.checkpoint.epoch or 0 for cell in cells), default=0) + 1
-    numbers = [
-        (last if at.epoch is None else at.epoch, weights.unet, weights.te1, weights.te2)
-        for at, weights in ((cell.use.checkpoint, cell.use.weights) for cell in cells)
-    ]
+    along = positions([cell.use.checkpoint.trained for cell in cells])
+    weights = [cell.use.weights for cell in cells]
+    numbers = [(at, one.unet, one.te1, one.te2) for at, one in zip(along, weights, strict=True)]
     return np.hstack([np.array(numbers, dtype=float), _indicator_axes(runs), _indicator_axes(also)])
 
 

@@ -88,7 +88,7 @@ def _plan_without_damaged(spec: GridSpec) -> tuple[Plan, list[str]]:
 def _play(search: _Search) -> GridRecord:
     """Leave out what is hopeless, play the rounds, confirm the finalists; the snapshot shows them on fresh units."""
     arms = arms_of(search.plan.cells, search.reporter)
-    for note in search.plan.notes:
+    for note in search.plan.said:
         search.reporter.say(note)
     left_out = [*search.damaged, *arms.left_out]
     for line in left_out:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from base_models.kohya_names import block_of
 from loras.lora_family import LoraFamily
-from loras.weights import WeightsError
+from loras.weights import WeightsError, finite_weight
 
 
 def _numbered(prefix: str, *numbers: int) -> list[str]:
@@ -89,8 +89,6 @@ class BlockWeights:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
-    except ValueError:
-        raise WeightsError(
-            f"`{text.strip()}`: not a number; block weights are numbers, a preset's name or patterns"
-        ) from None
+        return finite_weight(text)
+    except WeightsError as error:
+        raise WeightsError(f"{error}; block weights are numbers, a preset's name or patterns") from None

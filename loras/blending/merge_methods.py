@@ -23,7 +23,7 @@ EXACT_SUM = "sum"  # the method that merges nothing: factors are put side by sid
 
 
 class MergeMethodError(UserError):
-    """A name that no method has."""
+    """A name that no method has, or what no method can do."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class MergeMethod:
 class Merge:
     """A row of MERGE_METHODS by its name, the share of entries (0..1] that it keeps, and the seed of its draws.
 
-    Raises MergeMethodError for a name that no row has.
+    Raises MergeMethodError for a name that no row has, and for a share of entries that is none.
     """
 
     method: str
@@ -63,6 +63,9 @@ class Merge:
     def __post_init__(self) -> None:
         if self.method not in MERGE_METHODS:
             raise MergeMethodError(_unknown(self.method, list(MERGE_METHODS)))
+        # The command line's own bounds let nan through, which is neither below nor above anything.
+        if not 0 < self.density <= 1:
+            raise MergeMethodError(f"--density {self.density:g}: the share of entries kept is above 0 and at most 1")
 
     def merged(self, terms: Sequence[Term], name: str, labels: Sequence[str]) -> Tensor:
         """The merged delta, float32, of the module called `name`. `labels` tell the terms apart for their draws."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from torch import Tensor
 
@@ -41,10 +42,10 @@ class RankRule:
             value = -1.0
         kind = kind or "rank"
         fits = {
-            "rank": value >= 1 and value == int(value),
+            "rank": value >= 1 and value.is_integer(),
             "energy": 0 < value <= 1,
             "sv_fro": 0 < value <= 1,
-            "sv_ratio": value >= 1,
+            "sv_ratio": 1 <= value < inf,
         }
         if not fits.get(kind, False):
             raise RankError(

@@ -10,7 +10,7 @@ import pandas as pd
 from eval.ranking.column import Column
 from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
 from eval.ranking.ranked_cell import RankedCell
-from eval.request.cells import training_order
+from eval.request.training_order import in_training_order
 from eval.wording.figure_texts import text_encoder_weight
 from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
@@ -107,7 +107,7 @@ def curve_frame(rows: Sequence[RankedCell], settings: Sequence[str]) -> pd.DataF
 
 def checkpoints_in_order(rows: Sequence[RankedCell]) -> list[str]:
     """The names of the checkpoints, in the order of training."""
-    known = sorted(rows, key=lambda row: training_order(row.epoch, row.checkpoint))
+    known = in_training_order(rows, lambda row: row.trained)
     return list(dict.fromkeys(row.checkpoint for row in known))
 
 

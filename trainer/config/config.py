@@ -9,9 +9,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from base_models.base_source import Overrides
+from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
+from base_models.prompts.prompt_syntax import fault_of_prompt
 from foundation.errors import ConfigurationError
 from foundation.path_fields import AnchoredPath, FacesName, PathOrName
+from foundation.seeds import Seed
 from foundation.toml_config import Section, read_toml, validate
 from trainer.config.data_section import DataSection
 from trainer.config.presets import PRESETS, with_preset
@@ -30,7 +33,7 @@ class ModelSection(Section):
     vae: AnchoredPath | None = None
     prediction: Literal["epsilon", "v_prediction"] | None = None
     dtype: Literal["float32", "bfloat16", "float16"]
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: DeviceName = "auto"
     # kohya counts from 1: the last layer. SDXL's encoders are always read one layer before their last.
     clip_skip: int = Field(default=1, ge=1, le=12)
     gradient_checkpointing: bool = False
@@ -91,6 +94,13 @@ class GuardsSection(Section):
     max_rollbacks: int = Field(default=3, ge=0)
 
 
+def _words_alone(prompt: str) -> str:
+    """`prompt`, if nothing in it means something else elsewhere. Raises ValueError."""
+    if fault := fault_of_prompt(prompt):
+        raise ValueError(fault)
+    return prompt
+
+
 class SamplesSection(Section):
     """Pictures drawn while training, one a prompt: the first with `seed`, the next with `seed` + 1, and so on.
 
@@ -99,10 +109,10 @@ class SamplesSection(Section):
     on, or they show others than the subject, or one picture. Sides default to `data.resolution`.
     """
 
-    prompts: list[Annotated[str, Field(min_length=1)]] = Field(default=[], max_length=24)
-    negative: str = ""
+    prompts: list[Annotated[str, Field(min_length=1), AfterValidator(_words_alone)]] = Field(default=[], max_length=24)
+    negative: Annotated[str, AfterValidator(_words_alone)] = ""
     every_n_epochs: int = Field(default=1, ge=1)
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     sampler: Annotated[str, AfterValidator(sampler_name)] = "euler_a"
     steps: int = Field(default=30, ge=1)
     cfg: float = Field(default=9.0, ge=1, allow_inf_nan=False)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from foundation.seeds import Seed
 from foundation.toml_config import Section
 from trainer.config.schedule_options import SCHEDULE_KEYS, SCHEDULE_READS, step_rules
 
@@ -73,7 +74,7 @@ class TrainingSection(Section):
     optimizer: Literal["AdamW8bit", "AdamW", "Lion", "Lion8bit", "Adafactor", "DAdaptAdam", "Prodigy"]
     optimizer_args: dict[str, bool | int | float | str | list[float]] = Field(default_factory=dict)
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
 
     @property
     def rates(self) -> dict[str, float]:

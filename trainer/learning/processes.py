@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from base_models.devices import chosen_device
+from foundation.errors import ConfigurationError
 from foundation.typed.untyped import untyped
 
 if TYPE_CHECKING:  # so that a finished run is recognised without loading torch
@@ -102,11 +104,19 @@ def _own_device() -> torch.device:
 
 
 def join_processes(device: str) -> tuple[Processes, str]:
-    """Join the run's other processes; returns them and this one's device ("auto", "cpu" or "cuda" was asked for)."""
+    """Join the run's other processes; returns them and this one's device. `device` is what the configuration says.
+
+    Raises ConfigurationError for a device that is not here, and for one GPU by its number where processes share a run.
+    """
     import torch
 
     if process_count() == 1:
-        return Processes(), ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        chosen = chosen_device(device)
+        if chosen.startswith("cuda:"):
+            torch.cuda.set_device(chosen)  # 8-bit optimizers work on the current device, whatever their tensors say
+        return Processes(), chosen
+    if device.startswith("cuda:"):
+        raise ConfigurationError(f'[model] device = "{device}": each of several processes takes a GPU; write "cuda"')
     from accelerate import PartialState
 
     state = untyped(PartialState(cpu=device == "cpu"))

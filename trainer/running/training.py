@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from base_models.base_model import load_to_train
 from base_models.base_source import find_base
+from base_models.devices import chosen_device
+from base_models.prompts.prompt_syntax import fault_of_prompt
 from foundation.errors import ConfigurationError, UnusablePicturesError
 from foundation.extras import require
 from foundation.files import sweep_partial
 from foundation.progress import Reporter
 from trainer.config.config import TrainConfig
-from trainer.data.dataset import Dataset
+from trainer.data.dataset import Dataset, Sample
 from trainer.data.latents import too_long
 from trainer.data.plan import Plan, make_plan, reg_note
 from trainer.learning.optimizers import require_package_of
@@ -32,8 +34,7 @@ def train(config: TrainConfig, dataset: Dataset, plan: Plan, identity: RunIdenti
 
     Raises what `run_training` does.
     """
-    if config.model.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError('model.device is "cuda", but there is no CUDA device here; use "auto" or "cpu"')
+    chosen_device(config.model.device)
     if config.model.dtype == "float16" and (config.model.device == "cpu" or not torch.cuda.is_available()):
         raise ConfigurationError('model.dtype is "float16", which CPUs cannot train in; use "bfloat16" or "float32"')
     require_package_of(config.training.optimizer)
@@ -122,8 +123,19 @@ def _notes(session: Session) -> Iterator[str]:
         words = f"{len(cut)} captions are longer than {data.max_token_length} tokens and are cut, the first is of"
         longer = "" if data.chunks == 3 else "; data.max_token_length = 225 reads more"
         yield f"{words} {cut[0].path}{longer}"
+    if odd := captions_note(samples):
+        yield odd
     yield from session.notes
     if usage := reg_note(session.plan):
         yield usage
     if session.built.note:
         yield session.built.note
+
+
+def captions_note(samples: Sequence[Sample]) -> str | None:
+    """What to say of captions in which something means else in other tools; it is learned as words."""
+    odd = [(one.path, fault) for one in samples if (fault := fault_of_prompt(one.caption))]
+    if not odd:
+        return None
+    path, fault = odd[0]
+    return f"captions are learned as words, and {len(odd)} hold more than words; the first is of {path}: {fault}"

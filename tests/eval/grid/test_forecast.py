@@ -30,3 +30,12 @@ def test_after_a_run_everything_is_there_and_the_rate_is_the_measured_one(render
     assert f"from {expected.pictures} pictures rendered here" in str(expected)
     assert expected.seconds == 0 < expected.seconds_a_picture
     assert sorted(rendered_grid.store.rglob("*.png")) == before
+
+
+def test_a_dry_run_says_what_was_read_of_the_checkpoints(tmp_path: Path) -> None:
+    made = write_grid(tmp_path, steps=3)
+    expected = forecast(read_spec(made.spec))
+    order = "in the order of training: hina-000001 (epoch 1), hina (epoch 2)"
+    assert order in expected.notes
+    assert order in str(expected).splitlines()
+    assert expected.as_json()["notes"] == list(expected.notes)

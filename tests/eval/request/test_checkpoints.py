@@ -12,7 +12,7 @@ from eval.request.cells import Cell, Use
 from eval.request.checkpoints import DamagedLorasError, find_checkpoints
 from eval.request.plan import make_plan, plan_of
 from eval.request.spec import GridSpec, read_spec
-from foundation.errors import MissingFileError
+from foundation.errors import ConfigurationError, MissingFileError
 from loras.tensors_sha256 import tensors_sha256
 from loras.weights import Weights
 
@@ -125,3 +125,18 @@ def test_only_the_pattern_is_matched_and_not_the_folder_that_it_stands_in(tmp_pa
         assert all(one.path.is_relative_to(tmp_path) for one in found)
     with pytest.raises(MissingFileError, match=r"brackets \[v2\] #50%&/none\*: no LoRA file matches"):
         find_checkpoints([str(folder / "none*")])
+
+
+def test_brackets_are_letters_where_they_match_nothing_as_a_pattern(tmp_path: Path) -> None:
+    for name in ("kat [v2]-000001", "kat [v2]", "katv-000001"):
+        save_file(tensors(len(name)), tmp_path / f"{name}.safetensors")
+    (tmp_path / "kat [v2] samples.safetensors").mkdir()
+    (tmp_path / "kat [v2]-run.json").touch()
+    found = find_checkpoints([str(tmp_path / "kat [v2]*")]).checkpoints
+    assert [one.name for one in found] == ["kat [v2]-000001", "kat [v2]"]
+    assert [one.name for one in find_checkpoints([str(tmp_path / "kat[v2]-*")]).checkpoints] == ["katv-000001"]
+
+
+def test_a_folder_is_told_how_to_name_its_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"is a folder; .*/\*\.safetensors"):
+        find_checkpoints([str(tmp_path)])

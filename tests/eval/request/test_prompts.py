@@ -16,7 +16,7 @@ def section(*texts: str, trigger: str = "sks") -> PromptsSection:
 
 
 def test_the_trigger_is_replaced_as_a_word_in_any_case() -> None:
-    found = read_prompts(section("photo of SKS, smiling", "people wearing masks", "(sks:1.2) at desks"))
+    found = read_prompts(section("photo of SKS, smiling", "people wearing masks", "(sks:1.2) at desks")).prompts
     assert [(one.role, one.class_text) for one in found] == [
         ("subject", "photo of woman, smiling"),
         ("bleed", "people wearing masks"),
@@ -27,14 +27,14 @@ def test_the_trigger_is_replaced_as_a_word_in_any_case() -> None:
 
 
 def test_a_trigger_of_several_words_may_be_spaced_as_it_likes() -> None:
-    found = read_prompts(section("photo of ohwx  Person, sad", "photo of a person", trigger="ohwx person"))
+    found = read_prompts(section("photo of ohwx  Person, sad", "photo of a person", trigger="ohwx person")).prompts
     assert [one.class_text for one in found] == ["photo of woman, sad", "photo of a person"]
 
 
 @given(st.text("ab ", max_size=6), st.text("ab ", max_size=6))
 def test_letters_on_either_side_make_another_word(before: str, after: str) -> None:
     text = f"{before}sks{after}"
-    (one, _) = read_prompts(section(f"x {text} y", "sks"))
+    (one, _) = read_prompts(section(f"x {text} y", "sks")).prompts
     whole = before[-1:] in ("", " ") and after[:1] in ("", " ")
     assert one.role == ("subject" if whole else "bleed")
 

@@ -1,4 +1,4 @@
-"""A file without an epoch is a run's last one, as kohya names it: it stands last wherever checkpoints are in a row."""
+"""Checkpoints stand in the order of training wherever they are in a row; a file without a number is a run's last."""
 
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from eval.ranking.ranking import rank
 from eval.reporting.contact_sheet import write_sheet
 from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.report import ReportData, write_report
-from eval.request.cells import Cell, Checkpoint, Use, training_order
+from eval.request.cells import Cell, Checkpoint, Use
 from eval.request.checkpoints import find_checkpoints
+from eval.request.training_order import Trained, in_training_order
 from eval.search.arm_coordinates import coordinates_of
 from eval.store.store import open_store
 from loras.weights import Weights
@@ -37,9 +38,9 @@ def names(folder: Path) -> list[str]:
     return [one.name for one in find_checkpoints([str(folder / "*.safetensors")]).checkpoints]
 
 
-def test_the_key_sorts_by_epoch_then_name_and_epoch_0_is_the_first() -> None:
+def test_epochs_come_first_then_names_and_epoch_0_is_the_first() -> None:
     made = [("run", None), ("b", 10), ("a", 10), ("z", 0), ("run", 2)]
-    assert sorted(made, key=lambda one: training_order(one[1], one[0])) == [
+    assert in_training_order(made, lambda one: Trained(one[1], None, one[0])) == [
         ("z", 0),
         ("run", 2),
         ("a", 10),

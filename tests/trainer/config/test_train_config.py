@@ -129,3 +129,12 @@ def test_no_file_and_no_toml(tmp_path: Path) -> None:
         read_config(tmp_path / "none.toml")
     with pytest.raises(ConfigurationError, match="not valid TOML"):
         _read(tmp_path, "[model")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['prompts = ["ohwx <lora:Kat:0.6>"]', 'prompts = ["ohwx --n ugly"]', 'prompts = ["# x"]', 'negative = "a AND b"'],
+)
+def test_sample_prompts_are_words_alone(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"samples\.(prompts\.0|negative): `"):
+        _read(tmp_path, f"{LEAST}\n[samples]\n{line}\n")
