@@ -7,33 +7,36 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy.special import psi, stdtrit
+from scipy.special import ndtri, psi, stdtrit
 
-from eval.statistics.intervals import SAME, strata, within_sd
+from eval.statistics.intervals import SAME, Z_95, strata, within_sd
 
 Standing = Literal["first", "as good", "worse", "cannot tell", "limit"]
 ERROR = 0.05
+POWER = 0.8
 SURE_OF_SPREAD = 1e6
 HALVINGS = 60
 ASYMPTOTIC = 10.0
 
 
 def standings(
-    first: int, differences: np.ndarray, worse: np.ndarray, more_broken: np.ndarray, difference: float
+    first: int, differences: np.ndarray, behind: np.ndarray, broken: np.ndarray, difference: float
 ) -> list[Standing]:
     """The word for each row.
 
-    `differences` (C, 2): 95 % intervals of each row's true mean less that of row `first`, NaN where unknown. `worse`
-    (C,): surely behind it. `more_broken` (C,): breaks more limits. *As good* is a row whose interval lies above
-    -`difference`, the least that matters, or that is the same cell.
+    `differences` (C, 2): 95 % intervals of each row's true mean less that of row `first`, NaN where unknown. `behind`
+    (C,): surely behind it. `broken` (C,): breaks a limit, which comes before all else. *As good* is a row whose
+    interval lies above -`difference`, the least that matters, or that is the same cell. *Worse* is one that is surely
+    behind and whose interval, which is shown beside the word, says so too.
     """
     close = differences[:, 0] >= -difference
+    worse = behind & (differences[:, 1] < 0)
     found: list[Standing] = []
     for at in range(len(differences)):
-        if at == first:
-            found.append("first")
-        elif more_broken[at]:
+        if broken[at]:
             found.append("limit")
+        elif at == first:
+            found.append("first")
         else:
             found.append("as good" if close[at] else "worse" if worse[at] else "cannot tell")
     return found
@@ -56,6 +59,19 @@ def surely_behind(first: int, values: np.ndarray, prompts: Sequence[str]) -> np.
     critical = float(stdtrit(total, 1 - ERROR / len(others)))
     found[others] = behind[others].mean(1) > critical * np.sqrt(variances / values.shape[1])
     return found
+
+
+def pairs_to_settle(means: np.ndarray, sds: np.ndarray, least: float) -> int:
+    """After how many (prompt, seed) pairs each of N rows is told to be as good as the first, or worse, all in 80 %.
+
+    `means` (N,): how far each is from the first as far as is known now, `sds` (N,) that of a pair's difference. A row
+    is near as good where it is hardly behind, near worse where it is more than `least` behind: whichever takes fewer.
+    """
+    power = float(ndtri(1 - (1 - POWER) / len(means)))
+    with np.errstate(divide="ignore"):
+        as_good = (Z_95 + power) * sds / np.maximum(0.0, least + means)
+        worse = (float(ndtri(1 - ERROR / len(means))) + power) * sds / np.abs(np.minimum(0.0, means))
+    return max(2, math.ceil(float(np.minimum(as_good, worse).max()) ** 2))
 
 
 def moderated(variances: np.ndarray, freedom: int) -> tuple[np.ndarray, float]:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from eval.ranking.evidence import Evidence
+from eval.ranking.none_to_take import Verdict, picture_change
 from eval.ranking.ranking import rank
 from eval.ranking.scores import score
-from eval.ranking.verdict import Verdict, picture_change, verdict
+from eval.ranking.verdict import verdict
 from synthetic_evidence import FLOOR, make_evidence, reordered, without_faces
 
 
@@ -107,7 +108,8 @@ def test_a_grid_without_any_face_asks_for_faces_and_calls_nothing_a_copy() -> No
     )
     said = of(bare)
     assert said.headline.startswith("Take none of these yet")
-    assert "No picture of any row shows a face: look at the pictures" in said.sentences[1]
+    assert said.headline == "Take none of these yet: no picture of any row shows a face."
+    assert said.sentences[1].startswith("Look at the pictures, and give prompts, a size and steps")
     assert [row.copy for row in rank(bare)] == [None, None]
 
 
