@@ -111,7 +111,7 @@ def gain_that_matters(scores: Scores, limits: Limits) -> float:
 
 def pairs_to_tell_rows_apart(scores: Scores, evidence: Evidence, ranked: Sequence[RankedCell]) -> int | None:
     """How many (prompt, seed) pairs settle all rows that cannot be told yet; None where that is not known."""
-    untold = {row.cell: row.expected - ranked[0].expected for row in ranked if row.standing == "cannot tell"}
+    untold = {row.cell: _difference(row) for row in ranked if row.standing == "cannot tell"}
     ids = [cell.id for cell in evidence.cells]
     at = [ids.index(cell) for cell in untold]
     freedom = len(scores.prompts) - len(strata(scores.prompts))
@@ -120,6 +120,12 @@ def pairs_to_tell_rows_apart(scores: Scores, evidence: Evidence, ranked: Sequenc
     apart = scores.counted[at] - scores.counted[ids.index(ranked[0].cell)]
     variances, _ = moderated(within_sd(apart, scores.prompts) ** 2, freedom)
     return pairs_to_settle(np.array([*untold.values()]), np.sqrt(variances), ranked[0].difference_that_matters)
+
+
+def _difference(row: RankedCell) -> tuple[float, float]:
+    """The interval of a row's distance to the first."""
+    low, high = row.difference_low, row.difference_high
+    return (math.nan, math.nan) if low is None or high is None else (low, high)
 
 
 def _twins(cells: Sequence[CellFacts]) -> list[list[str]]:

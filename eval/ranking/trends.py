@@ -198,11 +198,11 @@ def _above(figure: PictureScores, axis: Axis) -> list[Trend]:
     upper, lower = axis.levels >= steps[first], axis.levels < steps[first]
     known = figure.known
     apart = difference(axis.blocks, upper & known, lower & known)
-    found, by_seen = (one.estimate(apart, len(steps) - 1) for one in (figure, figure.of_seen))
+    found = figure.estimate(apart, len(steps) - 1)
     if found.sign == 0 or breaks_limit(figure, 0.0) or (found.sign < 0) != (figure.name == PROMPT):
         return []
     high, low = (_mean(figure, group) for group in (upper, lower))
-    if by_seen.sign != found.sign or not breaks_limit(figure, _mean(figure.of_seen, upper)):
+    if not breaks_limit(figure, _mean(figure.of_seen, upper)):
         may, lost = map(figure.words.filled_in, MAY_OVERDO[figure.name])
         text = (
             f"{axis.name} above {steps[first - 1]:g} {may}: {figure.name} {high:+.3f} there and {low:+.3f} up to it, "
@@ -222,7 +222,7 @@ def _direction(figure: PictureScores, axis: Axis, looks: int) -> list[Trend]:
     if len(axis.steps) < 2 or _never_above_zero(figure, axis):
         return []
     found, by_seen = (one.estimate(_range_of(axis, figure.known), looks) for one in (figure, figure.of_seen))
-    if found.sign == 0 or by_seen.sign != found.sign or abs(found.value) < NOTICEABLE:
+    if found.sign == 0 or min(abs(found.value), found.sign * by_seen.value) < NOTICEABLE:
         return []
     way = figure.words.filled_in(RISES_FALLS[figure.name][0 if found.sign > 0 else 1])
     over_what = "over the epochs" if axis.name == "epoch" else f"with the {axis.name} weight"
@@ -246,8 +246,7 @@ def _overdoing(figure: PictureScores, evidence: Evidence, once: np.ndarray) -> l
         own = np.array([name == checkpoint for name in names]) & once & figure.known
         estimate, by_seen = (one.estimate(mean_of(own), len(checkpoints)) for one in (figure, figure.of_seen))
         if estimate.sign > 0 and breaks_limit(figure, estimate.value):
-            seen = by_seen.sign > 0 and breaks_limit(figure, by_seen.value)
-            (sure if seen else perhaps)[called[checkpoint]] = estimate, _places(own)
+            (sure if breaks_limit(figure, by_seen.value) else perhaps)[called[checkpoint]] = estimate, _places(own)
     said: list[Trend] = []
     if sure:
         who, several = _who(list(sure), len(checkpoints))

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtri, psi, stdtrit
+from scipy.special import ndtr, ndtri, psi, stdtrit
 
 from eval.statistics.intervals import SAME, Z_95, strata, within_sd
 
 Standing = Literal["first", "as good", "worse", "cannot tell", "limit"]
 ERROR = 0.05
 POWER = 0.8
+STEPS = 500
 SURE_OF_SPREAD = 1e6
 HALVINGS = 60
 ASYMPTOTIC = 10.0
@@ -61,17 +62,20 @@ def surely_behind(first: int, values: np.ndarray, prompts: Sequence[str]) -> np.
     return found
 
 
-def pairs_to_settle(means: np.ndarray, sds: np.ndarray, least: float) -> int:
+def pairs_to_settle(differences: np.ndarray, sds: np.ndarray, least: float) -> int:
     """After how many (prompt, seed) pairs each of N rows is told to be as good as the first, or worse, all in 80 %.
 
-    `means` (N,): how far each is from the first as far as is known now, `sds` (N,) that of a pair's difference. A row
-    is near as good where it is hardly behind, near worse where it is more than `least` behind: whichever takes fewer.
+    `differences` (N, 2): the intervals of how far each is from the first, as far as is known now; `sds` (N,) that of a
+    pair's difference. A row is near as good where it is hardly behind, near worse where it is more than `least` behind,
+    and half of that is the hardest: what must be seen is the nearer of the two, as small as it may well be.
     """
-    power = float(ndtri(1 - (1 - POWER) / len(means)))
-    with np.errstate(divide="ignore"):
-        as_good = (Z_95 + power) * sds / np.maximum(0.0, least + means)
-        worse = (float(ndtri(1 - ERROR / len(means))) + power) * sds / np.abs(np.minimum(0.0, means))
-    return max(2, math.ceil(float(np.minimum(as_good, worse).max()) ** 2))
+    share = (1 - POWER) / 2 / len(sds)
+    means, unsure = differences.mean(1)[:, None], np.maximum(np.ptp(differences, axis=1), SAME)[:, None] / (2 * Z_95)
+    tried = least / 2 + np.linspace(0.0, 1.0, STEPS) * (np.abs(means) + least + 4 * unsure)
+    smaller = ndtr((tried - least - means) / unsure) - ndtr((-tried - means) / unsure)
+    seen = tried[np.arange(len(sds)), (smaller <= share).sum(1) - 1]
+    critical = max(Z_95, float(ndtri(1 - ERROR / len(sds)))) + float(ndtri(1 - share))
+    return max(2, math.ceil(float((critical * sds / seen).max() ** 2)))
 
 
 def moderated(variances: np.ndarray, freedom: int) -> tuple[np.ndarray, float]:

@@ -186,8 +186,8 @@ def test_claims_are_made_of_the_median_spread_of_what_cannot_be_told_yet() -> No
     }
     freedom = len(scores.prompts) - len(set(scores.prompts))
     variances, _ = moderated(within_sd(scores.counted[[2, 3]] - scores.counted[1], scores.prompts) ** 2, freedom)
-    expected = {row.cell: row.expected for row in rows}
-    behind = np.array([expected["cell002"], expected["cell003"]]) - expected["cell001"]
+    ends = {row.cell: (row.difference_low, row.difference_high) for row in rows}
+    behind = np.array([ends["cell002"], ends["cell003"]], dtype=float)
     found = pairs_to_tell_rows_apart(scores, evidence, rows)
     assert found == pairs_to_settle(behind, np.sqrt(variances), rows[0].difference_that_matters)
     twins = reordered(evidence, [0, 1, 1, 2, 3])

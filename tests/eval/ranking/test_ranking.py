@@ -252,9 +252,8 @@ def test_oddities_are_said() -> None:
 def test_claims_name_the_pairs_that_a_difference_needs() -> None:
     evidence = make_evidence([0.6, 0.5, 0.4], prompts=40, noise=0.1)
     scores, rows = score(evidence), rank(evidence)
-    behind = rows[1].expected - rows[0].expected
-    untold = [replace(rows[1], standing="cannot tell")]
-    # The difference of two cells has sqrt(2) times the SD of one; one-sided, by how far the row is behind.
-    found = pairs_to_tell_rows_apart(scores, evidence, [rows[0], *untold])
-    assert found == pytest.approx(((1.645 + 0.842) * 0.141 / behind) ** 2, rel=0.25)
+    untold = replace(rows[1], standing="cannot tell", difference_low=-0.1, difference_high=-0.1)
+    # The difference of two cells has sqrt(2) times the SD of one.
+    found = pairs_to_tell_rows_apart(scores, evidence, [rows[0], untold])
+    assert found == pytest.approx(((1.960 + 1.282) * 0.141 / 0.1) ** 2, rel=0.25)
     assert pairs_to_tell_rows_apart(scores, evidence, rows) is None, "all is told"
