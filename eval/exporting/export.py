@@ -11,7 +11,7 @@ import torch
 
 from eval.judging.stored_grid import Grid
 from eval.ranking.columns import row_as_json
-from eval.ranking.ranked_cell import RankedCell
+from eval.ranking.ranked_cell import RankedCell, recommended
 from eval.rendering.cell_lora import lora_of
 from eval.request.cells import Cell
 from foundation.errors import MissingFileError, UserError
@@ -40,9 +40,13 @@ class Exported:
 
 
 def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell:
-    """The row that `wanted` ("best", a row's number, or a cell's id or its beginning) names. Raises ExportError."""
+    """The row that `wanted` names: "best", the one to take or else the first, a row's number, or a cell's id or its
+    beginning.
+
+    Raises ExportError.
+    """
     if wanted == "best":
-        return ranked[0]
+        return recommended(ranked) or ranked[0]
     numbered = [row for row in ranked if str(row.place) == wanted]
     if numbered:
         return numbered[0]

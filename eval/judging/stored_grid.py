@@ -200,7 +200,8 @@ def readable(grid: Grid) -> Grid:
             f"{grid.store.folder}: {len(gone)} of its pictures are gone or damaged, nothing is left to compare; "
             f"{snapshot.again}"
         )
-    left_out = LeftOut(len(gone), int((~units).sum()), len(units), int((~rows).sum()), len(rows), snapshot.again)
+    lost = tuple(_facts_of(cell).name for cell, stays in zip(grid.cells, rows, strict=True) if not stays)
+    left_out = LeftOut(len(gone), int((~units).sum()), len(units), int((~rows).sum()), len(rows), snapshot.again, lost)
     cells = [cell for cell, stays in zip(grid.cells, rows, strict=True) if stays]
     return Grid(grid.store, snapshot.model_copy(update={"units": shown, "cells": records}), cells, left_out)
 

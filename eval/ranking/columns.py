@@ -62,10 +62,6 @@ def _change(value: float | None, low: float | None, high: float | None) -> str:
     return f"{CHANGE.text(value)} ({ends})"
 
 
-def _standing(row: RankedCell) -> str:
-    return "limit" if row.broken else row.standing
-
-
 def _extra_faces(evidence: Evidence, scores: Scores) -> np.ndarray:
     if evidence.subject == "image":
         return np.full(len(evidence.cells), np.nan)
@@ -77,7 +73,7 @@ STANDING = Column(
     heading="standing",
     meaning="beside the first row: as good (its true likeness is not lower by what matters), worse (shown to be less "
     "alike), cannot tell (too few pictures yet); limit: it breaks one",
-    text=_standing,
+    text=lambda row: row.standing,
     terminal_heading="",
 )
 ALSO = Column({"also": lambda row: row.also}, "also", "other LoRAs blended in", lambda row: row.also, is_name=True)
@@ -94,13 +90,15 @@ INTERVAL = Column(
     justify="right",
 )
 OF_CEILING = figure(
-    "identity_normalised",
+    "expected_normalised",
     "of the way",
-    "how far from the base model (0 %) to the subject's own pictures among themselves (100 %)",
-    lambda row: row.identity_normalised,
+    "how far pictures of other seeds go from the base model (0 %) to the subject's own pictures among themselves "
+    "(100 %): luck is taken off",
+    lambda row: row.expected_normalised,
     SHARE,
     worth=3,
     tile=True,
+    beside={"identity_normalised": lambda row: row.identity_normalised},
 )
 # In the order of the tables and of the keys in JSON.
 COLUMNS: tuple[Column, ...] = (
@@ -153,6 +151,7 @@ COLUMNS: tuple[Column, ...] = (
         CHANGE,
         worth=7,
         tile=True,
+        beside={"prompt_low": lambda row: row.prompt_low, "prompt_high": lambda row: row.prompt_high},
     ),
     figure(
         "face_rate",
@@ -176,8 +175,8 @@ COLUMNS: tuple[Column, ...] = (
     figure(
         "bleed",
         "bleed",
-        "how much more {others} look like the subject with the LoRA than without, and its 95 % interval (?: too few "
-        "pictures to tell); what is lost counts as all the way, and below 0 is chance",
+        "how much more {others} look like the subject with the LoRA than without, and its 95 % interval, by how far "
+        "chance takes it (?: too few pictures to tell); what is lost counts as all the way, and below 0 is chance",
         lambda row: row.bleed,
         CHANGE,
         worth=4,
@@ -215,6 +214,7 @@ COLUMNS: tuple[Column, ...] = (
     only_json("gain", rounded_in_json(lambda row: row.gain)),
     only_json("gain_low", rounded_in_json(lambda row: row.gain_low)),
     only_json("gain_high", rounded_in_json(lambda row: row.gain_high)),
+    only_json("gain_that_matters", rounded_in_json(lambda row: row.gain_that_matters)),
     only_json("worth_taking", lambda row: row.worth_taking),
     only_json("flags", lambda row: list(row.flags)),
     figure(

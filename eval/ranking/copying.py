@@ -89,11 +89,19 @@ class Copying:
     @cached_property
     def pictures(self) -> np.ndarray:
         """What makes the value (C,): shares (C, N) of the worst prompt, rising; NaN where it has fewer than another."""
+        return self._of_worst(self.counted)
+
+    @cached_property
+    def pictures_seen(self) -> np.ndarray:
+        """The same (C, N) of the faces that are there, a lost one counting as no copy."""
+        return self._of_worst(np.where(np.isnan(self.shares), 0.0, self.shares))
+
+    def _of_worst(self, shares: np.ndarray) -> np.ndarray:
         own: list[np.ndarray] = [self.units_of(prompt) for prompt in self.judged_prompts]
         counts: list[int] = [max(1, one.size - 1) for one in own]
         found = np.full((len(self.shares), max(counts, default=0)), nan)
         for cell in range(len(found) if own else 0):
-            kept = all_but_one(self.counted[[cell]][:, self.worst_units(cell)])[0]
+            kept = all_but_one(shares[[cell]][:, self.worst_units(cell)])[0]
             found[cell, : kept.size] = kept
         return found
 

@@ -9,12 +9,13 @@ import numpy as np
 from base_models.vision.likeness import LEAST_COSINE
 from eval.ranking.bare_prompts import bare_units
 from eval.ranking.evidence import BLEED, Evidence
-from eval.ranking.limits import Limits, above_copy_limit
+from eval.ranking.limits import Limits, perhaps_broken
 from eval.ranking.scores import Scores
-from eval.wording.figure_texts import with_interval
 from eval.wording.subject_words import of_whole_pictures
 
 WEAK_CEILING = 8
+# Who is this far on the way to the real pictures, which are at 1, has not gone too far: the scale is too short.
+FAR_BEYOND = 1.5
 
 
 def cell_flags(evidence: Evidence, scores: Scores, limits: Limits, at: int) -> list[str]:
@@ -33,18 +34,17 @@ def cell_flags(evidence: Evidence, scores: Scores, limits: Limits, at: int) -> l
         "the subject": others * of_faces,
         f"no face in {_pictures(copies)} that tell of copying, where the base model shows one: counted as "
         "copies": copies,
-        _perhaps_copied(scores, limits, at): _only_perhaps(scores, limits, at),
         f"several faces in {_pictures(several)}: the largest was scored": several,
         f"{failed} failed {'picture' if failed == 1 else 'pictures'} (black, flat, not finite or not made)": failed,
     }
-    return [text for text, count in found.items() if count]
+    return [*(text for text, count in found.items() if count), *perhaps_broken(scores, limits, at)]
 
 
 def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
     """What weakens every row alike, and what was not measured, with the reason."""
     references = len(evidence.references)
     one_seed = len(set(scores.prompts)) == len(scores.prompts)
-    no_span, no_contrast = math.isnan(scores.span), not scores.prompt_contrast > 0
+    no_span, no_contrast = math.isnan(scores.span), math.isnan(scores.prompt_scale)
     by_image = evidence.subject == "image"
     words = evidence.words
     long = [parts for prompt in sorted(set(scores.prompts)) if (parts := evidence.parts.get(prompt, 1)) > 1]
@@ -66,14 +66,23 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
         ),
         *_about_copying(evidence, scores),
         (
+            bool(scores.bleed_judged_prompts) and math.isnan(scores.bleed_half),
+            "bleed has no interval, so its limit accuses no row: give the prompts more seeds",
+        ),
+        (
             len(scores.bleed_judged_prompts) == 1,
-            f"bleed has no interval: one picture of {words.others} tells little; give more seeds, or more prompts "
-            "without the trigger",
+            f"one picture of {words.others} tells little of bleed: give more seeds, or more prompts without the "
+            "trigger",
+        ),
+        (
+            not np.isnan(scores.prompt).all() and math.isnan(scores.prompt_half),
+            "prompt has no interval, so its limit accuses no row: give the prompts more seeds",
         ),
         (one_seed, "spread not measured: one seed a prompt"),
         (
             no_contrast and limits.prompt is not None,
-            "prompt limit not applied: the base model's pictures do not tell the prompts apart",
+            "prompt limit not applied: the base model's pictures do not tell the prompts apart; let prompts ask for "
+            "different things",
         ),
         (
             no_span and limits.bleed is not None,
@@ -112,18 +121,6 @@ def _about_copying(evidence: Evidence, scores: Scores) -> list[tuple[bool, str]]
     ]
 
 
-def _only_perhaps(scores: Scores, limits: Limits, at: int) -> bool:
-    """Whether a cell is above the copy limit, and not surely above the base model."""
-    above = limits.copy is not None and scores.copy[at] > limits.copy
-    return bool(above and limits.copy is not None and not above_copy_limit(scores.copying, limits.copy)[at])
-
-
-def _perhaps_copied(scores: Scores, limits: Limits, at: int) -> str:
-    low, high = scores.copying.interval[at]
-    figure = "" if math.isnan(low) else f" {with_interval(scores.copy[at], low, high, '+.3f')}"
-    return f"copy{figure} is above its limit, but so few pictures may be so by chance: give more seeds to tell"
-
-
 def _about_scale(scores: Scores, references: int) -> list[tuple[bool, str]]:
     """What is to say of floor and ceiling, and whether it holds."""
     words, no_floor = scores.words, math.isnan(scores.floor)
@@ -138,14 +135,19 @@ def _about_scale(scores: Scores, references: int) -> list[tuple[bool, str]]:
             "identity_normalised not measured: the base model is as alike as the references are to each other",
         ),
         (
+            not math.isnan(scores.span) and bool(scores.identity_normalised.max() > FAR_BEYOND),
+            f"the way is short: references are less alike to each other ({scores.ceiling:.3f}) than rows are to "
+            "them, so shares of the way mean little; see that they show one subject",
+        ),
+        (
             scores.face_rate_control == 0 and not no_floor,
-            f"the floor is that of {words.others}: the base model's own pictures of the subject's prompts show no "
-            f"{words.seen}",
+            f"the floor is that of {words.others}: none of the base model's own pictures of the subject's prompts "
+            f"shows {words.shown}",
         ),
         (
             no_floor,
-            f"floor not measured: no {words.seen} in any of the base model's own pictures; a picture without one "
-            f"counts {LEAST_COSINE:g}, which nothing falls below",
+            f"floor not measured: none of the base model's own pictures shows {words.shown}; {words.lost} count "
+            f"{LEAST_COSINE:g}, which nothing falls below, and no gain is known",
         ),
     ]
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval.ranking.copying import Copying, all_but_one
+from eval.ranking.copying import Copying
 from eval.ranking.evidence import Evidence
-from eval.ranking.scores import Scores
+from eval.ranking.scores import Scores, rows_mean
 from eval.request.spec import LimitsSection
 from eval.wording.figure_texts import number_text, with_interval
 from eval.wording.subject_words import SubjectWords
 
 NAMED_PICTURES = 3
+MAY_BE = "may be"
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Limits:
 
     `face_rate`: of the base model's own; broken when the whole Wilson interval is below. `prompt`: of the prompt
     contrast, that may be lost. `bleed`: of the way from the floor to the ceiling, that may be gone. `copy`: of the way
-    from the base model's pictures to a training picture; broken only where the whole interval is above 0, too. The
-    default lies between what planted copies and clean LoRAs showed (docs/scoring.md). A face that the base model shows
-    and the cell has lost counts as if it had bled, or been a copy.
+    from the base model's pictures to a training picture. Each of the three is broken only where the whole interval of
+    chance is past 0, too. The default of `copy` lies between what planted copies and clean LoRAs showed
+    (docs/scoring.md). A face that the base model shows and the cell has lost counts as if it had bled, or been a copy.
 
     `difference` is no limit: the least difference of likeness that matters to the user, a cosine.
     """
@@ -55,31 +56,94 @@ def limits_broken(scores: Scores, limits: Limits) -> list[list[str]]:
 
 def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
     """The limits that a cell breaks, in words with figures."""
-    found, words = list[str](), scores.words
+    found = list[str]()
     low, high = scores.face_rate_interval(at)
     if limits.face_rate is not None and high < (least := limits.face_rate * scores.face_rate_control):
         rate = with_interval(scores.face_rate[at], low, high, ".2f")
         found.append(f"face rate {rate} is below the limit {least:.2f}")
-    if limits.prompt is not None and scores.prompt[at] < (least := -limits.prompt * scores.prompt_contrast):
-        found.append(
-            f"prompt {scores.prompt[at]:+.3f} is below the limit {least:+.3f}: it no longer does what is asked"
-        )
-    if limits.bleed is not None and scores.bleed[at] > (most := limits.bleed * scores.span):
-        seen = np.where(np.isnan(scores.bleed_changes[at, scores.bleed_judged]), 0.0, scores.bleed_counted[at])
-        means = words.filled_in("{others} take on {looks}") + _lost(int(scores.bleed_lost[at]), words, "that")
-        found.append(_above("bleed", scores.bleed[at], scores.bleed_interval[at], most, float(seen.mean()), means))
+    if limits.prompt is not None and below_prompt_limit(scores, limits.prompt)[at]:
+        found.append(_disobeyed(scores, -limits.prompt * scores.prompt_scale, at))
+    if limits.bleed is not None and above_bleed_limit(scores, limits.bleed)[at]:
+        found.append(_bled(scores, limits.bleed * scores.span, at))
     if limits.copy is not None and above_copy_limit(scores.copying, limits.copy)[at]:
-        copying, units = scores.copying, scores.copying.worst_units(at)
-        seen = all_but_one(np.nan_to_num(copying.shares[at, units], nan=0.0)[None])
-        lost = _lost(int(np.isnan(copying.shares[at, units]).sum()), words, "copies")
-        means = repeated_pictures(copying, at, limits.copy) + lost
-        found.append(_above("copy", scores.copy[at], copying.interval[at], limits.copy, float(seen.mean()), means))
+        found.append(_copied(scores, limits.copy, at))
     return found
+
+
+def below_prompt_limit(scores: Scores, share: float) -> np.ndarray:
+    """Which cells (C,) obey less than the limit, and surely less than the base model does."""
+    return (scores.prompt < -share * scores.prompt_scale) & (scores.prompt_interval[:, 1] < 0)
+
+
+def above_bleed_limit(scores: Scores, share: float) -> np.ndarray:
+    """Which cells (C,) bleed more than the limit, and surely more than the base model does."""
+    return (scores.bleed > share * scores.span) & (scores.bleed_interval[:, 0] > 0)
 
 
 def above_copy_limit(copying: Copying, most: float) -> np.ndarray:
     """Which cells (C,) copy more than the limit, and surely more than the base model does."""
     return (copying.value > most) & (copying.interval[:, 0] > 0)
+
+
+def perhaps_broken(scores: Scores, limits: Limits, at: int) -> list[str]:
+    """What to say of limits that a cell is past, but no further than chance takes it."""
+    prompt, bleed = limits.prompt, limits.bleed
+    found: list[tuple[bool, str, str]] = []
+    if prompt is not None and scores.prompt[at] < -prompt * scores.prompt_scale:
+        figure = _figure(scores.prompt[at], scores.prompt_interval[at])
+        found.append((not below_prompt_limit(scores, prompt)[at], f"prompt {figure}", "below"))
+    if bleed is not None and scores.bleed[at] > bleed * scores.span:
+        figure = _figure(scores.bleed[at], scores.bleed_interval[at])
+        found.append((not above_bleed_limit(scores, bleed)[at], f"bleed {figure}", "above"))
+    if limits.copy is not None and scores.copy[at] > limits.copy:
+        figure = _figure(scores.copy[at], scores.copying.interval[at])
+        found.append((not above_copy_limit(scores.copying, limits.copy)[at], f"copy {figure}", "above"))
+    return [
+        f"{figure} is {way} its limit, but so few pictures may be so by chance: give more seeds to tell"
+        for holds, figure, way in found
+        if holds
+    ]
+
+
+def _disobeyed(scores: Scores, least: float, at: int) -> str:
+    """The limit of the prompt, broken by the pictures that are there, or perhaps by those that failed."""
+    if rows_mean(scores.prompt_seen)[at] < least:
+        figure = _figure(scores.prompt[at], scores.prompt_interval[at])
+        return f"prompt {figure} is below the limit {least:+.3f}: it no longer does what is asked"
+    failed = 0 if scores.failed is None else int(scores.failed[at].sum())
+    return _may_be(
+        "prompt",
+        scores.prompt[at],
+        f"below the limit {least:+.3f}",
+        "failed pictures",
+        failed,
+        scores.prompt_changes.shape[1],
+        "as showing nothing of it",
+    )
+
+
+def _bled(scores: Scores, most: float, at: int) -> str:
+    """The limit of bleed, broken by the faces that are there, or perhaps by those that are lost."""
+    words, lost = scores.words, int(scores.bleed_lost[at])
+    if scores.bleed_seen[at].mean() > most:
+        means = words.filled_in("{others} take on {looks}") + _lost(lost, words, "that")
+        return _is_above("bleed", scores.bleed[at], scores.bleed_interval[at], most, means)
+    pictures = words.filled_in("{lost} of {others}")
+    counted = words.filled_in("as if they took on {looks}")
+    return _may_be(
+        "bleed", scores.bleed[at], f"above the limit {most:+.3f}", pictures, lost, scores.bleed_seen.shape[1], counted
+    )
+
+
+def _copied(scores: Scores, most: float, at: int) -> str:
+    """The limit of copying, broken by the faces that are there, or perhaps by those that are lost."""
+    copying, words, units = scores.copying, scores.words, scores.copying.worst_units(at)
+    lost = int(np.isnan(copying.shares[at, units]).sum())
+    if np.nanmean(copying.pictures_seen[at]) > most:
+        means = repeated_pictures(copying, at, most) + _lost(lost, words, "copies")
+        return _is_above("copy", copying.value[at], copying.interval[at], most, means)
+    pictures = f"{words.lost} of the prompt `{copying.prompts[units[0]]}`"
+    return _may_be("copy", copying.value[at], f"above the limit {most:+.3f}", pictures, lost, len(units), "as copies")
 
 
 def repeated_pictures(copying: Copying, at: int, most: float) -> str:
@@ -103,11 +167,27 @@ def _named(training: Sequence[int], names: Sequence[str]) -> str:
     return f"{pictures} {', '.join(f'`{names[one]}`' for one in training[:NAMED_PICTURES])}{more}"
 
 
-def _above(name: str, value: float, interval: np.ndarray, most: float, seen: float, means: str) -> str:
-    """A limit that is broken by the faces that are there, which alone make `seen`, or may be by those that are lost."""
+def may_be_broken(reason: str) -> bool:
+    """Whether what is said of a limit hangs on lost pictures alone: their rate, or what stands in for them."""
+    return reason.startswith("face rate ") or f" {MAY_BE} " in reason.split(":", maxsplit=1)[0]
+
+
+def _figure(value: float, interval: np.ndarray) -> str:
+    """A figure with its interval, where it has one."""
     low, high = interval
-    figure = number_text(value, "+.3f") if np.isnan(low) else with_interval(value, low, high, "+.3f")
-    return f"{name} {figure} {'is' if seen > most else 'may be'} above the limit {most:+.3f}: {means}"
+    return number_text(value, "+.3f") if np.isnan(low) else with_interval(value, low, high, "+.3f")
+
+
+def _is_above(name: str, value: float, interval: np.ndarray, most: float, means: str) -> str:
+    return f"{name} {_figure(value, interval)} is above the limit {most:+.3f}: {means}"
+
+
+def _may_be(name: str, value: float, past: str, pictures: str, lost: int, of: int, counted: str) -> str:
+    """A limit that is broken by what stands in for lost pictures alone: no interval of that says anything."""
+    return (
+        f"{name} {number_text(value, '+.3f')} {MAY_BE} {past}: {pictures} ({lost} of {of}) count {counted}; look at "
+        "them"
+    )
 
 
 def _lost(lost: int, words: SubjectWords, counted: str) -> str:

@@ -12,7 +12,7 @@ MOST = 0.5  # a row that has lost this share goes itself, or it would take its u
 @dataclass(frozen=True)
 class LeftOut:
     """Pictures that are gone, and the units and rows that are left out for them, of so many. `again`: the command that
-    makes them again."""
+    makes them again. `names`: what the rows are called."""
 
     pictures: int
     units: int
@@ -20,9 +20,11 @@ class LeftOut:
     rows: int
     of_rows: int
     again: str
+    names: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         left_out = f"{self.units} of {self.of_units} (prompt, seed) pairs and {self.rows} of {self.of_rows} rows"
+        left_out += f" ({', '.join(self.names)})" if self.names else ""
         return (
             f"gone or damaged before they were read: {self.pictures} pictures, so {left_out} are left out; {self.again}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.ranking.second_face_model import SecondModelFigures
@@ -21,10 +21,12 @@ class RankedCell:
     luck taken off, and `identity_low`, `identity_high` its 95 % interval. `place`: 1 is the first. `standing`: how it
     stands beside the first, and `difference_low`, `difference_high` how far its true likeness is from that row's, of
     which `difference_that_matters` is the least to heed. `gain`: likeness gained on the base model; `worth_taking`:
-    shown to gain enough. `first_again`: in what share of other draws of seeds it would be first.
-    `pareto_front`: no other row beats it in everything. `measured`: the figures that a column measures itself, by its
-    key. `trends`: what the grid shows over epochs and weights that concerns this row. `second`: what a second face
-    model says. `scored_by`: names and hashes of the models, `licences` theirs by name.
+    surely by more than `gain_that_matters`; all of these None where the base model shows nothing to gain on.
+    `expected_normalised`: `expected` on the way from the base model to the real pictures. `first_again`: in what share
+    of other draws of seeds it would be first. `pareto_front`: no other row beats it in everything. `measured`: the
+    figures that a column measures itself, by its key. `trends`: what the grid shows over epochs and weights that
+    concerns this row. `second`: what a second face model says. `scored_by`: names and hashes of the models, `licences`
+    theirs by name.
     """
 
     place: int
@@ -41,7 +43,10 @@ class RankedCell:
     identity_low: float | None
     identity_high: float | None
     identity_normalised: float | None
+    expected_normalised: float | None
     prompt: float | None
+    prompt_low: float | None
+    prompt_high: float | None
     face_rate: float | None
     face_rate_low: float | None
     face_rate_high: float | None
@@ -59,10 +64,11 @@ class RankedCell:
     standing: Standing
     difference_low: float | None
     difference_high: float | None
-    gain: float
+    gain: float | None
     gain_low: float | None
     gain_high: float | None
-    worth_taking: bool
+    gain_that_matters: float | None
+    worth_taking: bool | None
     difference_that_matters: float
     first_again: float | None
     pareto_front: bool
@@ -106,3 +112,11 @@ class RankedCell:
     @property
     def _weights(self) -> Weights:
         return Weights(self.unet, self.te1, self.te2)
+
+
+def recommended(ranked: Sequence[RankedCell]) -> RankedCell | None:
+    """The first row within the limits that is shown to gain enough on the base model; None: there is none to take.
+
+    It need not be the first of the order, whose pictures may scatter too far to show that it gains anything.
+    """
+    return next((row for row in ranked if row.worth_taking and not row.broken), None)

@@ -12,15 +12,15 @@ from eval.ranking.columns import measure_all
 from eval.ranking.evidence import CellFacts, Evidence
 from eval.ranking.flags import cell_flags, grid_flags
 from eval.ranking.limits import Limits, applicable, limits_broken
-from eval.ranking.pareto import pareto_front
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scores, score
 from eval.ranking.second_face_model import SecondModelFigures, second_opinion
 from eval.ranking.trends import Trend, trends
 from eval.request.cells import CONTROL
-from eval.statistics.intervals import PairsNeeded, contains_zero, differences_to, pairs_needed, resampling, within_sd
+from eval.statistics.intervals import contains_zero, differences_to, resampling, strata, within_sd
+from eval.statistics.pareto import pareto_front
 from eval.statistics.shrinkage import ExpectedMeans, expected_means
-from eval.statistics.standing import Standing, standings, surely_behind
+from eval.statistics.standing import Standing, moderated, pairs_to_settle, standings, surely_behind
 
 # What a row must gain on the base model to be worth taking, as a share of the way to the subject's own pictures.
 LEAST_SHARE_GAINED = 0.1
@@ -43,7 +43,8 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
     faults = np.array([len(reasons) for reasons in broken])
     names = [cell.name for cell in evidence.cells]
     second = second_opinion(evidence, scores, best, faults == faults[best], names)
-    expected, gained = (_expected(evidence.cells, values, scores.prompts) for values in (scores.counted, scores.gains))
+    expected = _expected(evidence.cells, scores.counted, scores.prompts)
+    gained = _expected(evidence.cells, scores.gains, scores.prompts)
     told_apart = surely_behind(best, scores.counted, scores.prompts)
     differences = expected.differences_to(best)
     judged = _Judged(
@@ -52,11 +53,11 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
         broken,
         contains_zero(differences_to(best, scores.counted, resampling(scores.prompts))) & (faults <= faults[best]),
         differences,
-        standings(best, differences, told_apart, faults > faults[best], limits.difference),
+        standings(best, differences, told_apart, faults > 0, limits.difference),
         gained,
-        _worth_taking(gained, scores, limits),
+        gain_that_matters(scores, limits),
         expected.first_again(faults == faults[best]),
-        pareto_front(scores),
+        pareto_front([scores.identity, scores.prompt], [scores.bleed, scores.copy]),
         trends(evidence, scores, limits),
         measure_all(evidence, scores),
         second.by_cell if second else [None for _ in order],
@@ -81,7 +82,7 @@ class _Judged:
     differences: np.ndarray
     standings: Sequence[Standing]
     gained: ExpectedMeans
-    worth_taking: np.ndarray
+    gain_that_matters: float
     first_again: np.ndarray
     front: np.ndarray
     trends: Sequence[Trend]
@@ -91,35 +92,40 @@ class _Judged:
 
 
 def _expected(cells: Sequence[CellFacts], values: np.ndarray, prompts: Sequence[str]) -> ExpectedMeans:
-    """`expected_means` of rows (C, U); rows that are one cell count once, and get the same."""
+    """`expected_means` of rows (C, U) of cosines; rows that are one cell count once, and get the same."""
+    if np.isnan(values).any():
+        unknown = np.full(len(values), np.nan)
+        return ExpectedMeans(unknown, np.stack([unknown, unknown], axis=1), unknown, np.empty((len(values), 0)))
     ids = [cell.id for cell in cells]
     once = {id_: place for place, id_ in enumerate(sorted(set(ids)))}
     return expected_means(values[[ids.index(id_) for id_ in once]], prompts).taken([once[id_] for id_ in ids])
 
 
-def _worth_taking(gained: ExpectedMeans, scores: Scores, limits: Limits) -> np.ndarray:
-    """Which rows (C,) are shown to be more like the subject than the base model, by enough to be of use."""
+def gain_that_matters(scores: Scores, limits: Limits) -> float:
+    """What a row must surely gain on the base model to be worth taking; NaN where there is nothing to gain on."""
+    if np.isnan(scores.floor):
+        return np.nan
     share = 0.0 if np.isnan(scores.span) else LEAST_SHARE_GAINED * scores.span
-    return gained.intervals[:, 0] > max(limits.difference, share)
+    return max(limits.difference, share)
 
 
-def pairs_to_tell_rows_apart(
-    evidence: Evidence, ranked: Sequence[RankedCell], differences: Sequence[float]
-) -> list[PairsNeeded]:
-    """How many pairs each of `differences` needs, by the median paired SD of the rows that cannot be told yet.
-
-    Where there is none, by that of all rows; empty where no spread is known.
-    """
-    scores = score(evidence)
+def pairs_to_tell_rows_apart(scores: Scores, evidence: Evidence, ranked: Sequence[RankedCell]) -> int | None:
+    """How many (prompt, seed) pairs settle all rows that cannot be told yet; None where that is not known."""
+    untold = {row.cell: _difference(row) for row in ranked if row.standing == "cannot tell"}
     ids = [cell.id for cell in evidence.cells]
-    best = ids.index(ranked[0].cell)
-    untold = {row.cell for row in ranked if row.standing == "cannot tell"}
-    others = [at for at, id_ in enumerate(ids) if id_ != ids[best] and (id_ in untold or not untold)]
-    spreads = within_sd(scores.counted[others] - scores.counted[best], scores.prompts)
-    known = spreads[np.isfinite(spreads)]
-    if not len(known):
-        return []
-    return [pairs_needed(difference, float(np.median(known))) for difference in differences]
+    at = [ids.index(cell) for cell in untold]
+    freedom = len(scores.prompts) - len(strata(scores.prompts))
+    if not untold or freedom <= 0:
+        return None
+    apart = scores.counted[at] - scores.counted[ids.index(ranked[0].cell)]
+    variances, _ = moderated(within_sd(apart, scores.prompts) ** 2, freedom)
+    return pairs_to_settle(np.array([*untold.values()]), np.sqrt(variances), ranked[0].difference_that_matters)
+
+
+def _difference(row: RankedCell) -> tuple[float, float]:
+    """The interval of a row's distance to the first."""
+    low, high = row.difference_low, row.difference_high
+    return (math.nan, math.nan) if low is None or high is None else (low, high)
 
 
 def _twins(cells: Sequence[CellFacts]) -> list[list[str]]:
@@ -148,6 +154,8 @@ def _order(evidence: Evidence, identity: np.ndarray, broken: Sequence[Sequence[s
 def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: Sequence[str]) -> RankedCell:
     facts = evidence.cells[at]
     low, high = scores.face_rate_interval(at)
+    likely = np.clip(judged.expected.intervals[at], -1.0, 1.0)
+    gain_low = judged.gained.intervals[at, 0]
     of_faces = evidence.subject == "face"
     return RankedCell(
         place=judged.places[at],
@@ -161,10 +169,13 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         also=facts.also,
         identity=float(scores.identity[at]),
         expected=float(judged.expected.means[at]),
-        identity_low=_known(judged.expected.intervals[at, 0]),
-        identity_high=_known(judged.expected.intervals[at, 1]),
+        identity_low=_known(likely[0]),
+        identity_high=_known(likely[1]),
         identity_normalised=_known(scores.identity_normalised[at]),
+        expected_normalised=_known((judged.expected.means[at] - scores.floor) / scores.span),
         prompt=_known(scores.prompt[at]),
+        prompt_low=_known(scores.prompt_interval[at, 0]),
+        prompt_high=_known(scores.prompt_interval[at, 1]),
         face_rate=float(scores.face_rate[at]) if of_faces else None,
         face_rate_low=low if of_faces else None,
         face_rate_high=high if of_faces else None,
@@ -182,10 +193,11 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         standing=judged.standings[at],
         difference_low=_known(judged.differences[at, 0]),
         difference_high=_known(judged.differences[at, 1]),
-        gain=float(judged.gained.means[at]),
-        gain_low=_known(judged.gained.intervals[at, 0]),
+        gain=_known(judged.gained.means[at]),
+        gain_low=_known(gain_low),
         gain_high=_known(judged.gained.intervals[at, 1]),
-        worth_taking=bool(judged.worth_taking[at]),
+        gain_that_matters=_known(judged.gain_that_matters),
+        worth_taking=None if np.isnan(scores.floor) else bool(gain_low > judged.gain_that_matters),
         difference_that_matters=judged.limits.difference,
         first_again=_known(judged.first_again[at]),
         pareto_front=bool(judged.front[at]),

@@ -16,9 +16,12 @@ from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors,
 from eval.ranking.bare_prompts import telling_units
 from eval.ranking.copying import Copying, copying_of
 from eval.ranking.evidence import BLEED, SUBJECT, Evidence
-from eval.statistics.intervals import intervals, resampling, wilson
+from eval.statistics.intervals import chance_half, wilson
 from eval.wording.subject_words import FACE, SubjectWords
 from foundation.errors import UserError
+
+# Of prompts that the base model's pictures tell apart by less than this cosine, half of it is no limit.
+LEAST_CONTRAST = 0.01
 
 
 class UnscorableError(UserError):
@@ -33,8 +36,9 @@ class Scores:
     `floors` (S,): the base model's own on each unit; `counted` (C, S): `raw`, never below its unit's floor.
     `prompt_changes` (C, S), `bleed_changes` (C, B): a value each picture, NaN where there is none. `bleed_judged` (B,):
     the units on which bleed is judged, those in which the base model shows a face. `floor` (NaN where it shows none at
-    all), `ceiling`, `prompt_contrast`, `face_rate_control` are the grid's own; `words` what its kind of subject is
-    called.
+    all), `ceiling`, `prompt_contrast`, `face_rate_control` are the grid's own; `prompt_half`, `bleed_half`: half the
+    95 % intervals of chance (`chance_half`), NaN where unknown; `failed` (C, S): subject pictures that are black, flat
+    or not made, None: none; `words` what its kind of subject is called.
     """
 
     prompts: list[str]
@@ -51,6 +55,9 @@ class Scores:
     ceiling: float
     prompt_contrast: float
     face_rate_control: float
+    prompt_half: float = np.nan
+    bleed_half: float = np.nan
+    failed: np.ndarray | None = None
     words: SubjectWords = FACE
 
     @cached_property
@@ -67,14 +74,31 @@ class Scores:
     def gains(self) -> np.ndarray:
         """How much more (C, S) a picture is like the subject than the base model's own; 0 where there is no face.
 
-        Not by `counted`: no picture of it is below the floor, so mere scatter would look like a gain.
+        Not by `counted`: no picture of it is below the floor, so mere scatter would look like a gain. NaN where no
+        floor is known: any face at all would be one.
         """
-        return np.where(self.faces_seen, self.raw - self.floors, 0.0)
+        unknown = np.full(self.raw.shape, np.nan)
+        return unknown if np.isnan(self.floor) else np.where(self.faces_seen, self.raw - self.floors, 0.0)
 
     @cached_property
     def prompt(self) -> np.ndarray:
         """The mean change (C,) of what CLIP sees of the prompt, against the base model."""
         return rows_mean(self.prompt_changes)
+
+    @cached_property
+    def prompt_interval(self) -> np.ndarray:
+        """The 95 % interval (C, 2) of `prompt`: how far pictures scatter that obey as the base model's do."""
+        return around(self.prompt, self.prompt_half)
+
+    @cached_property
+    def prompt_seen(self) -> np.ndarray:
+        """`prompt_changes` (C, S), a failed picture counting as unchanged: what the pictures that are there show."""
+        return self.prompt_changes if self.failed is None else np.where(self.failed, 0.0, self.prompt_changes)
+
+    @property
+    def prompt_scale(self) -> float:
+        """The prompt contrast, on which a change of `prompt` is judged; NaN where it is too small to be a scale."""
+        return self.prompt_contrast if self.prompt_contrast >= LEAST_CONTRAST else np.nan
 
     @cached_property
     def bleed(self) -> np.ndarray:
@@ -97,10 +121,13 @@ class Scores:
 
     @cached_property
     def bleed_interval(self) -> np.ndarray:
-        """The 95 % interval (C, 2) of `bleed` over other seeds of its prompts; NaN with fewer than two pictures."""
-        if not self.bleed_judged_prompts:
-            return np.full((len(self.raw), 2), np.nan)
-        return intervals(self.bleed_counted, resampling(self.bleed_judged_prompts))
+        """The 95 % interval (C, 2) of `bleed`: how far others scatter in pictures that take on nothing."""
+        return around(self.bleed, self.bleed_half)
+
+    @cached_property
+    def bleed_seen(self) -> np.ndarray:
+        """`bleed_counted` (C, J), a lost face counting as unchanged: what the faces that are there show."""
+        return np.where(np.isnan(self.bleed_changes[:, self.bleed_judged]), 0.0, self.bleed_counted)
 
     @property
     def copy(self) -> np.ndarray:
@@ -166,6 +193,9 @@ def score(evidence: Evidence) -> Scores:
         ceiling=ceiling(evidence.references),
         prompt_contrast=prompt_contrast(evidence),
         face_rate_control=float(np.isfinite(control).mean()),
+        prompt_half=chance_half(own_prompt_control(evidence), evidence.prompts_of(SUBJECT), len(subject)),
+        bleed_half=chance_half(everyone, [unit.prompt for unit in evidence.units], int(np.isfinite(others).sum())),
+        failed=evidence.failed[:, subject],
         words=evidence.words,
     )
 
@@ -189,8 +219,13 @@ def prompt_changes(evidence: Evidence) -> np.ndarray:
     at = evidence.where(SUBJECT)
     cosines = np.einsum("cue,ue->cu", evidence.pictures[:, at], evidence.prompts[at]).astype(np.float64)
     cosines = np.where(evidence.failed[:, at], 0.0, cosines)
-    control = np.einsum("ue,ue->u", evidence.pictures_control[at], evidence.prompts[at]).astype(np.float64)
-    return cosines - control
+    return cosines - own_prompt_control(evidence)
+
+
+def own_prompt_control(evidence: Evidence) -> np.ndarray:
+    """Cosine (S,) of the base model's own subject pictures with their prompts."""
+    at = evidence.where(SUBJECT)
+    return np.einsum("ue,ue->u", evidence.pictures_control[at], evidence.prompts[at]).astype(np.float64)
 
 
 def prompt_contrast(evidence: Evidence) -> float:
@@ -249,6 +284,11 @@ def _distances(pictures: np.ndarray) -> np.ndarray:
     total = np.where(finite, pictures, 0.0).astype(np.float64).sum(1)
     pairs = np.where(count > 1, count * (count - 1), np.nan)
     return 1 - ((total**2).sum(-1) - count) / pairs
+
+
+def around(values: np.ndarray, half: float) -> np.ndarray:
+    """Intervals (C, 2) that reach so far to either side of values (C,)."""
+    return np.stack([values - half, values + half], axis=1)
 
 
 def rows_mean(values: np.ndarray) -> np.ndarray:

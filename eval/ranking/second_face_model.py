@@ -34,7 +34,7 @@ class SecondModelFigures:
 class SecondOpinion:
     """`by_cell` and `flags` have an entry for each cell; `about_best` is what concerns the first row alone."""
 
-    by_cell: list[SecondModelFigures]
+    by_cell: list[SecondModelFigures | None]
     flags: list[list[str]]
     about_best: list[str]
 
@@ -50,11 +50,15 @@ def second_opinion(
     """
     if evidence.second is None:
         return None
-    model, seen = evidence.second.face_model, score(evidence.second)
+    model = evidence.second.face_model
+    if not len(evidence.second.references):
+        said = f"the second face model {model} is not heard: it finds no face in the held-out references"
+        return SecondOpinion([None for _ in names], [[said] for _ in names], [])
+    seen = score(evidence.second)
     resampled = resampling(scores.prompts)
-    around = intervals(seen.counted, resampled)
+    around = np.clip(intervals(seen.counted, resampled), -1.0, 1.0)
     own, other = (_normalised(one, intervals(one.counted, resampled)) for one in (scores, seen))
-    opinions = [
+    opinions: list[SecondModelFigures | None] = [
         SecondModelFigures(
             model,
             float(seen.identity[at]),

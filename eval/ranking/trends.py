@@ -6,7 +6,7 @@ All intervals that are looked at hold at once (Bonferroni), so looking at many f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,12 @@ OVERDOES = {
     BLEED: ("bleeds into {others}", "bleed into {others}"),
     COPY: ("copies its training pictures", "copy their training pictures"),
     PROMPT: ("no longer does what is asked", "no longer do what is asked"),
+}
+# What it may do where only the pictures that are lost put it there, and as what these count.
+MAY_OVERDO = {
+    BLEED: ("may bleed into {others}", "{lost} count as if they did; look at them"),
+    COPY: ("may copy training pictures", "{lost} count as copies; look at them"),
+    PROMPT: ("may no longer do what is asked", "failed pictures count as showing nothing of it; look at them"),
 }
 
 
@@ -98,10 +104,22 @@ def picture_scores(scores: Scores, limits: Limits) -> dict[str, PictureScores]:
     found = [
         PictureScores(IDENTITY, scores.counted, subject),
         PictureScores(
-            BLEED, scores.bleed_counted, scores.bleed_judged_prompts, limit(limits.bleed, scores.span), words
+            BLEED,
+            scores.bleed_counted,
+            scores.bleed_judged_prompts,
+            limit(limits.bleed, scores.span),
+            words,
+            scores.bleed_seen,
         ),
-        PictureScores(COPY, copied, [COPY] * copied.shape[1], most_copied, words),
-        PictureScores(PROMPT, scores.prompt_changes, subject, -limit(limits.prompt, scores.prompt_contrast)),
+        PictureScores(COPY, copied, [COPY] * copied.shape[1], most_copied, words, scores.copying.pictures_seen),
+        PictureScores(
+            PROMPT,
+            scores.prompt_changes,
+            subject,
+            -limit(limits.prompt, scores.prompt_scale),
+            words,
+            scores.prompt_seen,
+        ),
         PictureScores(FACES, scores.faces_seen.astype(float), subject),
     ]
     return {one.name: one for one in found}
@@ -182,10 +200,18 @@ def _above(figure: PictureScores, axis: Axis) -> list[Trend]:
         return []
     upper, lower = axis.levels >= steps[first], axis.levels < steps[first]
     known = figure.known
-    found = figure.estimate(difference(axis.blocks, upper & known, lower & known), len(steps) - 1)
+    apart = difference(axis.blocks, upper & known, lower & known)
+    found = figure.estimate(apart, len(steps) - 1)
     if found.sign == 0 or breaks_limit(figure, 0.0) or (found.sign < 0) != (figure.name == PROMPT):
         return []
     high, low = (_mean(figure, group) for group in (upper, lower))
+    if not breaks_limit(figure, _mean(figure.of_seen, upper)):
+        may, lost = map(figure.words.filled_in, MAY_OVERDO[figure.name])
+        text = (
+            f"{axis.name} above {steps[first - 1]:g} {may}: {figure.name} {high:+.3f} there and {low:+.3f} up to it, "
+            f"but {lost}"
+        )
+        return [Trend(text, _places(upper))]
     does = figure.words.filled_in(OVERDOES[figure.name][0])
     text = (
         f"{axis.name} above {steps[first - 1]:g} {does}: {figure.name} {high:+.3f} there and "
@@ -198,8 +224,8 @@ def _direction(figure: PictureScores, axis: Axis, looks: int) -> list[Trend]:
     """Which way a figure goes over the whole axis."""
     if len(axis.steps) < 2 or _never_above_zero(figure, axis):
         return []
-    found = figure.estimate(_range_of(axis, figure.known), looks)
-    if found.sign == 0 or abs(found.value) < NOTICEABLE:
+    found, by_seen = (one.estimate(_range_of(axis, figure.known), looks) for one in (figure, figure.of_seen))
+    if found.sign == 0 or min(abs(found.value), found.sign * by_seen.value) < NOTICEABLE:
         return []
     way = figure.words.filled_in(RISES_FALLS[figure.name][0 if found.sign > 0 else 1])
     over_what = f"over the {axis.name}s" if axis.name in ("epoch", "step") else f"with the {axis.name} weight"
@@ -217,21 +243,37 @@ def _overdoing(figure: PictureScores, evidence: Evidence, once: np.ndarray) -> l
     trained = {cell.checkpoint: cell.trained for cell, own in zip(evidence.cells, once, strict=True) if own}
     checkpoints = in_training_order(trained, trained.__getitem__)
     called = _titles(evidence, once)
-    found: dict[str, tuple[Estimate, frozenset[int]]] = {}
+    sure: dict[str, tuple[Estimate, frozenset[int]]] = {}
+    perhaps: dict[str, tuple[Estimate, frozenset[int]]] = {}
     for checkpoint in checkpoints:
         own = np.array([name == checkpoint for name in names]) & once & figure.known
-        estimate = figure.estimate(mean_of(own), len(checkpoints))
+        estimate, by_seen = (one.estimate(mean_of(own), len(checkpoints)) for one in (figure, figure.of_seen))
         if estimate.sign > 0 and breaks_limit(figure, estimate.value):
-            found[checkpoint] = estimate, _places(own)
-    if not found:
-        return []
-    every = len(found) == len(checkpoints) > 1
-    who = "every checkpoint" if every else _listed([called[name] for name in found])
-    does = figure.words.filled_in(OVERDOES[figure.name][0 if every or len(found) == 1 else 1])
-    figures = "; ".join(f"{called[name]} {estimate}" for name, (estimate, _) in found.items())
-    shown = str(next(iter(found.values()))[0]) if len(found) == 1 else figures
-    concerned = frozenset[int]().union(*(cells for _, cells in found.values()))
-    return [Trend(f"{who} {does}: {figure.name} {shown}", concerned)]
+            (sure if breaks_limit(figure, by_seen.value) else perhaps)[called[checkpoint]] = estimate, _places(own)
+    said: list[Trend] = []
+    if sure:
+        who, several = _who(list(sure), len(checkpoints))
+        does = figure.words.filled_in(OVERDOES[figure.name][several])
+        figures = "; ".join(f"{name} {estimate}" for name, (estimate, _) in sure.items())
+        shown = str(next(iter(sure.values()))[0]) if len(sure) == 1 else figures
+        said.append(Trend(f"{who} {does}: {figure.name} {shown}", _concerned(sure)))
+    if perhaps:
+        may, lost = map(figure.words.filled_in, MAY_OVERDO[figure.name])
+        figures = "; ".join(f"{name} {estimate.value:+.3f}" for name, (estimate, _) in perhaps.items())
+        shown = f"{next(iter(perhaps.values()))[0].value:+.3f}" if len(perhaps) == 1 else figures
+        who, _ = _who(list(perhaps), len(checkpoints))
+        said.append(Trend(f"{who} {may}: {figure.name} {shown}, but {lost}", _concerned(perhaps)))
+    return said
+
+
+def _who(names: Sequence[str], of: int) -> tuple[str, int]:
+    """What to call some of the checkpoints, and whether the verb is of several (1) or of one (0)."""
+    every = len(names) == of > 1
+    return "every checkpoint" if every else _listed(names), 0 if every or len(names) == 1 else 1
+
+
+def _concerned(found: Mapping[str, tuple[Estimate, frozenset[int]]]) -> frozenset[int]:
+    return frozenset[int]().union(*(cells for _, cells in found.values()))
 
 
 def _peak(identity: PictureScores, axis: Axis, looks: int) -> list[Trend]:

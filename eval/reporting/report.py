@@ -105,12 +105,13 @@ def write_report(data: ReportData, path: Path) -> None:
     pictures = CaptionedPictures(data, identities(data.evidence), control_identities(data.evidence))
     common = shared_flags(data.ranked)
     curve = _epoch_curve(data.ranked, scores)
+    said = verdict(data.ranked, data.evidence, scores)
     page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     text = page.get_template("report.html.jinja").render(
         title=data.title,
         words=data.evidence.words,
-        best=data.ranked[0],
-        verdict=verdict(data.ranked, data.evidence, scores),
+        best=said.taken or data.ranked[0],
+        verdict=said,
         standing=STANDING,
         columns=[column for column in table_columns(data.ranked) if column is not STANDING],
         ranked=data.ranked,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +35,7 @@ class PictureScores:
     """A figure of every picture: `values` (C, U), NaN where a picture has none, and the prompts (U,) of its units.
 
     `limit`: the value from which on it is too much (NaN: none is known). `words`: what the kind of subject is called.
+    `seen`: the values without what stands in for lost pictures, where something does.
     """
 
     name: str
@@ -42,6 +43,12 @@ class PictureScores:
     prompts: list[str]
     limit: float = np.nan
     words: SubjectWords = FACE
+    seen: np.ndarray | None = None
+
+    @cached_property
+    def of_seen(self) -> PictureScores:
+        """The same by what is seen alone, which is the figure itself where nothing stands in for a lost picture."""
+        return self if self.seen is None else replace(self, values=self.seen, seen=None)
 
     @cached_property
     def known(self) -> np.ndarray:

@@ -108,6 +108,22 @@ def differences_to(best: int, values: np.ndarray, resampled: Resampling, compari
     return intervals(values - values[best], resampled, comparisons)
 
 
+def chance_half(unchanged: np.ndarray, prompts: Sequence[str], pictures: int) -> float:
+    """Half the 95 % interval of a mean change of so many pictures that nothing has changed but their noise.
+
+    By how far the base model's own figures, `unchanged` (N,) with their prompts (N,) and NaN where there is none,
+    scatter around their prompt's mean; twice, for either side of the difference is a draw. It does not hang on what is
+    judged by it. NaN where nothing tells how far they scatter.
+    """
+    seen = np.isfinite(unchanged)
+    names = [prompt for prompt, known in zip(prompts, seen, strict=True) if known]
+    freedom = len(names) - len(strata(names)) if names else 0
+    if freedom <= 0 or pictures < 1:
+        return math.nan
+    sd = float(within_sd(unchanged[seen][None], names)[0])
+    return float(stdtrit(freedom, 0.975)) * sd * math.sqrt(2 / pictures)
+
+
 def normal_changes(prompts: Sequence[str], draws: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     """What other seeds change in the means over U units: weights (B, U), normal, with the bootstrap's own covariance.
 

@@ -7,33 +7,37 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy.special import psi, stdtrit
+from scipy.special import ndtr, ndtri, psi, stdtrit
 
-from eval.statistics.intervals import SAME, strata, within_sd
+from eval.statistics.intervals import SAME, Z_95, strata, within_sd
 
 Standing = Literal["first", "as good", "worse", "cannot tell", "limit"]
 ERROR = 0.05
+POWER = 0.8
+STEPS = 500
 SURE_OF_SPREAD = 1e6
 HALVINGS = 60
 ASYMPTOTIC = 10.0
 
 
 def standings(
-    first: int, differences: np.ndarray, worse: np.ndarray, more_broken: np.ndarray, difference: float
+    first: int, differences: np.ndarray, behind: np.ndarray, broken: np.ndarray, difference: float
 ) -> list[Standing]:
     """The word for each row.
 
-    `differences` (C, 2): 95 % intervals of each row's true mean less that of row `first`, NaN where unknown. `worse`
-    (C,): surely behind it. `more_broken` (C,): breaks more limits. *As good* is a row whose interval lies above
-    -`difference`, the least that matters, or that is the same cell.
+    `differences` (C, 2): 95 % intervals of each row's true mean less that of row `first`, NaN where unknown. `behind`
+    (C,): surely behind it. `broken` (C,): breaks a limit, which comes before all else. *As good* is a row whose
+    interval lies above -`difference`, the least that matters, or that is the same cell. *Worse* is one that is surely
+    behind and whose interval, which is shown beside the word, says so too.
     """
     close = differences[:, 0] >= -difference
+    worse = behind & (differences[:, 1] < 0)
     found: list[Standing] = []
     for at in range(len(differences)):
-        if at == first:
-            found.append("first")
-        elif more_broken[at]:
+        if broken[at]:
             found.append("limit")
+        elif at == first:
+            found.append("first")
         else:
             found.append("as good" if close[at] else "worse" if worse[at] else "cannot tell")
     return found
@@ -56,6 +60,22 @@ def surely_behind(first: int, values: np.ndarray, prompts: Sequence[str]) -> np.
     critical = float(stdtrit(total, 1 - ERROR / len(others)))
     found[others] = behind[others].mean(1) > critical * np.sqrt(variances / values.shape[1])
     return found
+
+
+def pairs_to_settle(differences: np.ndarray, sds: np.ndarray, least: float) -> int:
+    """After how many (prompt, seed) pairs each of N rows is told to be as good as the first, or worse, all in 80 %.
+
+    `differences` (N, 2): the intervals of how far each is from the first, as far as is known now; `sds` (N,) that of a
+    pair's difference. A row is near as good where it is hardly behind, near worse where it is more than `least` behind,
+    and half of that is the hardest: what must be seen is the nearer of the two, as small as it may well be.
+    """
+    share = (1 - POWER) / 2 / len(sds)
+    means, unsure = differences.mean(1)[:, None], np.maximum(np.ptp(differences, axis=1), SAME)[:, None] / (2 * Z_95)
+    tried = least / 2 + np.linspace(0.0, 1.0, STEPS) * (np.abs(means) + least + 4 * unsure)
+    smaller = ndtr((tried - least - means) / unsure) - ndtr((-tried - means) / unsure)
+    seen = tried[np.arange(len(sds)), (smaller <= share).sum(1) - 1]
+    critical = max(Z_95, float(ndtri(1 - ERROR / len(sds)))) + float(ndtri(1 - share))
+    return max(2, math.ceil(float((critical * sds / seen).max() ** 2)))
 
 
 def moderated(variances: np.ndarray, freedom: int) -> tuple[np.ndarray, float]:

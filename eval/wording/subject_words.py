@@ -12,15 +12,16 @@ class SubjectWords:
     """Words and sentences that hang on whether likeness is that of faces (`FACE`) or of whole pictures (`IMAGE`).
 
     `others`: what bleed prompts show, and `looks` what they take on. `seen`, `several_seen`: what likeness is read
-    from, `likeness`: what it is, `counted_at_floor`: what counts so. `lost`: pictures in which nothing is seen, with
-    `lost_mark` below one, `lost_heading` over them, and `lost_rule`, why they stay. `models`: whose figures do not
-    compare; `judges`: who judged.
+    from, `shown`: what a picture shows where it is, `likeness`: what it is, `counted_at_floor`: what counts so. `lost`:
+    pictures in which nothing is seen, with `lost_mark` below one, `lost_heading` over them, and `lost_rule`, why they
+    stay. `models`: whose figures do not compare; `judges`: who judged.
     """
 
     others: str
     looks: str
     seen: str
     several_seen: str
+    shown: str
     likeness: str
     counted_at_floor: str
     lost: str
@@ -46,6 +47,7 @@ FACE = SubjectWords(
     looks="the face",
     seen="face",
     several_seen="faces",
+    shown="a face",
     likeness="cosine of the largest face",
     counted_at_floor="a picture without a face, or with one less alike,",
     lost="faceless pictures",
@@ -60,6 +62,7 @@ IMAGE = SubjectWords(
     looks="its looks",
     seen="picture that shows anything",
     several_seen="pictures",
+    shown="anything",
     likeness="CLIP's cosine of the whole picture",
     counted_at_floor="a failed picture, or one less alike,",
     lost="failed pictures",

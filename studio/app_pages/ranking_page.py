@@ -8,6 +8,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from eval.ranking.column import Column
 from eval.ranking.columns import ALSO, COLUMNS, OF_CEILING
+from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT
 from eval.ranking.verdict import verdict
 from eval.reporting.ranked_grid import report_data
@@ -47,14 +48,15 @@ def show() -> None:
 
 
 def _show_verdict(opened: OpenedStore) -> None:
-    best = opened.rows[0]
     said = verdict(opened.rows, opened.ranked.evidence, opened.scores)
     first, *others = said.sentences
     st.title(escaped(said.headline), anchor=False)
     st.markdown(escaped(first))
+    # What the tiles, the samples and the notes show is the row that the headline names.
+    best = said.taken or opened.rows[0]
     for place, tile in zip(st.columns(6), tiles_of(best, opened.words), strict=False):
         place.metric(tile.name, tile.figure, help=tile.meaning)
-    _show_samples(opened)
+    _show_samples(opened, best)
     for sentence in others:
         st.markdown(escaped(sentence))
     for sentence in trends_of(opened.rows):
@@ -64,10 +66,10 @@ def _show_verdict(opened: OpenedStore) -> None:
     st.page_link("app_pages/export_page.py", label="Export it as one file", icon=":material/download:")
 
 
-def _show_samples(opened: OpenedStore) -> None:
-    """The best row's pictures above the base model's of the same prompts and seeds."""
+def _show_samples(opened: OpenedStore, best: RankedCell) -> None:
+    """A row's pictures above the base model's of the same prompts and seeds."""
     units = evenly_spaced(units_of_role(opened, SUBJECT), SAMPLES)
-    for tile, unit in zip(st.columns(SAMPLES), comparison(opened, [opened.rows[0], None], units), strict=False):
+    for tile, unit in zip(st.columns(SAMPLES), comparison(opened, [best, None], units), strict=False):
         for picture, who in zip(unit.pictures, ("with it", "base model"), strict=True):
             if picture.path:
                 tile.image(picture.path, caption=f"{who}: {picture.likeness}", width="stretch")

@@ -304,7 +304,7 @@ def test_one_picture_of_one_prompt_has_no_interval_and_accuses_nobody() -> None:
     assert accused(evidence) == [False, False]
     flags = "; ".join(next(row for row in rank(evidence, ONLY_COPY) if row.cell == "cell000").flags)
     assert "copy has no interval" in flags
-    assert "copy is above its limit, but so few pictures may be so by chance: give more seeds to tell" in flags
+    assert "copy +1.000 is above its limit, but so few pictures may be so by chance: give more seeds to tell" in flags
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 3), st.integers(0, 12), st.floats(0, 1), st.booleans())

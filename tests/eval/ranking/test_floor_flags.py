@@ -31,7 +31,7 @@ def said(evidence: Evidence, about: str) -> list[str]:
 def test_whose_floor_it_is_is_said() -> None:
     assert said(bare(), "the floor is") == said(bare("bleed"), "floor not measured") == []
     assert said(bare("subject"), "the floor is") == [
-        "the floor is that of other people: the base model's own pictures of the subject's prompts show no face"
+        "the floor is that of other people: none of the base model's own pictures of the subject's prompts shows a face"
     ]
     assert said(bare("subject"), "no face in 1 picture of the subject") == [
         "no face in 1 picture of the subject: counted at the floor"
@@ -41,13 +41,14 @@ def test_whose_floor_it_is_is_said() -> None:
 def test_an_unknown_floor_is_said_and_no_figure_hangs_on_it() -> None:
     evidence = bare("subject", "bleed")
     assert said(evidence, "floor not measured") == [
-        "floor not measured: no face in any of the base model's own pictures; a picture without one counts -1, which "
-        "nothing falls below"
+        "floor not measured: none of the base model's own pictures shows a face; faceless pictures count -1, which "
+        "nothing falls below, and no gain is known"
     ]
     assert said(evidence, "no face in 1 picture of the subject") == ["no face in 1 picture of the subject: counted -1"]
     assert said(evidence, "as alike as the references") == said(evidence, "the floor is") == []
     row = rank(evidence)[0]
-    assert row.identity_normalised is None
+    assert row.identity_normalised is row.expected_normalised is row.worth_taking is None
+    assert row.gain is row.gain_low is row.gain_high is row.gain_that_matters is None
     assert "nan" not in " ".join(verdict([row], evidence, score(evidence)).all)
 
 

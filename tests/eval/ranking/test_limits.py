@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from eval.ranking.copying import Copying
-from eval.ranking.limits import Limits, applicable, limits_broken, limits_of, repeated_pictures
-from eval.ranking.pareto import pareto_front
+from eval.ranking.limits import Limits, applicable, limits_broken, limits_of, perhaps_broken, repeated_pictures
 from eval.ranking.scores import Scores, score
 from eval.request.spec import LimitsSection
 from eval.statistics.intervals import wilson
+from eval.statistics.pareto import pareto_front as front
 from synthetic_evidence import make_evidence, of_a_teapot
 
 NAN = np.nan
@@ -51,7 +51,14 @@ def _scores(
         ceiling=0.75,
         prompt_contrast=0.4,
         face_rate_control=1.0,
+        prompt_half=0.0,
+        bleed_half=0.0,
+        failed=None,
     )
+
+
+def pareto_front(scores: Scores) -> np.ndarray:
+    return front([scores.identity, scores.prompt], [scores.bleed, scores.copy])
 
 
 def test_a_cell_that_does_as_the_base_model_does_breaks_nothing() -> None:
@@ -60,7 +67,7 @@ def test_a_cell_that_does_as_the_base_model_does_breaks_nothing() -> None:
 
 def test_the_prompt_may_lose_half_of_the_contrast() -> None:
     scores = _scores(prompt=[[-0.2] * 4, [-0.21] * 4, [-0.1, -0.1, -0.1, -0.6], [0.3] * 4])
-    said = "prompt {} is below the limit -0.200: it no longer does what is asked"
+    said = "prompt {0} (95 % {0} to {0}) is below the limit -0.200: it no longer does what is asked"
     assert limits_broken(scores, Limits()) == [[], [said.format("-0.210")], [said.format("-0.225")], []]
     assert limits_broken(scores, replace(Limits(), prompt=0.6)) == [[]] * 4
     assert limits_broken(scores, replace(Limits(), prompt=None)) == [[]] * 4
@@ -78,21 +85,21 @@ def test_faces_of_others_that_are_lost_may_have_bled() -> None:
     one_picture = replace(_scores(bleed=[[NAN, 0.0]]), bleed_judged=np.array([True, False]))
     assert limits_broken(one_picture, Limits()) == [
         [
-            "bleed +0.500 may be above the limit +0.125: other people take on the face; faceless pictures that the "
-            "base model does not have count as that: 1"
+            "bleed +0.500 may be above the limit +0.125: faceless pictures of other people (1 of 1) count as if they "
+            "took on the face; look at them"
         ]
     ]
     scores = _scores(bleed=[[0.1, NAN], [NAN, NAN], [0.3, NAN], [0.25, NAN], [-0.3, NAN]])
-    said = [[text.split(" (")[0], text.split(") ")[1]] for one in limits_broken(scores, Limits()) for text in one]
-    lost, two = (
-        f"other people take on the face; faceless pictures that the base model does not have count as that: {count}"
-        for count in (1, 2)
+    may = (
+        "bleed {} may be above the limit +0.125: faceless pictures of other people ({} of 2) count as if they took on "
+        "the face; look at them"
     )
-    assert said == [
-        ["bleed +0.300", f"may be above the limit +0.125: {lost}"],
-        ["bleed +0.500", f"may be above the limit +0.125: {two}"],
-        ["bleed +0.400", f"is above the limit +0.125: {lost}"],
-        ["bleed +0.375", f"may be above the limit +0.125: {lost}"],
+    assert [text for one in limits_broken(scores, Limits()) for text in one] == [
+        may.format("+0.300", 1),
+        may.format("+0.500", 2),
+        "bleed +0.400 (95 % +0.400 to +0.400) is above the limit +0.125: other people take on the face; faceless "
+        "pictures that the base model does not have count as that: 1",
+        may.format("+0.375", 1),
     ], "a quarter of the way with a lost face as 0 is the limit, and not above it"
 
 
@@ -124,17 +131,46 @@ def test_a_copy_must_be_surely_more_than_what_the_base_model_shows() -> None:
 
 def test_faces_that_are_lost_may_have_been_copies() -> None:
     scores = _scores(copy=[[0.0, 0.0, NAN, NAN], [0.9, 0.9, 0.9, NAN], [0.4, 0.1, 0.0, NAN], [0.4, 0.0, 0.0, NAN]])
-    said = [[text.split(" (")[0], text.split(") ")[1]] for one in limits_broken(scores, Limits()) for text in one]
-    lost = "; faceless pictures that the base model does not have count as copies: "
-    repeats = "of the prompt `photo of ohwx` {} the training picture `one.png`"
-    assert said == [
-        [
-            "copy +0.333",
-            f"may be above the limit +0.150: it may repeat training pictures{lost}2",
-        ],
-        ["copy +0.900", f"is above the limit +0.150: 3 of 4 pictures {repeats.format('repeat')}{lost}1"],
-        ["copy +0.167", f"may be above the limit +0.150: 1 of 4 pictures {repeats.format('repeats')}{lost}1"],
+    may = (
+        "copy {} may be above the limit +0.150: faceless pictures of the prompt `photo of ohwx` ({} of 4) count as "
+        "copies; look at them"
+    )
+    assert [text for one in limits_broken(scores, Limits()) for text in one] == [
+        may.format("+0.333", 2),
+        "copy +0.900 (95 % +0.900 to +0.900) is above the limit +0.150: 3 of 4 pictures of the prompt `photo of ohwx` "
+        "repeat the training picture `one.png`; faceless pictures that the base model does not have count as copies: 1",
+        may.format("+0.167", 1),
     ]
+
+
+def test_pictures_that_failed_may_have_obeyed() -> None:
+    scores = _scores(prompt=[[-0.9, -0.9, 0.0, 0.0], [-0.9, -0.9, -0.9, 0.0]])
+    failed = np.array([[True, True, False, False], [True, False, False, False]])
+    assert [text for one in limits_broken(replace(scores, failed=failed), Limits()) for text in one] == [
+        "prompt -0.450 may be below the limit -0.200: failed pictures (2 of 4) count as showing nothing of it; look at "
+        "them",
+        "prompt -0.675 (95 % -0.675 to -0.675) is below the limit -0.200: it no longer does what is asked",
+    ]
+
+
+@pytest.mark.parametrize("name", ["prompt", "bleed", "copy"])
+def test_no_limit_is_broken_by_what_may_be_chance(name: str) -> None:
+    """Past the limit, and the interval of chance reaches 0: a flag asks for more seeds, and nobody is accused."""
+    value = -0.3 if name == "prompt" else 0.3
+    made = _scores(**{name: [[value] * (2 if name == "bleed" else 4)]})  # pyright: ignore[reportArgumentType]
+    for half, broken in ((0.29, True), (0.31, False), (NAN, False)):
+        scores = replace(made, prompt_half=half, bleed_half=half, copying=replace(made.copying, half=half))
+        assert bool(limits_broken(scores, Limits())[0]) is broken
+        flags = perhaps_broken(scores, Limits(), 0)
+        assert [flag.split()[0] for flag in flags] == ([] if broken else [name])
+        assert all("may be so by chance: give more seeds to tell" in flag for flag in flags)
+
+
+def test_prompts_that_are_hardly_told_apart_are_no_scale_for_a_limit() -> None:
+    scores = replace(_scores(prompt=[[-0.3] * 4]), prompt_contrast=0.009)
+    assert limits_broken(scores, Limits()) == [[]]
+    assert limits_broken(replace(scores, prompt_contrast=-0.1), Limits()) == [[]]
+    assert len(limits_broken(replace(scores, prompt_contrast=0.011), Limits())[0]) == 1
 
 
 def test_training_pictures_are_named_as_far_as_they_are_known() -> None:

@@ -17,7 +17,7 @@ from eval.ranking.scores import score
 from eval.request.cells import CONTROL
 from eval.statistics.intervals import contains_zero, differences_to, resampling, within_sd
 from eval.statistics.shrinkage import expected_means
-from eval.statistics.standing import surely_behind
+from eval.statistics.standing import moderated, pairs_to_settle, surely_behind
 from loras.weights import Weights
 from synthetic_evidence import make_evidence, of_a_teapot, reordered, without_faces
 
@@ -184,16 +184,15 @@ def test_claims_are_made_of_the_median_spread_of_what_cannot_be_told_yet() -> No
         "cell003": "cannot tell",
         "cell000": "worse",
     }
-    spreads = within_sd(scores.counted[[2, 3]] - scores.counted[1], scores.prompts)
-    found = pairs_to_tell_rows_apart(evidence, rows, (0.02, 0.05))
-    assert [one.difference for one in found] == [0.02, 0.05]
-    assert [one.sd for one in found] == [pytest.approx(np.median(spreads))] * 2
+    freedom = len(scores.prompts) - len(set(scores.prompts))
+    variances, _ = moderated(within_sd(scores.counted[[2, 3]] - scores.counted[1], scores.prompts) ** 2, freedom)
+    ends = {row.cell: (row.difference_low, row.difference_high) for row in rows}
+    behind = np.array([ends["cell002"], ends["cell003"]], dtype=float)
+    found = pairs_to_tell_rows_apart(scores, evidence, rows)
+    assert found == pairs_to_settle(behind, np.sqrt(variances), rows[0].difference_that_matters)
     twins = reordered(evidence, [0, 1, 1, 2, 3])
-    again = pairs_to_tell_rows_apart(twins, rank(twins, LIMITS), [0.02])
-    assert again[0].sd == pytest.approx(np.median(spreads)), "the first is no other"
+    assert pairs_to_tell_rows_apart(score(twins), twins, rank(twins, LIMITS)) == found, "the first is no other"
     clear = make_evidence([0.6, 0.2], noise=0.02)
-    told = score(clear)
-    spread = within_sd(told.counted[[1]] - told.counted[0], told.prompts)
-    assert pairs_to_tell_rows_apart(clear, rank(clear, LIMITS), [0.02])[0].sd == pytest.approx(spread[0])
+    assert pairs_to_tell_rows_apart(score(clear), clear, rank(clear, LIMITS)) is None, "all is told"
     one = make_evidence([0.5, 0.6], prompts=1, seeds=1)
-    assert pairs_to_tell_rows_apart(one, rank(one), [0.02]) == []
+    assert pairs_to_tell_rows_apart(score(one), one, rank(one)) is None

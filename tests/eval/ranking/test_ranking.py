@@ -112,8 +112,9 @@ def test_a_cell_that_bleeds_is_not_saved_by_the_faces_it_loses() -> None:
     assert "no face in 3 pictures of others" in flags_of(rows[1])
     sound = make_evidence([0.7, 0.5], noise=0.02, training=0)
     said = flags_of(next(row for row in rank(without_faces(sound, lost)) if row.cell == "cell000"))
-    assert re.search(r"bleed \S+ \(95 % [^)]*\) may be above the limit", said)
-    assert "faceless pictures that the base model does not have count as that: 3" in said
+    assert re.search(
+        r"bleed \S+ may be above the limit \S+: faceless pictures of other people \(3 of 4\) count as", said
+    )
 
 
 def test_one_lost_face_of_many_breaks_no_limit() -> None:
@@ -250,9 +251,9 @@ def test_oddities_are_said() -> None:
 
 def test_claims_name_the_pairs_that_a_difference_needs() -> None:
     evidence = make_evidence([0.6, 0.5, 0.4], prompts=40, noise=0.1)
-    small, large = pairs_to_tell_rows_apart(evidence, rank(evidence), (0.02, 0.05))
+    scores, rows = score(evidence), rank(evidence)
+    untold = replace(rows[1], standing="cannot tell", difference_low=-0.1, difference_high=-0.1)
     # The difference of two cells has sqrt(2) times the SD of one.
-    assert large.sd == pytest.approx(0.141, rel=0.1)
-    assert small.pairs > 6 * large.pairs
-    assert large.pairs == pytest.approx(62, rel=0.25)
-    assert pairs_to_tell_rows_apart(make_evidence([0.6]), rank(make_evidence([0.6])), (0.02, 0.05)) == []
+    found = pairs_to_tell_rows_apart(scores, evidence, [rows[0], untold])
+    assert found == pytest.approx(((1.960 + 1.282) * 0.141 / 0.1) ** 2, rel=0.25)
+    assert pairs_to_tell_rows_apart(scores, evidence, rows) is None, "all is told"

@@ -168,13 +168,17 @@ def test_bleed_is_of_the_judged_units_and_unknown_without_one() -> None:
     assert np.isnan(none.bleed_interval).all()
 
 
-def test_bleeds_interval_is_over_the_judged_pictures_and_there_is_none_of_one() -> None:
-    scores = replace(_lost(), bleed_changes=np.array([[0.1, 0.3], [0.2, 0.4]]), bleed_judged=np.array([True, True]))
-    low, high = scores.bleed_interval.T
-    assert (low + high) / 2 == pytest.approx([0.2, 0.3])
-    assert high - low == pytest.approx([2 * 12.706 * 0.1] * 2, rel=0.05)
-    alone = replace(scores, bleed_judged=np.array([True, False]))
-    assert np.isnan(alone.bleed_interval).all()
+def test_the_intervals_of_bleed_and_prompt_are_as_wide_as_chance_which_no_lost_face_changes() -> None:
+    scores = replace(_lost(), bleed_changes=np.array([[0.1, 0.3], [np.nan, 0.4]]), bleed_judged=np.array([True, True]))
+    scores = replace(scores, bleed_half=0.2, prompt_half=0.1, prompt_changes=np.array([[0.0, 0.2], [-0.5, -0.3]]))
+    assert scores.bleed_interval == pytest.approx(np.stack([scores.bleed - 0.2, scores.bleed + 0.2], axis=1))
+    assert scores.prompt_interval == pytest.approx(np.array([[0.0, 0.2], [-0.5, -0.3]]))
+    assert np.isnan(replace(scores, bleed_half=np.nan).bleed_interval).all()
+    assert scores.bleed_seen == pytest.approx(np.array([[0.1, 0.3], [0.0, 0.4]]))
+    assert replace(scores, failed=np.array([[True, False], [False, True]])).prompt_seen.tolist() == [
+        [0.0, 0.2],
+        [-0.5, 0.0],
+    ]
 
 
 def _shown(pictures: list[tuple[float, float]], evidence: Evidence) -> Evidence:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranking import rank
-from synthetic_evidence import make_evidence
+from synthetic_evidence import FACE_SIZE, make_evidence
 
 
 def of_two_minds(first: list[float], second: list[float]) -> Evidence:
@@ -37,3 +38,14 @@ def test_the_second_model_never_moves_the_order() -> None:
     asked = rank(of_two_minds([0.6, 0.5, 0.4], [0.1, 0.5, 0.9]))
     assert [row.cell for row in asked] == [row.cell for row in alone]
     assert [row.identity for row in asked] == [row.identity for row in alone]
+
+
+def test_a_second_model_that_finds_nobody_in_the_references_is_named_and_stops_nothing() -> None:
+    evidence = of_two_minds([0.6, 0.3], [0.6, 0.3])
+    assert evidence.second is not None
+    blind = replace(evidence, second=replace(evidence.second, references=np.empty((0, FACE_SIZE))))
+    rows = rank(blind)
+    said = "the second face model other faces (00ff) is not heard: it finds no face in the held-out references"
+    assert [row.second for row in rows] == [None, None]
+    assert all(said in row.flags for row in rows)
+    assert [row.cell for row in rows] == [row.cell for row in rank(replace(evidence, second=None))]

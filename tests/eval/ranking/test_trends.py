@@ -12,10 +12,10 @@ from eval.ranking.columns import row_as_json
 from eval.ranking.evidence import CellFacts, Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.ranking import rank
-from eval.ranking.scores import score
+from eval.ranking.scores import Scores, score
 from eval.ranking.trends import trends
 from loras.weights import Weights
-from synthetic_evidence import FACE_SIZE, FLOOR, copying, faces_at, make_evidence, reordered
+from synthetic_evidence import FACE_SIZE, FLOOR, copying, faces_at, make_evidence, reordered, without_faces
 
 EPOCHS, UNET, TE = (4, 8, 12), (0.6, 0.8, 1.0), (0.0, 0.8, 1.0)
 AXIS = np.eye(FACE_SIZE)[0]
@@ -128,3 +128,39 @@ def test_several_runs_with_the_same_epochs_are_called_by_their_files() -> None:
     text = said(replace(evidence, cells=cells))
     assert "hina-000012 copies its training pictures" in text
     assert "over the epochs" not in text
+
+
+def test_pictures_that_are_lost_may_have_bled_or_copied_and_nobody_is_said_to_have() -> None:
+    evidence = grid(lambda *_: 0.5)
+    late = np.array([cell.epoch == 12 for cell in evidence.cells])
+    text = said(without_faces(evidence, np.repeat(late[:, None], len(evidence.units), axis=1)))
+    assert "epoch 12 may bleed into other people: bleed +0." in text
+    assert "epoch 12 may copy training pictures: copy +1.000, but faceless pictures count as copies; look" in text
+    assert "bleeds" not in text
+    assert "copies its" not in text
+    assert "grows" not in text
+    strong = np.array([cell.weights.unet > 0.9 for cell in evidence.cells])
+    text = said(without_faces(evidence, np.repeat(strong[:, None], len(evidence.units), axis=1)))
+    assert "UNet above 0.8 may copy training pictures: copy +1.000 there and " in text
+    assert "UNet above 0.8 copies" not in text
+
+
+def test_faces_that_copy_are_said_to_though_one_of_them_is_lost() -> None:
+    evidence = with_copies(grid(lambda *_: 0.5), 12)
+    lost = np.zeros(evidence.failed.shape, dtype=bool)
+    lost[[at for at, cell in enumerate(evidence.cells) if cell.epoch == 12], 0] = True
+    assert "epoch 12 copies its training pictures: copy +" in said(without_faces(evidence, lost))
+
+
+def test_prompts_that_are_hardly_told_apart_or_pictures_that_failed_show_no_disobedience() -> None:
+    evidence = grid(lambda *_: 0.5)
+    strong = np.array([cell.weights.unet > 0.9 for cell in evidence.cells])
+    made = replace(score(evidence), prompt_changes=np.where(strong[:, None], -0.9, 0.0) * np.ones((1, 24)))
+
+    def told(scores: Scores) -> str:
+        return "\n".join(one.text for one in trends(evidence, scores, Limits()))
+
+    assert "UNet above 0.8 no longer does what is asked" in told(made)
+    assert "what is asked" not in told(replace(made, prompt_contrast=0.005))
+    failed = np.repeat(strong[:, None], 24, axis=1)
+    assert "UNet above 0.8 may no longer do what is asked: prompt -0.900" in told(replace(made, failed=failed))

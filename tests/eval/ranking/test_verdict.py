@@ -1,16 +1,21 @@
 """The verdict of planted grids, as a person reads it who knows no statistics: what to take, how sure, what to do."""
 
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from eval.exporting.export import choose_cell
+from eval.ranking.columns import OF_CEILING, STANDING, row_as_json
 from eval.ranking.evidence import Evidence
+from eval.ranking.missing_pictures import LeftOut
+from eval.ranking.none_to_take import Verdict, picture_change
 from eval.ranking.ranking import rank
 from eval.ranking.scores import score
-from eval.ranking.verdict import Verdict, picture_change, verdict
-from synthetic_evidence import FLOOR, make_evidence, reordered, without_faces
+from eval.ranking.verdict import verdict
+from synthetic_evidence import FACE_SIZE, FLOOR, faces_at, make_evidence, of_a_teapot, reordered, without_faces
 
 
 def of(evidence: Evidence) -> Verdict:
@@ -52,7 +57,7 @@ def test_two_or_three_as_good_are_called_by_their_names() -> None:
 
 
 def test_what_cannot_be_told_yet_says_how_many_seeds_would_tell() -> None:
-    evidence = make_evidence([0.6, 0.58, 0.3], noise=0.08, training=0)
+    evidence = make_evidence([0.6, 0.58, 0.3], noise=0.03, training=0)
     said = of(evidence)
     assert said.headline.endswith("at unet=0.8,te=0.6.")
     assert "or any" not in said.headline
@@ -107,7 +112,8 @@ def test_a_grid_without_any_face_asks_for_faces_and_calls_nothing_a_copy() -> No
     )
     said = of(bare)
     assert said.headline.startswith("Take none of these yet")
-    assert "No picture of any row shows a face: look at the pictures" in said.sentences[1]
+    assert said.headline == "Take none of these yet: no picture of any row shows a face."
+    assert said.sentences[1].startswith("Look at the pictures, and give prompts, a size and steps")
     assert [row.copy for row in rank(bare)] == [None, None]
 
 
@@ -159,3 +165,149 @@ def test_a_twin_is_called_a_twin() -> None:
     said = of(replace(evidence, cells=cells))
     assert "or any" not in said.headline
     assert re.search(r"\((copy-of-it|hina-000001) at unet=0.8,te=0.6 holds the same tensors\)", said.sentences[1])
+
+
+def scattering(shares: list[list[float]], seed: int = 3) -> Evidence:
+    """Rows of six prompts and four seeds: half of a row's pictures at one cosine and half at another, base at 0.1."""
+    rng = np.random.default_rng(seed)
+    made = make_evidence([0.5] * len(shares), prompts=6, seeds=4, training=0, noise=0.03)
+    at, faces = made.where("subject"), made.faces.copy()
+    for row, (one, other) in enumerate(shares):
+        cosines = np.where(rng.permutation(len(at)) % 2 == 0, one, other) + rng.normal(scale=0.02, size=len(at))
+        faces[row, at] = faces_at(cosines, np.eye(FACE_SIZE)[0], rng)
+    return replace(made, faces=faces)
+
+
+def test_the_first_row_is_not_taken_where_it_gains_nothing_and_others_surely_do() -> None:
+    """No picture counts below the floor, so rows that scatter come first by identity, and gain nothing."""
+    evidence = scattering([[0.85, -0.65]] * 6 + [[0.35, 0.35]] * 6)
+    rows, said = rank(evidence), of(evidence)
+    assert not rows[0].worth_taking
+    assert said.taken is not None
+    assert said.taken.name == next(row.name for row in rows if row.worth_taking)
+    assert said.taken.identity < rows[0].identity
+    assert said.headline.startswith(f"Take {said.taken.name}: it is the first row that is shown to be more like")
+    assert f"expect a likeness of {said.taken.expected:.3f}" in said.sentences[0]
+    assert rows[0].name in said.sentences[1]
+    assert "are not shown to be worth taking: the first gains" in said.sentences[1]
+    assert "worth taking, too: choose by eye" in said.sentences[2]
+    assert choose_cell(None, rows, "best").name == said.taken.name  # pyright: ignore[reportArgumentType]
+
+
+def test_rows_that_work_and_break_a_limit_are_said_to() -> None:
+    evidence = make_evidence([0.75, FLOOR], noise=0.03, bleed_prompts=2)
+    faces, others = evidence.faces.copy(), evidence.where("bleed")
+    faces[0, others] = faces_at(np.full(len(others), 0.6), np.eye(FACE_SIZE)[0], np.random.default_rng(1))
+    said = of(replace(evidence, faces=faces))
+    assert said.headline.startswith("Take none of these as they are: only rows that break a limit are shown to be more")
+    assert re.search(r"hina-000001 at \S+ gains \+0.6\d\d \(.*\) of likeness, but: bleed \+0", said.sentences[0])
+    assert "earlier epochs or lower weights" in said.sentences[1]
+    assert said.taken is None
+
+
+def test_without_a_floor_nothing_is_gained_and_nothing_is_to_be_taken() -> None:
+    evidence = make_evidence([FLOOR, FLOOR], noise=0.05, training=0)
+    unseen = replace(evidence, faces_control=np.full_like(evidence.faces_control, np.nan))
+    said = of(unseen)
+    assert said.headline == (
+        "Take none of these yet: none of the base model's own pictures shows a face, so there is nothing to compare "
+        "with."
+    )
+    assert "how alike any stranger would be is not known" in said.sentences[0]
+    assert "Put a prompt into [prompts] on which the base model shows a face" in said.sentences[1]
+    for row in rank(unseen):
+        assert row.gain is row.gain_low is row.gain_high is row.gain_that_matters is row.worth_taking is None
+    teapot = of(of_a_teapot(unseen))
+    assert "none of the base model's own pictures shows anything, so there is nothing" in teapot.headline
+    one = of(replace(make_evidence([0.3], prompts=1, seeds=1), faces_control=unseen.faces_control[:2]))
+    assert "nan" not in " ".join(one.all)
+
+
+def test_failed_pictures_are_said_to_have_failed() -> None:
+    made = make_evidence([0.6, 0.5])
+    black = replace(without_faces(made, np.ones(made.failed.shape, dtype=bool)), failed=np.ones_like(made.failed))
+    said = of(black)
+    assert said.headline == "Take none of these yet: no picture of any row shows a face."
+    assert said.sentences[0].startswith("32 of 32 failed: black, flat, not finite or not made")
+    trends = [text for row in rank(black) for text in row.trends if "cop" in text or "bleed" in text]
+    assert trends
+    assert all("every checkpoint may " in text and "faceless pictures count as" in text for text in trends)
+    assert all(" may be " in text or text.startswith("face rate") for row in rank(black) for text in row.broken)
+
+
+def test_a_row_of_lost_pictures_alone_is_told_to_bring_them() -> None:
+    mask = np.zeros((1, 20), dtype=bool)
+    mask[:, :8] = True
+    assert "Look at the pictures that are lost first" in of(without_faces(make_evidence([0.6]), mask)).sentences[1]
+
+
+def test_the_gain_that_would_do_is_named() -> None:
+    said = of(make_evidence([0.16, 0.15], noise=0.03, training=0))
+    row = rank(make_evidence([0.16, 0.15], noise=0.03, training=0))[0]
+    assert row.gain_that_matters is not None
+    assert row.gain_low is not None
+    assert 0 < row.gain_low < row.gain_that_matters
+    assert said.headline.endswith("than the base model without a LoRA, by enough to be of use.")
+    assert f"would have to gain {row.gain_that_matters:.3f} surely" in said.sentences[0]
+
+
+def test_rows_that_are_left_out_are_named_before_anything_is_settled() -> None:
+    evidence = make_evidence([0.6, 0.7, 0.3], noise=0.03, training=0)
+    gone = LeftOut(8, 0, 20, 1, 3, "run `python -m eval grid SPEC`, which makes them again", ("hina-2",))
+    said = of(replace(reordered(evidence, [0, 2]), left_out=gone))
+    ending = (
+        "hina-2 is left out because pictures are gone: run `python -m eval grid SPEC`, which makes them again, before "
+        "you settle on one."
+    )
+    assert said.sentences[1] == f"Every other row within the limits is shown to be worse, but {ending}"
+    assert of(replace(reordered(evidence, [0]), left_out=gone)).sentences[1] == f"It stands alone: {ending}"
+    assert "(hina-2)" in str(gone)
+
+
+def test_the_way_is_the_same_in_the_table_and_the_verdict() -> None:
+    evidence = make_evidence([0.55] * 11 + [0.65], noise=0.1, seeds=2, training=0, seed=2)
+    shown = re.search(r"(\d+ %) of the way", of(evidence).sentences[0])
+    assert shown
+    row = rank(evidence)[0]
+    assert shown[1] == OF_CEILING.text(row)
+    assert row.expected_normalised != pytest.approx(row.identity_normalised, abs=0.01)
+
+
+def test_a_way_that_is_too_short_to_be_a_scale_is_no_share() -> None:
+    evidence = make_evidence([0.7, 0.5], noise=0.03, training=0)
+    wide = faces_at(np.full(5, 0.42), np.eye(FACE_SIZE)[0], np.random.default_rng(1))
+    mirrored = np.concatenate([wide, 2 * (wide @ np.eye(FACE_SIZE)[0])[:, None] * np.eye(FACE_SIZE)[0] - wide])
+    said = of(replace(evidence, references=mirrored))
+    assert "% of the way" not in " ".join(said.all)
+    assert "see that they show one subject" in said.sentences[0]
+    assert any(flag.startswith("the way is short") for flag in rank(replace(evidence, references=mirrored))[0].flags)
+
+
+def test_worse_is_not_said_of_rows_that_are_not_there() -> None:
+    units = make_evidence([0.5, 0.5, 0.5], noise=0.0, training=0)
+    said = of(replace(units, faces=np.repeat(units.faces[:1], 3, axis=0)))
+    assert "as good" in said.sentences[1]
+    assert "worse" not in said.sentences[1]
+
+
+def test_all_that_break_a_limit_are_said_to_in_json_as_in_the_table() -> None:
+    mask = np.zeros((2, 20), dtype=bool)
+    mask[:, :8] = True
+    rows = rank(without_faces(make_evidence([0.6, 0.5]), mask))
+    assert [(row.standing, row_as_json(row)["standing"], STANDING.text(row)) for row in rows] == [("limit",) * 3] * 2
+
+
+def test_no_interval_of_a_cosine_goes_beyond_one() -> None:
+    rows = rank(make_evidence([0.9, 0.3], prompts=1, seeds=2, noise=0.2, training=0, seed=3))
+    ends = [(row.identity_low, row.identity_high) for row in rows]
+    assert all(low is not None and high is not None and -1 <= low <= high <= 1 for low, high in ends)
+    assert any(1.0 in end or -1.0 in end for end in ends), "one is cut off"
+
+
+def test_a_row_of_failed_pictures_has_no_mean_and_no_warning() -> None:
+    made = make_evidence([0.6, 0.5])
+    pictures = made.pictures.copy()
+    pictures[0] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert picture_change(replace(made, pictures=pictures)) > 0.5

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.statistics.intervals import (
+    chance_half,
     contains_zero,
     differences_to,
     intervals,
@@ -185,3 +186,28 @@ def test_a_claim_needs_two_pairs_at_least_and_four_times_as_many_for_half() -> N
     """((1.959964 + 0.841621) * 1 / 0.5) ** 2 = 31.4."""
     assert (pairs_needed(0.5, 1.0).pairs, pairs_needed(0.25, 1.0).pairs, pairs_needed(9.0, 0.1).pairs) == (32, 126, 2)
     assert (pairs_needed(0.5, 1.0).difference, pairs_needed(0.5, 1.0).sd) == (0.5, 1.0)
+
+
+def test_half_of_what_chance_takes_a_mean_change_is_of_the_base_models_own_scatter() -> None:
+    """Two prompts of three pictures, SD 0.1 within each: four degrees, and both sides of a change scatter."""
+    figures = np.array([0.0, 0.1, 0.2, 0.5, 0.6, 0.7])
+    names = ["p"] * 3 + ["q"] * 3
+    assert chance_half(figures, names, 8) == pytest.approx(2.776445 * 0.1 * (2 / 8) ** 0.5)
+    gaps = np.append(figures, np.nan)
+    assert chance_half(gaps, [*names, "r"], 8) == pytest.approx(chance_half(figures, names, 8))
+    for unknown in (
+        chance_half(figures[:1], ["p"], 8),
+        chance_half(gaps[-1:], ["p"], 8),
+        chance_half(figures, names, 0),
+    ):
+        assert np.isnan(unknown)
+
+
+def test_a_change_that_is_nothing_but_noise_is_within_chance_nineteen_times_in_twenty() -> None:
+    rng = np.random.default_rng(5)
+    names = [f"p{at // 4}" for at in range(12)]
+    outside = 0
+    for _ in range(2000):
+        base, other = rng.normal(size=(2, 12))
+        outside += abs((other - base)[:4].mean()) > chance_half(base, names, 4)
+    assert 0.03 < outside / 2000 < 0.075

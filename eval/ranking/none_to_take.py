@@ -1,0 +1,188 @@
+"""What to say where there is no row to take: what the pictures show of the reason, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval.ranking.evidence import Evidence
+from eval.ranking.limits import may_be_broken
+from eval.ranking.ranked_cell import RankedCell
+from eval.ranking.scores import SUBJECT, Scores, rows_mean
+from eval.wording.figure_texts import interval_text
+
+# Pictures that change less than this share of what another seed changes are the base model's own.
+UNCHANGED = 0.1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`headline`: what to take, or that there is nothing; `sentences`: why, how sure, and what to do next.
+
+    `taken`: the row that the headline names; None where it names none.
+    """
+
+    headline: str
+    sentences: list[str]
+    taken: RankedCell | None = None
+
+    @property
+    def all(self) -> list[str]:
+        """Headline and sentences: four at most."""
+        return [self.headline, *self.sentences]
+
+
+def none_to_take(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> Verdict:
+    """The verdict on rows of which none within the limits is shown to gain enough on the base model."""
+    if not scores.faces_seen.any():
+        return _nothing_seen(evidence, scores)
+    if np.isnan(scores.floor):
+        return _nothing_to_compare_with(ranked, scores)
+    if ranked[0].broken:
+        return _all_broken(ranked)
+    works = next((row for row in ranked if row.worth_taking), None)
+    return _only_broken_works(works) if works else _nothing_works(ranked, evidence, scores)
+
+
+def _nothing_seen(evidence: Evidence, scores: Scores) -> Verdict:
+    subject = evidence.where(SUBJECT)
+    failed, of = int(evidence.failed[:, subject].sum()), len(evidence.cells) * len(subject)
+    black = f"{failed} of {of} failed: black, flat, not finite or not made. " if failed else ""
+    return Verdict(
+        f"Take none of these yet: no picture of any row shows {scores.words.shown}.",
+        [
+            f"{black}So nothing can be said of likeness, bleed or copying.",
+            f"Look at the pictures, and give prompts, a size and steps whose pictures show {scores.words.shown}.",
+        ],
+    )
+
+
+def _nothing_to_compare_with(ranked: Sequence[RankedCell], scores: Scores) -> Verdict:
+    best, words = ranked[0], scores.words
+    ceiling = "" if np.isnan(scores.ceiling) else f"; the subject's own pictures {scores.ceiling:.3f}"
+    return Verdict(
+        f"Take none of these yet: none of the base model's own pictures shows {words.shown}, so there is nothing to "
+        "compare with.",
+        [
+            f"{best.name} is the most like the subject ({best.identity:.3f}{ceiling}), but how alike "
+            "any stranger would be is not known.",
+            f"Put a prompt into [prompts] on which the base model shows {words.shown}, of the subject or of "
+            f"{words.others}, and run `python -m eval grid` again.",
+        ],
+    )
+
+
+def _all_broken(ranked: Sequence[RankedCell]) -> Verdict:
+    best = ranked[0]
+    return Verdict(
+        "Take none of these as they are: every row breaks a limit.",
+        [f"{best.name} breaks the fewest: {'; '.join(best.broken)}.", _instead_of(best)],
+    )
+
+
+def _only_broken_works(works: RankedCell) -> Verdict:
+    return Verdict(
+        "Take none of these as they are: only rows that break a limit are shown to be more like the subject than the "
+        "base model.",
+        [
+            f"{works.name} gains {gain_text(works)} of likeness{by_model(works)}, but: {'; '.join(works.broken)}.",
+            _instead_of(works),
+        ],
+    )
+
+
+def _instead_of(row: RankedCell) -> str:
+    """What to do about a row that breaks limits."""
+    if all(may_be_broken(reason) for reason in row.broken):
+        return (
+            "Look at the pictures that are lost first: prompts, a size or steps that bring them may be all that is "
+            "missing; else try earlier epochs or lower weights ([lora] in the specification)."
+        )
+    return (
+        "Try earlier epochs or lower weights ([lora] in the specification), or, where a limit asks for more than you "
+        "need, set it in [limits]."
+    )
+
+
+def _nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> Verdict:
+    best = ranked[0]
+    if best.gain_low is None:
+        return Verdict(
+            "Nothing can be told yet: there is one picture of each row.",
+            [
+                f"In it, {best.name} is the most like the subject ({best.identity:.3f}; the base model "
+                f"{scores.floor:.3f}).",
+                "Put `seeds = 4` into [prompts] of the specification and run `python -m eval grid` with it again.",
+            ],
+        )
+    return Verdict(
+        "Take none of these yet: no row is shown to be more like the subject than the base model without a LoRA, by "
+        "enough to be of use.",
+        [
+            f"The first, {best.name}, gains {gain_text(best)} of likeness{by_model(best)} on it, and would have to "
+            f"gain {matters_text(best)} surely; the way to the subject's own pictures is {_span(scores)}.",
+            _why_nothing_works(ranked, evidence, scores),
+        ],
+    )
+
+
+def gain_text(row: RankedCell) -> str:
+    """What a row gains on the base model, with the interval by which it is judged."""
+    if row.gain is None or row.gain_low is None or row.gain_high is None:
+        return "an unknown share"
+    return f"{row.gain:+.3f} ({interval_text(row.gain_low, row.gain_high, '+.3f')})"
+
+
+def matters_text(row: RankedCell) -> str:
+    """What it must surely gain to be worth taking."""
+    return "an unknown share" if row.gain_that_matters is None else f"{row.gain_that_matters:.3f}"
+
+
+def _span(scores: Scores) -> str:
+    return "not known" if np.isnan(scores.span) else f"{scores.span:.3f}"
+
+
+def _why_nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> str:
+    """The likeliest reason that the pictures show, and what to do about it."""
+    changed = picture_change(evidence)
+    if changed < UNCHANGED:
+        return (
+            "The pictures are nearly the base model's own: the LoRA does next to nothing. "
+            "`python -m eval inspect FILE` says whether training left it empty; else raise its weights."
+        )
+    if any("likeness still rises" in text for row in ranked for text in row.trends):
+        return "Likeness still rises at the last epoch: train for longer, and grade the later epochs."
+    if (ranked[0].gain_high or 0.0) > (ranked[0].gain_that_matters or 0.0):
+        return (
+            "It may gain more than these few pictures can show: put more `seeds` into [prompts] and run "
+            "`python -m eval grid` again, or train for longer."
+        )
+    return (
+        "The pictures change, but not towards the subject: see that the trigger stands in the captions that were "
+        "trained on, and that the held-out references show the same subject."
+    )
+
+
+def picture_change(evidence: Evidence) -> float:
+    """How far the LoRAs move pictures, as a share of what another seed of the same prompt moves the base model's.
+
+    By CLIP's embeddings of the subject prompts' pictures, for the row that moves them most; infinite where it is not
+    known.
+    """
+    at = evidence.where(SUBJECT)
+    control = evidence.pictures_control[at].astype(np.float64)
+    moved = 1 - np.einsum("cue,ue->cu", evidence.pictures[:, at].astype(np.float64), control)
+    names = np.array(evidence.prompts_of(SUBJECT))
+    pairs = (names[:, None] == names[None, :]) & ~np.eye(len(names), dtype=bool)
+    by_seed = 1 - (control @ control.T)[pairs]
+    if not np.isfinite(moved).any() or not np.isfinite(by_seed).any() or np.nanmean(by_seed) <= 0:
+        return np.inf
+    # A row all of whose pictures failed has no mean.
+    return float(np.nanmax(rows_mean(moved)) / np.nanmean(by_seed))
+
+
+def by_model(best: RankedCell) -> str:
+    """By which model likeness was measured, where it was no face model."""
+    return f" by {scored_by}" if (scored_by := best.image_likeness) else ""
