@@ -12,7 +12,20 @@ import typer.main
 ROOT = Path(__file__).resolve().parents[2]
 ORDER = {
     "trainer": ["run", "runs", "import-kohya"],
-    "eval": ["grid", "rank", "score", "report", "export", "search", "blend", "bake", "extract", "inspect", "compare"],
+    "eval": [
+        "grid",
+        "rank",
+        "score",
+        "report",
+        "export",
+        "search",
+        "blend",
+        "bake",
+        "extract",
+        "inspect",
+        "compare",
+        "store",
+    ],
 }
 
 
