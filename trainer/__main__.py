@@ -8,6 +8,7 @@ from foundation.command_line import run_app
 from trainer.kohya import import_command
 from trainer.records import runs_command
 from trainer.running import run_command
+from trainer.starting import init_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -17,7 +18,7 @@ def _commands() -> None:
     """Train LoRAs of one subject from kohya dataset folders: one LoRA file an epoch, and a record of the run."""
 
 
-for command in (run_command, runs_command, import_command):
+for command in (init_command, run_command, runs_command, import_command):
     command.register(app)
 
 

@@ -9,11 +9,13 @@ import torch
 from base_models.base_model import chosen_device
 from base_models.base_source import BaseSource, find_base
 from eval.executors.executor import Amount
+from eval.grid.early_checks import look_without_store
 from eval.grid.picture_maker import amount_of, missing_batches
 from eval.rendering.batch_size import DeviceFacts, batch_size, device_facts
 from eval.rendering.render_cost import picture_shape, seconds_a_picture
 from eval.request.cells import Sampling
 from eval.request.plan import Plan, batches_of, make_plan
+from eval.request.references import find_references
 from eval.request.spec import GridSpec
 from eval.store.render_rates import known_rate
 from eval.store.store import FILE_NAME, Store, open_store
@@ -80,8 +82,10 @@ class Forecast:
 
 
 def forecast(spec: GridSpec) -> Forecast:
-    """Plan `spec` and reckon. Raises what planning raises."""
+    """Plan `spec` and reckon. Raises what planning raises, and what a grid would raise before it renders."""
+    references = find_references(spec.references)
     plan = make_plan(spec)
+    look_without_store(spec, plan, references)
     there = spec.store.path / FILE_NAME
     if not there.is_file():
         return _reckoned(spec, plan, None)

@@ -36,13 +36,13 @@ def grid(
     from eval.request.spec import forced, read_spec
     from foundation.progress import terminal
 
+    asked = forced(read_spec(spec)) if force else read_spec(spec)
     if dry_run:
         from eval.grid.forecast import forecast
 
-        expected = forecast(read_spec(spec))
+        expected = forecast(asked)
         print(json.dumps(expected.as_json()) if as_json else expected)
         return
-    asked = forced(read_spec(spec)) if force else read_spec(spec)
     with terminal() as reporter:
         outcome = run_grid(asked, reporter, ray)
     write_scores_of(outcome.store)

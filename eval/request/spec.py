@@ -20,8 +20,11 @@ from foundation.path_fields import (
     PathOrName,
 )
 from foundation.toml_config import Section, read_toml, validate
+from miniature.paths import FOLDERS, NAME
 
 BY_CLIP = "clip"
+# What to name where the base is not the miniature, whose own models are the defaults.
+JUDGES = {"faces": '"buffalo_l" (or "opencv:FOLDER")', "clip": '"ViT-B-32/laion2b_s34b_b79k"'}
 DTYPES = Literal["float32", "float16", "bfloat16"]
 
 
@@ -240,6 +243,19 @@ class GridSpec(Section):
     def _priced(self) -> GridSpec:
         if self.search.budget_cost is not None and not self.budget.price_per_hour:
             raise ValueError("[search] budget_cost needs price_per_hour in [budget], what an hour of one device costs")
+        return self
+
+    @model_validator(mode="after")
+    def _judges_named(self) -> GridSpec:
+        """The miniature's models know its drawn world alone: for another base they are taken where they are named."""
+        if self.model.base in (NAME, str(FOLDERS["base"])):
+            return self
+        wanted = ("clip",) if self.score.subject == "image" else ("faces", "clip")
+        if unnamed := [key for key in wanted if key not in self.score.model_fields_set]:
+            raise ValueError(
+                f"[score] {' and '.join(unnamed)}: to be named for a base other than the miniature, as "
+                + " and ".join(f"{key} = {JUDGES[key]}" for key in unnamed)
+            )
         return self
 
     @property
