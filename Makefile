@@ -10,7 +10,7 @@ FIGURES := $(filter-out $(RECORDER),$(wildcard benchmarks/*.py))
 export OMP_WAIT_POLICY := passive
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test studio bench mutants lint clean
+.PHONY: demo test studio bench mutants lint docs clean
 
 .venv: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -38,6 +38,10 @@ bench: .venv
 
 mutants: .venv
 	$(BIN)/python benchmarks/mutants
+
+# docs/keys.md and docs/schema/, from the configurations' own types.
+docs: .venv
+	$(BIN)/python -m eval.reference
 
 lint: .venv
 	$(BIN)/ruff check .

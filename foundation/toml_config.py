@@ -18,9 +18,14 @@ from foundation.path_fields import FOLDER
 
 
 class Section(BaseModel):
-    """A table of a configuration file: frozen, unknown keys refused; defaults are read as what is written."""
+    """A table of a configuration file: frozen, unknown keys refused; defaults are read as what is written.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, validate_default=True)
+    The sentence below a field is what is said of its key: `foundation.key_reference` shows it.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, validate_default=True, use_attribute_docstrings=True
+    )
 
 
 Configuration = TypeVar("Configuration", bound=Section)

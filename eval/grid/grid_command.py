@@ -9,11 +9,19 @@ from typing import Annotated
 import typer
 
 from foundation.command_line import Json
+from foundation.key_reference.explain_option import explain_option
+from foundation.key_reference.key_facts import KeyFact
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command("grid")(grid)
+
+
+def _keys() -> list[KeyFact]:
+    from eval.request.grid_keys import grid_keys
+
+    return grid_keys()
 
 
 def grid(
@@ -28,6 +36,7 @@ def grid(
     force: Annotated[
         bool, typer.Option("--force", help="Go on although a reference was trained on or shows somebody else.")
     ] = False,
+    explain: Annotated[str | None, explain_option(_keys)] = None,
     as_json: Json = False,
 ) -> None:
     """Render and score checkpoint x UNet weight x text-encoder weight. What exists is not made again."""

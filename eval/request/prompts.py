@@ -14,8 +14,11 @@ from foundation.errors import ConfigurationError, MissingFileError
 from foundation.toml_config import Section, read_toml, validate
 
 
-class _PromptFile(Section):
+class PromptFile(Section):
+    """A TOML file of prompts."""
+
     prompts: list[str]
+    """What is drawn, in this order; with the trigger of the subject, without it of others."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def _texts_of(path: Path) -> list[str]:
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file of prompts")
     if path.suffix == ".toml":
-        return validate(_PromptFile, read_toml(path), path).prompts
+        return validate(PromptFile, read_toml(path), path).prompts
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:

@@ -59,18 +59,23 @@ def score(
 ) -> None:
     """Score the pictures of a store anew, against other references or by other models, and rank them.
 
-    Nothing is rendered, and a model is loaded only for pictures that it has not seen.
+    Nothing is rendered, and a model is loaded only for pictures that it has not seen. With SPEC, a grid whose pictures
+    could not be read when it was rendered is judged for the first time.
     """
     from eval.reporting.ranked_grid import open_ranked
     from eval.reporting.ranking_table import print_ranking
     from eval.request.spec import read_spec
+    from eval.rescoring.first_judgement import is_unjudged, judge_first
     from eval.rescoring.rescore import RescoreRequest, request_by, rescore
     from foundation.progress import terminal
 
     wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force, force, likeness=likeness)
-    wanted = request_by(read_spec(spec), wanted) if spec else wanted
+    asked = read_spec(spec) if spec else None
     with terminal() as reporter:
-        rescore(store, wanted, reporter)
+        if asked and is_unjudged(store):
+            judge_first(store, asked, wanted, reporter)
+        else:
+            rescore(store, request_by(asked, wanted) if asked else wanted, reporter)
     ranked = open_ranked(store)
     if as_json:
         print(json.dumps(ranked.as_json()))

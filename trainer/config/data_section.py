@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from foundation.key_reference.units import EPOCHS, PIXELS, SHARE
 from foundation.path_fields import AnchoredPath
 from foundation.toml_config import Section
 
@@ -24,22 +26,39 @@ class DataSection(Section):
     """
 
     train: AnchoredPath
+    """The parent of kohya's `<repeats>_<words>` folders of the subject."""
     reg: AnchoredPath | None = None
+    """The parent of such folders of others of the class; without it, none are shown."""
     held_out: AnchoredPath | None = None
-    held_out_share: float = Field(default=0.05, ge=0, le=0.5)
+    """A folder of captioned pictures that are never trained on."""
+    held_out_share: Annotated[float, SHARE] = Field(default=0.05, ge=0, le=0.5)
+    """Without that folder, this share of the train pictures is set aside, 8 at most."""
     cache: AnchoredPath | None = None
-    resolution: int = Field(ge=32, le=2048, multiple_of=8)
+    """A folder that keeps latents between runs, and texts where no text encoder is trained."""
+    resolution: Annotated[int, PIXELS] = Field(ge=32, le=2048, multiple_of=8)
+    """The side of a square that has the area pictures are brought to."""
     enable_bucket: bool = False
-    min_bucket_reso: int | None = Field(default=None, ge=8)
-    max_bucket_reso: int | None = Field(default=None, ge=8)
-    bucket_reso_steps: int | None = Field(default=None, ge=8, multiple_of=8)
+    """Keep the aspect of each picture; without it, all are cut to the square."""
+    min_bucket_reso: Annotated[int | None, PIXELS] = Field(default=None, ge=8)
+    """The shortest side of a bucket; without it 256, less below a resolution of 512."""
+    max_bucket_reso: Annotated[int | None, PIXELS] = Field(default=None, ge=8)
+    """The longest side of a bucket; without it 1024, less below a resolution of 512."""
+    bucket_reso_steps: Annotated[int | None, PIXELS] = Field(default=None, ge=8, multiple_of=8)
+    """Between two sides of buckets; without it 64, less below a resolution of 512."""
     bucket_no_upscale: bool = False
+    """Pictures only shrink, to a bucket of their own."""
     flip_aug: bool = False
+    """A picture is mirrored every other time."""
     shuffle_caption: bool = False
+    """Tags, between commas, come in another order every time."""
     keep_tokens: int = Field(default=0, ge=0)
-    caption_dropout_rate: float = Field(default=0.0, ge=0, le=1)
-    caption_dropout_every_n_epochs: int = Field(default=0, ge=0)
-    caption_tag_dropout_rate: float = Field(default=0.0, ge=0, le=1)
+    """So many first tags stay where they are, and are never left out."""
+    caption_dropout_rate: Annotated[float, SHARE] = Field(default=0.0, ge=0, le=1)
+    """How often a whole caption is left out."""
+    caption_dropout_every_n_epochs: Annotated[int, EPOCHS] = Field(default=0, ge=0)
+    """All captions are left out in every epoch that this divides; 0: in none."""
+    caption_tag_dropout_rate: Annotated[float, SHARE] = Field(default=0.0, ge=0, le=1)
+    """How often a single tag is left out."""
 
     @property
     def bucket_range(self) -> tuple[int, int, int]:
