@@ -20,8 +20,8 @@ DEFAULT_OPENING = "photo of "
 class CaptionWords:
     """`opening` is what stands before the trigger ("photo of a "), `joint` what follows it (", " or " ").
 
-    `slots`: phrases that vary, those that stand in one another's place together; `without`: captions that lack the
-    trigger.
+    `slots`: phrases that vary, those that stand in one another's place together; `together`: which of them a caption
+    says at once. `without`: captions that lack the trigger.
     """
 
     trigger: str
@@ -29,6 +29,7 @@ class CaptionWords:
     opening: str
     joint: str
     slots: tuple[tuple[str, ...], ...]
+    together: frozenset[frozenset[str]]
     captions: int
     without: int
 
@@ -58,8 +59,16 @@ def read_captions(captions: Sequence[str], trigger: str, class_word: str) -> Cap
     said = [_phrases(caption, at) for caption, at in found]
     joint = ", " if behind.most_common(1)[0][0] in (",", "") else " "
     slots = _slots(said)
+    known = {phrase for slot in slots for phrase in slot}
     return CaptionWords(
-        whole, class_word, openings.most_common(1)[0][0], joint, slots, len(captions), len(captions) - len(found)
+        trigger=whole,
+        class_word=class_word,
+        opening=openings.most_common(1)[0][0],
+        joint=joint,
+        slots=slots,
+        together=frozenset(frozenset(known.intersection(phrases)) for phrases in said),
+        captions=len(captions),
+        without=len(captions) - len(found),
     )
 
 

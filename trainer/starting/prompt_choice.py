@@ -38,10 +38,10 @@ class ChosenPrompts:
 
 
 def choose_prompts(words: CaptionWords, subject: Subject) -> ChosenPrompts:
-    """Prompts whose phrases captions have, each in another company than there."""
+    """Prompts whose phrases captions have, each in another company than there, as far as there is one."""
     slots = words.slots or ORDINARY[subject]
     joint = words.joint if words.slots else ", "
-    said = list(dict.fromkeys(_phrases(slots, at) for at in range(VARIED)))
+    said = list(dict.fromkeys(_new_company(slots, at, words) for at in range(VARIED)))
     opening = f"{words.opening}{words.trigger}"
     of_others = f"{words.opening}{words.class_word}"
     without_looks = list(dict.fromkeys(tuple(phrase for phrase in one if not _is_look(phrase)) for one in said))
@@ -51,11 +51,16 @@ def choose_prompts(words: CaptionWords, subject: Subject) -> ChosenPrompts:
     return ChosenPrompts(opening, tuple(_joined(opening, joint, one) for one in said), tuple(bleed))
 
 
-def _phrases(slots: tuple[tuple[str, ...], ...], at: int) -> tuple[str, ...]:
-    """One of each slot, a slot further along than the one before it; no two of one kind, as two backgrounds."""
+def _new_company(slots: tuple[tuple[str, ...], ...], at: int, words: CaptionWords) -> tuple[str, ...]:
+    tries = [_phrases(slots, at, shift) for shift in range(1, 1 + max(map(len, slots)))]
+    return next((one for one in tries if frozenset(one) not in words.together), tries[0])
+
+
+def _phrases(slots: tuple[tuple[str, ...], ...], at: int, shift: int = 1) -> tuple[str, ...]:
+    """One of each slot, each `shift` further along than the one before it; no two of one kind, as two backgrounds."""
     found: dict[str, str] = {}
     for number, slot in enumerate(slots):
-        phrase = slot[(at * len(slot) // VARIED + number) % len(slot)]
+        phrase = slot[(at * len(slot) // VARIED + shift * number) % len(slot)]
         found.setdefault(phrase.split()[-1].casefold(), phrase)
     return tuple(found.values())
 
