@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from miniature.paths import NAME
 from trainer.starting.caption_words import CaptionWords
 from trainer.starting.judge_choice import ChosenJudges, without_a_path, written_path
 from trainer.starting.machine import Machine
@@ -49,7 +50,7 @@ class Settled:
     def base(self) -> str:
         """The base model as a file of the folder names it."""
         found = self.facts.base
-        return self.path(found.path) if Path(found.name).exists() else found.name
+        return self.path(found.path) if found.name != NAME and Path(found.name).exists() else found.name
 
 
 def train_tables(settled: Settled) -> list[Table]:

@@ -54,7 +54,7 @@ def without_a_path(name: str, folder: Path) -> str:
     for kind in (OPENCV_FACES, LOCAL_CLIP):
         if name.startswith(kind):
             return f"{kind}{written_path(Path(name.removeprefix(kind)), folder)}"
-    return written_path(Path(name), folder) if Path(name).expanduser().exists() else name
+    return written_path(Path(name), folder) if name != NAME and Path(name).expanduser().exists() else name
 
 
 def written_path(path: Path, folder: Path) -> str:

@@ -39,7 +39,7 @@ def is_miniature(base: BaseSource) -> bool:
 def read_base(name: str) -> BaseSource:
     """By a path from where one stands, or a public name. Raises BaseModelError."""
     path = Path(name).expanduser()
-    return find_base(str(path.absolute()) if path.exists() else name)
+    return find_base(str(path.absolute()) if name != NAME and path.exists() else name)
 
 
 def read_data(train: Path, reg: Path | None) -> Dataset:
