@@ -80,6 +80,7 @@ def init(
     asked.check_nothing_is_lost()
     if sys.stdin.isatty() and sys.stderr.isatty():
         asked = answered(asked, _ask, lambda line: typer.echo(line, err=True))
+    asked.check_answered()
     with terminal() as reporter:
         started = begin(asked, reporter)
     print(json.dumps(document(started)) if as_json else in_words(started))

@@ -66,3 +66,15 @@ class StartRequest:
             raise FileThereError(
                 f"{', '.join(map(str, there))}: there already; name another folder, or overwrite with --force"
             )
+
+    def check_answered(self) -> None:
+        """Raise MissingAnswersError for what nothing can be begun without."""
+        wanted = {
+            "--base MODEL": self.base,
+            "--train FOLDER": self.train,
+            "--references FOLDER (pictures that are not trained on) or --hold-out N": self.references or self.hold_out,
+        }
+        if missing := [option for option, given in wanted.items() if given is None]:
+            raise MissingAnswersError(
+                f"still to be said: {', '.join(missing)}; in a terminal they are asked for, one by one"
+            )

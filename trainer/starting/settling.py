@@ -58,15 +58,14 @@ def settle(request: StartRequest, reporter: Reporter) -> Start:
 
     Raises MissingAnswersError for what was not, and a UserError that names the file for what cannot be used.
     """
-    if request.base is None or request.train is None:
-        raise MissingAnswersError(_what_is_missing(request))
+    request.check_answered()
+    assert request.base is not None
+    assert request.train is not None
     base = read_base(request.base)
     dataset = read_data(request.train, request.reg)
     trigger, class_word = _named_subject(request, dataset)
     words = read_captions([one.caption for one in dataset.train], trigger, class_word)
     judges = choose_judges(request, class_word, is_miniature(base))
-    if request.references is None and request.hold_out is None:
-        raise MissingAnswersError(_what_is_missing(request))
     faces = _loaded(judges)
     reporter.say(f"looking at {len(dataset.train)} training pictures and the references")
     references = _references(request, dataset, faces)
@@ -93,17 +92,6 @@ def settle(request: StartRequest, reporter: Reporter) -> Start:
         price_per_hour=request.price_per_hour,
     )
     return Start(settled, dataset, references, (*judges.notes, *dataset.notes, *notes))
-
-
-def _what_is_missing(request: StartRequest) -> str:
-    wanted = {
-        "--base MODEL": request.base,
-        "--train FOLDER": request.train,
-        "--references FOLDER (pictures that are not trained on) or --hold-out N": request.references
-        or request.hold_out,
-    }
-    missing = ", ".join(option for option, given in wanted.items() if given is None)
-    return f"still to be said: {missing}; in a terminal they are asked for, one by one"
 
 
 def _named_subject(request: StartRequest, dataset: Dataset) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eval.request.prompts import read_prompts
 from eval.request.references import find_references
@@ -82,7 +83,7 @@ def test_the_files_are_read_by_their_own_readers_and_name_what_was_given(folder:
     assert (started.plan.cells, started.plan.pictures) == (18, pictures)
 
 
-def test_nothing_of_the_miniature_is_in_the_files_of_another_base(folder: Path) -> None:
+def test_nothing_of_the_drawn_world_is_in_the_files_of_another_base(folder: Path) -> None:
     started, config, spec = start(asked(folder, faces=None, price_per_hour=1.5))
     for path in started.written:
         assert "miniature" not in path.read_text(encoding="utf-8")
@@ -101,11 +102,17 @@ def test_a_pack_that_is_there_is_taken(folder: Path) -> None:
 
 
 def test_the_miniature_is_judged_by_its_own_models(folder: Path) -> None:
-    request = asked(folder, base="miniature", faces=None, train=SUBJECT / "Train", references=SUBJECT / "references")
-    _, config, spec = start(request)
+    few = [("Train/7_ohwx person", 3), ("references", 2)]
+    for name, count in few:
+        for path in sorted((SUBJECT / name).glob("*.png"))[:count]:
+            for part in (path, path.with_suffix(".txt")):
+                (folder / "mini" / name).mkdir(parents=True, exist_ok=True)
+                shutil.copy(part, folder / "mini" / name)
+    paths = {"train": folder / "mini" / "Train", "references": folder / "mini" / "references"}
+    _, config, spec = start(asked(folder, base="miniature", faces=None, **paths))
     assert (config.preset, config.data.resolution) == ("miniature", 64)
     assert (spec.model.base, spec.score.faces, spec.score.clip) == ("miniature", "miniature", "miniature")
-    assert config.data.held_out == SUBJECT / "references"
+    assert config.data.held_out == folder / "mini" / "references"
     assert config.samples.faces == "miniature"
 
 
@@ -151,9 +158,8 @@ def test_what_cannot_be_used_is_named_and_nothing_is_written(folder: Path, fault
 
 
 def test_references_without_a_face_name_the_packs_to_use(folder: Path) -> None:
-    for path in (folder / "references").iterdir():
-        shutil.copy(SUBJECT.parents[1] / "docs" / "demo.png", path.with_suffix(".png"))
-        path.unlink()
+    for seed, path in enumerate((folder / "references").iterdir()):
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (90, 90, 3), dtype=np.uint8)).save(path)
     with pytest.raises(ConfigurationError, match='name faces = "buffalo_l", "antelopev2"') as caught:
         begin(asked(folder), Silent())
     assert "miniature finds no face in any reference picture" in str(caught.value)
@@ -223,7 +229,7 @@ def test_moving_is_agreed_to(folder: Path, agrees: str, moved: bool) -> None:
 
 
 def test_the_commands_work_from_where_one_stands(folder: Path) -> None:
-    started = begin(asked(folder, folder=folder / "its own [1]"), Silent())
+    started = begin(replace(asked(folder), folder=folder / "its own [1]"), Silent())
     assert [line.split(" -m ")[1] for line in commands(started)] == [
         "trainer run 'its own [1]/train.toml'",
         "eval grid 'its own [1]/grid.toml'",
