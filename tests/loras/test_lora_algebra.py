@@ -76,6 +76,9 @@ def test_what_rounding_loses_is_the_distance_to_what_is_left() -> None:
     assert whole == (up @ down).square().sum().item()
     assert lost == (up @ down - coarse_up @ coarse_down).square().sum().item()
     assert Product(up, down, None).rounded_to(Product(up, down, None)) == (whole, 0.0)
+    both = Product(coarse_up + 1, coarse_down - 2, None)  # a factor's loss leans on the other's
+    lost = Product(up, down, None).rounded_to(both)[1]
+    assert lost == (up @ down - both.up @ both.down).square().sum().item()
 
 
 @given(shape=shapes, rank=st.integers(1, 9), seed=seeds)

@@ -184,6 +184,8 @@ def test_pictures_are_padded_where_a_prompt_has_fewer_seeds() -> None:
     assert found.pictures == pytest.approx(np.array([[0.4, NAN]]), nan_ok=True)
     assert replace(found, judged=np.array([True] * 3 + [False] * 2)).pictures == pytest.approx(np.array([[0.1, 0.2]]))
     assert np.isnan(found.interval).all()
+    alone = Copying(["p"], np.array([[0.3]]), np.ones(1, dtype=bool))
+    assert alone.pictures.tolist() == [[0.3]]
 
 
 def test_nothing_is_judged_without_training_looks_or_two_references() -> None:

@@ -63,6 +63,8 @@ def test_rows_are_in_the_order_of_identity_and_each_says_its_own_cells_figures()
         assert row.identity_normalised == scores.identity_normalised[at]
         assert (row.prompt, row.bleed, row.copy) == (scores.prompt[at], scores.bleed[at], scores.copy[at])
         assert (row.face_rate, row.face_rate_low, row.face_rate_high) == (scores.face_rate[at], low, high)
+        assert [row.bleed_low, row.bleed_high] == pytest.approx(scores.bleed_interval[at])
+        assert [row.copy_low, row.copy_high] == pytest.approx(scores.copying.interval[at])
         assert row.spread == scores.spread[at]
         assert (row.pictures, row.failed) == (len(evidence.units), 1 if at == 2 else 0)
         assert (row.tied_with_best, row.first_again) == (tied[at], again[at])

@@ -37,6 +37,20 @@ def test_many_as_good_are_all_offered_and_left_to_the_eye() -> None:
     assert "are as good (less than 0.02 apart): choose by eye" in said.sentences[1]
 
 
+def test_two_or_three_as_good_are_called_by_their_names() -> None:
+    evidence = make_evidence([0.6] * 4, noise=0.01, prompts=6, seeds=8, training=0)
+    ranked, scores = rank(evidence), score(evidence)
+    standing = {1: ["as good", "worse", "worse"], 2: ["as good", "as good", "worse"], 3: ["as good"] * 3}
+    named = [row.name for row in ranked[1:]]
+    joined = {1: f"{named[0]} is", 2: f"{named[0]} and {named[1]} are", 3: f"{named[0]}, {named[1]} and {named[2]} are"}
+    for count, own in standing.items():
+        rows = [ranked[0], *(replace(row, standing=one) for row, one in zip(ranked[1:], own, strict=True))]
+        said = verdict(rows, evidence, scores)
+        also = named[0] if count == 1 else f"any of the {count} rows as good"
+        assert said.headline == f"Take {ranked[0].name}, or {also}."
+        assert said.sentences[1].startswith(f"{joined[count]} as good (less than 0.02 apart)")
+
+
 def test_what_cannot_be_told_yet_says_how_many_seeds_would_tell() -> None:
     evidence = make_evidence([0.6, 0.58, 0.3], noise=0.08, training=0)
     said = of(evidence)

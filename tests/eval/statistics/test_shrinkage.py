@@ -1,9 +1,12 @@
 """What other seeds would show: nothing of the first row's luck, and no less of what is true."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 
 from eval.statistics.shrinkage import expected_means
 
@@ -54,6 +57,63 @@ def test_rows_of_one_group_keep_their_order_and_their_mean_level(seed: int, rows
     assert np.ptp(found.means) <= np.ptp(values.mean(1)) + 1e-9
 
 
+def by_hand(values: np.ndarray, prompts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Means and variances (C,) of few rows, one group: the formulas of docs/scoring.md, a row at a time."""
+    rows, units, means = len(values), values.shape[1], [float(row.mean()) for row in values]
+    level = sum(means) / rows
+    error = 0.0
+    for name in set(prompts):
+        at = [unit for unit, prompt in enumerate(prompts) if prompt == name]
+        part = values[:, at] - values[:, at].mean(0)  # what rows share of a unit is no difference between them
+        scatter = sum(float(((row - row.mean()) ** 2).sum()) for row in part) / (rows - 1)
+        error += scatter * len(at) / (len(at) - 1) / units**2
+    away = [(mean - level) ** 2 for mean in means]
+    kept = max(0.0, 1 - rows * error / sum(away))
+    expected = [level + kept * (mean - level) for mean in means]
+    open_left = [
+        kept * error + (1 - kept) * error / rows + 2 / max(rows - 3, 1) * (1 - kept) ** 2 * distance
+        for distance in away
+    ]
+    return np.array(expected), np.array(open_left)
+
+
+@given(st.integers(0, 1000), st.integers(2, 11), st.sampled_from([0.0, 0.02, 0.1]))
+@settings(max_examples=40)
+def test_few_rows_are_drawn_together_as_written_down(seed: int, rows: int, spread: float) -> None:
+    values = grid(0.5 + np.random.default_rng(seed).normal(0, 1, rows) * spread, seed)
+    found = expected_means(values, PROMPTS)
+    expected, open_left = by_hand(values, PROMPTS)
+    assert found.means == pytest.approx(expected, abs=1e-9)
+    assert found.own == pytest.approx(open_left, rel=1e-6)
+    half = 1.959964 * np.sqrt(open_left + open_left[0])
+    against = found.differences_to(0)
+    assert against[1:, 1] - against[1:, 0] == pytest.approx(2 * half[1:], rel=1e-6)
+    assert against.mean(1) == pytest.approx(expected - expected[0], abs=1e-9)
+    # What all rows share moves them all, so it widens a row's own interval beside what is open of the row.
+    shared = values.mean(0)
+    of_level = sum(shared[at : at + 4].var(ddof=1) * 4 for at in range(0, 24, 4)) / 24**2
+    wide = np.sqrt(1.959964**2 * open_left + float(stdtrit(18, 0.975)) ** 2 * of_level)
+    assert found.intervals[:, 1] - found.intervals[:, 0] == pytest.approx(2 * wide, rel=1e-6)
+
+
+def test_groups_of_unlike_size_are_found_where_they_lie() -> None:
+    """Ten rows at 0.2 beside fifty at 0.6, all alike within: nearly nothing of what sets them apart within is true."""
+    for seed in range(10):
+        values = grid(np.repeat([0.2, 0.6], [10, 50]), seed)
+        found, seen = expected_means(values, PROMPTS).means, values.mean(1)
+        for part in (slice(0, 10), slice(10, 60)):
+            assert found[part].mean() == pytest.approx(seen[part].mean(), abs=1e-6)
+            assert np.ptp(found[part]) < 0.5 * np.ptp(seen[part])
+
+
+def test_three_groups_are_told_apart() -> None:
+    values = grid(np.repeat([0.1, 0.35, 0.6], [12, 30, 18]), 4)
+    found, seen = expected_means(values, PROMPTS).means, values.mean(1)
+    for part in (slice(0, 12), slice(12, 42), slice(42, 60)):
+        assert found[part].mean() == pytest.approx(seen[part].mean(), abs=1e-6)
+        assert np.ptp(found[part]) < 0.5 * np.ptp(seen[part])
+
+
 def test_a_row_alone_is_what_it_is_and_one_unit_tells_nothing_more() -> None:
     values = grid(np.array([0.5]), 3)
     alone = expected_means(values, PROMPTS)
@@ -63,7 +123,9 @@ def test_a_row_alone_is_what_it_is_and_one_unit_tells_nothing_more() -> None:
     one = expected_means(values[:, :1], ["p"])
     assert one.means == pytest.approx(values[:, 0])
     assert np.isnan(one.intervals).all()
-    assert np.isnan(one.first_again(np.array([True]))).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nothing is averaged where there is nothing
+        assert np.isnan(one.first_again(np.array([True]))).all()
     assert np.isnan(one.differences_to(0)).all()
 
 

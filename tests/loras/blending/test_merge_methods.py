@@ -44,6 +44,8 @@ def test_a_name_that_no_method_has_names_the_nearest() -> None:
         MergeMethodError, match=r"--method: unknown method `som` \(did you mean `sum`\?\); known: sum, "
     ):
         merge_called("som", 0.5, 0)
+    with pytest.raises(MergeMethodError, match=r"unknown method `###` \(did you mean `"):
+        merge_called("###", 0.5, 0)
 
 
 def test_the_exact_sum_merges_nothing() -> None:
