@@ -23,7 +23,7 @@ from eval.store.store import FILE_NAME, Store, open_store
 
 @dataclass(frozen=True)
 class Forecast:
-    """`amount` is what is left to do; `cached` pictures are there. `rate_from` says where the time comes from."""
+    """`amount` is left to do, `cached` pictures are there, `kind` is the device's; `rate_from`: whence the time comes."""
 
     cells: int
     pictures: int
@@ -31,6 +31,7 @@ class Forecast:
     amount: Amount
     batch: int
     device: str
+    kind: str
     seconds_a_picture: float
     rate_from: str
     price_per_hour: float | None
@@ -47,6 +48,11 @@ class Forecast:
     def cost(self) -> float | None:
         """In the currency of `price_per_hour`; None where no price was given."""
         return None if self.price_per_hour is None else self.device_hours * self.price_per_hour
+
+    @property
+    def hours(self) -> str:
+        """What hours of the device are called: nobody with a GPU should read a CPU's as its."""
+        return "hours of a CPU" if self.kind == "cpu" else "GPU-hours"
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -75,7 +81,7 @@ class Forecast:
                 f"{self.cells} cells, {self.pictures} pictures: {self.cached} are there, {amount.pictures} to render",
                 f"{amount.batches} batches of at most {self.batch}; {amount.checkpoints} checkpoints, "
                 f"{amount.unet_changes} changes of the UNet's weights, {amount.text_changes} of the text encoders'",
-                f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} GPU-hours{cost}",
+                f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} {self.hours}{cost}",
                 f"{self.seconds_a_picture:.3g} s a picture: {self.rate_from}",
             )
         )
@@ -111,6 +117,7 @@ def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:
         amount=amount,
         batch=size,
         device=facts.name,
+        kind=facts.kind,
         seconds_a_picture=seconds,
         rate_from=source,
         price_per_hour=spec.budget.price_per_hour,

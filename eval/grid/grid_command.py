@@ -27,7 +27,7 @@ def _keys() -> list[KeyFact]:
 def grid(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The grid's specification, a TOML file.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it will take (pictures, time, GPU-hours, cost); render nothing.")
+        bool, typer.Option("--dry-run", help="Say what it will take (pictures, time, cost); render nothing.")
     ] = False,
     ray: Annotated[
         str | None,

@@ -28,9 +28,10 @@ def check_fit(paths: list[Path], base: BaseSource) -> None:
     for path in paths:
         with open_lora(path) as lora:
             if fault := _misfit(lora, checkpoint):
+                same = base.family in lora.family.may_be
+                made = f"this LoRA is for a {base.family.name} of other sizes" if same else made_for(lora.family)
                 raise LoraFileError(
-                    f"{path}: {made_for(lora.family)}, but {fault} in the base {base.name}, which is "
-                    f"{base.family.name}; {OTHER_BASE}"
+                    f"{path}: {made}, but {fault} in the base {base.name}, which is {base.family.name}; {OTHER_BASE}"
                 )
 
 

@@ -60,8 +60,8 @@ def test_the_miniature_from_init_to_a_choice(tmp_path: Path) -> None:
     evening = Evening(tmp_path)
     said = evening.type(
         *("trainer", "init", "mira", "--base", "miniature", "--train", "Train", "--references", "references"),
-        *("--set", "train.training.epochs=4", "--set", 'train.samples.prompts=["photo of a ohwx person"]'),
-        *("--set", "grid.sampler.steps=12", "--set", "grid.prompts.seeds=2"),
+        *("--set", "train.training.epochs=3", "--set", 'train.samples.prompts=["photo of a ohwx person"]'),
+        *("--set", "train.samples.steps=6", "--set", "grid.sampler.steps=10", "--set", "grid.prompts.seeds=2"),
         *("--set", 'grid.lora.checkpoints=["lora/ohwx-000002.safetensors", "lora/ohwx.safetensors"]'),
         *("--set", "grid.lora.unet=[0.5, 1.0]"),
     )

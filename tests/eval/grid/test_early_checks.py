@@ -45,7 +45,11 @@ def without_faces(made: GridFolder) -> None:
 
 
 FAULTS: dict[str, tuple[Callable[[GridFolder], object], type[UserError], str]] = {
-    "a LoRA of another shape": (of_other_shape, LoraFileError, r"this LoRA is for SD1\.x, but `lora_unet_mid_block"),
+    "a LoRA of another shape": (
+        of_other_shape,
+        LoraFileError,
+        r"this LoRA is for a? ?SD1\.x.*, but `lora_unet_mid_block",
+    ),
     "what is blended in is not there": (
         lambda made: change(made, "erste ähnliche", "none"),
         MissingFileError,

@@ -14,6 +14,7 @@ from checkpoints import FAMILIES as KEYS
 from checkpoints import KINDS, tiny_model, write_folder, write_lora_of_kinds, write_single
 from foundation.errors import LoraFileError
 from loras.checkpoints.fit import check_fit, sides_of
+from miniature.paths import SUBJECT
 
 ADDING = tuple(kind for kind in KINDS if kind != "oft")
 
@@ -31,11 +32,11 @@ def test_files_of_every_kind_fit_the_model_they_were_made_for_in_either_layout(
 
 def test_a_file_for_the_miniature_does_not_fit_another_model_of_its_family(tmp_path: Path) -> None:
     base = write_single(tiny_model("sd1"), tmp_path / "base.safetensors")
-    shipped = Path("miniature/subject/first.safetensors")
+    shipped = SUBJECT / "first.safetensors"
     with pytest.raises(LoraFileError) as caught:
         check_fit([shipped], BaseSource("base.safetensors", base, FAMILIES["sd1"]))
     said = str(caught.value)
-    assert said.startswith(f"{shipped}: this LoRA is for a model with text of width ")
+    assert said.startswith(f"{shipped}: this LoRA is for a SD1.x of other sizes, but `lora_")
     assert "in the base base.safetensors, which is SD1.x; use the base model it was trained on" in said
     check_fit([shipped], find_base("miniature"))
 
