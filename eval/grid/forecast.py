@@ -23,7 +23,7 @@ from eval.store.store import FILE_NAME, Store, open_store
 
 @dataclass(frozen=True)
 class Forecast:
-    """`amount` is left to do, `cached` pictures are there, `kind` is the device's; `rate_from`: whence the time comes."""
+    """`amount` is left to do, `cached` pictures are there, `kind` the device's, `rate_from` whence the time is."""
 
     cells: int
     pictures: int
