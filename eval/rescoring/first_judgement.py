@@ -11,12 +11,20 @@ from eval.judging.stored_grid import KEY, write_grid_record
 from eval.request.plan import Plan, make_plan
 from eval.request.references import find_references
 from eval.request.spec import GridSpec, ScoreSection
-from eval.rescoring.rescore import NO_SECOND_MODEL, RescoreRequest
+from eval.rescoring.rescore import NO_SECOND_MODEL, RescoreRequest, request_by, rescore
 from eval.store.store import Store, StoreError, open_store
 from foundation.chunks import chunks
 from foundation.errors import ConfigurationError
 from foundation.path_fields import FOLDER
 from foundation.progress import Reporter
+
+
+def judge(folder: Path, spec: GridSpec | None, wanted: RescoreRequest, reporter: Reporter) -> None:
+    """Judge a store anew, as `rescore` does; with a specification, one that never was judged as well."""
+    if spec is not None and is_unjudged(folder):
+        judge_first(folder, spec, wanted, reporter)
+    else:
+        rescore(folder, wanted if spec is None else request_by(spec, wanted), reporter)
 
 
 def is_unjudged(folder: Path) -> bool:

@@ -59,23 +59,18 @@ def score(
 ) -> None:
     """Score the pictures of a store anew, against other references or by other models, and rank them.
 
-    Nothing is rendered, and a model is loaded only for pictures that it has not seen. With SPEC, a grid whose pictures
-    could not be read when it was rendered is judged for the first time.
+    Nothing is rendered, and a model is loaded only for pictures that it has not seen.
     """
     from eval.reporting.ranked_grid import open_ranked
     from eval.reporting.ranking_table import print_ranking
     from eval.request.spec import read_spec
-    from eval.rescoring.first_judgement import is_unjudged, judge_first
-    from eval.rescoring.rescore import RescoreRequest, request_by, rescore
+    from eval.rescoring.first_judgement import judge
+    from eval.rescoring.rescore import RescoreRequest
     from foundation.progress import terminal
 
     wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force, force, likeness=likeness)
-    asked = read_spec(spec) if spec else None
     with terminal() as reporter:
-        if asked and is_unjudged(store):
-            judge_first(store, asked, wanted, reporter)
-        else:
-            rescore(store, request_by(asked, wanted) if asked else wanted, reporter)
+        judge(store, read_spec(spec) if spec else None, wanted, reporter)
     ranked = open_ranked(store)
     if as_json:
         print(json.dumps(ranked.as_json()))

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from base_models.base_source import find_base
-from eval.request.plan import make_plan
+from drawn_people import write_subject
 from eval.request.spec import read_spec
 from foundation.safetensors_header import read_metadata
 from miniature.paths import SUBJECT
-from own_subject import write_sd1, write_subject
+from single_files import write_sd1
 from trainer.config.config import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,9 +93,6 @@ def test_sd15_from_init_to_a_verdict_that_takes_none(tmp_path: Path) -> None:
         *("--set", "grid.prompts.seeds=1", "--set", "grid.lora.unet=[0.5, 1.0]"),
     )
     assert "SD1.x, 512 px" in said
-    assert (
-        len(make_plan(read_spec(tmp_path / "hina/grid.toml")).cells if (tmp_path / "hina/lora").exists() else []) == 0
-    )
     shown = ""
     for command in evening.next_commands(said):
         shown = evening.type(*command)

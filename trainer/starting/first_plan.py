@@ -59,7 +59,9 @@ def plan_of(settled: Settled, dataset: Dataset, config: TrainConfig, grid: Seque
     frames = frames_of(dataset, config.data)
     steps, training = len(make_plan(dataset, config.training, frames).steps), config.training
     buckets = Counter(frame.bucket for frame in frames[: len(dataset.train)])
-    cells = training.epochs * len(_listed(grid, "unet")) * len(_listed(grid, "te"))
+    named = [str(one) for one in _listed(grid, "checkpoints")]
+    checkpoints = training.epochs if any("*" in one for one in named) else len(named)
+    cells = checkpoints * len(_listed(grid, "unet")) * len(_listed(grid, "te"))
     pictures = (cells + 1) * _units(settled, grid)
     own = settled.facts.base.size
     size = (_number(grid, "width", own), _number(grid, "height", own))

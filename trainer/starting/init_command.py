@@ -11,6 +11,39 @@ import typer
 
 from foundation.command_line import Json
 
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files of this subject are written.")]
+Base = Annotated[str | None, typer.Option(metavar="MODEL", help="A .safetensors file, a diffusers folder or a hub id.")]
+Train = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Holds kohya's folders: REPEATS_WORDS, captions in them.")
+]
+Reg = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Such folders of others of the class.")]
+References = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Pictures of the subject that are not trained on.")
+]
+HoldOut = Annotated[
+    int | None, typer.Option(metavar="N", help="Or: N training pictures become them; named, and moved with --move.")
+]
+Move = Annotated[bool, typer.Option("--move", help="Move what --hold-out chooses, captions too.")]
+Trigger = Annotated[str | None, typer.Option(metavar="WORDS", help="The subject's own word in the captions.")]
+ClassWord = Annotated[str | None, typer.Option("--class", metavar="WORD", help="What it is: person, woman, dog.")]
+Preset = Annotated[
+    Literal["portrait", "miniature"] | None, typer.Option(metavar="NAME", help="Settings to start from: portrait.")
+]
+Subject = Annotated[
+    Literal["face", "image"] | None,
+    typer.Option(metavar="face|image", help="What likeness is of; without, the class word tells."),
+]
+Faces = Annotated[str | None, typer.Option(metavar="PACK", help="The face model: buffalo_l, a folder, opencv:FOLDER.")]
+Clip = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="A CLIP: local-dir:FOLDER, hf-hub:NAME or ARCHITECTURE/TAG.")
+]
+Price = Annotated[float | None, typer.Option(metavar="PRICE", help="What the machine costs, in any currency.")]
+Change = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FILE.TABLE.KEY=VALUE", help="Another value, as train.training.epochs=8."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -18,48 +51,22 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files of this subject are written.")],
-    base: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="A .safetensors file, a diffusers folder or a hub id.")
-    ] = None,
-    train: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Holds kohya's folders: REPEATS_WORDS, captions in them.")
-    ] = None,
-    reg: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Such folders of others of the class.")] = None,
-    references: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Pictures of the subject that are not trained on.")
-    ] = None,
-    hold_out: Annotated[
-        int | None, typer.Option(metavar="N", help="Or: N training pictures become them; named, and moved with --move.")
-    ] = None,
-    move: Annotated[bool, typer.Option("--move", help="Move what --hold-out chooses, captions too.")] = False,
-    trigger: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="The subject's own word in the captions.")
-    ] = None,
-    class_word: Annotated[
-        str | None, typer.Option("--class", metavar="WORD", help="What it is: person, woman, dog.")
-    ] = None,
-    preset: Annotated[
-        Literal["portrait", "miniature"] | None, typer.Option(metavar="NAME", help="Settings to start from: portrait.")
-    ] = None,
-    subject: Annotated[
-        Literal["face", "image"] | None,
-        typer.Option(metavar="face|image", help="What likeness is of; without, the class word tells."),
-    ] = None,
-    faces: Annotated[
-        str | None, typer.Option(metavar="PACK", help="The face model: buffalo_l, a folder, opencv:FOLDER.")
-    ] = None,
-    clip: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="A CLIP: local-dir:FOLDER, hf-hub:NAME or ARCHITECTURE/TAG.")
-    ] = None,
-    price_per_hour: Annotated[
-        float | None, typer.Option(metavar="PRICE", help="What the machine costs, in any currency.")
-    ] = None,
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FILE.TABLE.KEY=VALUE", help="Another value, as train.training.epochs=8."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    folder: Folder,
+    base: Base = None,
+    train: Train = None,
+    reg: Reg = None,
+    references: References = None,
+    hold_out: HoldOut = None,
+    move: Move = False,
+    trigger: Trigger = None,
+    class_word: ClassWord = None,
+    preset: Preset = None,
+    subject: Subject = None,
+    faces: Faces = None,
+    clip: Clip = None,
+    price_per_hour: Price = None,
+    change: Change = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Begin with a subject: write train.toml, grid.toml and prompts.toml for it, every path looked at.

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from drawn_people import write_subject
 from eval.request.prompts import read_prompts
 from eval.request.references import find_references
 from eval.request.spec import GridSpec, read_spec
 from foundation.errors import ConfigurationError, MissingFileError, UserError
 from foundation.progress import Silent
 from miniature.paths import FOLDERS, SUBJECT
-from own_subject import write_subject
 from trainer.config.config import TrainConfig, read_config
 from trainer.samples.sample_identity import TrainedReferenceError
 from trainer.starting import first_plan, judge_choice
