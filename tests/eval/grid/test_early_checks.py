@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from base_models.vision.folder_check import NoFaceError
@@ -19,7 +20,7 @@ from eval.request.spec import GridSpec, read_spec
 from foundation.errors import ConfigurationError, LoraFileError, MissingFileError, UserError
 from foundation.progress import Silent
 from grid_folders import GridFolder, write_grid
-from miniature.paths import FOLDERS, SUBJECT
+from miniature.paths import FOLDERS
 
 
 def loaded(*_: object) -> None:
@@ -41,7 +42,8 @@ def of_other_shape(made: GridFolder) -> None:
 def without_faces(made: GridFolder) -> None:
     for path in (made.folder / "references").iterdir():
         path.unlink()
-    shutil.copy(SUBJECT.parents[1] / "docs" / "demo.png", made.folder / "references" / "chart.png")
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(made.folder / "references" / "noise.png")
 
 
 FAULTS: dict[str, tuple[Callable[[GridFolder], object], type[UserError], str]] = {
