@@ -13,7 +13,9 @@ some seeds are shown to the ranking and the mean of the others is the truth.
 the truly best row is not called worse, the least; `replication_gap`: "first again" as said less as it happens, the
 most; `false_as_good`: rows called as good that are not, of all called so; `false_take`: grids in which no row does
 anything, of which one is to be taken, the most; `copy_auc_mixed`, `false_copy`: of the recorded people
-(`known_truth`). `replays`: the same of the recorded grids. The last line is one JSON object.
+(`known_truth`). `one_apart`: the same figures of grids of which one row is better by 0.1 and the others are all alike
+(no bar: at 2 seeds that is not always told from luck); `replays`: of the recorded grids. The last line is one JSON
+object.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -42,6 +44,7 @@ from recorded_grids.recorded_grid import read_recorded
 RECORDED = Path(__file__).resolve().parent / "recorded"
 ROWS, SPREADS, SEEDS = (12, 60), (0.0, 0.02, 0.05), (2, 4, 8)
 PROMPTS, NOISE, SHARED, LEVEL, FLOOR = 6, 0.073, 0.05, 0.55, 0.1
+APART = 0.1
 AGAIN = 40
 REPLAYED_SEEDS = (2, 4)
 
@@ -122,18 +125,43 @@ def evidence_of(likeness: np.ndarray, control: np.ndarray, prompts: Sequence[str
     )
 
 
-def simulated(rows: int, spread: float, seeds: int, grids: int, *, nothing_works: bool) -> Told:
-    """Grids of one case; where `nothing_works`, every row draws what the base model draws, but for chance."""
-    name = f"{rows} rows, {'as the base model' if nothing_works else f'SD {spread:g}'}, {seeds} seeds"
-    told, units = Told(name), PROMPTS * seeds
+@dataclass(frozen=True)
+class Case:
+    """A kind of grid: how many rows and seeds, where its rows' true identities lie, and how they scatter there."""
+
+    name: str
+    rows: int
+    seeds: int
+    level: float
+    scatter: Callable[[np.random.Generator], np.ndarray]
+
+
+def normal(rows: int, spread: float, seeds: int) -> Case:
+    """Rows that differ by an SD of `spread`."""
+    return Case(f"{rows} rows, SD {spread:g}", rows, seeds, LEVEL, lambda rng: rng.normal(0, 1, rows) * spread)
+
+
+def of_no_use(rows: int, seeds: int) -> Case:
+    """Rows that all draw what the base model draws, but for chance."""
+    return Case(f"{rows} rows, as the base model", rows, seeds, FLOOR, lambda rng: rng.normal(0, 1, rows) * 0.0)
+
+
+def one_apart(rows: int, seeds: int) -> Case:
+    """One row that is better than the others, which are all alike."""
+    return Case(f"{rows} rows, one better by {APART:g}", rows, seeds, LEVEL, lambda _: APART * (np.arange(rows) == 0))
+
+
+def simulated(case: Case, grids: int) -> Told:
+    """Grids of one case."""
+    rows, seeds = case.rows, case.seeds
+    told, units = Told(f"{case.name}, {seeds} seeds"), PROMPTS * seeds
     prompts = [f"p{at // seeds}" for at in range(units)]
-    rng = np.random.default_rng([rows, round(1000 * spread), seeds, nothing_works])
+    rng = np.random.default_rng(list(told.name.encode()))
     for _ in range(grids):
         shared = np.repeat(rng.normal(0, SHARED, PROMPTS), seeds)
         unit = rng.normal(0, SHARED, units)
         base = FLOOR + shared + unit
-        level = FLOOR if nothing_works else LEVEL
-        truth = level + shared.mean() + rng.normal(0, 1, rows) * spread
+        truth = case.level + shared.mean() + case.scatter(rng)
         likeness = truth[:, None] - shared.mean() + shared + unit + rng.normal(0, NOISE, (rows, units))
         control = base + rng.normal(0, NOISE, units)
         ranked = rank(evidence_of(np.clip(likeness, -0.99, 0.99), np.clip(control, -0.99, 0.99), prompts))
@@ -162,15 +190,21 @@ def replayed(path: Path, seeds: int, grids: int) -> Told:
 
 
 def cases(grids: int) -> Iterator[Told]:
-    """Every case, in turn."""
+    """Every case that the bars are for, in turn."""
     for rows, spread, seeds in product(ROWS, SPREADS, SEEDS):
-        yield simulated(rows, spread, seeds, grids, nothing_works=False)
+        yield simulated(normal(rows, spread, seeds), grids)
 
 
 def nothing_works(grids: int) -> Iterator[Told]:
     """Grids whose rows do nothing."""
     for rows, seeds in product(ROWS, SEEDS):
-        yield simulated(rows, 0.0, seeds, grids, nothing_works=True)
+        yield simulated(of_no_use(rows, seeds), grids)
+
+
+def apart(grids: int) -> Iterator[Told]:
+    """Grids of which one row works and the others do not."""
+    for rows, seeds in product(ROWS, SEEDS):
+        yield simulated(one_apart(rows, seeds), grids)
 
 
 def gathered(told: Iterator[Told]) -> list[Told]:
@@ -205,6 +239,7 @@ def main() -> None:
     began = time.monotonic()
     figures = worst(gathered(cases(asked.grids)))
     figures["false_take"] = round(max(one.taken / one.grids for one in gathered(nothing_works(asked.grids))), 4)
+    lone = worst(gathered(apart(max(1, asked.grids // 4))))
     paths = sorted(RECORDED.glob("*.parquet"))
     replays = gathered(replayed(path, seeds, asked.replays) for path in paths for seeds in REPLAYED_SEEDS)
     copies = copy_figures()
@@ -214,6 +249,7 @@ def main() -> None:
             {
                 **figures,
                 **copies,
+                "one_apart": lone,
                 "replays": worst(replays),
                 "seconds": round(time.monotonic() - began),
                 "against": "simulated and recorded truth",

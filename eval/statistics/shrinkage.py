@@ -3,7 +3,9 @@
 The highest of many means had luck, so as it stands it is too high, and an interval around it misses the truth too
 often. Empirical Bayes (Efron & Morris 1973, JASA 68:117; Morris 1983, JASA 78:47) estimates from the grid itself how
 far rows truly differ, and takes the rest off. Rows may fall into groups (weights of 0.2 beside good ones), of which
-each has its own spread: a mixture of up to three normals, as many as BIC pays for (Schwarz 1978). Arrays only.
+each has its own spread: a mixture of up to three normals, as many as BIC pays for (Schwarz 1978). A row or two may
+stand apart from all groups (the one checkpoint that works): they are like no other row, so what others are says nothing
+of them. For that one more normal, wide and of a small share, stands beside the groups. Arrays only.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtr, stdtrit
 
 from eval.statistics.intervals import SAME, Z_95, normal_changes, resampling, strata
 
@@ -20,7 +22,13 @@ MOST_GROUPS = 3
 ROWS_A_GROUP = 6
 ITERATIONS = 200
 CONVERGED = 1e-6
+HALVINGS = 50
 LEAST_VARIANCE = 1e-14
+# How far rows that are like no other lie from the rest, as an SD of cosines, and how many rows of a grid do so. Too few
+# rows are no crowd to stand apart from.
+APART = 0.15
+ROWS_APART = 0.4
+CROWD = 6
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,10 @@ class ExpectedMeans:
 
 @dataclass(frozen=True)
 class _Groups:
-    """A fitted mixture of K normals: shares of rows `belongs` (C, K), centres (K,), variances of the error (K,)."""
+    """A fitted mixture of K normals, and last the wide one of rows that stand apart.
+
+    Shares of rows `belongs` (C, K + 1), centres (K + 1,), variances of the error (K + 1,).
+    """
 
     likelihood: float
     belongs: np.ndarray
@@ -70,12 +81,18 @@ class _Groups:
 
     @property
     def sizes(self) -> np.ndarray:
-        return np.maximum(self.belongs.sum(0), 1e-9)
+        """How many rows a centre is the mean of (K + 1,): those that stand apart have that of all."""
+        return np.concatenate((_sizes(self.belongs[:, :-1]), np.array([len(self.belongs)])))
+
+    @property
+    def behind_centres(self) -> np.ndarray:
+        """Each row's weight in each centre (C, K + 1)."""
+        return np.column_stack([self.belongs[:, :-1], np.ones(len(self.belongs))]) / self.sizes
 
     @property
     def cost(self) -> float:
         """BIC: less is better."""
-        return (3 * len(self.centres) - 1) * np.log(len(self.belongs)) - 2 * self.likelihood
+        return (3 * len(self.centres) - 4) * np.log(len(self.belongs)) - 2 * self.likelihood
 
 
 def expected_means(values: np.ndarray, prompts: Sequence[str], seed: int = 0) -> ExpectedMeans:
@@ -93,12 +110,13 @@ def expected_means(values: np.ndarray, prompts: Sequence[str], seed: int = 0) ->
     kept, spread = _kept(means, groups)
     within = groups.centres + kept * (means[:, None] - groups.centres)
     expected = (groups.belongs * within).sum(1)
-    unsure = _unsure(means, groups, kept) + (within - expected[:, None]) ** 2
-    own = (groups.belongs * unsure).sum(1)
-    level = ((groups.belongs @ ((groups.belongs.T @ errors) / groups.sizes[:, None])) ** 2).sum(1)
-    half = np.sqrt(Z_95**2 * own + float(stdtrit(freedom, 0.975)) ** 2 * level)
+    unsure = _unsure(means, groups, kept)
+    own = (groups.belongs * (unsure + (within - expected[:, None]) ** 2)).sum(1)
+    level = ((groups.belongs @ (groups.behind_centres.T @ errors)) ** 2).sum(1)
+    away = _middle_95(groups.belongs, within, unsure) - expected[:, None]
+    ends = expected[:, None] + np.sign(away) * np.hypot(away, float(stdtrit(freedom, 0.975)) * np.sqrt(level)[:, None])
     draws = _draws(values, prompts, groups, within, spread, seed)
-    return ExpectedMeans(expected, np.stack([expected - half, expected + half], axis=1), own, draws)
+    return ExpectedMeans(expected, ends, own, draws)
 
 
 def _errors(values: np.ndarray, prompts: Sequence[str]) -> tuple[np.ndarray, int]:
@@ -115,36 +133,60 @@ def _grouped(means: np.ndarray, errors: np.ndarray) -> _Groups:
     """The cheapest of the mixtures that these rows can carry."""
     most = max(1, min(MOST_GROUPS, len(means) // ROWS_A_GROUP))
     fitted = [_fitted(means, errors, groups) for groups in range(1, most + 1)]
-    sound = [one for one in fitted if len(one.centres) == 1 or one.sizes.min() >= ROWS_A_GROUP / 2]
+    sound = [one for one in fitted if len(one.centres) == 2 or one.sizes.min() >= ROWS_A_GROUP / 2]
     return min(sound, key=lambda one: one.cost)
 
 
 def _fitted(means: np.ndarray, errors: np.ndarray, groups: int) -> _Groups:
-    """A mixture of so many normals by expectation and maximisation, from equal parts of the sorted means."""
+    """A mixture of so many normals, from equal parts of the sorted means; then with the wide one beside them.
+
+    In that order, since the wide one would take a small group for rows apart as long as no normal stands there.
+    """
     rows = len(means)
+    of_all, centre = _error_variances(errors, np.ones((rows, 1))), means.mean(keepdims=True)
+    apart = _log_density(means, centre, APART**2 + of_all)
     belongs = np.full((rows, groups), 1 / groups)
     centres = np.quantile(means, (np.arange(groups) + 0.5) / groups)
     spreads = np.full(groups, max(LEAST_VARIANCE, float(means.var()) / groups**2))
-    variances, last, likelihood = _error_variances(errors, belongs), -np.inf, -np.inf
-    for _ in range(ITERATIONS):
-        total = np.maximum(variances + spreads, LEAST_VARIANCE)
-        shares = np.maximum(belongs.mean(0), 1e-12)
-        logs = np.log(shares) - 0.5 * (np.log(2 * np.pi * total) + (means[:, None] - centres) ** 2 / total)
-        summed = np.logaddexp.reduce(logs, axis=1)
-        likelihood = float(summed.sum())
-        belongs = np.exp(logs - summed[:, None])
-        if likelihood - last < CONVERGED:
-            break
-        last, sizes = likelihood, np.maximum(belongs.sum(0), 1e-9)
-        centres = (belongs * means[:, None]).sum(0) / sizes
-        variances = _error_variances(errors, belongs)
-        spreads = np.maximum(0.0, (belongs * (means[:, None] - centres) ** 2).sum(0) / sizes - variances)
-    return _Groups(likelihood, belongs, centres, variances)
+    likelihood, wide = -np.inf, np.zeros(rows)
+    for share in (0.0, ROWS_APART / rows) if rows >= CROWD else (0.0,):
+        last = -np.inf
+        for _ in range(ITERATIONS):
+            variances, sizes = _error_variances(errors, belongs), _sizes(belongs)
+            logs = np.log((1 - share) * sizes / sizes.sum()) + _log_density(
+                means[:, None], centres, variances + spreads
+            )
+            every = np.column_stack([logs, apart + np.log(max(share, 1e-300))])
+            summed = np.logaddexp.reduce(every, axis=1)
+            likelihood = float(summed.sum())
+            belongs, wide = np.exp(logs - summed[:, None]), np.exp(every[:, -1] - summed)
+            if likelihood - last < CONVERGED:
+                break
+            last, sizes = likelihood, _sizes(belongs)
+            centres = (belongs * means[:, None]).sum(0) / sizes
+            variances = _error_variances(errors, belongs)
+            spreads = np.maximum(0.0, (belongs * (means[:, None] - centres) ** 2).sum(0) / sizes - variances)
+    variances = np.concatenate((_error_variances(errors, belongs), of_all))
+    return _Groups(likelihood, np.column_stack([belongs, wide]), np.concatenate((centres, centre)), variances)
+
+
+def _sizes(belongs: np.ndarray) -> np.ndarray:
+    return np.maximum(belongs.sum(0), 1e-9)
+
+
+def _normal_below(at: np.ndarray) -> np.ndarray:
+    return np.asarray(ndtr(at))
+
+
+def _log_density(at: np.ndarray, centre: np.ndarray | float, variance: np.ndarray | float) -> np.ndarray:
+    """Of a normal."""
+    variance = np.maximum(variance, LEAST_VARIANCE)
+    return -0.5 * (np.log(2 * np.pi * variance) + (at - centre) ** 2 / variance)
 
 
 def _error_variances(errors: np.ndarray, belongs: np.ndarray) -> np.ndarray:
     """How far the means of a group's rows are from its own mean by error alone (K,): errors that rows share cancel."""
-    sizes = np.maximum(belongs.sum(0), 1e-9)
+    sizes = _sizes(belongs)
     shared = (belongs.T @ errors) / sizes[:, None]
     squares = (belongs * ((errors[:, None, :] - shared[None]) ** 2).sum(2)).sum(0)
     return squares / np.maximum(sizes - 1, 0.5)
@@ -157,6 +199,7 @@ def _kept(means: np.ndarray, groups: _Groups) -> tuple[np.ndarray, np.ndarray]:
     # the luck where rows do not differ at all; as many times as there are rows takes most of it off.
     off = groups.sizes * groups.errors
     kept = np.maximum(0.0, 1 - off / np.maximum(squares, LEAST_VARIANCE))
+    kept[-1] = 1.0  # what the others are says nothing of a row that stands apart
     return kept, kept * groups.errors / np.maximum(1 - kept, 1e-9)
 
 
@@ -165,6 +208,20 @@ def _unsure(means: np.ndarray, groups: _Groups, kept: np.ndarray) -> np.ndarray:
     away = (means[:, None] - groups.centres) ** 2
     of_kept = 2 / np.maximum(groups.sizes - 3, 1) * (1 - kept) ** 2 * away
     return kept * groups.errors + (1 - kept) * groups.errors / groups.sizes + of_kept
+
+
+def _middle_95(belongs: np.ndarray, centres: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """The ends (C, 2) between which the middle 95 % of mixtures of normals (C, K + 1) lie, by bisection."""
+    sds = np.sqrt(np.maximum(variances, LEAST_VARIANCE))
+    below = np.array([0.025, 0.975])
+    low = np.repeat((centres - 6 * sds).min(1)[:, None], 2, axis=1)
+    high = np.repeat((centres + 6 * sds).max(1)[:, None], 2, axis=1)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        shares = belongs[:, None, :] * _normal_below((middle[:, :, None] - centres[:, None, :]) / sds[:, None, :])
+        under = shares.sum(2) < below
+        low, high = np.where(under, middle, low), np.where(under, high, middle)
+    return (low + high) / 2
 
 
 def _draws(

@@ -52,13 +52,13 @@ def test_rows_of_one_group_keep_their_order_and_their_mean_level(seed: int, rows
     values = grid(0.5 + np.random.default_rng(seed).normal(0, 0.02, rows), seed)
     found = expected_means(values, PROMPTS)
     assert (np.diff(found.means[np.argsort(values.mean(1))]) >= -1e-9).all()
-    assert found.means.mean() == pytest.approx(values.mean(), abs=1e-9)
+    assert found.means.mean() == pytest.approx(values.mean(), abs=1e-9 if rows < 6 else 0.002)
     assert (found.intervals[:, 0] <= found.means).all()
     assert np.ptp(found.means) <= np.ptp(values.mean(1)) + 1e-9
 
 
 def by_hand(values: np.ndarray, prompts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Means and variances (C,) of few rows, one group: the formulas of docs/scoring.md, a row at a time."""
+    """Means and variances (C,) of rows too few to stand apart from: what docs/scoring.md says, a row at a time."""
     rows, units, means = len(values), values.shape[1], [float(row.mean()) for row in values]
     level = sum(means) / rows
     error = 0.0
@@ -77,7 +77,7 @@ def by_hand(values: np.ndarray, prompts: list[str]) -> tuple[np.ndarray, np.ndar
     return np.array(expected), np.array(open_left)
 
 
-@given(st.integers(0, 1000), st.integers(2, 11), st.sampled_from([0.0, 0.02, 0.1]))
+@given(st.integers(0, 1000), st.integers(2, 5), st.sampled_from([0.0, 0.02, 0.1]))
 @settings(max_examples=40)
 def test_few_rows_are_drawn_together_as_written_down(seed: int, rows: int, spread: float) -> None:
     values = grid(0.5 + np.random.default_rng(seed).normal(0, 1, rows) * spread, seed)
@@ -102,15 +102,32 @@ def test_groups_of_unlike_size_are_found_where_they_lie() -> None:
         values = grid(np.repeat([0.2, 0.6], [10, 50]), seed)
         found, seen = expected_means(values, PROMPTS).means, values.mean(1)
         for part in (slice(0, 10), slice(10, 60)):
-            assert found[part].mean() == pytest.approx(seen[part].mean(), abs=1e-6)
+            assert found[part].mean() == pytest.approx(seen[part].mean(), abs=0.002)
             assert np.ptp(found[part]) < 0.5 * np.ptp(seen[part])
+
+
+@pytest.mark.parametrize(("rows", "better"), [(10, 1), (60, 1), (40, 2)])
+def test_a_row_that_stands_apart_is_not_drawn_to_the_others(rows: int, better: int) -> None:
+    """One checkpoint that works among many that are all alike: the others say nothing of it."""
+    off, holds, again = [], [], []
+    for seed in range(40):
+        truth = np.where(np.arange(rows) < better, 0.62, 0.5)
+        values = grid(truth, seed)
+        found, first = expected_means(values, PROMPTS), int(values.mean(1).argmax())
+        off.append(found.means[first] - truth[first])
+        holds.append(found.intervals[first, 0] <= truth[first] <= found.intervals[first, 1])
+        again.append(found.first_again(np.ones(rows, dtype=bool))[:better].sum())
+        assert (found.differences_to(first)[better:, 0] < -0.02).all()  # none of them is as good
+    assert abs(np.mean(off)) < 0.01
+    assert np.mean(holds) > 0.85
+    assert np.mean(again) > 0.95
 
 
 def test_three_groups_are_told_apart() -> None:
     values = grid(np.repeat([0.1, 0.35, 0.6], [12, 30, 18]), 4)
     found, seen = expected_means(values, PROMPTS).means, values.mean(1)
     for part in (slice(0, 12), slice(12, 42), slice(42, 60)):
-        assert found[part].mean() == pytest.approx(seen[part].mean(), abs=1e-6)
+        assert found[part].mean() == pytest.approx(seen[part].mean(), abs=0.002)
         assert np.ptp(found[part]) < 0.5 * np.ptp(seen[part])
 
 
