@@ -10,7 +10,7 @@ FIGURES := $(filter-out $(RECORDER),$(wildcard benchmarks/*.py))
 export OMP_WAIT_POLICY := passive
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test studio bench mutants lint clean
+.PHONY: demo test studio bench mutants transcript lint docs clean
 
 .venv: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -30,6 +30,10 @@ demo: .venv
 test: .venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile
 
+# The first evening with an own subject, at the full width of SD1.5: minutes, and 2 GB of disk.
+transcript: .venv
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest tests/house/test_first_evening.py -m transcript
+
 studio: .venv
 	$(BIN)/streamlit run studio
 
@@ -38,6 +42,10 @@ bench: .venv
 
 mutants: .venv
 	$(BIN)/python benchmarks/mutants
+
+# docs/keys.md and docs/schema/, from the configurations' own types.
+docs: .venv
+	$(BIN)/python -m eval.reference
 
 lint: .venv
 	$(BIN)/ruff check .

@@ -20,9 +20,14 @@ from foundation.text_files import TextFileError, parsing_fault, read_text
 
 
 class Section(BaseModel):
-    """A table of a configuration file: frozen, unknown keys refused; defaults are read as what is written."""
+    """A table of a configuration file: frozen, unknown keys refused; defaults are read as what is written.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, validate_default=True)
+    The sentence below a field is what is said of its key: `foundation.key_reference` shows it.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, validate_default=True, use_attribute_docstrings=True
+    )
 
 
 Configuration = TypeVar("Configuration", bound=Section)
@@ -33,7 +38,11 @@ def read_toml(path: Path) -> dict[str, object]:
 
     Raises MissingFileError when it is not there, TextFileError when it is no text, or (with line and column) no TOML.
     """
-    text = read_text(path)
+    return parse_toml(read_text(path), path)
+
+
+def parse_toml(text: str, path: Path) -> dict[str, object]:
+    """Parse what stands in `path`, or is going to. Raises TextFileError, with line and column."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -39,6 +39,9 @@ _TOLD_SIZES = re.compile(r"label_emb|add_embedding")
 _LAYER = re.compile(r"_encoder_layers_(\d+)_")
 
 
+OTHER_BASE = "use the base model it was trained on, or one of its family"
+
+
 class MixedFamiliesError(UserError):
     """LoRA files for base models of different families, where one family is needed."""
 
@@ -133,6 +136,14 @@ def contradicted_header(found: LoraFamily) -> str | None:
     if said is None or said.key in _keys(found.may_be) or not found.may_be:
         return None
     return f"its header says {_name(said)}, but its tensors are for {found.name} ({found.because})"
+
+
+def made_for(found: LoraFamily) -> str:
+    """What a file is for, as far as it tells, in words."""
+    if isinstance(found, KnownFamily):
+        return f"this LoRA is for {found.family.name}"
+    width = found.text_width
+    return f"this LoRA is for {'another model' if width is None else f'a model with text of width {width}'}"
 
 
 def common_family(parents: Sequence[tuple[Path, LoraFamily]]) -> LoraFamily:

@@ -6,6 +6,7 @@ from foundation.command_line import commands_app, run_app
 from trainer.kohya import import_command
 from trainer.records import runs_command
 from trainer.running import run_command
+from trainer.starting import init_command
 
 app = commands_app()
 
@@ -15,7 +16,7 @@ def _commands() -> None:
     """Train LoRAs of one subject from kohya dataset folders: one LoRA file an epoch, and a record of the run."""
 
 
-for command in (run_command, runs_command, import_command):
+for command in (init_command, run_command, runs_command, import_command):
     command.register(app)
 
 

@@ -10,7 +10,10 @@ import numpy as np
 
 from base_models.vision.people import people_in
 from foundation.errors import ConfigurationError
+from miniature.paths import NAME
 
+# What to name for photographs of people: insightface's packs, fetched once, and those that OpenCV runs.
+PACKS = ("buffalo_l", "antelopev2", "opencv:FOLDER")
 NAMED = 4
 # One in so many is somebody else: they then move the direction that stands for the subject, and the ceiling with it.
 TOO_MANY = 8
@@ -29,6 +32,22 @@ class SomebodyElseError(ConfigurationError):
 
 class OnePictureError(ConfigurationError):
     """References that are all one picture, so that likeness to them is likeness to a picture."""
+
+
+class NoFaceError(ConfigurationError):
+    """References in which the chosen face model sees nobody."""
+
+    def __init__(self, folder: Path, model: str) -> None:
+        named = ", ".join(f'"{name}"' for name in PACKS)
+        advice = (
+            f"it knows the miniature's drawn faces alone, so for photographs name faces = {named}"
+            if model == NAME
+            else f"where people are to be seen, name another pack: faces = {named}"
+        )
+        super().__init__(
+            f"{folder}: the face model {model} finds no face in any reference picture; {advice}; a subject without a "
+            'human face is scored with [score] subject = "image"'
+        )
 
 
 @dataclass(frozen=True)

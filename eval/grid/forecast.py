@@ -9,11 +9,13 @@ import torch
 from base_models.base_source import BaseSource, find_base
 from base_models.devices import chosen_device
 from eval.executors.executor import Amount
+from eval.grid.early_checks import look_without_store
 from eval.grid.picture_maker import amount_of, missing_batches
 from eval.rendering.batch_size import DeviceFacts, batch_size, device_facts
 from eval.rendering.render_cost import picture_shape, seconds_a_picture
 from eval.request.cells import Sampling
 from eval.request.plan import Plan, batches_of, make_plan
+from eval.request.references import find_references
 from eval.request.spec import GridSpec
 from eval.store.connection import FILE_NAME
 from eval.store.render_rates import known_rate
@@ -22,7 +24,7 @@ from eval.store.store import Store, open_store
 
 @dataclass(frozen=True)
 class Forecast:
-    """`amount` is what is left to do; `cached` pictures are there. `rate_from` says where the time comes from.
+    """`amount` is left to do, `cached` pictures are there, `kind` the device's, `rate_from` whence the time is.
 
     `notes`: the order of training as it was read, and what is odd about the prompts.
     """
@@ -33,6 +35,7 @@ class Forecast:
     amount: Amount
     batch: int
     device: str
+    kind: str
     seconds_a_picture: float
     rate_from: str
     price_per_hour: float | None
@@ -50,6 +53,11 @@ class Forecast:
     def cost(self) -> float | None:
         """In the currency of `price_per_hour`; None where no price was given."""
         return None if self.price_per_hour is None else self.device_hours * self.price_per_hour
+
+    @property
+    def hours(self) -> str:
+        """What hours of the device are called: nobody with a GPU should read a CPU's as its."""
+        return "hours of a CPU" if self.kind == "cpu" else "GPU-hours"
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -79,7 +87,7 @@ class Forecast:
                 f"{self.cells} cells, {self.pictures} pictures: {self.cached} are there, {amount.pictures} to render",
                 f"{amount.batches} batches of at most {self.batch}; {amount.checkpoints} checkpoints, "
                 f"{amount.unet_changes} changes of the UNet's weights, {amount.text_changes} of the text encoders'",
-                f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} GPU-hours{cost}",
+                f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} {self.hours}{cost}",
                 f"{self.seconds_a_picture:.3g} s a picture: {self.rate_from}",
                 *self.notes,
             )
@@ -87,8 +95,10 @@ class Forecast:
 
 
 def forecast(spec: GridSpec) -> Forecast:
-    """Plan `spec` and reckon. Raises what planning raises."""
+    """Plan `spec` and reckon. Raises what planning raises, and what a grid would raise before it renders."""
+    references = find_references(spec.references)
     plan = make_plan(spec)
+    look_without_store(spec, plan, references)
     there = spec.store.path / FILE_NAME
     if not there.is_file():
         return _reckoned(spec, plan, None)
@@ -114,6 +124,7 @@ def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:
         amount=amount,
         batch=size,
         device=facts.name,
+        kind=facts.kind,
         seconds_a_picture=seconds,
         rate_from=source,
         price_per_hour=spec.budget.price_per_hour,

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from foundation.command_line import Json
+from foundation.key_reference.explain_option import explain_option
+from foundation.key_reference.key_facts import KeyFact
 
 
 def register(app: typer.Typer) -> None:
@@ -16,10 +18,16 @@ def register(app: typer.Typer) -> None:
     app.command("grid")(grid)
 
 
+def _keys() -> list[KeyFact]:
+    from eval.request.grid_keys import grid_keys
+
+    return grid_keys()
+
+
 def grid(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The grid's specification, a TOML file.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it will take (pictures, time, GPU-hours, cost); render nothing.")
+        bool, typer.Option("--dry-run", help="Say what it will take (pictures, time, cost); render nothing.")
     ] = False,
     ray: Annotated[
         str | None,
@@ -28,6 +36,7 @@ def grid(
     force: Annotated[
         bool, typer.Option("--force", help="Go on although a reference was trained on or shows somebody else.")
     ] = False,
+    explain: Annotated[str | None, explain_option(_keys)] = None,
     as_json: Json = False,
 ) -> None:
     """Render and score checkpoint x UNet weight x text-encoder weight. What exists is not made again."""
@@ -37,16 +46,16 @@ def grid(
     from foundation.printing import print_lines
     from foundation.progress import terminal
 
+    asked = forced(read_spec(spec)) if force else read_spec(spec)
     if dry_run:
         from eval.grid.forecast import forecast
 
-        expected = forecast(read_spec(spec))
+        expected = forecast(asked)
         if as_json:
             print(json.dumps(expected.as_json()))
         else:
             print_lines(str(expected).splitlines())
         return
-    asked = forced(read_spec(spec)) if force else read_spec(spec)
     with terminal() as reporter:
         outcome = run_grid(asked, reporter, ray)
     write_scores_of(outcome.store)

@@ -63,15 +63,13 @@ def _make_missing(
     """Make and judge what is missing; how many pictures were rendered."""
     reporter.say(_in_words(plan, _count_made(plan, store).total()))
     with reporter.waiting("starting torch and diffusers"):
+        from eval.grid.early_checks import look_first
         from eval.grid.picture_maker import opened_maker
         from eval.judging.stored_grid import write_grid_record
 
+    references = look_first(spec, plan, references, store, reporter)
     with opened_maker(spec, plan, store, request, reporter, ray) as maker:
-        drawn_side = min(plan.sampling.width, plan.sampling.height)
-        allowed = spec.references.allow_others
-        references = maker.reader.with_remarks(references, drawn_side, allow_others=allowed)
         rendered = maker.make(plan)
-        maker.reader.read_prompts(plan.prompts.values())
     write_grid_record(spec, plan, references, maker.reader.judges, store)
     return rendered
 

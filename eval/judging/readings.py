@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from base_models.pictures.picture_file import remarks_on
-from base_models.vision.folder_check import FaceFacts, look_at_folders
+from base_models.vision.folder_check import FaceFacts, NoFaceError, look_at_folders
 from base_models.vision.near_duplicates import same_pictures
 from eval.judging.judge_facts import box_key, texts_key
 from eval.judging.judges import Judge, Judges
@@ -19,7 +19,6 @@ from eval.request.references import References, read_whole
 from eval.request.spec import ScoreSection
 from eval.store.store import Store
 from eval.store.tables import Reading, Readings
-from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
 
 CHUNK = 64
@@ -55,17 +54,14 @@ class Reader:
         return self._unread([judge.facts.sha256 for judge in self.judges.all], pictures)
 
     def read_references(self, references: References) -> None:
-        """Raises ConfigurationError where a model sees the subject in no held-out reference."""
+        """Raises NoFaceError where a model sees the subject in no held-out reference."""
         known = references.held_out | references.training
         for judge in self.judges.of_likeness:
             self._read(judge.read_with_boxes, judge, list(known), known.__getitem__, OF_REFERENCES)
             found = self._store.readings_of(judge.facts.sha256, references.held_out)
             if all(reading.vector is None for reading in found.values()):
                 folder = next(iter(references.held_out.values())).parent
-                raise ConfigurationError(
-                    f"{folder}: the face model {judge.facts.name} finds no face in any reference picture; a subject "
-                    'without a human face is scored with [score] subject = "image"'
-                )
+                raise NoFaceError(folder, judge.facts.name)
 
     def with_remarks(self, references: References, drawn_side: int, *, allow_others: bool) -> References:
         """The references, read, with what is odd about who and what is in the folders; all of it is said.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from base_models.base_model import BaseModel
 from eval.rendering.device_memory import has_room
 from foundation.errors import LoraFileError
-from loras.lora_family import KnownFamily
+from loras.lora_family import OTHER_BASE, made_for
 from loras.lora_file import LoraFile, LoraModule
 
 
@@ -96,29 +96,17 @@ def check_fits(lora: LoraFile[LoraModule], path: Path, base: BaseModel) -> None:
         target = base.modules.get(name)
         if target is None:
             raise LoraFileError(
-                f"{path}: {_family(lora)}, but `{name}` is not in the base {base.name}, "
-                f"which is {base.family.name}; {_ADVICE}"
+                f"{path}: {made_for(lora.family)}, but `{name}` is not in the base {base.name}, "
+                f"which is {base.family.name}; {OTHER_BASE}"
             )
         shape = _weight_shape(target)
         if module.up.shape[0] != shape[0] or tuple(module.down.shape[1:]) not in (shape[1:], shape[1:2]):
             ours = (module.up.shape[0], *module.down.shape[1:])
             raise LoraFileError(
-                f"{path}: {_family(lora)}, but `{name}` is {ours} and {shape} in the base {base.name}, which is "
-                f"{base.family.name}; {_ADVICE}"
+                f"{path}: {made_for(lora.family)}, but `{name}` is {ours} and {shape} in the base {base.name}, "
+                f"which is {base.family.name}; {OTHER_BASE}"
             )
-
-
-_ADVICE = "use the base model it was trained on, or one of its family"
 
 
 def _weight_shape(module: nn.Module) -> tuple[int, ...]:
     return tuple(module.get_parameter("weight").shape)
-
-
-def _family(lora: LoraFile[LoraModule]) -> str:
-    """What a file is for, as far as it tells."""
-    found = lora.family
-    if isinstance(found, KnownFamily):
-        return f"this LoRA is for {found.family.name}"
-    width = found.text_width
-    return f"this LoRA is for {'another model' if width is None else f'a model with text of width {width}'}"

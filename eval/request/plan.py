@@ -129,7 +129,9 @@ def make_plan(spec: GridSpec) -> Plan:
 
     Raises MissingFileError, DamagedLorasError, LoraFileError, BaseModelError or ConfigurationError.
     """
-    found, blended = find_checkpoints(spec.lora.checkpoints), find_blended(spec.lora.blended)
+    # First what is blended in: a file that is not there is known at once, and of checkpoints all are hashed.
+    blended = find_blended(spec.lora.blended)
+    found = find_checkpoints(spec.lora.checkpoints)
     if found.damaged or blended.damaged:
         raise DamagedLorasError(found.damaged, blended.damaged)
     return _plan_of(spec, found.checkpoints, blended)

@@ -8,10 +8,17 @@ from base_models.prompts.written_prompts import WrittenPrompt, prompt_of_table, 
 from eval.request.spec import PromptsSection
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.text_files import read_json, read_text
-from foundation.toml_config import read_toml
+from foundation.toml_config import Section, read_toml
 from foundation.typed.json_values import is_list, is_table
 
 FORMS = 'write prompts = ["..", ".."], or kohya\'s [[prompt.subset]] tables with a `prompt` each'
+
+
+class PromptFile(Section):
+    """A file of prompts in TOML; JSON has the list alone. Text, and kohya's `[[prompt.subset]]`, are read as well."""
+
+    prompts: list[str | dict[str, object]]
+    """What is drawn, in this order, each a text or a table with a `prompt`; with the trigger it shows the subject."""
 
 
 def written_prompts(section: PromptsSection) -> list[WrittenPrompt]:

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 from base_models.base_source import Overrides
 from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
+from eval.request.choosing_sections import BudgetSection, LimitsSection, SearchSection
+from foundation.key_reference.units import PIXELS, STEPS
 from foundation.path_fields import (
     DINOV2,
     AnchoredPath,
@@ -22,8 +24,11 @@ from foundation.path_fields import (
 )
 from foundation.seeds import fault_of_seeds
 from foundation.toml_config import Section, read_toml, validate
+from miniature.paths import FOLDERS, NAME
 
 BY_CLIP = "clip"
+# What to name where the base is not the miniature, whose own models are the defaults.
+JUDGES = {"faces": '"buffalo_l" (or "opencv:FOLDER")', "clip": '"ViT-B-32/laion2b_s34b_b79k"'}
 DTYPES = Literal["float32", "float16", "bfloat16"]
 
 
@@ -35,11 +40,17 @@ class ModelSection(Section):
     """
 
     base: PathOrName
+    """The base model: a diffusers folder, a single .safetensors file, a hub id, or "miniature"."""
     vae: AnchoredPath | None = None
+    """A VAE's folder or file, taken instead of the base's own."""
     prediction: Literal["epsilon", "v_prediction"] | None = None
+    """What the UNet predicts, where a single file does not say it (SD2)."""
     dtype: DTYPES = "float32"
+    """What the model is held and computed in; float16 on a GPU."""
     device: DeviceName = "auto"
+    """Where it is rendered: "cpu", "cuda", "cuda:0"; "auto" is all GPUs, or the CPU where there is none."""
     memory: Literal["auto", "full", "offload", "tiled"] = "auto"
+    """Whether parts move to the device one after another ("offload"), and pictures are decoded in tiles ("tiled")."""
 
     @property
     def overrides(self) -> Overrides:
@@ -50,19 +61,28 @@ class AlsoEntry(Section):
     """Another LoRA blended in; `{}` stands for none. `checkpoints` says beside which ones of the grid it is tried."""
 
     file: AnchoredPath | None = None
+    """Another LoRA that is blended in; an entry without one stands for none."""
     unet: float = 1.0
+    """Its weight on the UNet."""
     te: float = 1.0
+    """Its weight on the text encoders."""
     checkpoints: Literal["all", "last"] = "all"
+    """Beside which of the grid's checkpoints it is tried."""
 
 
 class LoraSection(Section):
     """`checkpoints` are files or patterns; every combination with `unet`, `te` and `also` is a cell."""
 
     checkpoints: list[FilePattern] = Field(min_length=1)
+    """LoRA files, or patterns of them; each is a row of cells."""
     unet: list[float] = Field(default=[1.0], min_length=1)
+    """Weights on the UNet, each a cell of every checkpoint."""
     te: list[float] = Field(default=[1.0], min_length=1)
+    """Weights on the text encoders, each a cell of every checkpoint."""
     also: list[AlsoEntry | list[AlsoEntry]] = Field(default_factory=lambda: [AlsoEntry()])
+    """What is blended in, each a cell: an entry, or a list of entries that come together."""
     export_dtype: DTYPES = "float16"
+    """The type in which LoRAs are added up and exported."""
 
     @field_validator("also")
     @classmethod
@@ -87,23 +107,36 @@ class SamplerSection(Section):
     """
 
     name: Annotated[str, AfterValidator(sampler_name)] = "euler_a"
-    steps: int = Field(default=30, ge=1)
+    """How the noise is taken away."""
+    steps: Annotated[int, STEPS] = Field(default=30, ge=1)
+    """Of each picture."""
     cfg: float = Field(default=9.0, ge=1.0)
-    width: int | None = Field(default=None, ge=8)
-    height: int | None = Field(default=None, ge=8)
+    """How strongly the prompt guides."""
+    width: Annotated[int | None, PIXELS] = Field(default=None, ge=8)
+    """Of the pictures; without it, the base model's own."""
+    height: Annotated[int | None, PIXELS] = Field(default=None, ge=8)
+    """Of the pictures; without it, the base model's own."""
     clip_skip: int = Field(default=1, ge=1)
+    """SD1's text encoder answers with this layer, counted from the end, 1 the last."""
     batch: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Pictures that are rendered at once; "auto" follows from their size and the device's memory."""
 
 
 class PromptsSection(Section):
     """A prompt with the trigger in it (as a word, in any case) shows the subject; one without it tests for bleed."""
 
     file: AnchoredPath | None = None
+    """A file of prompts: text with one a line, TOML with a list `prompts`, or JSON; kohya's and A1111's are read."""
     texts: list[str] = Field(default_factory=list)
+    """The prompts themselves, instead of a file."""
     negative: str = ""
+    """The negative prompt of all pictures."""
     seeds: int | list[int] = 4
+    """So many seeds from 1 on, or these; every cell draws every prompt with each."""
     trigger: str = Field(min_length=1)
+    """The word that stands for the subject: a prompt that has it shows the subject, any other tests for bleed."""
     class_word: str = Field(alias="class", min_length=1)
+    """What the subject is, as "person": the base model is shown it in the trigger's place."""
 
     @field_validator("seeds")
     @classmethod
@@ -130,9 +163,13 @@ class ReferencesSection(Section):
     """
 
     held_out: AnchoredPath
+    """A folder of pictures of the subject that are not trained on: likeness is likeness to these."""
     training: AnchoredPath | None = None
+    """The pictures that were trained on, to see whether they are copied."""
     allow_trained: bool = False
+    """Score although a held-out picture is in the training set, or nearly so."""
     allow_others: bool = False
+    """Score although they show several people, somebody else than the training pictures, or one picture."""
 
 
 class ScoreSection(Section):
@@ -143,10 +180,15 @@ class ScoreSection(Section):
     """
 
     subject: Literal["face", "image"] = "face"
+    """Whose likeness is measured: a "face", or a whole "image" (a pet, an object, a drawn character)."""
     faces: FacesName = "miniature"
+    """The face model: "buffalo_l", a folder, "opencv:FOLDER"; named for every base but the miniature."""
     second_faces: FacesName | None = None
+    """An independent face model for a second opinion, which moves no order."""
     likeness: LikenessName = BY_CLIP
+    """Who measures whole pictures: "clip", or "dinov2:FOLDER"."""
     clip: ClipName = "miniature"
+    """The CLIP that reads prompts: ARCHITECTURE/TAG or local-dir:FOLDER; named for every base but the miniature."""
 
     @model_validator(mode="after")
     def _likeness_of_pictures(self) -> ScoreSection:
@@ -165,49 +207,6 @@ class ScoreSection(Section):
         return self
 
 
-class SearchSection(Section):
-    """How `eval search` chooses. `surface` reads neighbouring epochs and weights, `halving` only each cell by itself.
-
-    `refine_trials`: so many cells of weights between and beside the grid's are tried around the best finalist, each on
-    `refine_units` pictures; the best two join the finalists before these are confirmed.
-
-    A budget is in pictures, in minutes of rendering, or in money at the price of `[budget]`.
-    """
-
-    method: Literal["surface", "halving"] = "surface"
-    first_units: int = Field(default=4, ge=1)
-    keep: int = Field(default=3, ge=2)
-    finalists: int = Field(default=4, ge=2)
-    confirm_units: int = Field(default=64, ge=2)
-    certify_units: int = Field(default=48, ge=4)
-    refine_trials: int = Field(default=0, ge=0)
-    refine_units: int = Field(default=8, ge=1)
-    budget_pictures: int | None = Field(default=None, ge=1)
-    budget_minutes: float | None = Field(default=None, gt=0)
-    budget_cost: float | None = Field(default=None, gt=0)
-
-    @model_validator(mode="after")
-    def _one_budget(self) -> SearchSection:
-        budgets = (self.budget_pictures, self.budget_minutes, self.budget_cost)
-        if sum(one is not None for one in budgets) > 1:
-            raise ValueError("give one of budget_pictures, budget_minutes and budget_cost, not several")
-        return self
-
-
-class LimitsSection(Section):
-    """What a cell may cost before likeness counts, each as a share of something measured in the same grid, or "off".
-
-    What is not named has the default of `eval.ranking.limits.Limits`, which says what each is a share of.
-    `difference`: the least difference of likeness that matters, a cosine; rows closer than that are as good.
-    """
-
-    face_rate: Annotated[float, Field(ge=0, le=1)] | Literal["off"] | None = None
-    prompt: Annotated[float, Field(ge=0)] | Literal["off"] | None = None
-    bleed: Annotated[float, Field(ge=0)] | Literal["off"] | None = None
-    copy_share: Annotated[float, Field(ge=0)] | Literal["off"] | None = Field(default=None, alias="copy")
-    difference: Annotated[float, Field(gt=0, le=1)] | None = None
-
-
 class StoreSection(Section):
     """`pictures`: a folder or a URL (s3://bucket/folder) to keep pictures at instead of in the store's own folder."""
 
@@ -215,13 +214,9 @@ class StoreSection(Section):
     model_config = ConfigDict(revalidate_instances="always")
 
     path: AnchoredPath = Path("eval")
+    """The folder of the store: pictures, what was read of them, facts."""
     pictures: FolderOrUrl | None = None
-
-
-class BudgetSection(Section):
-    """What a dry run reckons with: the price of an hour of one device, in the user's currency."""
-
-    price_per_hour: float | None = Field(default=None, ge=0)
+    """A folder or a URL (s3://bucket/folder) to keep pictures at instead of in the store's own."""
 
 
 class GridSpec(Section):
@@ -242,6 +237,19 @@ class GridSpec(Section):
     def _priced(self) -> GridSpec:
         if self.search.budget_cost is not None and not self.budget.price_per_hour:
             raise ValueError("[search] budget_cost needs price_per_hour in [budget], what an hour of one device costs")
+        return self
+
+    @model_validator(mode="after")
+    def _judges_named(self) -> GridSpec:
+        """The miniature's models know its drawn world alone: for another base they are taken where they are named."""
+        if self.model.base in (NAME, str(FOLDERS["base"])):
+            return self
+        wanted = ("clip",) if self.score.subject == "image" else ("faces", "clip")
+        if unnamed := [key for key in wanted if key not in self.score.model_fields_set]:
+            raise ValueError(
+                f"[score] {' and '.join(unnamed)}: to be named for a base other than the miniature, as "
+                + " and ".join(f"{key} = {JUDGES[key]}" for key in unnamed)
+            )
         return self
 
     @property

@@ -67,11 +67,11 @@ def score(
         from eval.reporting.ranked_grid import open_ranked
         from eval.reporting.ranking_table import print_ranking
         from eval.request.spec import read_spec
-        from eval.rescoring.rescore import RescoreRequest, request_by, rescore
+        from eval.rescoring.first_judgement import judge
+        from eval.rescoring.rescore import RescoreRequest
     wanted = RescoreRequest(held_out, training, subject, faces, clip, second_faces, force, force, likeness=likeness)
-    wanted = request_by(read_spec(spec), wanted) if spec else wanted
     with terminal() as reporter:
-        rescore(store, wanted, reporter)
+        judge(store, read_spec(spec) if spec else None, wanted, reporter)
     ranked = open_ranked(store)
     if as_json:
         print(json.dumps(ranked.as_json()))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.grid.early_checks import look_first
 from eval.grid.picture_maker import opened_maker
 from eval.grid.run_grid import FINISHED, request_digest
 from eval.judging.stored_grid import KEY, GridRecord
@@ -94,10 +95,8 @@ def _play(search: _Search) -> GridRecord:
     for line in left_out:
         search.reporter.say(f"left out: {line}")
     spending = Spending(search.store, search.request, search.spec.search.budget_pictures, search.spec.search_seconds)
+    references = look_first(search.spec, search.plan, search.references, search.store, search.reporter)
     with opened_maker(search.spec, search.plan, search.store, search.request, search.reporter) as maker:
-        sampling, allowed = search.plan.sampling, search.spec.references.allow_others
-        drawn_side = min(sampling.width, sampling.height)
-        references = maker.reader.with_remarks(search.references, drawn_side, allow_others=allowed)
         snapshot = _play_on(ArmPictures(search.spec, arms, references, maker, spending), search)
     assert snapshot.search is not None
     return snapshot.model_copy(update={"search": snapshot.search.model_copy(update={"left_out": left_out})})

@@ -13,6 +13,7 @@ from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
 from base_models.prompts.prompt_syntax import fault_of_prompt
 from foundation.errors import ConfigurationError
+from foundation.key_reference.units import EPOCHS, MONEY, PIXELS, STEPS
 from foundation.path_fields import AnchoredPath, FacesName, PathOrName
 from foundation.seeds import Seed
 from foundation.toml_config import Section, read_toml, validate
@@ -30,13 +31,20 @@ class ModelSection(Section):
     """
 
     base: PathOrName = Field(min_length=1)
+    """The base model: a diffusers folder, a single .safetensors file, a hub id, or "miniature"."""
     vae: AnchoredPath | None = None
+    """A VAE's folder or file, taken instead of the base's own."""
     prediction: Literal["epsilon", "v_prediction"] | None = None
+    """What the UNet predicts, where a single file does not say it (SD2)."""
     dtype: Literal["float32", "bfloat16", "float16"]
+    """What the frozen base is held and computed in; adapters and optimizer states stay float32."""
     device: DeviceName = "auto"
+    """Where it is computed: "cpu", "cuda", "cuda:0"; "auto" is a GPU where there is one."""
     # kohya counts from 1: the last layer. SDXL's encoders are always read one layer before their last.
     clip_skip: int = Field(default=1, ge=1, le=12)
+    """SD1's text encoder answers with this layer, counted from the end, 1 the last."""
     gradient_checkpointing: bool = False
+    """Less memory, more time, the same gradients."""
 
     @property
     def overrides(self) -> Overrides:
@@ -56,18 +64,31 @@ class LoraSection(Section):
     """
 
     algo: Literal["lora", "loha", "lokr"] = "lora"
+    """The kind of factors: a plain LoRA's, or LyCORIS' LoHa or LoKr."""
     rank: int = Field(ge=1, le=1024)
+    """The inner width of each pair of factors."""
     alpha: float = Field(gt=0, allow_inf_nan=False)
+    """The weight moves by alpha / rank * up @ down."""
     conv_rank: int = Field(default=0, ge=0, le=1024)
+    """The rank of 3x3 convolutions; 0: they are not trained."""
     conv_alpha: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """The alpha of 3x3 convolutions."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    """How often a value between the factors is left out of a step."""
     rank_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """How often a whole rank is left out of a step."""
     module_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """How often a whole module is left out of a step."""
     factor: int = Field(default=-1, ge=-1)
+    """Of LoKr: what sides are divided by, as LyCORIS has it; -1: the nearest to a square root."""
     decompose_both: bool = False
+    """Of LoKr: the smaller half is a product of two factors, too, where the rank is small enough."""
     full_matrix: bool = False
+    """Of LoKr: the larger half is whole, whatever the rank; there is then no alpha."""
     network_weights: AnchoredPath | None = None
+    """A LoRA file that the run begins with, in place of adapters that do nothing yet."""
     dim_from_weights: bool = False
+    """Which modules are trained, their ranks and alphas are that file's."""
 
     @model_validator(mode="after")
     def _ranks_come_from_a_file(self) -> LoraSection:
@@ -91,7 +112,9 @@ class GuardsSection(Section):
     """What happens when a step is not finite or explodes: go back at half the learning rate, leave it out, or stop."""
 
     on_divergence: Literal["rollback", "skip", "stop"] = "rollback"
+    """Where a step is not finite or explodes: go back at half the rate, leave it out, or stop."""
     max_rollbacks: int = Field(default=3, ge=0)
+    """How often a run goes back before it gives up."""
 
 
 def _words_alone(prompt: str) -> str:
@@ -110,18 +133,31 @@ class SamplesSection(Section):
     """
 
     prompts: list[Annotated[str, Field(min_length=1), AfterValidator(_words_alone)]] = Field(default=[], max_length=24)
+    """What is drawn while training, a picture each; none: nothing is."""
     negative: Annotated[str, AfterValidator(_words_alone)] = ""
-    every_n_epochs: int = Field(default=1, ge=1)
+    """The negative prompt, of words alone, as the prompts are."""
+    every_n_epochs: Annotated[int, EPOCHS] = Field(default=1, ge=1)
+    """Between two epochs that are drawn; the last always is."""
     seed: Seed = 1
+    """Of the first prompt's noise; the second's is one more, and so on."""
     sampler: Annotated[str, AfterValidator(sampler_name)] = "euler_a"
-    steps: int = Field(default=30, ge=1)
+    """How the noise is taken away."""
+    steps: Annotated[int, STEPS] = Field(default=30, ge=1)
+    """Of each picture."""
     cfg: float = Field(default=9.0, ge=1, allow_inf_nan=False)
-    width: int | None = Field(default=None, ge=32, multiple_of=8)
-    height: int | None = Field(default=None, ge=32, multiple_of=8)
+    """How strongly the prompt guides."""
+    width: Annotated[int | None, PIXELS] = Field(default=None, ge=32, multiple_of=8)
+    """Of the pictures; without it, `data.resolution`."""
+    height: Annotated[int | None, PIXELS] = Field(default=None, ge=32, multiple_of=8)
+    """Of the pictures; without it, `data.resolution`."""
     faces: FacesName | None = None
+    """The face pack that measures the pictures' identity; without it, none is measured."""
     references: AnchoredPath | None = None
+    """A folder of pictures of the subject that are not trained on; without it, what is held out."""
     allow_trained: bool = False
+    """Go on although a reference is trained on."""
     allow_others: bool = False
+    """Go on although the references show others than the subject, or one picture."""
 
     def due(self, epoch: int, last: int) -> bool:
         """Whether pictures are drawn after this epoch; the base model's are epoch 0's."""
@@ -145,18 +181,26 @@ class OutputSection(Section):
     """
 
     folder: AnchoredPath
+    """Where the run writes all of its files."""
     name: str = Field(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$", max_length=120)
+    """Begins every file's name: `name-000001.safetensors`, ..., the last epoch is `name.safetensors`."""
     save_dtype: Literal["float16", "bfloat16", "float32"] = "float16"
-    save_state_every: int = Field(default=50, ge=1)
-    price_per_hour: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """The type of the tensors in the files."""
+    save_state_every: Annotated[int, STEPS] = Field(default=50, ge=1)
+    """Between two saved states, from which a run goes on after a kill; one more after each epoch."""
+    price_per_hour: Annotated[float | None, MONEY] = Field(default=None, ge=0, allow_inf_nan=False)
+    """What the machine costs, in any currency: the record then says the run's cost."""
     tensorboard: bool = False
+    """Event files in `name-tensorboard/`."""
     comment: str = Field(default="", max_length=2000)
+    """A line for the files' headers."""
 
 
 class TrainConfig(Section):
     """A whole configuration. Paths are absolute once it came through `read_config` or `parse_config`."""
 
     preset: Literal["portrait", "miniature"] = DEFAULT_PRESET
+    """Settings that worked, which are the defaults of all other keys."""
     model: ModelSection
     data: DataSection
     lora: LoraSection

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from foundation.key_reference.units import EPOCHS, PIXELS, SHARE, TOKENS
 from foundation.path_fields import AnchoredPath
 from foundation.toml_config import Section
 
@@ -29,10 +30,15 @@ class FolderSection(Section):
     """
 
     path: AnchoredPath
+    """A folder of pictures, captions beside them."""
     repeats: int = Field(default=1, ge=1)
+    """How often an epoch shows each of its pictures."""
     class_words: str = ""
+    """The caption of its pictures that have no caption file."""
     reg: bool = False
+    """Its pictures show the class, not the subject."""
     caption_extension: CaptionExtension | None = None
+    """How its caption files' names end; without it, as `data.caption_extension`."""
 
 
 class DataSection(Section):
@@ -45,26 +51,49 @@ class DataSection(Section):
     captioned pictures that are never trained on; without it, `held_out_share` of the train pictures are set aside.
     """
 
+    # An editor is told what `_shows_the_subject` asks for.
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["train"]}, {"required": ["folders"]}]})
+
     train: AnchoredPath | None = None
+    """The parent of kohya's `<repeats>_<words>` folders of the subject; `folders` may stand in its place."""
     reg: AnchoredPath | None = None
+    """The parent of such folders of others of the class; without it, none are shown."""
     folders: tuple[FolderSection, ...] = ()
+    """Folders of pictures of any name, each a table `[[data.folders]]`, beside `train` or in its place."""
     held_out: AnchoredPath | None = None
-    held_out_share: float = Field(default=0.05, ge=0, le=0.5)
+    """A folder of captioned pictures that are never trained on."""
+    held_out_share: Annotated[float, SHARE] = Field(default=0.05, ge=0, le=0.5)
+    """Without that folder, this share of the train pictures is set aside, 8 at most."""
     cache: AnchoredPath | None = None
-    resolution: int = Field(ge=32, le=2048, multiple_of=8)
+    """A folder that keeps latents between runs, and texts where no text encoder is trained."""
+    resolution: Annotated[int, PIXELS] = Field(ge=32, le=2048, multiple_of=8)
+    """The side of a square that has the area pictures are brought to."""
     enable_bucket: bool = False
-    min_bucket_reso: int | None = Field(default=None, ge=8)
-    max_bucket_reso: int | None = Field(default=None, ge=8)
-    bucket_reso_steps: int | None = Field(default=None, ge=8, multiple_of=8)
+    """Keep the aspect of each picture; without it, all are cut to the square."""
+    min_bucket_reso: Annotated[int | None, PIXELS] = Field(default=None, ge=8)
+    """The shortest side of a bucket; without it 256, less below a resolution of 512."""
+    max_bucket_reso: Annotated[int | None, PIXELS] = Field(default=None, ge=8)
+    """The longest side of a bucket; without it 1024, less below a resolution of 512."""
+    bucket_reso_steps: Annotated[int | None, PIXELS] = Field(default=None, ge=8, multiple_of=8)
+    """Between two sides of buckets; without it 64, less below a resolution of 512."""
     bucket_no_upscale: bool = False
+    """Pictures only shrink, to a bucket of their own."""
     flip_aug: bool = False
+    """A picture is mirrored every other time."""
     caption_extension: CaptionExtension | None = None
-    max_token_length: Literal[75, 150, 225] = 75
+    """How caption files' names end, as ".txt"; without it, `.txt` or `.caption`."""
+    max_token_length: Annotated[Literal[75, 150, 225], TOKENS] = 75
+    """Captions are read up to so many, in chunks of 75."""
     shuffle_caption: bool = False
+    """Tags, between commas, come in another order every time."""
     keep_tokens: int = Field(default=0, ge=0)
-    caption_dropout_rate: float = Field(default=0.0, ge=0, le=1)
-    caption_dropout_every_n_epochs: int = Field(default=0, ge=0)
-    caption_tag_dropout_rate: float = Field(default=0.0, ge=0, le=1)
+    """So many first tags stay where they are, and are never left out."""
+    caption_dropout_rate: Annotated[float, SHARE] = Field(default=0.0, ge=0, le=1)
+    """How often a whole caption is left out."""
+    caption_dropout_every_n_epochs: Annotated[int, EPOCHS] = Field(default=0, ge=0)
+    """All captions are left out in every epoch that this divides; 0: in none."""
+    caption_tag_dropout_rate: Annotated[float, SHARE] = Field(default=0.0, ge=0, le=1)
+    """How often a single tag is left out."""
 
     @property
     def bucket_range(self) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from foundation.key_reference.units import EPOCHS, PICTURES, SHARE, STEPS, TIMESTEPS
 from foundation.seeds import Seed
 from foundation.toml_config import Section
 from trainer.config.schedule_options import SCHEDULE_KEYS, SCHEDULE_READS, step_rules
@@ -29,14 +30,22 @@ class TrainingSection(Section):
     module's delta, 0 holds none. Timesteps are drawn from `min_timestep` up to, and without, `max_timestep`.
     """
 
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    epochs: Annotated[int, EPOCHS] = Field(ge=1)
+    """How often all pictures are gone through, by their repeats; each leaves a LoRA file."""
+    batch_size: Annotated[int, PICTURES] = Field(ge=1)
+    """Pictures that are learned from at once."""
     gradient_accumulation: int = Field(ge=1)
+    """Batches of an update, over which the gradient is averaged."""
     unet_lr: Rate
+    """The learning rate of the UNet; 0: it is not trained, and not in the files."""
     te_lr: Rate
+    """The learning rate of the text encoders; 0: they are not trained, and not in the files."""
     te1_lr: Rate | None = None
+    """The learning rate of the first text encoder; without it, `te_lr`."""
     te2_lr: Rate | None = None
-    te_stop_at: float = Field(default=1.0, gt=0, le=1)
+    """The learning rate of SDXL's second text encoder; without it, `te_lr`."""
+    te_stop_at: Annotated[float, SHARE] = Field(default=1.0, gt=0, le=1)
+    """The share of the steps after which the text encoders stay as they are."""
     lr_scheduler: Literal[
         "constant",
         "constant_with_warmup",
@@ -50,31 +59,57 @@ class TrainingSection(Section):
         "piecewise_constant",
         "adafactor",
     ]
-    lr_warmup_steps: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """How the learning rates go over the run."""
+    lr_warmup_steps: Annotated[float, STEPS] = Field(default=0, ge=0, allow_inf_nan=False)
+    """Of linear warm-up; below 1 a share of the run."""
     lr_cycles: int = Field(default=1, ge=1)
+    """Half cosines in the run, or in the way down of `warmup_stable_decay`."""
     lr_power: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    lr_timescale: int | None = Field(default=None, ge=1)
+    """Of `polynomial`."""
+    lr_timescale: Annotated[int | None, STEPS] = Field(default=None, ge=1)
+    """Of `inverse_sqrt`; without it as long as the warm-up, or 10,000."""
     lr_min_ratio: float | None = Field(default=None, ge=0, le=1)
-    lr_decay_steps: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """The factor that `cosine_with_min_lr` and `warmup_stable_decay` go down to."""
+    lr_decay_steps: Annotated[float | None, STEPS] = Field(default=None, ge=0, allow_inf_nan=False)
+    """At the end, in which `warmup_stable_decay` goes down; below 1 a share of the run."""
     lr_step_rules: str | None = None
+    """Of `piecewise_constant`: "1:10,0.1:20,0.005" is 1 before step 10, 0.1 before step 20, then 0.005."""
     noise_offset: float = Field(ge=0, le=1)
+    """How much a shift of whole channels is added to the noise, so that dark and bright pictures are learned."""
     noise_offset_random_strength: bool = False
+    """Each batch's offset is drawn evenly from 0 to `noise_offset`."""
     adaptive_noise_scale: float = Field(default=0.0, ge=-1, le=1)
+    """Times the size of a channel's mean latent, added to `noise_offset`; never below 0 in all."""
     multires_noise_iterations: int = Field(default=0, ge=0, le=64)
+    """Levels of coarser noise that are added, 6 to 10; 0: none."""
     multires_noise_discount: float = Field(default=0.3, ge=0, le=1)
-    min_timestep: int = Field(default=0, ge=0, le=999)
-    max_timestep: int = Field(default=1000, ge=1, le=1000)
+    """What each further level of coarser noise weighs."""
+    min_timestep: Annotated[int, TIMESTEPS] = Field(default=0, ge=0, le=999)
+    """The first of those that are drawn."""
+    max_timestep: Annotated[int, TIMESTEPS] = Field(default=1000, ge=1, le=1000)
+    """The first that is no more drawn."""
     min_snr_gamma: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Min-SNR weighting of the timesteps, 5 in the paper; 0: none."""
     debiased_estimation_loss: bool = False
+    """Timesteps weigh 1 / sqrt(snr)."""
     scale_v_pred_loss_like_noise_pred: bool = False
+    """Timesteps weigh snr / (snr + 1); of v-prediction alone."""
     zero_terminal_snr: bool = False
+    """The last timestep is noise alone; of v-prediction alone."""
     prior_loss_weight: float = Field(ge=0, allow_inf_nan=False)
+    """What a reg picture's loss counts beside a train picture's."""
     max_grad_norm: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    """Gradients are clipped to this norm; 0: they are not."""
     scale_weight_norms: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """No module's delta has a larger norm after an update; 0: any may."""
     optimizer: Literal["AdamW8bit", "AdamW", "Lion", "Lion8bit", "Adafactor", "DAdaptAdam", "Prodigy"]
+    """What makes steps of gradients."""
     optimizer_args: dict[str, bool | int | float | str | list[float]] = Field(default_factory=dict)
+    """The optimizer's own keywords, as { weight_decay = 0.01 }."""
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    """Above 0, files hold the exponential mean of the weights."""
     seed: Seed = 0
+    """Of the plan, the noise and the adapters' start."""
 
     @property
     def rates(self) -> dict[str, float]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median_low
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -31,21 +32,26 @@ from trainer.running.interrupt import StopRequest
 from trainer.running.sample_pictures import SamplePictures
 from trainer.running.session import Session
 
+if TYPE_CHECKING:  # insightface takes seconds to import, and not every run measures
+    from trainer.samples.sample_identity import IdentityMeasure
+
 # Steps between two looks at what the device has flagged. A snapshot of the sound state is taken as often.
 STEPS_A_WINDOW = 8
 
 
 class Execution:
-    """A session being carried out. Only the first process writes."""
+    """A session being carried out. Only the first process writes. `measure`: of its samples' identity, if any."""
 
-    def __init__(self, session: Session, record: RunRecord, reporter: Reporter) -> None:
+    def __init__(
+        self, session: Session, record: RunRecord, reporter: Reporter, measure: IdentityMeasure | None = None
+    ) -> None:
         self._session, self._config, self._record, self._reporter = session, session.config, record, reporter
         self._writes = session.updater.processes.is_first
         self._readings = Readings(session)
         self._log = RunLog(log_path(self._config))
         self._events = _event_log(session) if self._writes else NoEvents()
         wanted = self._writes and self._config.samples.prompts
-        self._samples = SamplePictures(session, record.identity.sha256(), reporter) if wanted else None
+        self._samples = SamplePictures(session, record.identity.sha256(), reporter, measure) if wanted else None
         self._guarded = GuardedSteps(session.updater, session.gauge, self._config.guards, RunState(), self._saved)
         self._travel = travel_of(self._config.training, len(session.plan.steps))
         self._began, self._spent_before = time.monotonic(), 0.0

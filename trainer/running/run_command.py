@@ -9,11 +9,19 @@ from typing import Annotated
 import typer
 
 from foundation.command_line import Json
+from foundation.key_reference.explain_option import explain_option
+from foundation.key_reference.key_facts import KeyFact
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command("run")(run)
+
+
+def _keys() -> list[KeyFact]:
+    from trainer.kohya.run_keys import run_keys
+
+    return run_keys()
 
 
 def run(
@@ -22,6 +30,7 @@ def run(
     force: Annotated[
         bool, typer.Option("--force", help="Go on although a reference is trained on or shows somebody else.")
     ] = False,
+    explain: Annotated[str | None, explain_option(_keys)] = None,
     as_json: Json = False,
 ) -> None:
     """Train a LoRA. A finished run is not made again; one that was stopped or killed goes on where its state is.

@@ -18,6 +18,7 @@ from base_models.pictures.picture_file import UnreadablePictureError, opened_pic
 from foundation.files import whole_file
 from foundation.progress import Reporter
 from trainer.config.config import TrainConfig
+from trainer.data.dataset import Dataset
 from trainer.guarding.fixed_loss import adapters_off
 from trainer.learning.run_state import RunState
 from trainer.records.record import samples_folder
@@ -36,16 +37,15 @@ BASE = 0  # the base model's pictures stand where an epoch before the first woul
 class SamplePictures:
     """Draws what is due and not there yet. `curve` is what was drawn so far.
 
-    Nothing that fails here stops a run: it is said, and stands in the curve. Raises UserError, at the beginning only,
-    for a face pack or references that cannot be used.
+    Nothing that fails here stops a run: it is said, and stands in the curve. `measure`: of identity, where it is asked.
     """
 
-    def __init__(self, session: Session, run: str, reporter: Reporter) -> None:
+    def __init__(self, session: Session, run: str, reporter: Reporter, measure: IdentityMeasure | None) -> None:
         config = session.config
         self._session, self._asked, self._reporter = session, config.samples, reporter
         self._folder, self._last = samples_folder(config), config.training.epochs
         self._drawing = _drawing_of(config, session.updater.setup.base.family.clip_skip_acts)
-        self._measure = self._opened_measure()
+        self._measure = measure
         scale = self._measure and self._measure.scale
         asked = [run, repr(asdict(self._drawing)), *self._asked.prompts, str(self._asked.seed), repr(scale)]
         request = hashlib.sha256("\n".join(asked).encode()).hexdigest()
@@ -139,24 +139,6 @@ class SamplePictures:
             self._base = measure.cosines([self._path(name) for name in there[0]]) if there else blank
         return self._base
 
-    def _opened_measure(self) -> IdentityMeasure | None:
-        if self._asked.faces is None:
-            return None
-        from trainer.samples.sample_identity import Allowed, open_identity_measure
-
-        asked, drawing = self._asked, self._drawing
-        with self._reporter.waiting(f"loading the face pack {asked.faces}, and looking at the references"):
-            opened = open_identity_measure(
-                asked.faces or "",
-                asked.references,
-                self._session.dataset,
-                min(drawing.width, drawing.height),
-                Allowed(asked.allow_trained, asked.allow_others),
-            )
-        for remark in opened.remarks:
-            self._reporter.say(f"note: {remark}")
-        return opened
-
     def _in_words(self, drawn: EpochSamples) -> str:
         """What is the same for all epochs is said of the first; where the sheet lies, the plan says."""
         where = f"samples of {'the ' if drawn.epoch == BASE else ''}{drawn.title}"
@@ -173,6 +155,26 @@ class SamplePictures:
 
     def _path(self, name: str) -> Path:
         return self._folder / name
+
+
+def opened_measure(config: TrainConfig, dataset: Dataset, reporter: Reporter) -> IdentityMeasure | None:
+    """The measure of the samples' identity, where one is asked for; what is odd about its references is said.
+
+    It needs no base model, so it is opened before one is loaded. Raises UserError for a face pack or references that
+    cannot be used.
+    """
+    asked, side = config.samples, config.data.resolution
+    if not asked.prompts or asked.faces is None:
+        return None
+    from trainer.samples.sample_identity import Allowed, open_identity_measure
+
+    drawn_side = min(asked.width or side, asked.height or side)
+    allowed = Allowed(asked.allow_trained, asked.allow_others)
+    with reporter.waiting(f"loading the face pack {asked.faces}, and looking at the references"):
+        opened = open_identity_measure(asked.faces, asked.references, dataset, drawn_side, allowed)
+    for remark in opened.remarks:
+        reporter.say(f"note: {remark}")
+    return opened
 
 
 def _drawing_of(config: TrainConfig, clip_skip_acts: bool) -> SampleDrawing:

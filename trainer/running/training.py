@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -26,7 +27,11 @@ from trainer.records.record import RunRecord, first_record
 from trainer.records.run_identity import RunIdentity
 from trainer.running.execution import Execution
 from trainer.running.interrupt import stop_requests
+from trainer.running.sample_pictures import opened_measure
 from trainer.running.session import Session, prepare
+
+if TYPE_CHECKING:  # insightface takes seconds to import, and not every run measures
+    from trainer.samples.sample_identity import IdentityMeasure
 
 
 def train(config: TrainConfig, dataset: Dataset, plan: Plan, identity: RunIdentity, reporter: Reporter) -> RunRecord:
@@ -49,8 +54,9 @@ def train(config: TrainConfig, dataset: Dataset, plan: Plan, identity: RunIdenti
         if processes.is_first:
             config.output.folder.mkdir(parents=True, exist_ok=True)
             sweep_partial(config.output.folder)
+        measure = opened_measure(config, dataset, reporter) if processes.is_first else None
         session, events = make_session(config, dataset, plan, device, reporter, processes)
-        return carry_out(session, identity, events, reporter)
+        return carry_out(session, identity, events, reporter, measure)
     except torch.OutOfMemoryError as error:
         raise ConfigurationError(f"the GPU's memory is too small for this run; {memory_advice(config)}") from error
     finally:
@@ -95,8 +101,14 @@ def make_session(
         return prepare(config, usable, plan, base, reporter, processes), (event,)
 
 
-def carry_out(session: Session, identity: RunIdentity, events: tuple[Event, ...], reporter: Reporter) -> RunRecord:
-    """Train a session from where its state is to its end, and return the record.
+def carry_out(
+    session: Session,
+    identity: RunIdentity,
+    events: tuple[Event, ...],
+    reporter: Reporter,
+    measure: IdentityMeasure | None = None,
+) -> RunRecord:
+    """Train a session from where its state is to its end, and return the record. `measure`: of its samples' identity.
 
     Raises DivergedError when the guards give up, StoppedError when a signal asked for it; the state is then saved.
     """
@@ -105,7 +117,7 @@ def carry_out(session: Session, identity: RunIdentity, events: tuple[Event, ...]
         reporter.say(f"note: {note}")
     config, steps = session.config, len(session.plan.steps)
     record = first_record(config, identity, session.built.kind, steps, notes, _device_of(session))
-    execution = Execution(session, record, reporter)
+    execution = Execution(session, record, reporter, measure)
     execution.start(events)
     with stop_requests() as stop:
         return execution.to_the_end(stop)

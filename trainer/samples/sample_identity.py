@@ -13,7 +13,7 @@ from base_models.pictures.listing import list_pictures_below
 from base_models.pictures.picture_file import UnreadablePictureError
 from base_models.vision.face_model import FaceModel
 from base_models.vision.faces import load_faces
-from base_models.vision.folder_check import FaceFacts, look_at_folders
+from base_models.vision.folder_check import FaceFacts, NoFaceError, look_at_folders
 from base_models.vision.likeness import NO_OTHERS, at_the_floor, ceiling, centroid, floors, mean_interval
 from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from foundation.errors import ConfigurationError, MissingFileError
@@ -67,14 +67,21 @@ def open_identity_measure(
             "samples.faces measures identity against pictures that are not trained on, and there are none: "
             "give samples.references a folder of them, or leave `faces` out"
         )
+    return measure_on(faces, paths, dataset, drawn_side, allowed)
+
+
+def measure_on(
+    faces: str, paths: Sequence[Path], dataset: Dataset, drawn_side: int = 512, allowed: Allowed = Allowed()
+) -> IdentityMeasure:
+    """The measure on these pictures. Raises as `open_identity_measure` does."""
     sketches = [_sketched(path) for path in paths]
     if not allowed.trained:
-        _check_not_trained_on(paths, sketches, dataset)
+        check_not_trained_on(paths, sketches, dataset)
     model = load_faces(faces, device="cpu")
     facts = [_facts_of(model, path, _read(path)) for path in paths]
     references = np.array([one.embedding for one in facts if one.embedding is not None])
     if not len(references):
-        raise ConfigurationError(f"{paths[0].parent}: no face in the references; identity is measured against them")
+        raise NoFaceError(paths[0].parent, model.name)
     trained = [_facts_of(model, one.path, look) for one in dataset.train if (look := _readable(one.path)) is not None]
     copies = same_pictures(sketches, sketches)
     findings = look_at_folders(facts, trained, copies, drawn_side)
@@ -95,7 +102,7 @@ def _measure(model: FaceModel, references: np.ndarray) -> IdentityMeasure:
     return IdentityMeasure(model, centroid(references), scale)
 
 
-def _check_not_trained_on(paths: Sequence[Path], sketches: Sequence[Sketch], dataset: Dataset) -> None:
+def check_not_trained_on(paths: Sequence[Path], sketches: Sequence[Sketch], dataset: Dataset) -> None:
     """Raise TrainedReferenceError where a reference is a training picture, by content or changed a little."""
     trained = {sha256_of(sample.path): sample.path for sample in dataset.train}
     advice = "so it proves nothing as a reference; move it out, or go on with --force"

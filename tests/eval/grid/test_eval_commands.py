@@ -40,6 +40,11 @@ def no_references(made: GridFolder) -> None:
         path.unlink()
 
 
+def no_base(made: GridFolder) -> None:
+    change(made, '"miniature"', '"no/such base"')
+    change(made, "[store]", '[score]\nfaces = "buffalo_l"\nclip = "ViT-B-32/laion2b_s34b_b79k"\n[store]')
+
+
 FAULTS: dict[str, tuple[Callable[[GridFolder], object], str]] = {
     "a missing LoRA": (lambda made: change(made, "*.safetensors", "none-*.safetensors"), "no LoRA file matches"),
     "a LoRA of another family": (wrong_family, "this LoRA is for SDXL"),
@@ -59,7 +64,7 @@ FAULTS: dict[str, tuple[Callable[[GridFolder], object], str]] = {
         lambda made: change(made, "[sampler]", '[sampler]\nname = "dpmpp_2n_karras"'),
         "did you mean `dpmpp_2m_karras`",
     ),
-    "no such base": (lambda made: change(made, '"miniature"', '"no/such base"'), "no such file or folder"),
+    "no such base": (no_base, "no such file or folder"),
     "a missing specification": (lambda made: made.spec.unlink(), "no such file"),
 }
 

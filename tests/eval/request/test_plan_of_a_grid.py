@@ -99,6 +99,7 @@ def _spec(folder: Path, base: str = "sd1", **sections: dict[str, object]) -> Gri
         "lora": {"checkpoints": [str(folder / "run-*.safetensors")], "unet": [0.5, 1.0], "te": [0.0, 0.25]},
         "prompts": {"texts": ["a ohwx", "a cat", "an ohwxy"], "trigger": "ohwx", "class": "person", "seeds": [3, 5]},
         "references": {"held_out": str(folder)},
+        "score": {"faces": "miniature", "clip": "miniature"},
     }
     merged = {name: {**tables.get(name, {}), **sections.get(name, {})} for name in {**tables, **sections}}
     return GridSpec.model_validate(merged)

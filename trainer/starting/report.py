@@ -1,0 +1,136 @@
+"""What `trainer init` found and wrote, in words."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainer.starting.first_plan import FirstPlan
+from trainer.starting.start import Started
+from trainer.starting.subject_facts import enlarged
+
+LONG = 24 * 3600  # seconds from which on nobody waits
+INDENT, SHOWN = 12, 4
+
+
+def in_words(started: Started) -> list[str]:
+    """What was found, the plan, what is odd, the files, and what to run."""
+    lines = ["Found", *_rows(_found(started)), "Plan", *_rows(_plan(started.plan))]
+    lines += [f"note: {note}" for note in _notes(started)]
+    lines += [f"written: {shown(path)}" for path in started.written]
+    return [*lines, "Next:", *(f"  {command}" for command in commands(started))]
+
+
+def as_json(started: Started) -> dict[str, object]:
+    """For programs."""
+    settled = started.start.settled
+    return {
+        "family": settled.facts.base.family.name,
+        "resolution": settled.resolution,
+        "trigger": settled.words.trigger,
+        "class": settled.words.class_word,
+        "subject": settled.judges.subject,
+        "faces": settled.judges.faces,
+        "clip": settled.judges.clip,
+        "device": settled.machine.device,
+        "prompts": list(settled.prompts.all),
+        "references": [str(path) for path in started.start.references.pictures],
+        "moved": {str(path): str(place) for path, place in started.start.references.moves.items()},
+        "plan": started.plan.as_json(),
+        "notes": list(_notes(started)),
+        "written": [str(path) for path in started.written],
+        "commands": commands(started),
+    }
+
+
+def commands(started: Started) -> list[str]:
+    """The three to run next, as they work from where one stands."""
+    train, grid, _ = (shlex.quote(shown(path)) for path in started.written)
+    store = shlex.quote(shown(started.start.settled.folder / "eval"))
+    python = shlex.quote(_python())
+    return [f"{python} -m trainer run {train}", f"{python} -m eval grid {grid}", f"{python} -m eval rank {store}"]
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it from where one stands."""
+    whole, here = path.expanduser().absolute(), Path.cwd()
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)
+
+
+def _python() -> str:
+    """This one, where it lies below; else the one that is found by its name."""
+    here = Path(sys.executable)
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else "python"
+
+
+def _rows(rows: dict[str, str]) -> Iterator[str]:
+    return (f"  {name:<{INDENT}}{said}" for name, said in rows.items())
+
+
+def _found(started: Started) -> dict[str, str]:
+    settled, references = started.start.settled, started.start.references
+    facts, words, judges = settled.facts, settled.words, settled.judges
+    low, high = min(facts.sizes), max(facts.sizes)
+    sides = f"{low[0]}x{low[1]}" + (f" to {high[0]}x{high[1]}" if high != low else "")
+    folders = Counter(one.folder for one in facts.dataset.train)
+    rows = {
+        "base": f"{os.path.basename(facts.base.name)}: {facts.base.family.name}, {facts.base.size} px",
+        "pictures": f"{len(facts.dataset.train)} in {_count(len(folders), 'folder')}, {sides}",
+        "trigger": f"`{words.trigger}` in {words.captions - words.without} of {words.captions} captions; "
+        f"class `{words.class_word}`",
+        "references": f"{len(references.pictures)}, "
+        + (f"moved to {shown(references.folder)}" if references.moves else f"in {shown(references.folder)}"),
+        "judge": f"faces by {judges.faces}" if judges.faces else f"whole pictures by {judges.clip}",
+        "device": settled.machine.called,
+    }
+    if facts.dataset.reg:
+        rows["reg"] = str(len(facts.dataset.reg))
+    return rows
+
+
+def _plan(plan: FirstPlan) -> dict[str, str]:
+    a_epoch = plan.steps / plan.epochs
+    buckets = [f"{size[0]}x{size[1]} ({count})" for size, count in plan.buckets]
+    more = f", {len(buckets) - SHOWN} more" if len(buckets) > SHOWN else ""
+    rows = {
+        "training": f"{plan.epochs} epochs of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
+        "buckets": ", ".join(buckets[:SHOWN]) + more,
+        "grid": f"{plan.cells} cells, {plan.pictures} pictures of {plan.picture_size[0]}x{plan.picture_size[1]}",
+        "time": f"about {duration(plan.train_seconds)} to train, {duration(plan.grid_seconds)} to render",
+    }
+    return rows if plan.cost is None else rows | {"cost": f"about {plan.cost:.2f} at {plan.price_per_hour:g} an hour"}
+
+
+def _notes(started: Started) -> Iterator[str]:
+    settled, plan = started.start.settled, started.plan
+    yield from started.start.notes
+    if settled.words.without:
+        yield f"{_count(settled.words.without, 'caption')} without the trigger: these pictures teach it nothing"
+    if not settled.words.slots:
+        yield "the captions say the same of all pictures, so the prompts are ordinary ones; see prompts.toml"
+    if small := enlarged(settled.facts.sizes, settled.resolution):
+        yield f"{_count(small, 'picture')} smaller than {settled.resolution} px squared, to be enlarged"
+    if not settled.has_captioned_references:
+        yield "references without captions: the run measures no loss on them"
+    if not settled.machine.has_gpu and plan.train_seconds + plan.grid_seconds > LONG:
+        yield (
+            "there is no GPU here, and a CPU takes that long: run this where there is one, with device = "
+            '"cuda" in both files, or render less (`eval search` takes a fraction of the pictures)'
+        )
+
+
+def duration(seconds: float) -> str:
+    """As people say it: half a minute, minutes, hours, days."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 3 * LONG else f"{seconds / 86400:.0f} days"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + "s" * (number != 1)
