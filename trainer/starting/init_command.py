@@ -96,7 +96,7 @@ def init(
     if as_json:
         print(json.dumps(document(started)))
     else:
-        print_lines(in_words(started))
+        print_lines(in_words(started).splitlines())
 
 
 def _ask(question: str, otherwise: str, /) -> str:

@@ -17,12 +17,12 @@ LONG = 24 * 3600  # seconds from which on nobody waits
 INDENT, SHOWN = 12, 4
 
 
-def in_words(started: Started) -> list[str]:
+def in_words(started: Started) -> str:
     """What was found, the plan, what is odd, the files, and what to run."""
     lines = ["Found", *_rows(_found(started)), "Plan", *_rows(_plan(started.plan))]
     lines += [f"note: {note}" for note in _notes(started)]
     lines += [f"written: {shown(path)}" for path in started.written]
-    return [*lines, "Next:", *(f"  {command}" for command in commands(started))]
+    return "\n".join([*lines, "Next:", *(f"  {command}" for command in commands(started))])
 
 
 def as_json(started: Started) -> dict[str, object]:

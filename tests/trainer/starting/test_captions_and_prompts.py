@@ -42,9 +42,11 @@ def test_the_grids_own_reader_sees_one_bare_prompt_and_two_of_others() -> None:
     chosen = choose_prompts(words, "face")
     section = PromptsSection.model_validate({"texts": list(chosen.all), "trigger": words.trigger, "class": "person"})
     read = read_prompts(section)
-    bare = [one.text for one in read if one.role == "subject" and not words_said(one.text, words.trigger, "person")]
+    bare = [
+        one.text for one in read.prompts if one.role == "subject" and not words_said(one.text, words.trigger, "person")
+    ]
     assert bare == [chosen.bare]
-    others = [one.text for one in read if one.role == "bleed"]
+    others = [one.text for one in read.prompts if one.role == "bleed"]
     assert others == list(chosen.bleed)
     assert len(others) == BLEED
     assert all("hair" not in text for text in others)

@@ -75,7 +75,7 @@ def test_the_files_are_read_by_their_own_readers_and_name_what_was_given(folder:
     assert config.output.folder == folder / "mine" / "lora"
     assert spec.lora.checkpoints == [str(folder / "mine" / "lora" / "ohwx*.safetensors")]
     assert (spec.prompts.trigger, spec.prompts.class_word) == ("ohwx person", "person")
-    assert [one.role for one in read_prompts(spec.prompts)].count("bleed") == 2
+    assert [one.role for one in read_prompts(spec.prompts).prompts].count("bleed") == 2
     assert find_references(spec.references).held_out
     assert started.plan.epochs == 3
     assert started.plan.steps == 3 * 2
