@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from base_models.prompts.prompt_weights import plain_text
 from eval.judging.judge_facts import appearance_key, texts_key
 from eval.judging.judges import Judges
+from eval.judging.reading_arrays import counts_of, seen_in, vectors_found, vectors_of
 from eval.ranking.evidence import Appearances, CellFacts, Evidence
 from eval.ranking.missing_pictures import LeftOut, without_missing
 from eval.ranking.scores import SUBJECT
@@ -231,10 +232,10 @@ def load_evidence(grid: Grid) -> Evidence:
     evidence = Evidence(
         cells=[_facts_of(cell) for cell in grid.cells],
         units=[Unit(unit.prompt, unit.seed, unit.role) for unit in snapshot.units],
-        pictures=_vectors(clip, ids),
+        pictures=vectors_of(clip, ids),
         failed=_failed(failures, ids),
-        pictures_control=_vectors(clip, control),
-        prompts=_vectors(texts, np.array([plain_text(unit.class_prompt) for unit in snapshot.units])),
+        pictures_control=vectors_of(clip, control),
+        prompts=vectors_of(texts, np.array([plain_text(unit.class_prompt) for unit in snapshot.units])),
         parts={unit.prompt: _parts(texts, unit) for unit in snapshot.units},
         clip_model=f"{snapshot.clip_model} ({snapshot.clip_sha256[:12]})",
         subject=snapshot.subject,
@@ -260,17 +261,17 @@ def _looks(grid: Grid, ids: np.ndarray, control: np.ndarray, failed_control: np.
     if any(one in found and one not in readings for one in (*ids.ravel().tolist(), *control.tolist(), *known)):
         return None
     return Appearances(
-        pictures=_vectors(readings, ids),
-        control=np.where(failed_control[:, None], np.nan, _vectors(readings, control)),
-        references=_found(readings, grid.snapshot.references),
-        training=_found(readings, grid.snapshot.training),
+        pictures=vectors_of(readings, ids),
+        control=np.where(failed_control[:, None], np.nan, vectors_of(readings, control)),
+        references=vectors_found(readings, grid.snapshot.references),
+        training=vectors_found(readings, grid.snapshot.training),
         training_names=_names(readings, grid.snapshot),
     )
 
 
 def _names(readings: dict[str, Reading], snapshot: GridRecord) -> list[str]:
     """The names of the training pictures with a look, by their hashes where their places were not kept."""
-    return [Path(snapshot.places.get(one, one[:12])).name for one in _seen_in(readings, snapshot.training)]
+    return [Path(snapshot.places.get(one, one[:12])).name for one in seen_in(readings, snapshot.training)]
 
 
 def _seen_by(
@@ -279,12 +280,12 @@ def _seen_by(
     """What one model of likeness read from pictures, references and training pictures, as fields of Evidence."""
     readings = grid.store.readings(sha256)
     return {
-        "faces": _vectors(readings, ids),
-        "face_counts": _counts(readings, ids),
-        "faces_control": np.where(failed_control[:, None], np.nan, _vectors(readings, control)),
-        "face_counts_control": _counts(readings, control),
-        "references": _found(readings, grid.snapshot.references),
-        "training": _found(readings, grid.snapshot.training),
+        "faces": vectors_of(readings, ids),
+        "face_counts": counts_of(readings, ids),
+        "faces_control": np.where(failed_control[:, None], np.nan, vectors_of(readings, control)),
+        "face_counts_control": counts_of(readings, control),
+        "references": vectors_found(readings, grid.snapshot.references),
+        "training": vectors_found(readings, grid.snapshot.training),
         "face_model": f"{name} ({sha256[:12]})",
     }
 
@@ -318,37 +319,6 @@ def _cell_of(record: CellRecord) -> Cell:
     return Cell(uses[0], tuple(uses[1:]), record.dtype)
 
 
-def _width(readings: dict[str, Reading]) -> int:
-    return next((len(one.vector) for one in readings.values() if one.vector is not None), 1)
-
-
-def _vectors(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
-    """(*ids.shape, D) float32, NaN where the model found nothing."""
-    vectors = np.full((*ids.shape, _width(readings)), np.nan, dtype=np.float32)
-    for place, one in np.ndenumerate(ids):
-        found = readings.get(str(one))
-        if found is not None and found.vector is not None:
-            vectors[place] = found.vector
-    return vectors
-
-
 def _parts(texts: dict[str, Reading], unit: UnitRecord) -> int:
     found = texts.get(plain_text(unit.class_prompt))
     return found.count if found else 1
-
-
-def _counts(readings: dict[str, Reading], ids: np.ndarray) -> np.ndarray:
-    def count(one: str) -> int:
-        return readings[one].count if one in readings else 0
-
-    return np.vectorize(count)(ids)
-
-
-def _found(readings: dict[str, Reading], subjects: list[str]) -> np.ndarray:
-    """(N, D) of the subjects with a face."""
-    vectors = [readings[one].vector for one in _seen_in(readings, subjects)]
-    return np.array(vectors, dtype=np.float32).reshape(-1, _width(readings))
-
-
-def _seen_in(readings: dict[str, Reading], subjects: list[str]) -> list[str]:
-    return [one for one in subjects if one in readings and readings[one].vector is not None]

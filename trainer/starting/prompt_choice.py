@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from base_models.prompts.prompt_syntax import fault_of_prompt
 from trainer.starting.caption_words import CaptionWords
 from trainer.starting.request import Subject
 
@@ -39,8 +40,9 @@ class ChosenPrompts:
 
 def choose_prompts(words: CaptionWords, subject: Subject) -> ChosenPrompts:
     """Prompts whose phrases captions have, each in another company than there, as far as there is one."""
-    slots = words.slots or ORDINARY[subject]
-    joint = words.joint if words.slots else ", "
+    own = _of_words_alone(words.slots)
+    slots = own or ORDINARY[subject]
+    joint = words.joint if own else ", "
     said = list(dict.fromkeys(_new_company(slots, at, words) for at in range(VARIED)))
     opening = f"{words.opening}{words.trigger}"
     of_others = f"{words.opening}{words.class_word}"
@@ -49,6 +51,11 @@ def choose_prompts(words: CaptionWords, subject: Subject) -> ChosenPrompts:
     ordinary = [_joined(of_others, ", ", _phrases(ORDINARY[subject], at)) for at in range(BLEED)]
     bleed = list(dict.fromkeys([*others[::2], *others[1::2], *ordinary]))[:BLEED]
     return ChosenPrompts(opening, tuple(_joined(opening, joint, one) for one in said), tuple(bleed))
+
+
+def _of_words_alone(slots: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """Captions are learned as words, whatever they hold; prompts with what means more elsewhere are refused."""
+    return tuple(kept for slot in slots if (kept := tuple(one for one in slot if not fault_of_prompt(one))))
 
 
 def _new_company(slots: tuple[tuple[str, ...], ...], at: int, words: CaptionWords) -> tuple[str, ...]:

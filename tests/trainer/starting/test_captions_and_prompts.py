@@ -96,3 +96,12 @@ def test_a_trigger_that_cannot_work_is_refused(captions: list[str], trigger: str
 
 def test_captions_without_the_trigger_are_counted() -> None:
     assert read_captions([*IN_STEP, "a landscape"], "ohwx", "person").without == 1
+
+
+def test_a_phrase_that_means_more_than_words_elsewhere_is_in_no_prompt() -> None:
+    moods = ("smiling", "<lora:grin:0.8>", "laughing", "--n ugly")
+    words = read_captions([f"photo of a ohwx person, {moods[at % 4]}" for at in range(8)], "ohwx", "person")
+    chosen = choose_prompts(words, "face")
+    assert {prompt.rpartition(", ")[2] for prompt in chosen.varied} == {"smiling", "laughing"}
+    section = PromptsSection.model_validate({"texts": list(chosen.all), "trigger": words.trigger, "class": "person"})
+    assert [one.text for one in read_prompts(section).prompts] == list(chosen.all)
