@@ -60,7 +60,8 @@ def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
     if limits.face_rate is not None and high < (least := limits.face_rate * scores.face_rate_control):
         rate = with_interval(scores.face_rate[at], low, high, ".2f")
         found.append(f"face rate {rate} is below the limit {least:.2f}")
-    if limits.prompt is not None and scores.prompt[at] < (least := -limits.prompt * scores.prompt_contrast):
+    contrast = scores.prompt_contrast  # one that is not above 0 is no measure, and a flag says so
+    if limits.prompt is not None and contrast > 0 and scores.prompt[at] < (least := -limits.prompt * contrast):
         found.append(
             f"prompt {scores.prompt[at]:+.3f} is below the limit {least:+.3f}: it no longer does what is asked"
         )
