@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from base_models.pictures.picture_file import UnreadablePictureError, opened_picture
 from eval.store.connection import FILE_NAME, StoreError
 from eval.store.store import Store, fault_of_file
 from eval.store.tables import EmbeddingRow, FactRow, reading_fault
@@ -111,8 +111,8 @@ def _structure_faults(store: Store) -> list[str]:
 
 def _decodes(path: Path) -> bool:
     try:
-        with Image.open(path) as opened:
+        with opened_picture(path) as opened:
             opened.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow says of damaged pictures
+    except UnreadablePictureError:
         return False
     return True

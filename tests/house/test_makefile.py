@@ -32,7 +32,7 @@ def test_the_demos_grid_asks_for_files_that_its_run_writes_and_for_prompts_that_
     asked = [Path(pattern) for pattern in grid.lora.checkpoints]
     assert set(asked) <= written
     assert checkpoint_path(run, run.training.epochs) in asked
-    told = {prompt.text: prompt.role for prompt in read_prompts(grid.prompts)}
+    told = {prompt.text: prompt.role for prompt in read_prompts(grid.prompts).prompts}
     said = {text: words_said(text, grid.prompts.trigger, grid.prompts.class_word) for text in told}
     assert [told[text] for text, words in said.items() if not words] == ["subject"]
     assert list(told.values()).count("bleed") >= 2

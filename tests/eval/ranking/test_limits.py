@@ -73,6 +73,11 @@ def test_the_prompt_may_lose_half_of_the_contrast() -> None:
     assert limits_broken(scores, replace(Limits(), prompt=None)) == [[]] * 4
 
 
+@pytest.mark.parametrize("contrast", [-0.4, 0.0, NAN])
+def test_without_a_contrast_no_prompt_is_lost(contrast: float) -> None:
+    assert limits_broken(replace(_scores(prompt=[[-0.01] * 4]), prompt_contrast=contrast), Limits()) == [[]]
+
+
 def test_bleed_may_take_a_quarter_of_the_way_from_floor_to_ceiling() -> None:
     scores = _scores(bleed=[[0.125, 0.125], [0.126, 0.126], [0.2, 0.0]])
     said = "bleed +0.126 (95 % +0.126 to +0.126) is above the limit +0.125: other people take on the face"

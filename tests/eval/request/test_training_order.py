@@ -15,7 +15,7 @@ from eval.request.cells import Cell, Checkpoint, Use
 from eval.request.checkpoints import find_checkpoints
 from eval.request.training_order import Trained, in_training_order
 from eval.search.arm_coordinates import coordinates_of
-from eval.store.store import open_store
+from eval.store.store import KeptPicture, open_store
 from loras.weights import Weights
 from studio.logic.frames import checkpoints_in_order
 from synthetic_store import Size, write_store
@@ -95,7 +95,7 @@ def test_report_sheet_and_studio_show_the_last_file_last(
     trained = ["tessa-000002", "tessa-000004", "tessa-000006"]
     assert checkpoints_in_order(ranked.rows) == trained
     write_report(
-        ReportData("", ranked.evidence, rank(ranked.evidence), lambda cell, unit: store / "none.png", {}),
+        ReportData("", ranked.evidence, rank(ranked.evidence), lambda cell, unit: KeptPicture(store / "none.png", "not made"), {}),
         tmp_path / "r.html",
     )
     strip = (tmp_path / "r.html").read_text(encoding="utf-8").partition("One prompt through the training")[2]
