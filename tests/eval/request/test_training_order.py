@@ -95,7 +95,13 @@ def test_report_sheet_and_studio_show_the_last_file_last(
     trained = ["tessa-000002", "tessa-000004", "tessa-000006"]
     assert checkpoints_in_order(ranked.rows) == trained
     write_report(
-        ReportData("", ranked.evidence, rank(ranked.evidence), lambda cell, unit: KeptPicture(store / "none.png", "not made"), {}),
+        ReportData(
+            "",
+            ranked.evidence,
+            rank(ranked.evidence),
+            lambda cell, unit: KeptPicture(store / "none.png", "not made"),
+            {},
+        ),
         tmp_path / "r.html",
     )
     strip = (tmp_path / "r.html").read_text(encoding="utf-8").partition("One prompt through the training")[2]
