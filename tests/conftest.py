@@ -25,3 +25,8 @@ def rendered_grid(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
     made = write_grid(tmp_path_factory.mktemp("grid with spaces ü"), steps=30)
     run_grid(read_spec(made.spec), Silent())
     return made
+
+
+def pytest_runtest_setup() -> None:
+    """Nothing hangs on how wide the terminal is in which the tests run, which pytest-xdist tells its workers."""
+    os.environ.pop("COLUMNS", None)
