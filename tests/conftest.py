@@ -30,3 +30,5 @@ def rendered_grid(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
 def pytest_runtest_setup() -> None:
     """Nothing hangs on how wide the terminal is in which the tests run, which pytest-xdist tells its workers."""
     os.environ.pop("COLUMNS", None)
+    # readline, which pytest imports, tells child processes behind the back of `os.environ`.
+    os.unsetenv("COLUMNS")
