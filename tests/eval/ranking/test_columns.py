@@ -21,6 +21,7 @@ from eval.ranking.scores import Scores, score
 from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.ranking_table import ranking_lines
 from eval.reporting.report import ReportData, write_report
+from eval.store.store import KeptPicture
 from loras.weights import Weights
 from studio.logic.frames import ranking_frame, tiles_of
 from studio.logic.stores import open_for_pages
@@ -105,7 +106,10 @@ def test_a_figure_that_is_declared_is_in_the_table_in_json_in_the_report_and_in_
     table = printed(evidence).splitlines()
     assert table[0].split()[-1] == "number"
     assert [line.rstrip().rpartition("  ")[2] for line in table[1:4]] == ["2 %", "1 %", "-"]
-    write_report(ReportData("", evidence, rows, lambda cell, unit: tmp_path / "none.png", {}), tmp_path / "r.html")
+    write_report(
+        ReportData("", evidence, rows, lambda cell, unit: KeptPicture(tmp_path / "none.png", "not made"), {}),
+        tmp_path / "r.html",
+    )
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert '<td class="right">2 %</td>\n</tr>' in page
     assert "<dt>number</dt><dd>how late other people come</dd>" in page
@@ -121,7 +125,10 @@ def test_every_table_has_the_same_headings_in_the_same_order(tmp_path: Path) -> 
     assert declared[0] == STANDING.heading
     assert list(ranking_frame(opened, range(len(opened.rows))).columns) == ["picture", *declared]
     write_report(
-        ReportData("", ranked.evidence, ranked.rows, lambda cell, unit: tmp_path / "none.png", {}), tmp_path / "r.html"
+        ReportData(
+            "", ranked.evidence, ranked.rows, lambda cell, unit: KeptPicture(tmp_path / "none.png", "not made"), {}
+        ),
+        tmp_path / "r.html",
     )
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page) == ["#", *declared]

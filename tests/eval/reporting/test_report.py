@@ -19,6 +19,7 @@ from eval.ranking.verdict import verdict
 from eval.reporting.ranking_table import ranking_lines, trends_of
 from eval.reporting.report import ReportData, write_report
 from eval.reporting.svg_charts import HeatCell, heat_map, line_chart, ticks
+from eval.store.store import KeptPicture
 from loras.weights import Weights
 from synthetic_evidence import make_evidence, of_a_teapot
 
@@ -56,23 +57,25 @@ def grid_of(seed: int = 0) -> Evidence:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Callable[[str | None, int], Path]:
-    def picture(cell: str | None, unit: int) -> Path:
+def pictures(tmp_path: Path) -> Callable[[str | None, int], KeptPicture]:
+    def picture(cell: str | None, unit: int) -> KeptPicture:
         path = tmp_path / f"{cell}-{unit}.png"
         if not path.exists() and cell != "cell000":
             Image.new("RGB", (32, 32), (unit * 9 % 256, 120, 200)).save(path)
-        return path
+        return KeptPicture(path, None if path.exists() else "not made")
 
     return picture
 
 
-def report_of(evidence: Evidence, pictures: Callable[[str | None, int], Path], path: Path, title: str = "hina") -> str:
+def report_of(
+    evidence: Evidence, pictures: Callable[[str | None, int], KeptPicture], path: Path, title: str = "hina"
+) -> str:
     write_report(ReportData(title, evidence, rank(evidence), pictures, {"sampler": "Euler a, 30 steps"}), path)
     return path.read_text(encoding="utf-8")
 
 
 def test_report_is_one_file_that_asks_nothing_of_the_network(
-    tmp_path: Path, pictures: Callable[[str | None, int], Path]
+    tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture]
 ) -> None:
     text = report_of(grid_of(), pictures, tmp_path / "out" / "report.html")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["report.html"]
@@ -84,7 +87,7 @@ def test_report_is_one_file_that_asks_nothing_of_the_network(
     assert page.open == []
 
 
-def test_report_says_what_the_ranking_says(tmp_path: Path, pictures: Callable[[str | None, int], Path]) -> None:
+def test_report_says_what_the_ranking_says(tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture]) -> None:
     evidence = grid_of()
     rows = rank(evidence)
     text = report_of(evidence, pictures, tmp_path / "report.html")
@@ -116,7 +119,7 @@ def overcooked(evidence: Evidence) -> Evidence:
 
 
 def test_of_a_subject_without_a_face_no_word_is_said_of_faces_or_people(
-    tmp_path: Path, pictures: Callable[[str | None, int], Path]
+    tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture]
 ) -> None:
     def said(evidence: Evidence) -> str:
         page = re.sub(
@@ -148,7 +151,7 @@ def test_of_a_subject_without_a_face_no_word_is_said_of_faces_or_people(
 
 
 def test_every_row_is_a_dot_and_the_front_is_marked(
-    tmp_path: Path, pictures: Callable[[str | None, int], Path]
+    tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture]
 ) -> None:
     evidence = grid_of()
     rows = rank(evidence)
@@ -161,7 +164,7 @@ def test_every_row_is_a_dot_and_the_front_is_marked(
 
 
 def test_bleed_below_zero_counts_as_zero_in_the_scatter(
-    tmp_path: Path, pictures: Callable[[str | None, int], Path]
+    tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture]
 ) -> None:
     evidence = grid_of()
     rows = rank(evidence)
@@ -171,7 +174,7 @@ def test_bleed_below_zero_counts_as_zero_in_the_scatter(
     assert across == pytest.approx([max(0.0, row.bleed or 0.0) for row in reversed(rows)], abs=5e-4)
 
 
-def test_report_escapes_what_users_wrote(tmp_path: Path, pictures: Callable[[str | None, int], Path]) -> None:
+def test_report_escapes_what_users_wrote(tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture]) -> None:
     evidence = grid_of()
     units = [replace(unit, prompt=f"<b>{unit.prompt}</b> & co") for unit in evidence.units]
     cells = [replace(cell, checkpoint=f"<i>{cell.checkpoint}", epoch=None) for cell in evidence.cells]
@@ -181,7 +184,7 @@ def test_report_escapes_what_users_wrote(tmp_path: Path, pictures: Callable[[str
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_report_of_a_tiny_grid(tmp_path: Path, pictures: Callable[[str | None, int], Path], count: int) -> None:
+def test_report_of_a_tiny_grid(tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture], count: int) -> None:
     evidence = make_evidence([0.5, 0.6][:count], prompts=1, seeds=1, references=1, training=0)
     subject = evidence.where("subject")
     alone = replace(
