@@ -40,7 +40,8 @@ def chosen_device(name: str) -> str:
     has_gpu = any(one.startswith("cuda") for one in here)
     if name == "auto":
         return "cuda" if has_gpu else "cpu"
-    if name in here or (name == "cuda" and has_gpu):
+    # A launcher of several processes calls each one's own device by its number, the CPU too.
+    if name in here or (name == "cuda" and has_gpu) or name == "cpu:0":
         return name
     missing = "is not on this machine" if _WRITTEN.fullmatch(name) else "is no device"
     raise ConfigurationError(f'[model] device = "{name}" {missing}; here: "auto", {", ".join(map(_quoted, here))}')

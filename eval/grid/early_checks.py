@@ -9,10 +9,14 @@ from base_models.base_source import find_base
 from eval.judging.readings import Reader
 from eval.request.plan import Plan
 from eval.request.references import References
-from eval.request.spec import GridSpec
+from eval.request.spec import GridSpec, ScoreSection
 from eval.store.store import Store, create_store
+from foundation.path_fields import LOCAL_CLIP, OPENCV_FACES
 from foundation.progress import Reporter, Silent
 from loras.checkpoints.fit import check_fit
+from miniature.paths import folder_of
+
+INSIGHTFACE = Path("~/.insightface/models")
 
 
 def look_first(spec: GridSpec, plan: Plan, references: References, store: Store, reporter: Reporter) -> References:
@@ -30,9 +34,14 @@ def look_first(spec: GridSpec, plan: Plan, references: References, store: Store,
     return looked_at
 
 
-def look_without_store(spec: GridSpec, plan: Plan, references: References) -> None:
-    """The same for a dry run, which keeps nothing; of the pictures only the held-out ones are looked at."""
+def look_without_store(spec: GridSpec, plan: Plan, references: References) -> list[str]:
+    """The same for a dry run, which keeps nothing and fetches nothing; what was not looked at for that is said.
+
+    Of the pictures only the held-out ones are looked at.
+    """
     check_files(spec, plan)
+    if absent := _not_here(spec.score):
+        return [f"the references are not looked at yet: {absent} is not on this machine, and the grid will fetch it"]
     with TemporaryDirectory() as folder:
         store = create_store(Path(folder))
         try:
@@ -41,6 +50,21 @@ def look_without_store(spec: GridSpec, plan: Plan, references: References) -> No
             reader.read_prompts(plan.prompts.values())
         finally:
             store.close()
+    return []
+
+
+def _not_here(score: ScoreSection) -> str | None:
+    """A judge that has to be fetched first, or None. Of hubs' caches nothing is known without asking them."""
+    packs = [] if score.subject == "image" else [one for one in (score.faces, score.second_faces) if one]
+    absent = [one for one in packs if not _is_pack_here(one)]
+    if not (folder_of("clip", score.clip) or score.clip.startswith(LOCAL_CLIP)):
+        absent.append(score.clip)
+    return absent[0] if absent else None
+
+
+def _is_pack_here(name: str) -> bool:
+    fetched = INSIGHTFACE.expanduser() / name
+    return bool(folder_of("faces", name)) or name.startswith(OPENCV_FACES) or Path(name).is_dir() or fetched.is_dir()
 
 
 def check_files(spec: GridSpec, plan: Plan) -> None:

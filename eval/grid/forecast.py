@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -98,7 +98,7 @@ def forecast(spec: GridSpec) -> Forecast:
     """Plan `spec` and reckon. Raises what planning raises, and what a grid would raise before it renders."""
     references = find_references(spec.references)
     plan = make_plan(spec)
-    look_without_store(spec, plan, references)
+    plan = replace(plan, notes=(*plan.notes, *look_without_store(spec, plan, references)))
     there = spec.store.path / FILE_NAME
     if not there.is_file():
         return _reckoned(spec, plan, None)

@@ -30,6 +30,9 @@ from trainer.config.config import TrainConfig
 
 # Texts that name no file: who adds a field of text either gives it a type of `foundation.path_fields` or names it here.
 WORDS = {
+    "data.caption_extension",
+    "data.folders[].caption_extension",
+    "data.folders[].class_words",
     "model.device",
     "prompts.texts[]",
     "prompts.negative",
@@ -54,7 +57,7 @@ GRID: dict[str, Any] = {
 }
 RUN: dict[str, Any] = {
     "model": {"base": "x", "vae": "x", "dtype": "float32"},
-    "data": {"train": "x", "reg": "x", "held_out": "x", "cache": "x", "resolution": 64},
+    "data": {"train": "x", "reg": "x", "held_out": "x", "cache": "x", "resolution": 64, "folders": [{"path": "x"}]},
     "lora": {"rank": 1, "alpha": 1.0},
     "training": {
         "epochs": 1,
@@ -71,7 +74,7 @@ RUN: dict[str, Any] = {
     "output": {"folder": "x", "name": "x"},
 }
 # What a field wants beside it.
-BESIDE: dict[str, dict[str, Any]] = {"score.likeness": {"score": {"subject": "image"}}}
+BESIDE: dict[str, dict[str, Any]] = {"score.likeness": {"score": {"subject": "image", "clip": "x"}}}
 CONFIGURATIONS: list[tuple[type[Section], dict[str, Any]]] = [(GridSpec, GRID), (TrainConfig, RUN)]
 
 
@@ -90,7 +93,7 @@ def texts_of(kind: object, place: str, marker: Anchored | None = None) -> Iterat
     elif origin in (Union, types.UnionType):
         for part in parts:
             yield from texts_of(part, place, marker)
-    elif origin is list:
+    elif origin in (list, tuple):
         yield from texts_of(parts[0], f"{place}[]", marker)
     elif origin is dict:
         yield from texts_of(parts[1], f"{place}{{}}", marker)
@@ -119,7 +122,7 @@ def put(values: Mapping[str, Any], place: str, written: str) -> dict[str, Any]:
 
 def read(model: object, place: str) -> str:
     for step in place.replace("[]", ".0").split("."):
-        model = model[int(step)] if isinstance(model, list) else getattr(model, step)
+        model = model[int(step)] if isinstance(model, (list, tuple)) else getattr(model, step)
     return str(model)
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from base_models.vision.folder_check import NoFaceError
 from eval.executors import in_process
+from eval.grid import early_checks
 from eval.grid.forecast import forecast
 from eval.grid.run_grid import run_grid
 from eval.request.plan import make_plan
@@ -112,3 +113,13 @@ def test_they_judge_the_miniature_by_whatever_name_and_another_where_they_are_na
     change(made, str(FOLDERS["base"]), "somebodys/model")
     change(made, "[store]", '[score]\nfaces = "miniature"\nclip = "miniature"\n[store]')
     assert read_spec(made.spec).score.faces == "miniature"
+
+
+@pytest.mark.parametrize(("key", "model"), [("faces", "buffalo_l"), ("clip", "ViT-B-32/laion2b_s34b_b79k")])
+def test_a_dry_run_fetches_no_judge_and_says_so(
+    tmp_path: Path, key: str, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(early_checks, "INSIGHTFACE", tmp_path)
+    made = write_grid(tmp_path, steps=1)
+    change(made, "[store]", f'[score]\n{key} = "{model}"\n[store]')
+    assert any(f"{model} is not on this machine" in note for note in forecast(read_spec(made.spec)).notes)
