@@ -132,10 +132,10 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
     header = read_header(path)
     if not header.shapes:
         raise LoraFileError(f"{path}: holds no tensors; it is not a LoRA file")
+    spelling = spelling_of(header.shapes, path, header.metadata)
     for key, kind in header.types.items():
         if kind not in FLOATS and not key.endswith(".alpha"):
             raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
-    spelling = spelling_of(header.shapes, path, header.metadata)
     scales = PeftScales.beside(path, header.metadata) if spelling.paths else PeftScales({})
     with opened_safetensors(path) as opened:
         yield OpenedLora(path, header, spelling, scales, opened)
@@ -144,11 +144,23 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
 def read_lora(path: Path) -> LoraFile[Module]:
     """Read a LoRA file of any family whole.
 
-    Raises what `open_lora` and its modules raise, and LoraFileError for an alpha of 0 or values that are not finite.
+    Raises what `open_lora` and its modules raise, and LoraFileError for an alpha of 0, values that are not finite, or
+    embeddings beside the LoRA.
     """
     with open_lora(path) as opened:
+        check_nothing_is_lost(opened)
         modules = {name: check_values(opened.module(name), name, path) for name in opened.names}
         return LoraFile(modules, dict(opened.metadata))
+
+
+def check_nothing_is_lost(opened: OpenedLora) -> None:
+    """Raise LoraFileError where a file holds more than modules: blends and grids would leave it out."""
+    if opened.spelling.embeddings:
+        words = ", ".join(f"`{word}`" for word in opened.spelling.embeddings)
+        raise LoraFileError(
+            f"{opened.path}: has embeddings bundled with it ({words}), which act through words of a prompt and would "
+            "be lost here; save it once more without them (OneTrainer: untick bundling)"
+        )
 
 
 def is_finite(tensor: Tensor) -> bool:
@@ -206,12 +218,14 @@ def write_modules(lora: LoraFile[Module], path: Path) -> LoraFile[Module]:
 def write_diffusers(
     lora: LoraFile[LoraModule], path: Path, names: Architecture, dtype: torch.dtype = torch.float16
 ) -> LoraFile[LoraModule]:
-    """Write plain factors in diffusers' spelling (`unet.<path>.lora_A.weight`), scales in `lora_adapter_metadata`.
+    """Write plain factors in diffusers' spelling (`unet.<path>.lora_A.weight`), scales folded into the factors.
 
-    diffusers >= 0.34 reads that configuration; older ones take every scale for 1. Raises LoraFileError for a module
-    that `names` does not know.
+    No such file has alphas, so tools that do not read the adapter's configuration take each scale for 1: so it is. The
+    configuration (`lora_adapter_metadata`) tells diffusers >= 0.34 the ranks where they differ. Raises LoraFileError
+    for a module that `names` does not know.
     """
-    cast = cast_lora(lora, dtype)
+    folded = {name: module.with_alpha(float(module.rank)) for name, module in lora.modules.items()}
+    cast = cast_lora(LoraFile(folded, lora.metadata), dtype)
     tensors: dict[str, Tensor] = {}
     by_part: dict[str, dict[str, LoraModule]] = {}
     for name, module in cast.modules.items():
