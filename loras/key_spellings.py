@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from base_models.kohya_names import (
@@ -77,6 +79,10 @@ _OLD_TEXT = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "ou
 # Of the UNet and the second text encoder, whose paths are dotted, and of kohya's names, which have a prefix.
 _PARTS_BEFORE_NAMING = {0: f"{UNET}_", 2: f"{TEXT_ENCODERS[1]}_", -1: ""}
 _ORIGINAL_STARTS = ("input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out.")
+
+
+LONGEST_PATTERN = 500
+_REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
 
 
 @dataclass(frozen=True)
@@ -263,22 +269,43 @@ class PeftScales:
             return cls(_for_all_parts(plain))
         return cls({})
 
-    def alpha(self, diffusers_path: str, rank: int) -> float | None:
-        """The alpha of a module, whose strength is alpha / rank; None where nothing says."""
+    def alpha(self, diffusers_path: str, rank: int, file: Path) -> float | None:
+        """The alpha of a module of `file`, whose strength is alpha / rank; None where nothing says.
+
+        Raises LoraFileError for a number or a pattern that is none.
+        """
         part, _, inner = diffusers_path.partition(".")
         config = self.configs.get(part)
         if config is None or "lora_alpha" not in config:
             return None
-        alpha = _matching(config.get("alpha_pattern"), inner, config["lora_alpha"])
+        try:
+            alpha = _matching(config.get("alpha_pattern"), inner, config["lora_alpha"])
+        except ValueError as error:
+            raise LoraFileError(f"{file}: the adapter's configuration has {error}; save the file again") from None
         return alpha * rank**0.5 if config.get("use_rslora") else alpha
 
 
 def _matching(pattern: object, path: str, otherwise: object) -> float:
-    """PEFT's rule: the first pattern that matches the path's end, at a dot."""
+    """PEFT's rule: the first pattern that matches the path's end, at a dot. Raises ValueError with what is wrong."""
     for tail, alpha in pattern.items() if is_table(pattern) else ():
-        if re.fullmatch(rf"(?:.*\.)?(?:{tail})", path):
-            return float(str(alpha))
-    return float(str(otherwise))
+        if _pattern(tail).fullmatch(path):
+            return _number(alpha)
+    return _number(otherwise)
+
+
+@lru_cache(maxsize=4096)
+def _pattern(tail: str) -> re.Pattern[str]:
+    """A stranger's expression: one that could take for ever (a group that is repeated) is not tried."""
+    if len(tail) <= LONGEST_PATTERN and not _REPEATED_GROUP.search(tail):
+        with suppress(re.error):
+            return re.compile(rf"(?:.*\.)?(?:{tail})")
+    raise ValueError(f"a pattern for alphas that is not understood (`{tail[:80]}`)")
+
+
+def _number(said: object) -> float:
+    with suppress(ValueError):
+        return float(str(said))
+    raise ValueError(f"an alpha that is no number (`{str(said)[:80]}`)")
 
 
 def _for_all_parts(config: Mapping[str, object]) -> dict[str, Mapping[str, object]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -26,12 +25,12 @@ from base_models.kohya_names import kernel_of, part_of
 from foundation.errors import DamagedFileError, LoraFileError
 from foundation.files import check_written, whole_file
 from foundation.safetensors_header import FLOATS, Header, opened_safetensors, read_header
-from loras.base_bound_kinds import BiasedModule, DoraModule, OftModule
 from loras.key_spellings import PeftScales, Spelling, spelling_of
 from loras.lora_family import KnownFamily, LoraFamily, family_of
 from loras.module_kinds import Additive, LoraModule, Module, TuckerModule
 from loras.module_tensors import ModuleTensors, module_from
 from loras.serialised_tensors import SerialisedTensors
+from loras.value_checks import check_values, is_finite
 
 __all__ = [
     "Additive",
@@ -41,7 +40,6 @@ __all__ = [
     "OpenedLora",
     "TuckerModule",
     "cast_lora",
-    "check_values",
     "open_lora",
     "part_of",
     "read_lora",
@@ -112,8 +110,8 @@ class OpenedLora:
         parts = {suffix: self._opened.get_tensor(key) for suffix, key in keys.items()}
         path = self.spelling.paths.get(name)
         down = parts.get("lora_down.weight")
-        if "alpha" not in parts and path is not None and down is not None:
-            alpha = self._scales.alpha(path, down.shape[0])
+        if "alpha" not in parts and path is not None and down is not None and down.dim():
+            alpha = self._scales.alpha(path, down.shape[0], self.path)
             if alpha is not None:
                 parts["alpha"] = torch.tensor(alpha)
         if down is not None and "lora_magnitude_vector" in keys.get("dora_scale", ""):
@@ -136,6 +134,8 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
     for key, kind in header.types.items():
         if kind not in FLOATS and not key.endswith(".alpha"):
             raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
+        if 0 in header.shapes[key]:
+            raise LoraFileError(f"{path}: `{key}` is empty ({header.shapes[key]}); the file was made wrongly")
     scales = PeftScales.beside(path, header.metadata) if spelling.paths else PeftScales({})
     with opened_safetensors(path) as opened:
         yield OpenedLora(path, header, spelling, scales, opened)
@@ -161,35 +161,6 @@ def check_nothing_is_lost(opened: OpenedLora) -> None:
             f"{opened.path}: has embeddings bundled with it ({words}), which act through words of a prompt and would "
             "be lost here; save it once more without them (OneTrainer: untick bundling)"
         )
-
-
-def is_finite(tensor: Tensor) -> bool:
-    """Whether no number is NaN or infinite: by the extremes, in a seventh of the time that a mask of all takes."""
-    if tensor.numel() == 0:
-        return True
-    low, high = (tensor if tensor.element_size() > 1 else tensor.float()).aminmax()  # 8-bit floats have none
-    return bool(low.isfinite() and high.isfinite())
-
-
-def check_values(module: Module, name: str, path: Path) -> Module:
-    """`module` itself. Raises LoraFileError for an alpha of 0 or values that are not finite."""
-    alpha = module.stored_alpha
-    if not all(is_finite(tensor) for tensor in module.tensors().values()) or not math.isfinite(alpha or 0.0):
-        raise LoraFileError(f"{path}: `{name}` holds NaN or infinity; the run that made it broke, use another epoch")
-    inner = _innermost(module)
-    if alpha == 0 and not isinstance(inner, OftModule):
-        # Trainers read alpha 0 as the rank, A1111 as nothing at all: no reading would be right everywhere.
-        rank = f", {inner.rank}" if isinstance(inner, LoraModule) else ""
-        raise LoraFileError(f"{path}: `{name}.alpha` is 0, which tools read differently; set it to the rank{rank}")
-    return module
-
-
-def _innermost(module: Module) -> Module | None:
-    """The factors themselves, without the bias or the magnitude around them; None for a bias alone."""
-    inner: Module | None = module
-    while isinstance(inner, BiasedModule | DoraModule):
-        inner = inner.inner
-    return inner
 
 
 def write_lora(lora: LoraFile[LoraModule], path: Path, dtype: torch.dtype = torch.float16) -> LoraFile[LoraModule]:

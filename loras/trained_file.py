@@ -8,8 +8,9 @@ import torch
 
 from foundation.errors import LoraFileError
 from loras.blend import with_one_alpha
-from loras.lora_file import LoraFile, LoraModule, Module, is_finite, write_lora, write_modules
+from loras.lora_file import LoraFile, LoraModule, Module, write_lora, write_modules
 from loras.module_tensors import ModuleTensors, module_from
+from loras.value_checks import is_finite
 
 
 def write_trained(lora: LoraFile[Module], path: Path, dtype: torch.dtype) -> None:

@@ -199,7 +199,7 @@ def _kept(means: np.ndarray, groups: _Groups) -> tuple[np.ndarray, np.ndarray]:
     """Which share (K,) of a row's distance to its group's centre is kept, and how far rows truly differ: variances."""
     squares = (groups.belongs * (means[:, None] - groups.centres) ** 2).sum(0)
     # The positive-part estimator takes off (rows - 3) times the error's variance. Truncated at 0 that leaves some of
-    # the luck where rows do not differ at all; as many times as there are rows, and a little more, takes most of it off.
+    # the luck where rows do not differ at all; as many times as there are rows, and a little more, takes most of it.
     off = LUCK_TAKEN_OFF * groups.sizes * groups.errors
     kept = np.maximum(0.0, 1 - off / np.maximum(squares, LEAST_VARIANCE))
     kept[-1] = 1.0  # what the others are says nothing of a row that stands apart

@@ -26,12 +26,12 @@ from loras.lora_file import (
     LoraModule,
     OpenedLora,
     check_nothing_is_lost,
-    check_values,
     open_lora,
     write_diffusers,
     write_lora,
 )
 from loras.low_rank import Product
+from loras.value_checks import check_values
 
 Alphas = Callable[[str, int], float]
 

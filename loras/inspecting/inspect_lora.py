@@ -21,9 +21,9 @@ from loras.checkpoints.base_weights import BaseWeights
 from loras.header_in_words import metadata_in_words, printable
 from loras.inspecting.health import Verdict, by_block, judge, pooled
 from loras.inspecting.module_reading import ModuleReading, read_module
+from loras.inspecting.unreadable_file import reason_unreadable
 from loras.lora_family import LoraFamily, contradicted_header
 from loras.lora_file import OpenedLora, open_lora
-from loras.unreadable_file import reason_unreadable
 
 Number = TypeVar("Number", int, float)
 SUFFIXES = frozenset([".safetensors", *PICKLES])

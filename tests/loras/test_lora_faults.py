@@ -63,7 +63,7 @@ def parts(**tensors: Tensor) -> Tensors:
         (parts(**{"lora_down.weight": ROW, "lora_up.weight": torch.ones(4, 3)}), r"\(2, 3\) and \(4, 3\) do not fit"),
         (parts(**{"lora_down.weight": ROW, "lora_up.weight": torch.ones(4, 2, 1, 1)}), "do not fit"),
         (parts(**{"lora_down.weight": torch.ones(2, 3, 3, 3), "lora_up.weight": torch.ones(4, 3)}), "do not fit"),
-        (parts(**{"lora_down.weight": torch.ones(0, 3), "lora_up.weight": torch.ones(4, 0)}), "do not fit"),
+        (parts(**{"lora_down.weight": torch.ones(0, 3), "lora_up.weight": torch.ones(4, 0)}), "is empty"),
         (parts(**{"lora_down.weight": torch.ones(2), "lora_up.weight": torch.ones(2)}), "do not fit"),
         ({f"{TEXT_KEY}.{end}.weight": torch.ones(2) for end in ("lora_down", "lora_up")}, "do not fit"),
         (parts(hada_w1_a=COLUMN, hada_w1_b=ROW, hada_w2_a=COLUMN, hada_w2_b=torch.ones(2, 5)), "do not fit"),
