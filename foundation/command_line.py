@@ -25,7 +25,8 @@ from foundation.progress import at_hand
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 STOPPED_BY_HAND = "stopped; run the same command again to go on"
 NO_LIMIT = 10_000  # characters: no sentence is cut
-DONE, BAD_ANSWER, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
+DONE, BAD_ANSWER, WRONG_REQUEST = 0, 1, 2
+BY_SIGNAL = 128  # and the signal's number, as shells say it: 130 after Ctrl-C, 143 after a polite kill
 MORE_SPACE = "free some there, or name a place on another disk"
 OTHER_PLACE = "allow it to this user, or name another place"
 WHAT_TO_DO = {
@@ -37,6 +38,14 @@ WHAT_TO_DO = {
     errno.ENOENT: "check the path, or put it back",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
 }
+
+
+class SignalInterrupt(KeyboardInterrupt):
+    """Ctrl-C, or a polite kill: `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 class Commands(TyperGroup):
@@ -53,7 +62,8 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise StoppedError(STOPPED_BY_HAND) from error
+            number = error.number if isinstance(error, SignalInterrupt) else int(signal.SIGINT)
+            raise StoppedError(STOPPED_BY_HAND, number) from error
 
 
 def commands_app() -> typer.Typer:
@@ -64,7 +74,10 @@ def commands_app() -> typer.Typer:
 
 
 def run_app(app: typer.Typer) -> None:
-    """Run `app` and exit: 0 done, 1 it ran and the answer is bad, 2 the request, an input or a disk is wrong."""
+    """Run `app` and exit: 0 done, 1 it ran and the answer is bad, 2 the request, an input or a disk is wrong.
+
+    128 and the signal's number where it was stopped.
+    """
     quieten()
     _write_any_name()
     try:
@@ -78,7 +91,7 @@ def run_app(app: typer.Typer) -> None:
         sys.exit(BAD_ANSWER)
     except StoppedError as error:
         complain(str(error))
-        sys.exit(STOPPED)
+        sys.exit(BY_SIGNAL + error.number)
     except UserError as error:
         complain(f"error: {error}")
         sys.exit(WRONG_REQUEST)
@@ -91,7 +104,7 @@ def run_app(app: typer.Typer) -> None:
         sys.exit(WRONG_REQUEST)
     except KeyboardInterrupt:
         complain(STOPPED_BY_HAND)
-        sys.exit(STOPPED)
+        sys.exit(BY_SIGNAL + signal.SIGINT)
 
 
 def _write_any_name() -> None:
@@ -117,7 +130,7 @@ def _stops_heard() -> Generator[None]:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     at_hand().say("stopping, as soon as what is in hand is done")
-    raise KeyboardInterrupt
+    raise SignalInterrupt(number)
 
 
 def in_words(error: OSError) -> str:
