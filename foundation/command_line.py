@@ -5,18 +5,19 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from foundation.errors import DivergedError, StoppedError, UserError
 from foundation.printing import complain
@@ -39,6 +40,36 @@ WHAT_TO_DO = {
 }
 
 
+TYPE_AND_NEED = re.compile(r" <[^>]*>$| *\[required\]$")
+
+
+class Command(TyperCommand):
+    """One command, whose help names arguments as the user knows them: no Python types, and no braces."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """`SPEC` where Typer writes `{SPEC}`."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, which are all required where no default is told, and options."""
+        records = [(param.param_type_name, param.get_help_record(ctx)) for param in self.get_params(ctx)]
+        for kind, title in (("argument", "Arguments"), ("option", "Options")):
+            rows = [record for of, record in records if of == kind and record]
+            if kind == "argument":
+                rows = [(TYPE_AND_NEED.sub("", name), TYPE_AND_NEED.sub("", told)) for name, told in rows]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+class App(typer.Typer):
+    """A package's app, all of whose commands are `Command`."""
+
+    def command(self, *args: Any, **options: Any) -> Callable[[Any], Any]:
+        """As Typer's."""
+        return super().command(*args, **{"cls": Command, **options})
+
+
 class Commands(TyperGroup):
     """A package's commands. Says of each its whole first sentence, and of one that was stopped that it was."""
 
@@ -56,10 +87,15 @@ class Commands(TyperGroup):
             raise StoppedError(STOPPED_BY_HAND) from error
 
 
-def commands_app() -> typer.Typer:
+def commands_app(about: str | None = None) -> typer.Typer:
     """An app to register a package's commands at. Its help is plain text: Typer's own reads `[score]` as markup."""
-    return typer.Typer(
-        cls=Commands, rich_markup_mode=None, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    return App(
+        cls=Commands,
+        help=about,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
     )
 
 

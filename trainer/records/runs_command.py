@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def runs(
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="Where to look, and in every folder below.")
+        Path, typer.Argument(metavar="FOLDER", help="Where to look, and in every folder below.")
     ] = Path("runs"),
     as_json: Json = False,
 ) -> None:
