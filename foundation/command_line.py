@@ -29,11 +29,14 @@ NO_LIMIT = 10_000  # characters: no sentence is cut
 DONE, BAD_ANSWER, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
 MORE_SPACE = "free some there, or name a place on another disk"
 OTHER_PLACE = "allow it to this user, or name another place"
+OTHER_THAN_A_FILE = "a file is where a folder should be: name another place"
 WHAT_TO_DO = {
     errno.ENOSPC: MORE_SPACE,
     errno.EDQUOT: MORE_SPACE,
     errno.EACCES: OTHER_PLACE,
     errno.EPERM: OTHER_PLACE,
+    errno.EEXIST: OTHER_THAN_A_FILE,
+    errno.ENOTDIR: OTHER_THAN_A_FILE,
     errno.EROFS: "name a place that can be written",
     errno.ENOENT: "check the path, or put it back",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",

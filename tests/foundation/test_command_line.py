@@ -75,6 +75,7 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="taken") as told:
         write_text(tmp_path / "taken" / "deeper" / "x.json", "{}")
     assert str(tmp_path / "taken") in in_words(told.value)
+    assert "a file is where a folder should be: name another place" in in_words(told.value)
 
 
 def test_a_librarys_own_words_are_kept_in_one_line() -> None:
