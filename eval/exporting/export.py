@@ -41,7 +41,12 @@ class Exported:
     def in_lines(self, row: RankedCell) -> list[str]:
         """What `export` says of the cell that was written, and how the file is used."""
         alone = f", without {row.also}, which is blended in" if row.also else ""
-        return [f"wrote {self.path} and {self.preview}: row {row.place}, {row.name}", f"use it at weight 1{alone}"]
+        lines = [f"wrote {self.path} and {self.preview}: row {row.place}, {row.name}", f"use it at weight 1{alone}"]
+        if row.broken:
+            lines.append(f"but look at its pictures first: it breaks a limit ({row.broken[0]})")
+        elif not row.worth_taking:
+            lines.append("but it is not shown to be more like the subject than the base model: `eval rank` says why")
+        return lines
 
 
 def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell:

@@ -25,3 +25,15 @@ def test_how_the_file_is_used_is_said_and_what_is_in_it_already() -> None:
 def test_of_one_lora_alone_nothing_is_said_of_another() -> None:
     (row, *_) = rank(make_evidence([0.7, 0.3]))
     assert WRITTEN.in_lines(row)[1] == "use it at weight 1"
+
+
+def test_a_row_that_is_not_worth_taking_is_said_to_be_none() -> None:
+    (row, *_) = rank(make_evidence([0.03, 0.02]))
+    assert not row.worth_taking
+    assert WRITTEN.in_lines(row)[-1].startswith("but it is not shown to be more like the subject")
+
+
+def test_a_row_that_breaks_a_limit_is_to_be_looked_at() -> None:
+    (row, *_) = rank(make_evidence([0.7, 0.3]))
+    (line,) = WRITTEN.in_lines(replace(row, broken=("bleed +0.300 is above its limit",)))[2:]
+    assert line == "but look at its pictures first: it breaks a limit (bleed +0.300 is above its limit)"
