@@ -69,8 +69,8 @@ class AlsoEntry(Section):
     """Its weight on the UNet."""
     te: float = 1.0
     """Its weight on the text encoders."""
-    checkpoints: Literal["all", "last"] = "all"
-    """Beside which of the grid's checkpoints it is tried."""
+    checkpoints: Literal["all", "first", "last"] = "all"
+    """Beside which of the grid's checkpoints it is tried, in the order of training."""
 
 
 class LoraSection(Section):
@@ -90,6 +90,9 @@ class LoraSection(Section):
     @field_validator("also")
     @classmethod
     def _some(cls, also: list[AlsoEntry | list[AlsoEntry]]) -> list[AlsoEntry | list[AlsoEntry]]:
+        for together in also:
+            if isinstance(together, list) and {"first", "last"} <= {entry.checkpoints for entry in together}:
+                raise ValueError("LoRAs that come together stand beside the first checkpoint or the last; name one")
         return also or [AlsoEntry()]
 
     @property
