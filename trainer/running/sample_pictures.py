@@ -44,7 +44,7 @@ class SamplePictures:
         config = session.config
         self._session, self._asked, self._reporter = session, config.samples, reporter
         self._folder, self._last = samples_folder(config), config.training.epochs
-        self._drawing = _drawing_of(config, session.updater.setup.base.family.clip_skip_acts)
+        self._drawing = drawing_of(config, session.updater.setup.base.family.clip_skip_acts)
         self._measure = measure
         scale = self._measure and self._measure.scale
         asked = [run, repr(asdict(self._drawing)), *self._asked.prompts, str(self._asked.seed), repr(scale)]
@@ -177,7 +177,8 @@ def opened_measure(config: TrainConfig, dataset: Dataset, reporter: Reporter) ->
     return opened
 
 
-def _drawing_of(config: TrainConfig, clip_skip_acts: bool) -> SampleDrawing:
+def drawing_of(config: TrainConfig, clip_skip_acts: bool) -> SampleDrawing:
+    """How the samples are drawn. `clip_skip_acts`: on this family of base models."""
     asked, side = config.samples, config.data.resolution
     return SampleDrawing(
         asked.sampler,
