@@ -26,7 +26,7 @@ class FaceReading:
 
     `look`: what that face looks like, aligned (`base_models.vision.appearance`). `side`: of its box, in pixels;
     `rivals`: how many other faces have at least half its area. `box` (4,): its corners x0, y0, x1, y1 in pixels, and
-    `points` (5, 2): the eyes, the nose, the corners of the mouth, those at the picture's left first; None without a face.
+    `points` (5, 2): eyes, nose, corners of the mouth, those at the picture's left first; None without a face.
     """
 
     count: int

@@ -25,9 +25,7 @@ References = Annotated[
 Faces = Annotated[
     str | None, typer.Option(metavar="PACK", help="The face model: buffalo_l, a folder, opencv:FOLDER, or none.")
 ]
-Clip = Annotated[
-    str | None, typer.Option(metavar="MODEL", help="A CLIP that captions are compared with pictures by.")
-]
+Clip = Annotated[str | None, typer.Option(metavar="MODEL", help="A CLIP that captions are compared with pictures by.")]
 Base = Annotated[str | None, typer.Option(metavar="MODEL", help="The base model of the run to come.")]
 Trigger = Annotated[str | None, typer.Option(metavar="WORDS", help="The subject's own word in the captions.")]
 ClassWord = Annotated[str | None, typer.Option("--class", metavar="WORD", help="What it is: person, woman, dog.")]
@@ -83,7 +81,7 @@ def check(
 
     Nothing in it is changed. Exit code 1: something is to be mended, or training will fail.
     """
-    from foundation.printing import console_on, print_lines
+    from foundation.printing import print_lines
     from foundation.progress import starting, terminal
 
     with starting():
@@ -93,9 +91,7 @@ def check(
         from trainer.checking.reporting.report_document import document
         from trainer.checking.request import CheckRequest
 
-    request = CheckRequest(
-        dataset, references, faces, clip, base, trigger, class_word, resolution, thresholds, cache
-    )
+    request = CheckRequest(dataset, references, faces, clip, base, trigger, class_word, resolution, thresholds, cache)
     with terminal() as reporter:
         report = checked(request, reporter)
     if html is not None:
@@ -103,6 +99,6 @@ def check(
     if as_json:
         print(json.dumps(document(report)))
     else:
-        print_lines(listing(report, console_on().width))
+        print_lines(listing(report))
     if report.verdict != "ready":
         raise typer.Exit(BAD_ANSWER)

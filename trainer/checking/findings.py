@@ -36,14 +36,16 @@ class Group(StrEnum):
 class Finding:
     """One thing that was found. `path`: the picture, file or folder; None where it is about the whole set.
 
-    `said` is what was seen, `advice` what to do, `source` where the rule comes from. `value` was measured and `limit`
-    is what it was compared with, both in `unit`; None where nothing was measured. `others`: pictures that share it.
+    `title` is what the rule finds, `said` what was seen of it here, `advice` what to do, `source` where the rule comes
+    from. `value` was measured and `limit` is what it was compared with, both in `unit`; None of what was not measured.
+    `others`: pictures that share it.
     """
 
     rule: str
     group: Group
     severity: Severity
     path: Path | None
+    title: str
     said: str
     advice: str
     source: str
@@ -82,7 +84,7 @@ class Report:
     pictures: tuple[CheckedPicture, ...]
     tags: tuple[Tag, ...] = ()
     unmeasured: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def verdict(self) -> Verdict:

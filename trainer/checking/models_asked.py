@@ -60,7 +60,9 @@ class FacePack:
         return local if local.is_dir() else INSIGHTFACE.expanduser() / self.name
 
 
-def face_pack_of(request: CheckRequest, settings: Settings, class_word: str, is_person: bool) -> tuple[FacePack | None, str]:
+def face_pack_of(
+    request: CheckRequest, settings: Settings, class_word: str, is_person: bool
+) -> tuple[FacePack | None, str]:
     """As asked, as the run's configuration says, or what lies on this machine; else why there is none."""
     if request.faces == NO_FACES:
         return None, NOT_ASKED

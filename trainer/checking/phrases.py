@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import Field
+
 from foundation.toml_config import Section, read_toml, validate
 
 ENGLISH = Path(__file__).parent / "vocabulary" / "en.toml"
@@ -17,11 +19,11 @@ class Phrases(Section):
 
     language: str
     """What language its words are of, for people."""
-    invented: list[str] = []
+    invented: tuple[str, ...] = ()
     """Phrases that captioners invent, to be confirmed or removed."""
-    naming: list[str] = []
+    naming: tuple[str, ...] = ()
     """Words that call somebody, which beside the trigger share the naming."""
-    said: dict[str, list[str]] = {}
+    said: dict[str, tuple[str, ...]] = Field(default={})
     """Topics that captions should say, each with the words of which one says it."""
 
     @cached_property

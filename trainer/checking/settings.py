@@ -114,8 +114,8 @@ def _of_folder(path: Path) -> tuple[Place, ...]:
     here = list_folder(path)
     if not here.pictures and not here.folders:
         raise NoDatasetError(
-            f"{path}: has no pictures and no folders; give the folder that holds Train/ and Reg/, the parent of folders "
-            "named like `10_ohwx woman`, or a run's train.toml"
+            f"{path}: has no pictures and no folders; give the folder that holds Train/ and Reg/, the parent of "
+            "folders named like `10_ohwx woman`, or a run's train.toml"
         )
     return (Place(path, Role.TRAIN, is_parent=True),)
 

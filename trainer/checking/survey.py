@@ -137,7 +137,7 @@ def _listed(path: Path) -> tuple[Listing, str]:
 
 
 def _pictures_in(folder: Folder) -> Iterator[Sighted]:
-    """Also those in places where kohya would not see them: what is wrong with them is worth knowing before they move."""
+    """Also those in places where kohya would not see them: what is wrong with them is worth knowing, too."""
     paths = [*folder.listing.pictures, *(path for path in folder.listing.unopenable if is_picture(path))]
     known = folder.captions
     for path in sorted(paths):

@@ -126,7 +126,7 @@ class RegLimits(Section):
 class Thresholds(Section):
     """All of them. `off`: rules that are not asked, by their keys."""
 
-    off: list[str] = []
+    off: tuple[str, ...] = ()
     """Rules that are not asked, by their keys (`trainer check --rules` lists them)."""
     files: FilesLimits = FilesLimits()
     quality: QualityLimits = QualityLimits()

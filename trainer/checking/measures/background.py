@@ -16,7 +16,7 @@ Box = tuple[float, float, float, float]
 
 
 def outside_person(height: int, width: int, box: Box | None) -> np.ndarray:
-    """(H, W) bool: what lies outside the person of a face's box (shares of the picture); without one, the outer ring."""
+    """(H, W) bool: outside the person of a face's box (in shares of the picture); without one, the outer ring."""
     outside = np.ones((height, width), dtype=bool)
     if box is None:
         top, left = int(RING * height), int(RING * width)
@@ -36,7 +36,7 @@ def busyness(levels: np.ndarray, box: Box | None) -> float:
     scale = SIDE / min(levels.shape)
     small = cv2.resize(levels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else levels
     slope = np.hypot(cv2.Sobel(small, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(small, cv2.CV_32F, 0, 1) / 8)
-    outside = outside_person(*small.shape, box)
+    outside = outside_person(small.shape[0], small.shape[1], box)
     return float((slope[outside] > STEEP).mean()) if outside.sum() > 0.03 * outside.size else 0.0
 
 

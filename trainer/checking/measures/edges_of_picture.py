@@ -22,13 +22,11 @@ def frame_of(pixels: np.ndarray) -> str:
     plain background is none.
     """
     height, width = pixels.shape[:2]
-    rows = np.linspace(0, height - 1, min(SEEN, height)).astype(int)
-    columns = np.linspace(0, width - 1, min(SEEN, width)).astype(int)
+    rows = np.linspace(0, height - 1, min(SEEN, height), dtype=np.intp)
+    columns = np.linspace(0, width - 1, min(SEEN, width), dtype=np.intp)
     low = pixels[rows][:, columns].astype(np.int16)
     found = [
-        name
-        for name, seen in (("above and below", low), ("at both sides", low.transpose(1, 0, 2)))
-        if _is_framed(seen)
+        name for name, seen in (("above and below", low), ("at both sides", low.transpose(1, 0, 2))) if _is_framed(seen)
     ]
     return " and ".join(found)
 

@@ -10,7 +10,7 @@ BURNT, EMPTY = 0.985, 0.012
 
 
 class Exposure(NamedTuple):
-    """`bright_end`: what the brightest twentieth reaches; `contrast`: between the darkest and the brightest hundredth."""
+    """`bright_end`: what the brightest twentieth reaches; `contrast`: from the darkest to the brightest hundredth."""
 
     bright_end: float
     contrast: float

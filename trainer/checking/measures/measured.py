@@ -35,7 +35,7 @@ class Measured:
     """`fault`: why it cannot be read, `is_odd_size`: for its size alone; then nothing else holds.
 
     Size is upright. `blur`, `noise` (levels of 255) are at the training size; `bright_end` and `contrast` are shares of
-    white; `quality` is a JPEG's by its tables. `border` names the edges that have a frame. `busy`: how much of what lies
+    white; `quality` is a JPEG's by its tables. `border` names the edges that have a frame. `busy`: how much of what is
     outside the person is edges; `backdrop`: its colours by place; `corners`: fine detail of each corner; `burnt`: the
     share of the middle that is white alone.
     """

@@ -12,9 +12,10 @@ QUIET = 20  # of a hundred parts
 
 
 def noise_of(levels: np.ndarray) -> float:
-    """The deviation of the noise in levels of 255, of (H, W) in 0..1 (Immerkaer 1996, "Fast noise variance estimation").
+    """The deviation of the noise, in levels of 255, of levels (H, W) in 0..1.
 
-    Of its quietest parts, so that texture does not count; those that are all black or white hide what they have.
+    Immerkaer 1996, "Fast noise variance estimation". Of its quietest parts, so that texture does not count; those that
+    are all black or white hide what they have.
     """
     height, width = (side // BLOCK * BLOCK for side in levels.shape)
     if not height or not width:

@@ -62,7 +62,9 @@ def measure(path: Path, sha256: str, data: DataSection, read_face: ReadFace | No
         frame = frames_of_sizes([header.size], data)[0]
         picture = load_picture(path, least=max(frame.resized))
     except UnreadablePictureError as error:
-        is_size = str(MOST_PIXELS) in error.fault or f"{MOST_ASPECT} times" in error.fault or "more than can" in error.fault
+        is_size = (
+            str(MOST_PIXELS) in error.fault or f"{MOST_ASPECT} times" in error.fault or "more than can" in error.fault
+        )
         return Pictured(Measured(sha256=sha256, fault=error.fault, is_odd_size=is_size))
     except MemoryError:
         return Pictured(Measured(sha256=sha256, fault="needs more memory than there is", is_odd_size=True))
@@ -73,7 +75,7 @@ def measure(path: Path, sha256: str, data: DataSection, read_face: ReadFace | No
 
 
 def _measured(
-    sha256: str, header: _Header, picture: Image.Image, pixels: np.ndarray, face: FaceMeasured | None | bool
+    sha256: str, header: _Header, picture: Image.Image, pixels: np.ndarray, face: FaceMeasured | bool | None
 ) -> Measured:
     levels = (pixels @ LIGHT / 255).astype(np.float32)
     found = face if isinstance(face, FaceMeasured) else None
@@ -168,8 +170,9 @@ def _middle(picture: Image.Image) -> np.ndarray:
 
 
 def _thumbnail(picture: Image.Image) -> bytes:
-    small = picture.copy() if max(picture.size) <= THUMBNAIL else picture.resize(
-        tuple(max(1, round(side * THUMBNAIL / max(picture.size))) for side in picture.size), Image.Resampling.BOX
+    scale = min(1.0, THUMBNAIL / max(picture.size))
+    small = picture.resize(
+        (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.BOX
     )
     file = io.BytesIO()
     small.save(file, format="JPEG", quality=THUMBNAIL_QUALITY)

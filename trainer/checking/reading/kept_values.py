@@ -31,7 +31,7 @@ def default_folder() -> Path:
 
 
 class KeptValues:
-    """The file, open. It is asked and written by one thread."""
+    """The file, open. It is asked and written by one thread at a time."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -115,7 +115,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     for again in (True, False):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return _prepared(sqlite3.connect(path, timeout=30))
+            return _prepared(sqlite3.connect(path, timeout=30, check_same_thread=False))
         except (sqlite3.DatabaseError, OSError) as error:
             is_damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
             if again and is_damaged:
@@ -123,7 +123,7 @@ def _connected(path: Path) -> sqlite3.Connection:
                 continue
             complain(f"{path}: nothing can be kept there ({error}), so all is measured anew; name a place with --cache")
             break
-    return _prepared(sqlite3.connect(":memory:"))
+    return _prepared(sqlite3.connect(":memory:", check_same_thread=False))
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from foundation.typed.json_values import parse_json
+from foundation.typed.json_values import is_list, is_table, parse_json
 from trainer.checking.measures.measured import FaceMeasured, Measured
 
 # Raise it when the same picture comes to other values.
@@ -29,9 +29,13 @@ def unpacked(data: bytes) -> Measured | None:
     """What they hold; None of bytes that are none of ours."""
     head, _, rest = data.partition(b"\n")
     try:
-        values: Any = parse_json(head)
-        face = None if values[FACE] is None else FaceMeasured(**_restored(values[FACE], rest))
-        return Measured(**{**_restored(values, rest), FACE: face})
+        values: object = parse_json(head)
+        if not is_table(values):
+            return None
+        restored = _restored(values, rest)
+        told = values[FACE]
+        restored[FACE] = FaceMeasured(**_restored(told, rest)) if is_table(told) else None
+        return Measured(**restored)
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -52,28 +56,32 @@ def unpacked_array(data: bytes) -> np.ndarray:
 def _plain(one: Measured | FaceMeasured, arrays: list[bytes]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in fields(one):
-        value = getattr(one, field.name)
+        value: Any = getattr(one, field.name)
         if isinstance(value, np.ndarray):
+            array = cast("np.ndarray", value)
             start = sum(map(len, arrays))
-            arrays.append(np.ascontiguousarray(value).tobytes())
-            found[field.name] = {"at": start, "type": str(value.dtype), "shape": list(value.shape)}
+            arrays.append(np.ascontiguousarray(array).tobytes())
+            found[field.name] = {"at": start, "type": str(array.dtype), "shape": list(array.shape)}
         elif field.name != FACE:
             found[field.name] = value
     return found
 
 
-def _restored(values: dict[str, Any], rest: bytes) -> dict[str, Any]:
+def _restored(values: dict[str, object], rest: bytes) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, dict):
-            if name == FACE:
-                continue
-            count = int(np.prod(value["shape"]))
-            found[name] = np.frombuffer(rest, dtype=value["type"], count=count, offset=value["at"]).reshape(
-                value["shape"]
-            )
-        elif name in TUPLES:
-            found[name] = tuple(tuple(one) if isinstance(one, list) else one for one in value)
+        if name == FACE:
+            continue
+        if is_table(value):
+            found[name] = _array(cast("dict[str, Any]", value), rest)
+        elif name in TUPLES and is_list(value):
+            found[name] = tuple(tuple(one) if is_list(one) else one for one in value)
         else:
             found[name] = value
     return found
+
+
+def _array(told: dict[str, Any], rest: bytes) -> np.ndarray:
+    shape: list[int] = told["shape"]
+    count = int(np.prod(shape)) if shape else 1
+    return np.frombuffer(rest, dtype=str(told["type"]), count=count, offset=int(told["at"])).reshape(shape)

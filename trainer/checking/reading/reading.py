@@ -18,11 +18,10 @@ from foundation.files import sha256_of, why_unopenable
 from foundation.progress import Reporter
 from trainer.checking.measures.measured import Measured, Pictured
 from trainer.checking.measures.picture_measures import ReadFace, measure
+from trainer.checking.models_asked import FacePack
 from trainer.checking.reading.kept_values import KeptValues
 from trainer.checking.reading.packed import VERSION, packed, packed_array, unpacked
 from trainer.config.data_section import DataSection
-
-from trainer.checking.models_asked import FacePack
 
 if TYPE_CHECKING:
     from base_models.vision.face_model import FaceReading

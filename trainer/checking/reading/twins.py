@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from base_models.vision.near_duplicates import Sketch, laid_over
+from base_models.vision.near_duplicates import Parts, Sketch, is_same, squares_of, views_of
 from foundation.progress import Reporter
 from foundation.typed.json_values import is_list, parse_json
 from trainer.checking.evidence import Looked, Twins
@@ -27,8 +30,9 @@ COARSE = 5  # squares of a view, along each side
 SCALES = (1.0, 0.84, 0.7, 0.6, 0.5)  # of the shorter side, of the squares that a view is looked for in
 STEP = 0.15  # between squares, by their side
 WORTH = 0.72  # how alike the coarse views of a copy are at least
-MOST_PARTNERS = 5  # pictures at most that one is laid over, the most alike
-FEW = 120  # pictures of which all pairs are looked at closely
+MOST_PARTNERS = 2  # pictures at most that one is laid over, the most alike
+THREADS = 2
+KNOWN = 48  # pictures whose parts are held
 PLAIN = 1e-3
 
 Sketches = Callable[[Sequence[int]], list[Sketch]]
@@ -36,14 +40,16 @@ Sketches = Callable[[Sequence[int]], list[Sketch]]
 
 @dataclass(frozen=True)
 class _Asked:
-    """The pictures (numbers in the whole) to be compared: each of `ones` with each of `others`; `closely`: also with parts."""
+    """Pictures, by their numbers in the whole: each of `ones` with each of `others`, `closely` also with its parts."""
 
     ones: list[int]
     others: list[int]
     closely: bool
 
 
-def twins_among(pictures: Sequence[Looked], keys: Sequence[str], kept: KeptValues, most: int, reporter: Reporter) -> tuple[Twins, ...]:
+def twins_among(
+    pictures: Sequence[Looked], keys: Sequence[str], kept: KeptValues, most: int, reporter: Reporter
+) -> tuple[Twins, ...]:
     """The pairs, the earlier picture first. A group of copies is told by pairs with its first alone.
 
     Up to `most` train pictures, copies that show a part of another are found; of more, copies of the whole alone, as
@@ -56,7 +62,10 @@ def twins_among(pictures: Sequence[Looked], keys: Sequence[str], kept: KeptValue
     ).hexdigest()
     near = _kept_pairs(kept, name)
     if near is None:
-        near = [(distinct.index(one), distinct.index(other)) for one, other in _near(pictures, distinct, keys, kept, most, reporter)]
+        near = [
+            (distinct.index(one), distinct.index(other))
+            for one, other in _near(pictures, distinct, keys, kept, most, reporter)
+        ]
         kept.keep_answer(name, json.dumps(near))
     found = _first_of_each(sorted({(distinct[one], distinct[other]) for one, other in near}))
     return tuple(sorted([*same, *found], key=lambda pair: (pair.one, pair.other)))
@@ -96,7 +105,12 @@ def _first_of_each(pairs: Sequence[tuple[int, int]]) -> list[Twins]:
 
 
 def _near(
-    pictures: Sequence[Looked], distinct: list[int], keys: Sequence[str], kept: KeptValues, most: int, reporter: Reporter
+    pictures: Sequence[Looked],
+    distinct: list[int],
+    keys: Sequence[str],
+    kept: KeptValues,
+    most: int,
+    reporter: Reporter,
 ) -> list[tuple[int, int]]:
     own = [at for at in distinct if pictures[at].role != Role.REG]
     reg = [at for at in distinct if pictures[at].role == Role.REG]
@@ -116,8 +130,6 @@ def _near(
 
 def _candidates(asked: _Asked, sketches: Sketches, reporter: Reporter) -> list[tuple[int, int]]:
     """The pairs that are worth a closer look: each picture's most alike, by views of it in squares of the others."""
-    if asked.ones == asked.others and len(asked.ones) <= FEW:
-        return [(one, other) for at, one in enumerate(asked.ones) for other in asked.ones[at + 1 :]]
     views = [_views(one) for one in _in_parts(asked.ones, sketches)]
     stacked = np.concatenate(views)
     count = len(views[0])
@@ -131,12 +143,9 @@ def _candidates(asked: _Asked, sketches: Sketches, reporter: Reporter) -> list[t
 
 
 def _worth(asked: _Asked, at: int, row: np.ndarray) -> list[tuple[int, int]]:
-    one, found = asked.ones[at], []
-    for beside in np.argsort(-row)[: MOST_PARTNERS + 1]:
-        other = asked.others[int(beside)]
-        if other != one and row[beside] >= WORTH:
-            found.append((min(one, other), max(one, other)))
-    return found[:MOST_PARTNERS]
+    one = asked.ones[at]
+    best = [asked.others[int(beside)] for beside in np.argsort(-row)[: MOST_PARTNERS + 1] if row[beside] >= WORTH]
+    return [(min(one, other), max(one, other)) for other in best if other != one][:MOST_PARTNERS]
 
 
 def _in_parts(places: Sequence[int], sketches: Sketches) -> list[np.ndarray]:
@@ -194,32 +203,31 @@ def _unit(cuts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _looked_at(pairs: Sequence[tuple[int, int]], sketches: Sketches, reporter: Reporter) -> list[tuple[int, int]]:
-    """Those of the pairs that are one picture, laid over each other."""
-    found: list[tuple[int, int]] = []
-    places = sorted({at for pair in pairs for at in pair})
-    if len(places) <= FEW:
-        return _all_laid_over(places, set(pairs), sketches)
+    """Those of the pairs that are one picture, laid over each other; by their first, whose parts are made once."""
     advance = reporter.task("comparing pictures closely", len(pairs))
-    known: dict[int, Sketch] = {}
-    for one, other in pairs:
-        for at in (one, other):
-            if at not in known:
-                known |= dict(zip([at], sketches([at]), strict=True))
-        if any(laid.same for laid in laid_over([known[one]], [known[other]]).values()):
-            found.append((one, other))
-        for at in [at for at in known if at < one]:
-            del known[at]
-        advance(1)
+    known = _Known(sketches)
+
+    def is_copy(pair: tuple[int, int]) -> bool:
+        one, views, squares = known.parts_of(pair[0])
+        other, its_views, its_squares = known.parts_of(pair[1])
+        return is_same(one, other, (views, squares, its_views, its_squares))
+
+    found: list[tuple[int, int]] = []
+    with ThreadPoolExecutor(THREADS) as pool:
+        for pair, same in zip(pairs, pool.map(is_copy, pairs), strict=True):
+            found += [pair] if same else []
+            advance(1)
     return found
 
 
-def _all_laid_over(
-    places: Sequence[int], pairs: set[tuple[int, int]], sketches: Sketches
-) -> list[tuple[int, int]]:
-    """Of a few pictures: all together, which makes each one's squares once."""
-    if not places:
-        return []
-    looks = sketches(places)
-    laid = laid_over(looks, looks)
-    named = [(places[one], places[other]) for (one, other), seen in laid.items() if one != other and seen.same]
-    return sorted({(min(pair), max(pair)) for pair in named} & pairs)
+class _Known:
+    """Sketches with their parts, of the pictures that were asked for of late."""
+
+    def __init__(self, sketches: Sketches) -> None:
+        self._sketches, self._lock = sketches, threading.Lock()
+        self.parts_of = lru_cache(maxsize=KNOWN)(self._parts_of)
+
+    def _parts_of(self, at: int) -> tuple[Sketch, Parts, Parts]:
+        with self._lock:  # the kept values are asked by one thread at a time
+            (one,) = self._sketches([at])
+        return one, views_of(one), squares_of(one)

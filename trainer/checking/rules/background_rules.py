@@ -31,7 +31,11 @@ def background_findings(evidence: Evidence, phrases: Phrases) -> Iterator[Findin
         else:
             for one in busy:
                 yield row.BUSY.found(
-                    one.path, f"{one.measured.busy:.0%} of the background is edges", one.measured.busy, limits.busy, "share"
+                    one.path,
+                    f"{one.measured.busy:.0%} of the background is edges",
+                    one.measured.busy,
+                    limits.busy,
+                    "share",
                 )
     if len(train) >= FEW:
         yield from _sameness(evidence, phrases)

@@ -45,7 +45,9 @@ def tags_of(captioned: Sequence[Sighted]) -> tuple[Tag, ...]:
         for tag in dict.fromkeys(" ".join(part.split()) for part in one.caption.split(",")):
             if tag:
                 found.setdefault(tag, []).append(one.path)
-    return tuple(Tag(text, tuple(paths)) for text, paths in sorted(found.items(), key=lambda one: (-len(one[1]), one[0])))
+    return tuple(
+        Tag(text, tuple(paths)) for text, paths in sorted(found.items(), key=lambda one: (-len(one[1]), one[0]))
+    )
 
 
 def _as_files(one: Sighted) -> Iterator[Finding]:

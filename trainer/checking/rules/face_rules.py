@@ -78,11 +78,17 @@ def _angles(one: Looked) -> Angles | None:
 
 def _views(evidence: Evidence) -> Iterator[Finding]:
     faces, limits = evidence.with_face, evidence.thresholds.faces
-    turned = [(one, seen.yaw) for one in faces if (seen := _angles(one)) is not None and abs(seen.yaw) > limits.side_view]
+    turned = [
+        (one, seen.yaw) for one in faces if (seen := _angles(one)) is not None and abs(seen.yaw) > limits.side_view
+    ]
     for one, yaw in turned:
         side = "right" if yaw > 0 else "left"
         yield row.SIDE_VIEW.found(
-            one.path, f"turned about {abs(yaw):.0f} degrees to the picture's {side}", abs(yaw), limits.side_view, "degrees"
+            one.path,
+            f"turned about {abs(yaw):.0f} degrees to the picture's {side}",
+            abs(yaw),
+            limits.side_view,
+            "degrees",
         )
     if len(turned) > max(1, limits.side_views * len(faces)):
         share = len(turned) / len(faces)
@@ -140,8 +146,8 @@ def _odd_references(evidence: Evidence) -> Iterator[Finding]:
         cosine = float(vector @ middle)
         if cosine < least:
             yield row.OTHER_REFERENCE.found(
-                one.path, f"likeness {cosine:.2f} to the training pictures, which have {alike.min():.2f} at least", cosine,
-                least, "cosine",
+                one.path, f"likeness {cosine:.2f} to the training pictures, which have {alike.min():.2f} at least",
+                cosine, least, "cosine",
             )  # fmt: skip
 
 

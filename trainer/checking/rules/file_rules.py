@@ -37,22 +37,20 @@ def _of_folder(folder: Folder) -> Iterator[Finding]:
     if folder.fault:
         yield row.FOLDER_UNREADABLE.found(folder.path, f"cannot be read ({folder.fault})")
         return
-    if folder.is_parent:
-        if here.pictures:
-            yield row.LOOSE.found(
-                folder.path, f"holds {_count(here.pictures)} itself: {_names(here.pictures)}", others=here.pictures
-            )
-        elif not here.folders:
-            yield row.FOLDER_EMPTY.found(folder.path)
-        return
-    if folder.role == Role.REFERENCE:
-        if not here.pictures:
-            yield row.FOLDER_EMPTY.found(folder.path)
-        return
-    if not folder.repeats:
+    if folder.is_parent and here.pictures:
+        yield row.LOOSE.found(
+            folder.path, f"holds {_count(here.pictures)} itself: {_names(here.pictures)}", others=here.pictures
+        )
+    elif not folder.repeats:
         yield row.FOLDER_SKIPPED.found(folder.path, _why_skipped(folder), others=here.pictures)
-    elif not here.pictures and not here.unopenable:
+    elif not here.pictures and not here.unopenable and not (folder.is_parent and here.folders):
         yield row.FOLDER_EMPTY.found(folder.path)
+    if not folder.is_parent and folder.role != Role.REFERENCE:
+        yield from _unseen(folder)
+
+
+def _unseen(folder: Folder) -> Iterator[Finding]:
+    here = folder.listing
     for below in here.folders:
         yield from _nested(below)
     for path in here.others:

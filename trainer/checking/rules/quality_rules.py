@@ -47,7 +47,11 @@ def _sharpness(one: Looked, limits: QualityLimits, usual: float) -> Iterator[Fin
         yield row.SOFT.found(one.path, f"its sharpest edges are {blur:.1f} pixels wide", blur, most, "pixels")
     elif face is not None and face.blur is not None and face.blur > max(limits.face_blur, most):
         yield row.SOFT_FACE.found(
-            one.path, f"the face's sharpest edges are {face.blur:.1f} pixels wide", face.blur, limits.face_blur, "pixels"
+            one.path,
+            f"the face's sharpest edges are {face.blur:.1f} pixels wide",
+            face.blur,
+            limits.face_blur,
+            "pixels",
         )
 
 
@@ -65,10 +69,16 @@ def _light(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
         )  # fmt: skip
     if face is not None and face.clipped > limits.clipped:
         yield row.BURNT.found(
-            one.path, f"{face.clipped:.0%} of the face has neither light nor shade", face.clipped, limits.clipped, "share"
+            one.path,
+            f"{face.clipped:.0%} of the face has neither light nor shade",
+            face.clipped,
+            limits.clipped,
+            "share",
         )
     elif face is None and seen.burnt > OFF_CENTRE and seen.bright_end >= 0.985:
-        yield row.BURNT.found(one.path, f"{seen.burnt:.0%} of its middle is white alone", seen.burnt, OFF_CENTRE, "share")
+        yield row.BURNT.found(
+            one.path, f"{seen.burnt:.0%} of its middle is white alone", seen.burnt, OFF_CENTRE, "share"
+        )
 
 
 def _cleanness(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
@@ -147,7 +157,7 @@ def _watermarks(evidence: Evidence) -> Iterator[Finding]:
     marks = np.array([one.measured.corners for one in pictures], dtype=np.float32)  # (N, 4, K)
     for corner, name in enumerate(CORNERS):
         marked = _marked(marks[:, corner], asked, [one.measured.backdrop for one in pictures])
-        if len(marked):
+        if marked:
             paths = [pictures[at].path for at in marked]
             share = len(marked) / len(pictures)
             yield row.WATERMARK.found(
@@ -156,20 +166,20 @@ def _watermarks(evidence: Evidence) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _marked(details: np.ndarray, asked: float, backdrops: list[np.ndarray]) -> np.ndarray:
+def _marked(details: np.ndarray, asked: float, backdrops: list[np.ndarray]) -> list[int]:
     """The pictures of the largest group whose corners have the same fine detail, though they are other pictures."""
     strong = np.flatnonzero(details.std(1) > FAINTEST_MARK)
     if len(strong) < asked:
-        return np.empty(0, dtype=int)
+        return []
     own = details[strong] - details[strong].mean(1, keepdims=True)
     own /= np.linalg.norm(own, axis=1, keepdims=True)
     alike = own @ own.T > SAME_MARK
     best = alike[int(alike.sum(1).argmax())]
-    group = strong[best]
+    group = [int(at) for at in strong[best]]
     seen = np.array([np.nan_to_num(backdrops[at]).ravel() for at in group])
     # Pictures of one room share what stands in its corner: only where the rest differs is it a mark.
     differs = len(group) > 1 and float(seen.std(0).mean()) > 0.05
-    return group if len(group) >= asked and differs else np.empty(0, dtype=int)
+    return group if len(group) >= asked and differs else []
 
 
 def _lone_buckets(evidence: Evidence) -> Iterator[Finding]:

@@ -32,7 +32,9 @@ def reg_findings(evidence: Evidence) -> Iterator[Finding]:
     if evidence.has_faces and evidence.subject.is_person:
         for one in reg:
             if one.face is None:
-                yield row.WRONG_CLASS.found(one.path, f"no face is found, and the class is `{evidence.subject.class_word}`")
+                yield row.WRONG_CLASS.found(
+                    one.path, f"no face is found, and the class is `{evidence.subject.class_word}`"
+                )
     if evidence.has_faces:
         yield from _likeness(evidence, [one for one in reg if one.face is not None])
 
@@ -69,12 +71,16 @@ def _counts(evidence: Evidence, reg: list[Looked]) -> Iterator[Finding]:
     least = evidence.thresholds.reg.few
     if different < least * train:
         yield row.FEW.found(
-            None, f"{different} different reg pictures for {train} training pictures", different, least * train, "pictures"
+            None,
+            f"{different} different reg pictures for {train} training pictures",
+            different,
+            least * train,
+            "pictures",
         )
     elif different < shown:
         yield row.REPEATED.found(
-            None, f"{different} different ones, {shown} shown an epoch: each about {shown / different:.0f} times", different,
-            shown, "pictures",
+            None, f"{different} different ones, {shown} shown an epoch: each about {shown / different:.0f} times",
+            different, shown, "pictures",
         )  # fmt: skip
     unused = len(reg) - shown * epochs
     if unused > 0:
@@ -98,9 +104,11 @@ def _likeness(evidence: Evidence, reg: list[Looked]) -> Iterator[Finding]:
     limits = evidence.thresholds.reg
     for one, cosine in zip(reg, alike, strict=True):
         way = (float(cosine) - strangers) / max(1e-6, usual - strangers)
-        rule, limit = (row.IS_SUBJECT, limits.likeness) if way >= limits.likeness else (row.LIKE_SUBJECT, limits.likeness_near)
+        rule, limit = (
+            (row.IS_SUBJECT, limits.likeness) if way >= limits.likeness else (row.LIKE_SUBJECT, limits.likeness_near)
+        )
         if way >= limit:
             yield rule.found(
-                one.path, f"likeness {cosine:.2f}, where the subject has {usual:.2f} and others {strangers:.2f}", way, limit,
-                "of the way",
+                one.path, f"likeness {cosine:.2f}, where the subject has {usual:.2f} and others {strangers:.2f}",
+                way, limit, "of the way",
             )  # fmt: skip

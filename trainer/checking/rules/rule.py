@@ -37,6 +37,6 @@ class Rule:
     ) -> Finding:
         """A finding of this rule. `said` is what was seen of it here; without, the title."""
         return Finding(
-            self.key, self.group, self.severity, path, said or self.title, self.advice, self.source, value, limit, unit,
-            tuple(others),
+            self.key, self.group, self.severity, path, self.title, said or self.title, self.advice, self.source, value,
+            limit, unit, tuple(others),
         )  # fmt: skip
