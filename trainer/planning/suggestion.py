@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from math import log
 
 from foundation.errors import ConfigurationError
@@ -19,6 +20,7 @@ BATCHES, EPOCHS, FEW_EPOCHS = (1, 2, 4, 8), (8, 10, 12, 14, 16), (1, 2, 4)
 MOST_STEPS = 1_000_000
 # Further off than this share of what was wanted, a plan is no answer.
 NEAR = 0.1
+MANY = 8  # wanted steps a picture, from which on eight epochs are none too many
 PLANNED = 40  # that are reckoned exactly
 
 
@@ -39,8 +41,9 @@ class Suggestion:
 
     @property
     def renamed(self) -> dict[str, str]:
-        """Folders to rename, from what to what."""
-        new = {name: f"{repeats}_{name.partition('_')[2]}" for name, repeats in self.repeats.items()}
+        """kohya's folders to rename, from what to what; those of `[[data.folders]]` have their repeats there."""
+        kohyas = {name: name.partition("_") for name in self.repeats if name.partition("_")[0].isdigit()}
+        new = {name: f"{self.repeats[name]}_{words}" for name, (_, _, words) in kohyas.items()}
         return {name: better for name, better in new.items() if name != better}
 
 
@@ -72,17 +75,14 @@ def _candidates(run: RunPlan, wanted: int) -> Iterator[tuple[float, int, int, fl
     training = run.config.training
     pictures = run.shown_an_epoch * (2 if run.dataset.reg else 1)
     a_step = training.gradient_accumulation * process_count()
-    for epochs in sorted({*EPOCHS, training.epochs, *([1, 2, 4] if wanted < 8 * len(run.dataset.train) else [])}):
-        for batch in sorted(batches):
-            scale = wanted * batch * a_step / (epochs * pictures)
-            scales = {
-                _possible(run.dataset, scale),
-                _possible(run.dataset, scale * 0.95),
-                _possible(run.dataset, scale * 1.05),
-            }
-            for one in scales:
-                rough = epochs * one * pictures / (batch * a_step)
-                yield abs(log(max(rough, 1e-9) / wanted)) + 0.05 * abs(log(batch / 4)), epochs, batch, one
+    few = FEW_EPOCHS if wanted < MANY * len(run.dataset.train) else ()
+    epochs_tried: set[int] = {*EPOCHS, training.epochs, *few}
+    batches: set[int] = {*BATCHES, training.batch_size}
+    for epochs, batch in product(sorted(epochs_tried), sorted(batches)):
+        scale = wanted * batch * a_step / (epochs * pictures)
+        for one in {_possible(run.dataset, scale * about) for about in (0.95, 1.0, 1.05)}:
+            rough = epochs * one * pictures / (batch * a_step)
+            yield abs(log(rough / wanted)) + 0.05 * abs(log(batch / training.batch_size)), epochs, batch, one
 
 
 def _possible(dataset: Dataset, scale: float) -> float:

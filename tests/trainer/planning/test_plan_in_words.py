@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from trainer.running.plan_in_words import in_bytes, plan_in_words
 
 from base_models.base_source import find_base
 from foundation.progress import Silent
 from tiny import tiny_base, tiny_data, tiny_settings
 from trainer.config.config import TrainConfig, parse_config
-from trainer.data.buckets import frames_of
 from trainer.data.dataset import read_dataset
-from trainer.data.plan import make_plan
+from trainer.planning.plan_in_words import in_bytes, run_in_words
+from trainer.planning.run_plan import plan_run
 from trainer.running.run import run_training
 
 
