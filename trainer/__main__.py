@@ -5,6 +5,7 @@ from __future__ import annotations
 from foundation.command_line import commands_app, run_app
 from trainer.kohya import import_command
 from trainer.records import runs_command
+from trainer.regularizing import regularize_command
 from trainer.running import run_command
 from trainer.starting import init_command
 
@@ -16,7 +17,7 @@ def _commands() -> None:
     """Train LoRAs of one subject from kohya dataset folders: one LoRA file an epoch, and a record of the run."""
 
 
-for command in (init_command, run_command, runs_command, import_command):
+for command in (init_command, regularize_command, run_command, runs_command, import_command):
     command.register(app)
 
 
