@@ -7,6 +7,7 @@ from trainer.calibrating import plan_command
 from trainer.checking import check_command
 from trainer.kohya import import_command
 from trainer.records import runs_command
+from trainer.regularizing import regularize_command
 from trainer.running import run_command
 from trainer.starting import init_command
 
@@ -18,7 +19,15 @@ def _commands() -> None:
     """Train LoRAs of one subject from kohya dataset folders: one LoRA file an epoch, and a record of the run."""
 
 
-for command in (init_command, check_command, plan_command, run_command, runs_command, import_command):
+for command in (
+    init_command,
+    check_command,
+    regularize_command,
+    plan_command,
+    run_command,
+    runs_command,
+    import_command,
+):
     command.register(app)
 
 
