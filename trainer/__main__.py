@@ -6,6 +6,7 @@ from foundation.command_line import commands_app, run_app
 from trainer.calibrating import plan_command
 from trainer.checking import check_command
 from trainer.kohya import import_command
+from trainer.preparing import prepare_command
 from trainer.records import runs_command
 from trainer.regularizing import regularize_command
 from trainer.running import run_command
@@ -22,6 +23,7 @@ def _commands() -> None:
 for command in (
     init_command,
     check_command,
+    prepare_command,
     regularize_command,
     plan_command,
     run_command,

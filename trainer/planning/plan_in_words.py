@@ -32,7 +32,7 @@ def run_in_words(run: RunPlan, base: BaseSource, duration: Duration | None) -> l
     lines = [
         f"plan: {steps_in_words(run)}",
         f"pictures: {_pictures(run)}",
-        f"buckets: {_buckets(run)}",
+        f"buckets: {buckets_in_words(run)}",
         f"files: {_files(run)}",
         *_weights(run, base),
     ]
@@ -57,7 +57,8 @@ def _pictures(run: RunPlan) -> str:
     return f"{'; '.join(parts)}; at {run.config.data.resolution} px"
 
 
-def _buckets(run: RunPlan) -> str:
+def buckets_in_words(run: RunPlan) -> str:
+    """`64x64: 24, 48x80: 3`, the fullest first."""
     said = [f"{one.size[0]}x{one.size[1]}: {one.train + one.reg}" for one in run.buckets]
     rest = sum(one.train + one.reg for one in run.buckets[MOST_BUCKETS:])
     return ", ".join(said[:MOST_BUCKETS] + ([f"{len(said) - MOST_BUCKETS} more: {rest}"] if rest else []))
@@ -128,7 +129,7 @@ def _pairs(one: Forecast) -> Iterator[tuple[str, str]]:
     run, memory = one.run, one.memory
     yield "steps", steps_in_words(run)
     yield "pictures", _pictures(run)
-    yield "buckets", _buckets(run)
+    yield "buckets", buckets_in_words(run)
     lora = next((file.size for file in one.files if file.size), None)
     yield "files", _files(run) + (f"; each LoRA {in_bytes(lora)}" if lora else "")
     largest = sorted(memory.parts.items(), key=lambda part: -part[1])

@@ -68,7 +68,9 @@ class Mending:
 
 @dataclass(frozen=True)
 class Manner:
-    """How to mend: the trigger that captions lack ("" leaves them), phrases to take out, rules that set nothing aside."""
+    """How to mend: the trigger that captions lack ("" leaves them), phrases to take out, rules that set nothing
+    aside.
+    """
 
     trigger: str
     phrases: PhraseList
@@ -81,6 +83,7 @@ def mending_of(survey: Survey, report: Report, manner: Manner) -> Mending:
     for one in report.findings:
         if one.path is not None:
             found.setdefault(one.path, []).append(one)
+    _better_of_twins(found, report)
     aside = _aside(survey, found, manner.kept)
     pieces: list[Piece] = []
     left: dict[Path, str] = {}
@@ -92,7 +95,23 @@ def mending_of(survey: Survey, report: Report, manner: Manner) -> Mending:
         pieces += _of_folder(folder, survey, names[folder.path], found, aside, manner)
         pieces += _other_kinds(folder, names[folder.path])
         left |= {path: "a folder below; nothing in it is read" for path in _unread_folders(folder)}
+        left |= folder.listing.unopenable
     return Mending(tuple(_apart(pieces)), left)
+
+
+def _better_of_twins(found: dict[Path, list[Finding]], report: Report) -> None:
+    """Of one picture twice, changed a little, a check names the later; where that is the larger, the other goes."""
+    pixels = {one.path: _pixels(one.measured) for one in report.pictures}
+    for finding in (one for one in report.findings if one.rule == "near_same" and one.path and len(one.others) == 1):
+        later, first = finding.path, finding.others[0]
+        if later is not None and pixels.get(later, 0) > pixels.get(first, 0):
+            found[later].remove(finding)
+            found.setdefault(first, []).append(finding)
+
+
+def _pixels(measured: Mapping[str, object]) -> int:
+    width, height = measured.get("width"), measured.get("height")
+    return width * height if isinstance(width, int) and isinstance(height, int) else 0
 
 
 def _unread_folders(folder: Folder) -> tuple[Path, ...]:
@@ -125,13 +144,15 @@ def _of_folder(
 ) -> Iterator[Piece]:
     place, renamed = name
     taken: dict[str, Path] = {}
-    for one in (one for one in survey.pictures if one.folder is folder):
+    openable = [one for one in survey.pictures if one.folder is folder and one.path not in folder.listing.unopenable]
+    for one in openable:
         rules = {finding.rule for finding in found.get(one.path, ())}
         stem = one.path.stem if taken.setdefault(one.path.stem, one.path) == one.path else _free(one, taken)
         if rule := aside.get(one.path):
             beside = Path(ASIDE) / rule / place
             yield Piece(one.path, beside / one.path.name, "set aside", rule)
-            yield from (Piece(file.path, beside / file.path.name, "", rule) for file in one.files)
+            files = [file.path for file in one.files if file.path not in folder.listing.unopenable]
+            yield from (Piece(file, beside / file.name, "", rule) for file in files)
             continue
         anew = [(rule, said) for rule, said in SAVED_ANEW.items() if rule in rules]
         done = "; ".join([said for _, said in anew] + [renamed] * bool(renamed))
@@ -153,7 +174,7 @@ def _free(one: Sighted, taken: dict[str, Path]) -> str:
 
 def _captions(one: Sighted, place: Path, stem: str, rules: set[str], manner: Manner) -> Iterator[Piece]:
     several = len(one.files) > 1
-    for file in one.files:
+    for file in (file for file in one.files if file.path not in one.folder.listing.unopenable):
         suffix = file.path.suffix if several else file.path.suffix.lower()
         target, said = place / f"{stem}{suffix}", list[str]()
         if file.fault:
@@ -176,8 +197,9 @@ Change = Callable[[str], tuple[str, str]]
 
 def _with_trigger(rules: set[str], trigger: str) -> Change:
     """What puts the trigger in front, where a check missed it."""
-    missing = bool(trigger) and bool(rules & {"no_trigger"})
-    return lambda text: (f"{trigger}, {text}" if text else trigger, f"trigger `{trigger}` put first") if missing else (text, "")
+    if not trigger or "no_trigger" not in rules:
+        return lambda text: (text, "")
+    return lambda text: (f"{trigger}, {text}" if text else trigger, f"trigger `{trigger}` put first")
 
 
 def _without_inventions(phrases: PhraseList) -> Change:
@@ -236,6 +258,10 @@ def _apart(pieces: Sequence[Piece]) -> Iterator[Piece]:
             target = one.target.with_stem(f"{one.target.stem}-{number}")
             number += 1
         taken.add(target)
-        yield one if target == one.target else Piece(
-            one.source, target, f"{one.done}; called {target.name}".lstrip("; "), one.rule, one.anew, one.text
+        yield (
+            one
+            if target == one.target
+            else Piece(
+                one.source, target, f"{one.done}; called {target.name}".lstrip("; "), one.rule, one.anew, one.text
+            )
         )
