@@ -29,8 +29,10 @@ from random import Random
 from statistics import median
 from typing import Any
 
+from foundation.command_line import quieten
+
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
 Tables = dict[str, dict[str, object]]
 CONFIGURATIONS, RUNS = 200, 10
 TIME_BAR, MEMORY_BAR = 0.25, 0.15
@@ -38,7 +40,7 @@ TIME_BAR, MEMORY_BAR = 0.25, 0.15
 
 def counted(configurations: int) -> dict[str, int]:
     """Plan and train random configurations; how many were foretold exactly."""
-    sys.path.insert(0, str(HERE.parent / "tests" / "fixtures"))
+    sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import strategies as st
 
@@ -132,7 +134,7 @@ def _drawn(folder: Path, base: Path, draw: Random) -> Tables:
     has_reg = draw.random() < 0.6
     for parent in ("Train", "Reg")[: 1 + has_reg]:
         for at in range(draw.randint(1, 3)):
-            place = folder / parent / f"{draw.randint(1, 5)}_ohwx person {at}"
+            place = folder / parent / f"{draw.randint(1, 5)}_{parent.lower()} {at}"
             place.mkdir(parents=True)
             for number in range(draw.randint(1, 7)):
                 tiny_picture(place / f"{number}.png", draw.getrandbits(30), (draw.choice(sides), draw.choice(sides)))
@@ -162,8 +164,6 @@ def foretold(number: int, clock: str) -> dict[str, float]:
     """In a process of its own: what a plan says of the miniature's configuration of that number."""
     ticking = time.process_time if clock == "processor" else time.perf_counter
     begun = 0.0 if clock == "processor" else time.perf_counter()
-    from foundation.command_line import quieten
-
     quieten()
     import torch
 
@@ -188,8 +188,6 @@ def happened(number: int, clock: str) -> dict[str, float]:
     """In a process of its own: what the run took."""
     ticking = time.process_time if clock == "processor" else time.perf_counter
     begun = 0.0 if clock == "processor" else time.perf_counter()
-    from foundation.command_line import quieten
-
     quieten()
     import trainer.running.training  # noqa: F401 (what is resident before the run)
     from trainer.running.run import run_training
@@ -293,6 +291,7 @@ def main() -> None:
     if chosen.part:
         print(json.dumps({"foretold": foretold, "happened": happened}[chosen.part](chosen.number, chosen.clock)))
         return
+    quieten()
     chosen.kept.parent.mkdir(parents=True, exist_ok=True)
     rows = [json.loads(line) for line in chosen.kept.read_text().splitlines()] if chosen.kept.is_file() else []
     counts = next((row["counts"] for row in rows if "counts" in row), None)
