@@ -1,11 +1,12 @@
 """Does mending what a check finds make a better LoRA? Sets with a planted fault, and mended, trained alike.
 
-Five kinds of fault on drawn people that no model of the miniature saw: strangers among the pictures, captions without the
-trigger, blurred pictures, one picture many times, one background that no caption says. The first four are mended by
+Five kinds of fault on drawn people that no model of the miniature saw: strangers among the pictures, captions without
+the trigger, blurred pictures, one picture many times, one background that no caption says. The first four are mended by
 `trainer prepare` alone; the last by the check's advice, which is to say the background in every caption. Both sets of a
-pair have the same steps, rates and seeds. Each LoRA draws the same prompts; a picture's identity is the cosine of its face to
-held-out references (0 without a face), its prompt score the cosine of CLIP's vectors. What is reported is the mean of
-mended - planted over pairs of pictures, with Student's 95 % interval over the subjects' means where there are three or more.
+pair have the same rates and seeds, and epochs of as many steps within a few. Each LoRA draws the same prompts; a
+picture's identity is the cosine of its face to held-out references (0 without a face), its prompt score the cosine of
+CLIP's vectors. What is reported is the mean of mended - planted, with Student's 95 % interval over the subjects' means
+where there are three or more, else over pictures.
 
 Finished trainings are kept in a JSON lines file. The last line is one JSON object.
 """

@@ -9,8 +9,8 @@
 - encoding, before the first step: the VAE and the widest of its layers, a few times;
 - the libraries.
 
-Checked against whole runs on the miniature's CPU (benchmarks/before_training/plan.py). On a GPU nothing was measured: there kernels
-keep more or less than is counted, and ERROR_ON_GPU says so.
+Checked against whole runs on the miniature's CPU (benchmarks/before_training/plan.py). On a GPU nothing was measured:
+there kernels keep more or less than is counted, and ERROR_ON_GPU says so.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ SET_ASIDE = (
     "same_file",
     "near_same",
     "other_person",
+    "several_people",
     "other_reference",
     "reg_is_subject",
     "reg_is_train",
@@ -84,6 +85,7 @@ def mending_of(survey: Survey, report: Report, manner: Manner) -> Mending:
         if one.path is not None:
             found.setdefault(one.path, []).append(one)
     _better_of_twins(found, report)
+    _fewer_people(found, report, len(survey.train))
     aside = _aside(survey, found, manner.kept)
     pieces: list[Piece] = []
     left: dict[Path, str] = {}
@@ -107,6 +109,13 @@ def _better_of_twins(found: dict[Path, list[Finding]], report: Report) -> None:
         if later is not None and pixels.get(later, 0) > pixels.get(first, 0):
             found[later].remove(finding)
             found.setdefault(first, []).append(finding)
+
+
+def _fewer_people(found: dict[Path, list[Finding]], report: Report, pictures: int) -> None:
+    """Where several people are trained on, those whom fewer than half of the pictures show."""
+    for finding in (one for one in report.findings if one.rule == "several_people"):
+        for path in finding.others if 2 * len(finding.others) < pictures else ():
+            found.setdefault(path, []).append(finding)
 
 
 def _pixels(measured: Mapping[str, object]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from trainer.preparing.mends import ENOUGH, Manner, Piece, mending_of
 
 PHRASES = PhraseList((Phrase("take a cell phone", "en", "invented"),))
 NAME = "5_ohwx person"
+BARE = Manner("", PHRASES)
 
 
 def survey_of(folder: Path) -> Survey:
@@ -68,6 +70,15 @@ def test_twice_the_same_keeps_the_larger_and_its_caption(folder: Path) -> None:
     assert pieces["1.png"].target == Path("Train") / NAME / "1.png"
     kept = Manner("", PHRASES, frozenset({"near_same"}))
     assert not any(one.target.parts[0] == "aside" for one in mending_of(survey_of(folder), report, kept).pieces)
+
+
+def test_strangers_go_where_most_pictures_show_one_person(folder: Path) -> None:
+    first, second = (folder / "Train" / NAME / f"{number}.png" for number in (1, 2))
+    found = Finding("several_people", Group.FACES, Severity.ERROR, None, "title", "said", "do", "ours", others=(first,))
+    aside = [one.source for one in mending_of(survey_of(folder), Report(folder, (found,), ()), BARE).pieces if one.done]
+    assert aside == [first]
+    both = replace(found, others=(first, second))
+    assert not any(one.done for one in mending_of(survey_of(folder), Report(folder, (both,), ()), BARE).pieces)
 
 
 def test_blurred_pictures_stay_where_too_few_would_be_left(folder: Path) -> None:
