@@ -47,6 +47,7 @@ from miniature.recipe.world import (
 
 SHOWN = 96  # pictures an epoch, whatever the set
 EPOCHS, OWN, ADDED, REFERENCES = 5, 14, 10, 10
+STRANGERS = 6  # of as many as own and added; of eight and more, each another, a check names none (docs/log.md)
 PROMPTS = [
     "photo of a ohwx person, smiling, looking at viewer, red hoodie, blue background",
     "photo of a ohwx person, serious, green t-shirt, white background",
@@ -77,8 +78,8 @@ def _own(identity: Identity, draw: Random, count: int = OWN) -> Set:
 
 
 def strangers(identity: Identity, draw: Random) -> Set:
-    own = _own(identity, draw)
-    others = [draw_identity_where(draw, held_out=False) for _ in range(ADDED)]
+    own = _own(identity, draw, OWN + ADDED - STRANGERS)
+    others = [draw_identity_where(draw, held_out=False) for _ in range(STRANGERS)]
     scenes = [draw_scene(draw) for _ in others]
     return own + [
         (_picture(one, scene), caption(TRIGGER, scene.words())) for one, scene in zip(others, scenes, strict=True)
