@@ -46,7 +46,8 @@ def steps_in_words(run: RunPlan) -> str:
     batch = f"batch {training.batch_size}" + (f" x {accumulated} accumulated" if accumulated > 1 else "")
     low, high = min(run.steps_by_epoch), max(run.steps_by_epoch)
     each = f"{low}" if low == high else f"{low} to {high}"
-    return f"{run.steps} steps, {training.epochs} epochs of {each}, {batch}, rank {run.config.lora.rank}"
+    epochs = f"{training.epochs} epoch" + "s" * (training.epochs > 1)
+    return f"{run.steps} steps, {epochs} of {each}, {batch}, rank {run.config.lora.rank}"
 
 
 def _pictures(run: RunPlan) -> str:

@@ -99,7 +99,7 @@ def _plan(plan: FirstPlan) -> dict[str, str]:
     more = f", {len(buckets) - SHOWN} more" if len(buckets) > SHOWN else ""
     train, grid = (duration_in_words(seconds) for seconds in (plan.train_seconds, plan.grid_seconds))
     rows = {
-        "training": f"{plan.epochs} epochs of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
+        "training": f"{_count(plan.epochs, 'epoch')} of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
         "buckets": ", ".join(buckets[:SHOWN]) + more,
         "grid": f"{plan.cells} cells, {plan.pictures} pictures of {plan.picture_size[0]}x{plan.picture_size[1]}",
         "time": f"about {train} to train, {grid} to render",
