@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from foundation.command_line import commands_app, run_app
+from trainer.checking import check_command
 from trainer.kohya import import_command
 from trainer.records import runs_command
 from trainer.regularizing import regularize_command
@@ -17,7 +18,7 @@ def _commands() -> None:
     """Train LoRAs of one subject from kohya dataset folders: one LoRA file an epoch, and a record of the run."""
 
 
-for command in (init_command, regularize_command, run_command, runs_command, import_command):
+for command in (init_command, check_command, regularize_command, run_command, runs_command, import_command):
     command.register(app)
 
 
