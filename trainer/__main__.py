@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from foundation.command_line import commands_app, run_app
+from trainer.captioning import caption_command
 from trainer.checking import check_command
 from trainer.kohya import import_command
 from trainer.records import runs_command
@@ -18,7 +19,15 @@ def _commands() -> None:
     """Train LoRAs of one subject from kohya dataset folders: one LoRA file an epoch, and a record of the run."""
 
 
-for command in (init_command, check_command, regularize_command, run_command, runs_command, import_command):
+for command in (
+    init_command,
+    check_command,
+    caption_command,
+    regularize_command,
+    run_command,
+    runs_command,
+    import_command,
+):
     command.register(app)
 
 
