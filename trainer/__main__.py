@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from foundation.command_line import commands_app, run_app
 from trainer.calibrating import plan_command
+from trainer.captioning import caption_command
 from trainer.checking import check_command
 from trainer.kohya import import_command
 from trainer.preparing import prepare_command
@@ -23,8 +24,9 @@ def _commands() -> None:
 for command in (
     init_command,
     check_command,
-    prepare_command,
+    caption_command,
     regularize_command,
+    prepare_command,
     plan_command,
     run_command,
     runs_command,
