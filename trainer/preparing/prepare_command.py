@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from foundation.command_line import BAD_ANSWER, Json
+from trainer.captioning.request import Model
 
 WIDEST = 100
 To = Annotated[
@@ -18,6 +19,13 @@ Keep = Annotated[
     list[str] | None,
     typer.Option(metavar="RULE", help="Set no picture aside by this rule of `trainer check`; may be given again."),
 ]
+
+
+Caption = Annotated[
+    list[Model] | None,
+    typer.Option("--caption", metavar="MODEL", help="Who describes pictures without a caption: clip, blip; both vote."),
+]
+Clip = Annotated[str | None, typer.Option(metavar="MODEL", help="The CLIP of --caption clip.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +58,8 @@ def prepare(
     resolution: Annotated[
         int | None, typer.Option(metavar="PIXELS", min=32, max=2048, help="The training size.")
     ] = None,
+    captioners: Caption = None,
+    clip: Clip = None,
     as_json: Json = False,
 ) -> None:
     """Check a dataset, mend on a copy what can be mended safely, check the copy and plan its run.
@@ -60,14 +70,21 @@ def prepare(
     from foundation.progress import starting, terminal
 
     with starting():
+        from trainer.captioning.request import CaptionRequest
         from trainer.checking.request import CheckRequest
         from trainer.preparing.prepared_in_words import as_json as document
         from trainer.preparing.prepared_in_words import default_copy, prepared_lines
         from trainer.preparing.preparing import prepare as prepared
 
     request = CheckRequest(dataset, references, faces, trigger=trigger, class_word=class_word, resolution=resolution)
+    captions = None
+    if captioners:
+        captions = CaptionRequest(
+            dataset, tuple(captioners), clip=clip, faces=faces, trigger=trigger, class_word=class_word
+        )
+        captions.check()
     with terminal() as reporter:
-        one = prepared(request, to or default_copy(dataset), frozenset(keep or ()), reporter)
+        one = prepared(request, to or default_copy(dataset), frozenset(keep or ()), reporter, captions)
     if as_json:
         print(json.dumps(document(one)))
     else:

@@ -32,6 +32,9 @@ def _done(one: Prepared, width: int) -> Iterator[str]:
     for what, pieces in _by_what(one.done):
         places = [_where(piece) for piece in pieces]
         yield from hanging(f"{len(pieces)} {what}: {_some(places)}", "  ", width)
+    if one.captioned:
+        told = [f"{path.parent.name}/{path.name}" for path in one.captioned]
+        yield from hanging(f"{len(told)} captions written, to be read by you: {_some(told)}", "  ", width)
     if one.unsaved:
         told = [f"{path.name} ({fault})" for path, fault in one.unsaved.items()]
         yield from hanging(f"{len(told)} could not be saved and are not in the copy: {_some(told)}", "  ", width)
@@ -120,6 +123,7 @@ def as_json(one: Prepared) -> dict[str, object]:
             }
             for piece in one.done
         ],
+        "captioned": [str(path) for path in one.captioned],
         "unsaved": {str(path): fault for path, fault in one.unsaved.items()},
         "not_copied": {str(path): why for path, why in one.mending.left.items()},
         "remains": [

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from foundation.errors import ConfigurationError, UserError
 from foundation.progress import Reporter
+from trainer.captioning.caption import caption
+from trainer.captioning.request import CaptionRequest
 from trainer.captioning.unwanted import read_phrases
 from trainer.checking.check import checked
 from trainer.checking.findings import Report
 from trainer.checking.request import CheckRequest
-from trainer.checking.settings import Settings, settings_of
+from trainer.checking.settings import Role, Settings, settings_of
 from trainer.checking.subject_words import subject_of
 from trainer.checking.survey import Survey, surveyed
 from trainer.config.config import TrainConfig
@@ -23,7 +25,10 @@ from trainer.preparing.mends import PLACES, SET_ASIDE, SET_ASIDE_IF_ENOUGH, Mann
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was found before, what was done, what remains, and the plan over the copy (None: why there is none)."""
+    """What was found before, what was done, what remains, and the plan over the copy (None: why there is none).
+
+    `captioned`: caption files that a captioner wrote.
+    """
 
     dataset: Path
     copy: Path
@@ -34,6 +39,7 @@ class Prepared:
     run: RunPlan | None
     no_plan: str
     has_config: bool
+    captioned: tuple[Path, ...] = ()
 
     @property
     def done(self) -> tuple[Piece, ...]:
@@ -41,8 +47,15 @@ class Prepared:
         return tuple(piece for piece in self.mending.pieces if piece.done)
 
 
-def prepare(request: CheckRequest, copy: Path, kept: frozenset[str], reporter: Reporter) -> Prepared:
-    """Check, mend on a copy, check again, plan. `kept`: rules of the check that set nothing aside.
+def prepare(
+    request: CheckRequest,
+    copy: Path,
+    kept: frozenset[str],
+    reporter: Reporter,
+    captions: CaptionRequest | None = None,
+) -> Prepared:
+    """Check, mend on a copy, check again, plan. `kept`: rules of the check that set nothing aside. `captions`: how
+    pictures of the copy that have none get one.
 
     Raises OtherCopyError for a place that is none for a copy, ConfigurationError for a rule that sets nothing aside,
     and what a check raises.
@@ -56,10 +69,20 @@ def prepare(request: CheckRequest, copy: Path, kept: frozenset[str], reporter: R
     survey = surveyed(settings.places)
     mending = mending_of(survey, before, _manner(request, survey, kept))
     unsaved = write_copy(request.dataset, copy, mending.pieces, reporter)
+    captioned = _captioned(captions, copy / PLACES[Role.TRAIN], reporter)
     reporter.say("the copy is written; checking it")
     after = checked(_of_copy(request, copy, settings), reporter)
     run, no_plan = _plan(_config_of_copy(settings, copy))
-    return Prepared(request.dataset, copy, before, mending, unsaved, after, run, no_plan, settings.has_config)
+    return Prepared(
+        request.dataset, copy, before, mending, unsaved, after, run, no_plan, settings.has_config, captioned
+    )
+
+
+def _captioned(asked: CaptionRequest | None, train: Path, reporter: Reporter) -> tuple[Path, ...]:
+    """Have pictures without a caption described; returns the files that were written."""
+    if asked is None or not train.is_dir():
+        return ()
+    return tuple(change.file for change in caption(replace(asked, folder=train), reporter).written)
 
 
 def _manner(request: CheckRequest, survey: Survey, kept: frozenset[str]) -> Manner:
