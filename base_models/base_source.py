@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
-from base_models.families.family import Config, Family
+from base_models.families.family import Config, Family, TextPart
 from base_models.families.known import FAMILIES
 from base_models.model_hub import hub_model, refuse_path
 from base_models.single_file import is_vae, read_single_file
@@ -88,6 +88,11 @@ class BaseSource:
         if folder.is_dir():
             return _config(folder)
         return self.family.unet if part == "unet" else self.family.vae
+
+    def text_configuration(self, part: TextPart) -> Config:
+        """A text encoder's, in transformers' words: a folder's own, or the public model's for a single file."""
+        folder = self.path / part.encoder
+        return _config(folder) if folder.is_dir() else part.public
 
 
 def find_base(name: str, overrides: Overrides | None = None) -> BaseSource:

@@ -47,5 +47,14 @@ def chosen_device(name: str) -> str:
     raise ConfigurationError(f'[model] device = "{name}" {missing}; here: "auto", {", ".join(map(_quoted, here))}')
 
 
+def devices_to_share(name: str) -> list[str]:
+    """The devices that work is shared out among: all GPUs where "auto" finds several, else the one of that name.
+
+    Raises ConfigurationError as `chosen_device` does.
+    """
+    gpus = [one for one in devices_here() if one.startswith("cuda")]
+    return gpus if name == "auto" and len(gpus) > 1 else [chosen_device(name)]
+
+
 def _quoted(name: str) -> str:
     return f'"{name}"'

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from foundation.command_line import commands_app, run_app
+from trainer.calibrating import plan_command
+from trainer.captioning import caption_command
+from trainer.checking import check_command
 from trainer.kohya import import_command
+from trainer.preparing import prepare_command
 from trainer.records import runs_command
+from trainer.regularizing import regularize_command
 from trainer.running import run_command
 from trainer.starting import init_command
 
@@ -16,7 +21,17 @@ def _commands() -> None:
     """Train LoRAs of one subject from kohya dataset folders: one LoRA file an epoch, and a record of the run."""
 
 
-for command in (init_command, run_command, runs_command, import_command):
+for command in (
+    init_command,
+    check_command,
+    caption_command,
+    regularize_command,
+    prepare_command,
+    plan_command,
+    run_command,
+    runs_command,
+    import_command,
+):
     command.register(app)
 
 

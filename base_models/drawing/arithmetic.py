@@ -36,7 +36,7 @@ def step_operations(base: BaseSource, size: Size, samples: int) -> float:
         unet = untyped(UNet2DConditionModel).from_config(config)
         latents = torch.empty(samples, unet.config["in_channels"], size[1] // reduction, size[0] // reduction)
         text = torch.empty(samples, TOKENS, config["cross_attention_dim"])
-        added = base.family.added(torch.empty(samples, _pooled_width(config)), whole(*size))
+        added = base.family.added(torch.empty(samples, pooled_width(config)), whole(*size))
         with FlopCounterMode(display=False) as counted:
             unet(latents, torch.empty(()), text, **added)
     return float(counted.get_total_flops())
@@ -70,6 +70,9 @@ def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * SIDE**3 / best
 
 
-def _pooled_width(unet: dict[str, Any]) -> int:
-    """SDXL's UNet is given the pooled text and six numbers of the picture's size, each embedded."""
+def pooled_width(unet: dict[str, Any]) -> int:
+    """How wide the pooled text is that a UNet is given; 0 of one that is given none.
+
+    SDXL's is given it and six numbers of the picture's size, each embedded.
+    """
     return int(unet.get("projection_class_embeddings_input_dim") or 0) - 6 * (unet.get("addition_time_embed_dim") or 0)

@@ -40,6 +40,11 @@ class ClipModel:
     _tokenize: Tokenizer
     _device: torch.device
 
+    @property
+    def scale(self) -> float:
+        """What cosines are multiplied by before a softmax: the model's own, learned temperature."""
+        return float(self._model.logit_scale.exp())
+
     def embed_pictures(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Unit embeddings (N, E) float32 of pictures (H, W, 3) RGB uint8, whole: padded, never cropped."""
         return unit_vectors(

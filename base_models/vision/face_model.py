@@ -25,7 +25,8 @@ class FaceReading:
     """Faces found in one picture: how many; the largest one's unit embedding (D,) float32 and detection score.
 
     `look`: what that face looks like, aligned (`base_models.vision.appearance`). `side`: of its box, in pixels;
-    `rivals`: how many other faces have at least half its area.
+    `rivals`: how many other faces have at least half its area. `box` (4,): its corners x0, y0, x1, y1 in pixels, and
+    `points` (5, 2): eyes, nose, corners of the mouth, those at the picture's left first; None without a face.
     """
 
     count: int
@@ -34,13 +35,15 @@ class FaceReading:
     look: np.ndarray | None = None
     side: float = 0.0
     rivals: int = 0
+    box: np.ndarray | None = None
+    points: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class FoundFaces:
     """What a detector found in a picture: how many faces; the largest one's aligned crop (BGR), score and box.
 
-    `side`, `rivals`: as `FaceReading` has them, `largest_of` the boxes.
+    `side`, `rivals`, `box`, `points`: as `FaceReading` has them, `largest_of` the boxes.
     """
 
     count: int
@@ -48,6 +51,8 @@ class FoundFaces:
     score: float = 0.0
     side: float = 0.0
     rivals: int = 0
+    box: np.ndarray | None = None
+    points: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,14 @@ class FaceModel(ABC):
             FaceReading(0, None, 0.0)
             if one.crop is None
             else FaceReading(
-                one.count, _unit(next(vectors)), one.score, appearance_of(one.crop[:, :, ::-1]), one.side, one.rivals
+                one.count,
+                _unit(next(vectors)),
+                one.score,
+                appearance_of(one.crop[:, :, ::-1]),
+                one.side,
+                one.rivals,
+                one.box,
+                one.points,
             )
             for one in found
         ]

@@ -61,7 +61,10 @@ class InsightFacePack(FaceModel):
             return FoundFaces(0)
         largest = largest_of(_areas(boxes))
         crop = norm_crop(bgr, landmarks[largest.at], self.input_side)
-        return FoundFaces(len(boxes), crop, float(boxes[largest.at][4]), largest.side, largest.rivals)
+        box = boxes[largest.at]
+        return FoundFaces(
+            len(boxes), crop, float(box[4]), largest.side, largest.rivals, box[:4].copy(), landmarks[largest.at].copy()
+        )
 
     def _embed(self, crops: list[np.ndarray]) -> Iterator[np.ndarray]:
         recogniser = self._analysis.models["recognition"]

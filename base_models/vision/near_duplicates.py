@@ -27,6 +27,7 @@ INNER = np.array([[0.75, 0.75, 1.0], [0.75, 0.75, 1.0]])  # the middle of the mi
 EVEN = 12  # levels of 255 that a strip of one colour keeps within, recompressed
 PLAIN = 0.2  # a square with less of the picture's contrast shows too little to be known by
 WORTH_A_LOOK = 0.75  # correlation of squares from which on pictures are laid over each other
+NEARLY_ALL = 0.85  # of a picture that was compared
 LOOKED_AT = 5  # pictures at most for each one, the nearest
 
 
@@ -145,14 +146,38 @@ def laid_over(ones: Sequence[Sketch], others: Sequence[Sketch]) -> dict[tuple[in
     }
 
 
+def is_same(one: Sketch, other: Sketch, parts: tuple[Parts, Parts, Parts, Parts]) -> bool:
+    """Whether two pictures are one, where who asks has made their parts: `one`'s views and squares, then `other`'s."""
+    views, squares, other_views, other_squares = parts
+    there, back = _match(views, other_squares), _match(other_views, squares)
+    if max(there[0], back[0]) < WORTH_A_LOOK:
+        return False
+    first, second = sorted(
+        [(there[0], one, other, there[1]), (back[0], other, one, back[1])], key=lambda each: -each[0]
+    )
+    laid = _laid(first)
+    # Where nearly all of one is in the other, the way back has nothing to add.
+    return laid.same or (laid.shared < NEARLY_ALL and _laid(second).same)
+
+
+def _match(views: Parts, squares: Parts) -> tuple[float, np.ndarray]:
+    """How well a view is found in the best of the squares, and the frame (2, 3) that takes it there."""
+    alike = views.vectors @ squares.vectors.T
+    view, square = np.unravel_index(int(alike.argmax()), alike.shape)
+    return float(alike[view, square]), _between(views.frames[view], squares.frames[square])
+
+
 def _best_overlay(
     ones: Sequence[Sketch], others: Sequence[Sketch], there: Matches, back: Matches, at: int, beside: int
 ) -> Overlay:
-    """As one is laid over the other, and only where they are then not the same, as the other over the one."""
-    tries = [
+    return _laid(
         (there.scores[at, beside], ones[at], others[beside], there.frames[at, beside]),
         (back.scores[beside, at], others[beside], ones[at], back.frames[beside, at]),
-    ]
+    )
+
+
+def _laid(*tries: tuple[float, Sketch, Sketch, np.ndarray]) -> Overlay:
+    """As one is laid over the other, and only where they are then not the same, as the other over the one."""
     found = NOTHING
     for _, one, other, frame in sorted(tries, key=lambda each: -each[0]):
         laid = overlay(one.pixels, other.pixels, frame)

@@ -75,7 +75,9 @@ class OpenCvFaces(FaceModel):
         largest = largest_of(rows[:, 2] * rows[:, 3])
         row = rows[largest.at]
         crop = np.array(self._recogniser.alignCrop(bgr, row))
-        return FoundFaces(len(rows), crop, float(row[14]), largest.side, largest.rivals)
+        box = np.array([row[0], row[1], row[0] + row[2], row[1] + row[3]])
+        points = row[4:14].reshape(5, 2).copy()
+        return FoundFaces(len(rows), crop, float(row[14]), largest.side, largest.rivals, box, points)
 
     def _boxes(self, bgr: np.ndarray) -> np.ndarray:
         """(N, 15); OpenCV says None of a picture without a face."""

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from eval.rendering.batch_size import DeviceFacts
+from base_models.drawing.batch_size import DeviceFacts
 from eval.request.cells import Checkpoint, Sampling
 from eval.request.plan import Batch
 from eval.request.spec import ModelSection, ScoreSection

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from functools import cached_property
 
+from base_models.drawing.batch_size import DeviceFacts
 from eval.executors.executor import Amount, FinishedBatch, Job
 from eval.executors.worker import Worker
-from eval.rendering.batch_size import DeviceFacts
 from eval.request.cells import Checkpoint
 from eval.request.plan import Batch
 

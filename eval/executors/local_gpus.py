@@ -10,10 +10,10 @@ from typing import Any
 
 import torch.multiprocessing
 
+from base_models.drawing.batch_size import DeviceFacts
 from eval.executors.backlog import Backlog, WorkersLostError
 from eval.executors.executor import Amount, FinishedBatch, Job
 from eval.executors.worker import Worker
-from eval.rendering.batch_size import DeviceFacts
 from eval.request.cells import Checkpoint
 from eval.request.plan import Batch
 from foundation.errors import UserError

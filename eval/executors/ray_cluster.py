@@ -17,10 +17,10 @@ from ray.exceptions import RayError as RayFailure
 from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from base_models.drawing.batch_size import DeviceFacts
 from eval.executors.backlog import Backlog, WorkersLostError
 from eval.executors.executor import Amount, FinishedBatch, Job
 from eval.executors.worker import Worker
-from eval.rendering.batch_size import DeviceFacts
 from eval.request.cells import Checkpoint
 from eval.request.plan import Batch, PlannedPicture
 from foundation.errors import UserError

@@ -10,11 +10,11 @@ from tempfile import gettempdir
 import numpy as np
 import torch
 
+from base_models.drawing.batch_size import DeviceFacts, device_facts
 from base_models.drawing.png import failure_of, png_of, to_bytes
 from eval.executors.executor import FinishedBatch, Job, WrittenFile
 from eval.judging.picture_readers import Models
 from eval.rendering.a1111_parameters import parameters_text
-from eval.rendering.batch_size import DeviceFacts, device_facts
 from eval.rendering.prefetch import prefetched
 from eval.rendering.renderer import Renderer
 from eval.request.plan import Batch

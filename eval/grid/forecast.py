@@ -8,10 +8,10 @@ import torch
 
 from base_models.base_source import BaseSource, find_base
 from base_models.devices import chosen_device
+from base_models.drawing.batch_size import DeviceFacts, batch_size, device_facts
 from eval.executors.executor import Amount
 from eval.grid.early_checks import look_without_store
 from eval.grid.picture_maker import amount_of, missing_batches
-from eval.rendering.batch_size import DeviceFacts, batch_size, device_facts
 from eval.rendering.render_cost import picture_shape, seconds_a_picture
 from eval.request.cells import Sampling
 from eval.request.plan import Plan, batches_of, make_plan

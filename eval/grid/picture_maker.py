@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from base_models.base_source import find_base
+from base_models.drawing.batch_size import PictureShape, batch_size
 from eval.executors.choice import opened_executor
 from eval.executors.executor import Amount, Executor, FinishedBatch, Job, WrittenFile
 from eval.judging.readings import Reader
-from eval.rendering.batch_size import PictureShape, batch_size
 from eval.rendering.render_cost import picture_shape
 from eval.request.cells import CONTROL, Checkpoint
 from eval.request.plan import Batch, Plan, PlannedPicture, any_lost, batches_of

@@ -5,22 +5,14 @@ from __future__ import annotations
 import torch
 
 from base_models.base_source import BaseSource
-from base_models.drawing.arithmetic import decoding_operations, operations_a_second, reduction_of, step_operations
-from eval.rendering.batch_size import PictureShape
+from base_models.drawing.arithmetic import decoding_operations, operations_a_second, step_operations
+from base_models.drawing.batch_size import PictureShape, shape_of
 from eval.request.cells import Sampling
 
 
 def picture_shape(base: BaseSource, sampling: Sampling) -> PictureShape:
     """Read off the configurations of the base model's parts. Raises BaseModelError."""
-    unet, vae = base.configuration("unet"), base.configuration("vae")
-    reduction = reduction_of(base)
-    return PictureShape(
-        latents=(sampling.height // reduction, sampling.width // reduction),
-        unet_width=unet["block_out_channels"][0],
-        vae_width=vae["block_out_channels"][0],
-        reduction=reduction,
-        bytes_a_number=getattr(torch, sampling.dtype).itemsize,
-    )
+    return shape_of(base, (sampling.width, sampling.height), getattr(torch, sampling.dtype))
 
 
 def operations_a_picture(base: BaseSource, sampling: Sampling) -> float:

@@ -9,12 +9,12 @@ import torch
 
 from base_models.base_model import load_base
 from base_models.base_source import find_base
+from base_models.drawing.batch_size import Fitting
 from base_models.drawing.guidance import Guidance, PromptReader
 from base_models.drawing.guided_unet import GuidedUnet
 from base_models.drawing.render import render
 from base_models.drawing.sampling import make_scheduler
 from base_models.malloc_settings import keep_freed_memory
-from eval.rendering.batch_size import Fitting
 from eval.rendering.cell_lora import lora_of
 from eval.rendering.patching import PatchedModel, check_fits
 from eval.request.cells import Cell, Checkpoint, Sampling

@@ -18,9 +18,13 @@ def frames_of(dataset: Dataset, data: DataSection) -> tuple[Frame, ...]:
     A picture that cannot be read gets the square's frame: the encoding finds it again, with all others, and names it.
     """
     side = (data.resolution, data.resolution)
-    sizes = [_size_or(sample.path, side) for sample in dataset.samples]
+    return frames_of_sizes([_size_or(sample.path, side) for sample in dataset.samples], data)
+
+
+def frames_of_sizes(sizes: Sequence[Size], data: DataSection) -> tuple[Frame, ...]:
+    """A frame for a picture of each of these sizes."""
     if not data.enable_bucket:
-        return tuple(cover(size, side) for size in sizes)
+        return tuple(cover(size, (data.resolution, data.resolution)) for size in sizes)
     low, high, steps = data.bucket_range
     if data.bucket_no_upscale:
         return tuple(shrunk(size, data.resolution, steps) for size in sizes)

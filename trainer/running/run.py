@@ -7,17 +7,14 @@ from foundation.errors import ConfigurationError, MissingFileError
 from foundation.extras import missing_named
 from foundation.progress import Reporter, Silent
 from trainer.config.config import TrainConfig
-from trainer.data.buckets import frames_of
-from trainer.data.dataset import dataset_of
-from trainer.data.held_out import with_held_out
-from trainer.data.picture_notes import with_picture_notes
-from trainer.data.plan import make_plan
-from trainer.learning.processes import is_first_process, process_count
+from trainer.learning.processes import is_first_process
+from trainer.planning.duration import kept_duration
+from trainer.planning.plan_in_words import run_in_words
+from trainer.planning.run_plan import plan_run
 from trainer.records.failures import failure_recorded
 from trainer.records.picture_changes import marks_of
 from trainer.records.record import RunRecord, checkpoint_path, finished_run, first_record, write_record
 from trainer.records.run_identity import identity_of
-from trainer.running.plan_in_words import plan_in_words
 
 
 def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRecord:
@@ -30,9 +27,8 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
     reporter = reporter if reporter is not None and is_first_process() else Silent()
     with failure_recorded(config):
         _require_starting_lora(config)
-        dataset = with_held_out(dataset_of(config.data), config.data, config.training.seed)
-        dataset = with_picture_notes(dataset)
-        plan = make_plan(dataset, config.training, frames_of(dataset, config.data), process_count())
+        run = plan_run(config)
+        dataset = run.dataset
         base = find_base(config.model.base, config.model.overrides)
         with reporter.waiting("reading the pictures and the base model's files"):
             identity = identity_of(config, dataset.sha256(), base.sha256)
@@ -40,18 +36,18 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
     if done := finished_run(config, identity, pictures):
         reporter.say(f"already trained: {checkpoint_path(config, config.training.epochs)}")
         return done
-    settings, steps = config.training, len(plan.steps)
+    settings, steps = config.training, run.steps
     _begin(
         first_record(config, identity, settings.optimizer, steps, [*dataset.notes], config.model.device, pictures),
         config,
     )
     with failure_recorded(config):
-        for line in plan_in_words(config, dataset, plan, base):
+        for line in run_in_words(run, base, kept_duration(run, base)):
             reporter.say(line)
         with missing_named("trainer run"), reporter.waiting("starting torch and diffusers"):
             from trainer.running.training import train  # torch, diffusers and peft take seconds to load
 
-        return train(config, dataset, plan, identity, reporter)
+        return train(config, dataset, run.plan, identity, reporter)
 
 
 def _require_starting_lora(config: TrainConfig) -> None:

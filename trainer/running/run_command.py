@@ -28,12 +28,19 @@ def run(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's configuration, a TOML file.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run; an error where none was begun.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Go on although a reference is trained on or shows somebody else.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Go on although the check says that the data will fail, or a reference is trained on or shows "
+            "somebody else.",
+        ),
     ] = False,
     explain: Annotated[str | None, explain_option(_keys)] = None,
     as_json: Json = False,
 ) -> None:
     """Train a LoRA. A finished run is not made again; one that was stopped or killed goes on where its state is.
+
+    The data is checked first, as `trainer check` does it, and nothing is trained where that says it will fail.
 
     On several GPUs: accelerate launch -m trainer run CONFIG
     """
@@ -42,12 +49,17 @@ def run(
     from trainer.config.config import forced, read_config
     from trainer.learning.processes import is_first_process
     from trainer.records.record import require_begun
+    from trainer.running.look_first import look_first, require_ready
     from trainer.running.run import run_training
 
     settings = forced(read_config(config)) if force else read_config(config)
     if resume:
         require_begun(settings)
     with terminal() if is_first_process() else nullcontext(Silent()) as reporter:
+        if is_first_process():
+            report = look_first(config, settings, reporter)
+            if not force:
+                require_ready(report, settings, config, reporter)
         record = run_training(settings, reporter)
     if not is_first_process():
         return

@@ -14,6 +14,7 @@ from torch import nn
 
 from base_models.drawing.png import parameters_of, png_of
 from base_models.drawing.samplers import SAMPLERS
+from base_models.drawing.settings import DrawingSettings
 from base_models.pictures.picture_file import UnreadablePictureError, opened_picture
 from foundation.files import whole_file
 from foundation.progress import Reporter
@@ -25,7 +26,7 @@ from trainer.records.record import samples_folder
 from trainer.running.session import Session
 from trainer.samples.chart import write_chart
 from trainer.samples.curve import Curve, EpochSamples, Identity, read_curve, write_curve
-from trainer.samples.drawing_in_training import SampleDrawing, draw_on
+from trainer.samples.drawing_in_training import draw_on
 from trainer.samples.sheet import write_sheet
 
 if TYPE_CHECKING:  # insightface takes seconds to import, and not every run measures
@@ -44,7 +45,7 @@ class SamplePictures:
         config = session.config
         self._session, self._asked, self._reporter = session, config.samples, reporter
         self._folder, self._last = samples_folder(config), config.training.epochs
-        self._drawing = _drawing_of(config, session.updater.setup.base.family.clip_skip_acts)
+        self._drawing = drawing_of(config, session.updater.setup.base.family.clip_skip_acts)
         self._measure = measure
         scale = self._measure and self._measure.scale
         asked = [run, repr(asdict(self._drawing)), *self._asked.prompts, str(self._asked.seed), repr(scale)]
@@ -177,9 +178,10 @@ def opened_measure(config: TrainConfig, dataset: Dataset, reporter: Reporter) ->
     return opened
 
 
-def _drawing_of(config: TrainConfig, clip_skip_acts: bool) -> SampleDrawing:
+def drawing_of(config: TrainConfig, clip_skip_acts: bool) -> DrawingSettings:
+    """How the samples are drawn. `clip_skip_acts`: on this family of base models."""
     asked, side = config.samples, config.data.resolution
-    return SampleDrawing(
+    return DrawingSettings(
         asked.sampler,
         asked.steps,
         asked.cfg,

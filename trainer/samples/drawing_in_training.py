@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -13,25 +12,13 @@ from torch import Tensor, nn
 
 from base_models.drawing.guidance import read_prompts
 from base_models.drawing.render import render
+from base_models.drawing.settings import DrawingSettings
 from foundation.typed.typed_torch import fork_rng
 from trainer.learning.batch_loss import TrainingSetup
 
 
-@dataclass(frozen=True)
-class SampleDrawing:
-    """What a `base_models.drawing.render.Drawing` is, and what the prompts are read with."""
-
-    sampler: str
-    steps: int
-    cfg: float
-    width: int
-    height: int
-    negative: str
-    clip_skip: int
-
-
 def draw_on(
-    setup: TrainingSetup, drawing: SampleDrawing, prompts: Sequence[str], seeds: Sequence[int], at_once: int
+    setup: TrainingSetup, drawing: DrawingSettings, prompts: Sequence[str], seeds: Sequence[int], at_once: int
 ) -> np.ndarray:
     """Pictures (N, height, width, 3) float32 in 0..1, NaN where not finite, of the model with its adapters as they are.
 

@@ -47,7 +47,7 @@ def read_captions(captions: Sequence[str], trigger: str, class_word: str) -> Cap
     if trigger.casefold() == class_word.casefold():
         raise TriggerError(f"the trigger and the class word are both `{trigger}`; give a trigger of its own")
     whole = _as_captions_write_it(captions, trigger, class_word)
-    pattern = _as_word(whole)
+    pattern = as_word(whole)
     found = [(caption, at) for caption in captions if (at := pattern.search(caption))]
     if not found:
         raise TriggerError(
@@ -75,14 +75,15 @@ def read_captions(captions: Sequence[str], trigger: str, class_word: str) -> Cap
 def _as_captions_write_it(captions: Sequence[str], trigger: str, class_word: str) -> str:
     """With the class word behind it where most captions say it so: the base model is then shown the class alone."""
     whole = f"{trigger} {class_word}"
-    if _as_word(class_word).search(trigger):
+    if as_word(class_word).search(trigger):
         return trigger
-    having = [caption for caption in captions if _as_word(trigger).search(caption)]
-    with_class = [caption for caption in having if _as_word(whole).search(caption)]
+    having = [caption for caption in captions if as_word(trigger).search(caption)]
+    with_class = [caption for caption in having if as_word(whole).search(caption)]
     return whole if having and 2 * len(with_class) > len(having) else trigger
 
 
-def _as_word(text: str) -> re.Pattern[str]:
+def as_word(text: str) -> re.Pattern[str]:
+    """What finds words as such: in capitals or not, with any blanks between them, and not within others."""
     words = r"\s+".join(re.escape(word) for word in text.split())
     return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
 

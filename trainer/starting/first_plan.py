@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from base_models.pictures.picture_file import Size
 from trainer.config.config import TrainConfig
-from trainer.data.buckets import frames_of
 from trainer.data.dataset import Dataset
-from trainer.data.plan import make_plan
+from trainer.planning.arithmetic_speed import speed_of
+from trainer.planning.run_plan import planned
 from trainer.starting.files import Settled
-from trainer.starting.machine import speed_of
 from trainer.starting.toml_text import Table, Value
 
 STEPS = 30  # of a rendered picture, where the specification names no other
@@ -56,9 +54,9 @@ class FirstPlan:
 
 def plan_of(settled: Settled, dataset: Dataset, config: TrainConfig, grid: Sequence[Table]) -> FirstPlan:
     """Over the data as it is trained on; the grid as its tables ask for it. Raises what planning a run raises."""
-    frames = frames_of(dataset, config.data)
-    steps, training = len(make_plan(dataset, config.training, frames).steps), config.training
-    buckets = Counter(frame.bucket for frame in frames[: len(dataset.train)])
+    run, training = planned(config, dataset), config.training
+    steps = run.steps
+    buckets = sorted(((one.size, one.train) for one in run.buckets if one.train), key=lambda one: (-one[1], one[0]))
     named = [str(one) for one in _listed(grid, "checkpoints")]
     checkpoints = training.epochs if any("*" in one for one in named) else len(named)
     cells = checkpoints * len(_listed(grid, "unet")) * len(_listed(grid, "te"))
@@ -66,8 +64,10 @@ def plan_of(settled: Settled, dataset: Dataset, config: TrainConfig, grid: Seque
     own = settled.facts.base.size
     size = (_number(grid, "width", own), _number(grid, "height", own))
     drawn_steps, dtype = _number(grid, "steps", STEPS), str(_value(grid, "dtype"))
-    largest = max(buckets, key=lambda bucket: bucket[0] * bucket[1])
-    speed = speed_of(settled.machine, settled.facts.base, (*largest, config.model.dtype), (*size, drawn_steps, dtype))
+    largest = max((size for size, _ in buckets), key=lambda size: size[0] * size[1])
+    speed = speed_of(
+        settled.machine.device, settled.facts.base, (*largest, config.model.dtype), (*size, drawn_steps, dtype)
+    )
     # A step goes through a batch of train and reg pictures alike.
     learned = steps * training.batch_size * training.gradient_accumulation * speed.trained
     price = settled.price_per_hour
@@ -75,7 +75,7 @@ def plan_of(settled: Settled, dataset: Dataset, config: TrainConfig, grid: Seque
         steps,
         training.epochs,
         training.batch_size,
-        tuple(buckets.most_common()),
+        tuple(buckets),
         cells,
         pictures,
         size,

@@ -46,7 +46,7 @@ def choose_prompts(words: CaptionWords, subject: Subject) -> ChosenPrompts:
     said = list(dict.fromkeys(_new_company(slots, at, words) for at in range(VARIED)))
     opening = f"{words.opening}{words.trigger}"
     of_others = f"{words.opening}{words.class_word}"
-    without_looks = list(dict.fromkeys(tuple(phrase for phrase in one if not _is_look(phrase)) for one in said))
+    without_looks = list(dict.fromkeys(tuple(phrase for phrase in one if not is_look(phrase)) for one in said))
     others = [_joined(of_others, joint, one) for one in without_looks if one] or [of_others]
     ordinary = [_joined(of_others, ", ", _phrases(ORDINARY[subject], at)) for at in range(BLEED)]
     bleed = list(dict.fromkeys([*others[::2], *others[1::2], *ordinary]))[:BLEED]
@@ -72,7 +72,8 @@ def _phrases(slots: tuple[tuple[str, ...], ...], at: int, shift: int = 1) -> tup
     return tuple(found.values())
 
 
-def _is_look(phrase: str) -> bool:
+def is_look(phrase: str) -> bool:
+    """Whether a phrase tells what somebody looks like for good: hair, skin, eyes."""
     return any(word.casefold() in LOOKS for word in phrase.split())
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from trainer.planning.plan_in_words import duration_in_words
 from trainer.starting.first_plan import FirstPlan
 from trainer.starting.start import Started
 from trainer.starting.subject_facts import enlarged
@@ -96,11 +97,12 @@ def _plan(plan: FirstPlan) -> dict[str, str]:
     a_epoch = plan.steps / plan.epochs
     buckets = [f"{size[0]}x{size[1]} ({count})" for size, count in plan.buckets]
     more = f", {len(buckets) - SHOWN} more" if len(buckets) > SHOWN else ""
+    train, grid = (duration_in_words(seconds) for seconds in (plan.train_seconds, plan.grid_seconds))
     rows = {
         "training": f"{_count(plan.epochs, 'epoch')} of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
         "buckets": ", ".join(buckets[:SHOWN]) + more,
         "grid": f"{plan.cells} cells, {plan.pictures} pictures of {plan.picture_size[0]}x{plan.picture_size[1]}",
-        "time": f"about {duration(plan.train_seconds)} to train, {duration(plan.grid_seconds)} to render",
+        "time": f"about {train} to train, {grid} to render",
     }
     return rows if plan.cost is None else rows | {"cost": f"about {plan.cost:.2f} at {plan.price_per_hour:g} an hour"}
 
@@ -121,15 +123,6 @@ def _notes(started: Started) -> Iterator[str]:
             "there is no GPU here, and a CPU takes that long: run this where there is one, with device = "
             '"cuda" in both files, or render less (`eval search` takes a fraction of the pictures)'
         )
-
-
-def duration(seconds: float) -> str:
-    """As people say it: half a minute, minutes, hours, days."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.0f} h" if seconds < 3 * LONG else f"{seconds / 86400:.0f} days"
 
 
 def _count(number: int, what: str) -> str:

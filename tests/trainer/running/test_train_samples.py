@@ -18,6 +18,7 @@ from base_models.drawing.guidance import read_prompts
 from base_models.drawing.guided_unet import GuidedUnet
 from base_models.drawing.png import read_picture, to_bytes
 from base_models.drawing.render import render
+from base_models.drawing.settings import DrawingSettings
 from eval.rendering.patching import PatchedModel
 from eval.request.cells import Sampling
 from foundation.errors import ConfigurationError, MissingFileError
@@ -32,7 +33,7 @@ from trainer.running import sample_pictures
 from trainer.running.run import run_training
 from trainer.samples.chart import write_chart
 from trainer.samples.curve import Curve, EpochSamples, FaceScale
-from trainer.samples.drawing_in_training import SampleDrawing, draw_on
+from trainer.samples.drawing_in_training import draw_on
 from trainer.samples.sample_identity import identity_of, open_identity_measure
 
 PROMPTS = ["photo of ohwx person", "ohwx, Smiling", "a person"]
@@ -130,7 +131,7 @@ def test_what_a_kill_left_is_not_drawn_again(
     config, drawn, replace = _config(data, base, tmp_path), [], os.replace
 
     def counted(
-        setup: TrainingSetup, drawing: SampleDrawing, prompts: Sequence[str], *rest: Sequence[int]
+        setup: TrainingSetup, drawing: DrawingSettings, prompts: Sequence[str], *rest: Sequence[int]
     ) -> np.ndarray:
         drawn.extend(prompts)
         return draw_on(setup, drawing, prompts, *rest)  # pyright: ignore[reportArgumentType]

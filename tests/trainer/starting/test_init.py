@@ -20,12 +20,13 @@ from foundation.errors import ConfigurationError, MissingFileError, UserError
 from foundation.progress import Silent
 from miniature.paths import FOLDERS, SUBJECT
 from trainer.config.config import TrainConfig, read_config
+from trainer.planning.arithmetic_speed import Speed
+from trainer.planning.plan_in_words import duration_in_words
 from trainer.samples.sample_identity import TrainedReferenceError
 from trainer.starting import first_plan, judge_choice
 from trainer.starting.hold_out import spread
-from trainer.starting.machine import Speed
 from trainer.starting.questions import answered
-from trainer.starting.report import commands, duration, in_words
+from trainer.starting.report import commands, in_words
 from trainer.starting.request import FileThereError, HoldOutError, MissingAnswersError, StartRequest, TriggerError
 from trainer.starting.start import Started, begin
 from trainer.starting.subject_facts import choose_resolution
@@ -266,4 +267,4 @@ WORDS: list[tuple[float, str]] = [(0.2, "1 s"), (80, "80 s"), (1800, "30 min"), 
 
 @pytest.mark.parametrize(("seconds", "said"), WORDS)
 def test_time_in_words(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+    assert duration_in_words(seconds) == said

@@ -10,10 +10,9 @@ from base_models.base_source import find_base
 from foundation.progress import Silent
 from tiny import tiny_base, tiny_data, tiny_settings
 from trainer.config.config import TrainConfig, parse_config
-from trainer.data.buckets import frames_of
 from trainer.data.dataset import read_dataset
-from trainer.data.plan import make_plan
-from trainer.running.plan_in_words import in_bytes, plan_in_words
+from trainer.planning.plan_in_words import in_bytes, run_in_words
+from trainer.planning.run_plan import plan_run
 from trainer.running.run import run_training
 
 
@@ -25,9 +24,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
 
 
 def lines_of(config: TrainConfig) -> dict[str, str]:
-    dataset = read_dataset(config.data.train, config.data.reg)
-    plan = make_plan(dataset, config.training, frames_of(dataset, config.data))
-    said = plan_in_words(config, dataset, plan, find_base(config.model.base))
+    said = run_in_words(plan_run(config), find_base(config.model.base), None)
     return dict(line.split(": ", 1) for line in said)
 
 
@@ -41,7 +38,7 @@ def test_the_plan_counts_steps_pictures_and_buckets_and_names_every_file(config:
     assert said["pictures"].startswith(f"{len(dataset.train)} of the subject")
     assert sum(int(one.split(": ")[1]) for one in said["buckets"].split(", ")) == len(dataset.train + dataset.reg)
     assert "-run.json" in said["files"]
-    assert said["memory"].endswith("adapters and pictures on top")
+    assert said["memory"].endswith("see `trainer plan`")
 
 
 def test_the_memory_of_weights_is_counted_from_their_headers(config: TrainConfig) -> None:

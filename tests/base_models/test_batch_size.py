@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.rendering.batch_size import DeviceFacts, Fitting, NoMemoryLeftError, PictureShape, batch_size
+from base_models.drawing.batch_size import DeviceFacts, Fitting, NoMemoryLeftError, PictureShape, batch_size
 
 SD15 = PictureShape((64, 64), 320, 128, 8, 2)
 FAILURES: list[Callable[[], Exception]] = [

@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 import numpy as np
 import torch
 
+from base_models.base_source import BaseSource
+from base_models.drawing.arithmetic import Size, reduction_of
 from foundation.errors import UserError
 from foundation.typed.untyped import untyped
 
@@ -54,6 +56,19 @@ class PictureShape:
         unet = 2 * area * self.unet_width * UNET_TENSORS
         vae = area * self.reduction**2 * self.vae_width * VAE_TENSORS
         return max(unet, vae) * self.bytes_a_number
+
+
+def shape_of(base: BaseSource, size: Size, dtype: torch.dtype) -> PictureShape:
+    """Read off the configurations of the base model's parts, for pictures of `size`. Raises BaseModelError."""
+    unet, vae = base.configuration("unet"), base.configuration("vae")
+    reduction = reduction_of(base)
+    return PictureShape(
+        latents=(size[1] // reduction, size[0] // reduction),
+        unet_width=unet["block_out_channels"][0],
+        vae_width=vae["block_out_channels"][0],
+        reduction=reduction,
+        bytes_a_number=dtype.itemsize,
+    )
 
 
 def batch_size(asked: int | str, shape: PictureShape, device: DeviceFacts) -> int:

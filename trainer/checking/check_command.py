@@ -1,0 +1,104 @@
+"""The command `trainer check`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foundation.command_line import BAD_ANSWER, Json
+from foundation.key_reference.explain_option import explain_option
+from foundation.key_reference.key_facts import KeyFact
+
+Dataset = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATASET",
+        help="A folder that holds Train/ and Reg/, or kohya's folders (10_ohwx woman), or a run's train.toml.",
+    ),
+]
+References = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Pictures of the subject that are not trained on.")
+]
+Faces = Annotated[
+    str | None, typer.Option(metavar="PACK", help="The face model: buffalo_l, a folder, opencv:FOLDER, or none.")
+]
+Clip = Annotated[str | None, typer.Option(metavar="MODEL", help="A CLIP that captions are compared with pictures by.")]
+Base = Annotated[str | None, typer.Option(metavar="MODEL", help="The base model of the run to come.")]
+Trigger = Annotated[str | None, typer.Option(metavar="WORDS", help="The subject's own word in the captions.")]
+ClassWord = Annotated[str | None, typer.Option("--class", metavar="WORD", help="What it is: person, woman, dog.")]
+Resolution = Annotated[
+    int | None, typer.Option(metavar="PIXELS", min=32, max=2048, help="The training size; 768, or as train.toml says.")
+]
+ThresholdsFile = Annotated[
+    Path | None, typer.Option("--thresholds", metavar="TOML", help="Values of your own that findings begin at.")
+]
+Cache = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where measured values are kept.")]
+Page = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with pictures, too.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("check")(check)
+
+
+def _keys() -> list[KeyFact]:
+    from trainer.checking.thresholds import threshold_keys
+
+    return threshold_keys()
+
+
+def _say_rules(asked: bool) -> None:
+    if asked:
+        from foundation.printing import print_lines
+        from trainer.checking.reporting.rules_listing import rules_listing
+
+        print_lines(rules_listing())
+        raise typer.Exit()
+
+
+def check(
+    dataset: Dataset,
+    references: References = None,
+    faces: Faces = None,
+    clip: Clip = None,
+    base: Base = None,
+    trigger: Trigger = None,
+    class_word: ClassWord = None,
+    resolution: Resolution = None,
+    thresholds: ThresholdsFile = None,
+    cache: Cache = None,
+    html: Page = None,
+    explain: Annotated[str | None, explain_option(_keys)] = None,
+    rules: Annotated[
+        bool, typer.Option("--rules", is_eager=True, callback=_say_rules, help="List all rules, and stop.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Look at a dataset before training: what would fail, what to mend first, what is worth knowing.
+
+    Nothing in it is changed. Exit code 1: something is to be mended, or training will fail.
+    """
+    from foundation.printing import print_lines
+    from foundation.progress import starting, terminal
+
+    with starting():
+        from trainer.checking.check import checked
+        from trainer.checking.reporting.listing import listing
+        from trainer.checking.reporting.page import write_page
+        from trainer.checking.reporting.report_document import document
+        from trainer.checking.request import CheckRequest
+
+    request = CheckRequest(dataset, references, faces, clip, base, trigger, class_word, resolution, thresholds, cache)
+    with terminal() as reporter:
+        report = checked(request, reporter)
+    if html is not None:
+        write_page(report, html)
+    if as_json:
+        print(json.dumps(document(report)))
+    else:
+        print_lines(listing(report))
+    if report.verdict != "ready":
+        raise typer.Exit(BAD_ANSWER)

@@ -1,0 +1,34 @@
+"""How light is spread over a picture, and how much of a part is burnt out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+BURNT, EMPTY = 0.985, 0.012
+
+
+class Exposure(NamedTuple):
+    """`bright_end`: what the brightest twentieth reaches; `contrast`: from the darkest to the brightest hundredth."""
+
+    bright_end: float
+    contrast: float
+
+
+def exposure_of(levels: np.ndarray) -> Exposure:
+    """Of levels (H, W) in 0..1."""
+    darkest, bright, brightest = np.percentile(levels, (1, 95, 99))
+    return Exposure(float(bright), float(brightest - darkest))
+
+
+def clipped_share(levels: np.ndarray) -> float:
+    """The share of levels in 0..1 that are as light or as dark as can be, so that nothing is seen there."""
+    return float(((levels >= BURNT) | (levels <= EMPTY)).mean()) if levels.size else 0.0
+
+
+def burnt_share(levels: np.ndarray) -> float:
+    """The share of the middle (half of each side) of levels (H, W) in 0..1 that is white alone."""
+    height, width = levels.shape
+    middle = levels[height // 4 : height - height // 4, width // 4 : width - width // 4]
+    return float((middle >= BURNT).mean()) if middle.size else 0.0

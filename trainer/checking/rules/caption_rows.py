@@ -1,0 +1,145 @@
+"""The rules about captions."""
+
+from __future__ import annotations
+
+from trainer.checking.findings import Group, Severity
+from trainer.checking.rules.rule import KOHYA, OURS, STORY, Rule
+
+CAPTIONS, ERROR, MEND, NOTE = Group.CAPTIONS, Severity.ERROR, Severity.MEND, Severity.NOTE
+
+NOT_TEXT = Rule("caption_no_text", CAPTIONS, ERROR, "a caption that is no text", "save it as UTF-8 text", OURS)
+EMPTY = Rule(
+    "empty_caption",
+    CAPTIONS,
+    ERROR,
+    "its first line is empty",
+    "write the caption there, or remove the file",
+    OURS,
+)
+MORE_LINES = Rule(
+    "several_lines",
+    CAPTIONS,
+    MEND,
+    "only the first line is the caption",
+    "put all of it into one line",
+    KOHYA,
+)
+TOO_LONG = Rule(
+    "long_caption",
+    CAPTIONS,
+    MEND,
+    "longer than is read: the rest is cut off",
+    "shorten it, or set data.max_token_length to 150 or 225",
+    KOHYA,
+    "captions.tokens",
+)
+NO_TRIGGER = Rule(
+    "no_trigger",
+    CAPTIONS,
+    MEND,
+    "without the trigger: it teaches the trigger nothing",
+    "begin it with the trigger",
+    STORY,
+)
+NEVER_TRIGGER = Rule(
+    "never_trigger",
+    CAPTIONS,
+    ERROR,
+    "no caption has the trigger: it would mean nothing",
+    "write it into the captions, or name the one they have with --trigger",
+    STORY,
+)
+TRIGGER_PART = Rule(
+    "trigger_in_part",
+    CAPTIONS,
+    MEND,
+    "the trigger in part or in another spelling",
+    "write it as elsewhere",
+    STORY,
+)
+ALSO_NAMED = Rule(
+    "also_named",
+    CAPTIONS,
+    MEND,
+    "the trigger does not name the subject alone",
+    "leave the other word out",
+    STORY,
+)
+NO_CLASS = Rule(
+    "no_class_word",
+    CAPTIONS,
+    NOTE,
+    "without the class word, as the others have it",
+    "write it behind the trigger",
+    STORY,
+)
+PERSON_NAMED = Rule(
+    "person_named",
+    CAPTIONS,
+    MEND,
+    "a person's name, which brings the base model's own idea of them",
+    "remove it",
+    STORY,
+)
+INVENTED = Rule(
+    "invented",
+    CAPTIONS,
+    MEND,
+    "a phrase that captioners invent",
+    "look at the picture, and remove what is not there",
+    STORY,
+)
+CONTRADICTED = Rule(
+    "contradicted",
+    CAPTIONS,
+    MEND,
+    "another phrase of the captions fits the picture better",
+    "look at the picture, and correct the caption",
+    "zero-shot by CLIP, by this set's own spread",
+    "captions.contradiction",
+)
+UNSAID = {
+    topic: Rule(
+        f"unsaid_{topic}",
+        CAPTIONS,
+        NOTE,
+        f"says nothing of the {topic}",
+        f"say the {topic}, so that it is not learned",
+        STORY,
+    )
+    for topic in ("expression", "gaze", "background")
+}
+MOSTLY_UNSAID = {
+    topic: Rule(
+        f"mostly_unsaid_{topic}",
+        CAPTIONS,
+        MEND,
+        f"most captions say nothing of the {topic}",
+        f"say the {topic} of each, so that it is not learned with the subject",
+        STORY,
+        "captions.unsaid",
+    )
+    for topic in UNSAID
+}
+IDENTICAL = Rule(
+    "identical_captions",
+    CAPTIONS,
+    MEND,
+    "many pictures share one caption: what differs is learned by chance",
+    "say what differs",
+    STORY,
+    "captions.identical",
+)
+SAME_CAPTION = Rule(
+    "same_caption",
+    CAPTIONS,
+    NOTE,
+    "two pictures have the same caption",
+    "say what differs",
+    STORY,
+)
+
+ROWS = (
+    NOT_TEXT, EMPTY, MORE_LINES, TOO_LONG, NO_TRIGGER, NEVER_TRIGGER, TRIGGER_PART, ALSO_NAMED, NO_CLASS, PERSON_NAMED,
+    INVENTED, CONTRADICTED, *UNSAID.values(), *MOSTLY_UNSAID.values(), IDENTICAL, SAME_CAPTION,
+)  # fmt: skip

@@ -1,0 +1,188 @@
+"""Faces: one, whole, large enough, of one person, and varied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from base_models.vision.likeness import centroid
+from trainer.checking.evidence import Evidence, Looked, embeddings_of
+from trainer.checking.findings import Finding
+from trainer.checking.measures.face_angles import Angles, angles_of
+from trainer.checking.measures.measured import FaceMeasured
+from trainer.checking.rules import face_rows as row
+from trainer.checking.settings import Role
+from trainer.checking.thresholds import FacesLimits
+
+FEW = 8  # pictures, below which variety is not asked for
+TOO_MANY = 4  # one in so many of somebody else: the set then shows several people
+SAME_LIGHT = 0.03  # of white: the deviation of the faces' mean light
+
+
+def face_findings(evidence: Evidence) -> Iterator[Finding]:
+    """All findings about faces; none where no face pack looked, or the subject has none."""
+    if not evidence.has_faces:
+        return
+    train, limits = evidence.train, evidence.thresholds.faces
+    if train and not evidence.with_face:
+        yield row.NO_FACES.found(None, f"no face is found in any of {len(train)} pictures", 0.0)
+        return
+    for one in train:
+        if one.face is None:
+            yield row.NO_FACE.found(one.path)
+        else:
+            yield from _of_face(one, one.face, limits)
+    yield from _views(evidence)
+    yield from _people(evidence)
+    if len(evidence.with_face) >= FEW:
+        yield from _variety(evidence)
+
+
+def _of_face(one: Looked, face: FaceMeasured, limits: FacesLimits) -> Iterator[Finding]:
+    x0, y0, x1, y1 = face.box
+    wide, high = x1 - x0, y1 - y0
+    if face.rivals > limits.rivals:
+        yield row.SEVERAL_FACES.found(
+            one.path, f"{face.rivals + 1} faces of similar size", face.rivals + 1, limits.rivals + 1, "faces"
+        )
+    share = _side(one, face)
+    if share < limits.small:
+        yield row.SMALL_FACE.found(
+            one.path, f"the face is {share:.0%} of the picture's shorter side", share, limits.small, "share"
+        )
+    beyond = max(-x0 / wide, (x1 - 1) / wide, -y0 / high, (y1 - 1) / high)
+    if beyond > limits.edge:
+        yield row.FACE_AT_EDGE.found(
+            one.path, f"{beyond:.0%} of the face lies beyond the edge", beyond, limits.edge, "share"
+        )
+    elif (1 - y1) / high < limits.below_chin:
+        yield row.NO_SHOULDERS.found(
+            one.path, f"{max(0.0, (1 - y1) / high):.0%} of the face's height is below the chin", (1 - y1) / high,
+            limits.below_chin, "share",
+        )  # fmt: skip
+
+
+def _side(one: Looked, face: FaceMeasured) -> float:
+    width, height = one.measured.size
+    area = (face.box[2] - face.box[0]) * width * (face.box[3] - face.box[1]) * height
+    return max(0.0, area) ** 0.5 / min(width, height)
+
+
+def _angles(one: Looked) -> Angles | None:
+    if one.face is None or len(one.face.points) != 5:
+        return None
+    return angles_of(np.array(one.face.points) * np.array(one.measured.size))
+
+
+def _views(evidence: Evidence) -> Iterator[Finding]:
+    faces, limits = evidence.with_face, evidence.thresholds.faces
+    turned = [
+        (one, seen.yaw) for one in faces if (seen := _angles(one)) is not None and abs(seen.yaw) > limits.side_view
+    ]
+    for one, yaw in turned:
+        side = "right" if yaw > 0 else "left"
+        yield row.SIDE_VIEW.found(
+            one.path,
+            f"turned about {abs(yaw):.0f} degrees to the picture's {side}",
+            abs(yaw),
+            limits.side_view,
+            "degrees",
+        )
+    if len(turned) > max(1, limits.side_views * len(faces)):
+        share = len(turned) / len(faces)
+        yield row.SIDE_VIEWS.found(
+            None, f"{len(turned)} of {len(faces)} faces are seen from the side", share, limits.side_views, "share",
+            [one.path for one, _ in turned],
+        )  # fmt: skip
+    far = [one for one in faces if one.face is not None and one.face.box[3] - one.face.box[1] < limits.far]
+    if len(far) > max(1, limits.far_views * len(faces)):
+        share = len(far) / len(faces)
+        yield row.FAR_VIEWS.found(
+            None, f"{len(far)} of {len(faces)} pictures show half or all of the body", share, limits.far_views, "share",
+            [one.path for one in far],
+        )  # fmt: skip
+
+
+def _people(evidence: Evidence) -> Iterator[Finding]:
+    faces = evidence.with_face
+    odd = [at for at, who in enumerate(evidence.people) if who]
+    if len(odd) * TOO_MANY > len(faces):
+        count = len({int(who) for who in evidence.people})
+        yield row.SEVERAL_PEOPLE.found(
+            None, f"{len(odd)} of {len(faces)} faces are not who most of them show ({count} people)", len(odd), None,
+            "pictures", [faces[at].path for at in odd],
+        )  # fmt: skip
+    elif odd:
+        yield from _odd_ones(faces, odd)
+    yield from _odd_references(evidence)
+
+
+def _odd_ones(faces: Sequence[Looked], odd: Sequence[int]) -> Iterator[Finding]:
+    vectors = embeddings_of(faces)
+    kept = np.setdiff1d(np.arange(len(faces)), odd)
+    middle = centroid(vectors[kept])
+    own = vectors[kept] @ middle
+    for at in odd:
+        alike = float(vectors[at] @ middle)
+        yield row.OTHER_PERSON.found(
+            faces[at].path, f"likeness {alike:.2f} to the others, who have {own.min():.2f} to {own.max():.2f}", alike,
+            float(own.min()), "cosine",
+        )  # fmt: skip
+
+
+def _odd_references(evidence: Evidence) -> Iterator[Finding]:
+    references = [one for one in evidence.of(Role.REFERENCE) if one.face is not None]
+    own = [one for one, who in zip(evidence.with_face, evidence.people, strict=True) if who == 0]
+    if len(own) < FEW or not references:
+        return
+    vectors = embeddings_of(own)
+    middle = centroid(vectors)
+    alike = vectors @ middle
+    # Halfway from where strangers lie, about 0, to the subject's least alike picture.
+    least = float(alike.min()) / 2
+    for one, vector in zip(references, embeddings_of(references), strict=True):
+        cosine = float(vector @ middle)
+        if cosine < least:
+            yield row.OTHER_REFERENCE.found(
+                one.path, f"likeness {cosine:.2f} to the training pictures, which have {alike.min():.2f} at least",
+                cosine, least, "cosine",
+            )  # fmt: skip
+
+
+def _variety(evidence: Evidence) -> Iterator[Finding]:
+    faces, limits = evidence.with_face, evidence.thresholds.faces
+    looks = np.array([one.face.look for one in faces if one.face is not None and one.face.look.size])
+    if len(looks) >= FEW:
+        alike = float(np.median((looks @ looks.T)[np.triu_indices(len(looks), 1)]))
+        if alike > limits.one_look:
+            yield row.ONE_LOOK.found(
+                None, f"two faces look alike by {alike:.2f} (median)", alike, limits.one_look, "correlation"
+            )
+    yield from _angle_gaps([seen.yaw for one in faces if (seen := _angles(one)) is not None], limits)
+    light = np.array([one.face.light for one in faces if one.face is not None])
+    if float(light.std()) < SAME_LIGHT:
+        yield row.ONE_LIGHT.found(
+            None, f"their mean light varies by {light.std():.1%} of white", float(light.std()), SAME_LIGHT, "share"
+        )
+
+
+def _angle_gaps(yaws: Sequence[float], limits: FacesLimits) -> Iterator[Finding]:
+    if len(yaws) < FEW:
+        return
+    left, right = (sum(sign * yaw > limits.angle for yaw in yaws) for sign in (-1, 1))
+    if left == 0 and right == 0:
+        widest = max(map(abs, yaws))
+        yield row.ONE_ANGLE.found(
+            None, f"the furthest is turned by {widest:.0f} degrees", widest, limits.angle, "degrees"
+        )
+    elif left == 0 and right > 1:
+        yield row.NO_LEFT.found(None, f"{right} are turned to the picture's right, none to its left", 0, 1, "pictures")
+    elif right == 0 and left > 1:
+        yield row.NO_RIGHT.found(None, f"{left} are turned to the picture's left, none to its right", 0, 1, "pictures")
+
+
+def names_of(paths: Sequence[Path]) -> str:
+    """The names of files, as one text."""
+    return ", ".join(path.name for path in paths)

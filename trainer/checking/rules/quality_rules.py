@@ -1,0 +1,194 @@
+"""Single pictures at their training size: sharp, lit, clean, whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from statistics import median
+
+import numpy as np
+
+from trainer.checking.evidence import Evidence, Looked
+from trainer.checking.findings import Finding
+from trainer.checking.rules import quality_rows as row
+from trainer.checking.settings import Role
+from trainer.checking.thresholds import QualityLimits
+
+CORNERS = ("upper left", "upper right", "lower left", "lower right")
+SAME_MARK = 0.85  # correlation of the fine detail of two pictures' corners
+FAINTEST_MARK = 0.012  # of white: with less detail there is nothing in a corner
+FEWEST_MARKS = 3
+OFF_CENTRE = 0.5  # of white pixels of the middle, where there is no face to look at
+
+
+def quality_findings(evidence: Evidence) -> Iterator[Finding]:
+    """All findings about quality, of the train pictures."""
+    limits = evidence.thresholds.quality
+    blurs = [one.measured.blur for one in evidence.train if one.measured.blur is not None]
+    usual = median(blurs) if blurs else 0.0
+    for one in evidence.train:
+        yield from _sharpness(one, limits, usual)
+        yield from _light(one, limits)
+        yield from _cleanness(one, limits)
+        yield from _size_and_cut(one, limits)
+    yield from _sources(evidence)
+    yield from _watermarks(evidence)
+    yield from _lone_buckets(evidence)
+
+
+def _sharpness(one: Looked, limits: QualityLimits, usual: float) -> Iterator[Finding]:
+    """A set that is soft throughout, as paintings may be, is measured against itself, but for the softest."""
+    blur, face = one.measured.blur, one.face
+    most = max(limits.blur, min(2 * limits.blur, limits.blur_by_median * usual))
+    enlarged = _scale(one)
+    if enlarged > limits.enlarged:  # said already, and why
+        return
+    if blur is not None and blur > most:
+        yield row.SOFT.found(one.path, f"its sharpest edges are {blur:.1f} pixels wide", blur, most, "pixels")
+    elif face is not None and face.blur is not None and face.blur > max(limits.face_blur, most):
+        yield row.SOFT_FACE.found(
+            one.path,
+            f"the face's sharpest edges are {face.blur:.1f} pixels wide",
+            face.blur,
+            limits.face_blur,
+            "pixels",
+        )
+
+
+def _light(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
+    seen, face = one.measured, one.face
+    if seen.contrast < limits.contrast:
+        yield row.FLAT.found(
+            one.path, f"from its darkest to its brightest {seen.contrast:.0%} of white", seen.contrast, limits.contrast,
+            "share",
+        )  # fmt: skip
+    elif seen.bright_end < limits.bright_end:
+        yield row.DARK.found(
+            one.path, f"its brightest parts reach {seen.bright_end:.0%} of white", seen.bright_end, limits.bright_end,
+            "share",
+        )  # fmt: skip
+    if face is not None and face.clipped > limits.clipped:
+        yield row.BURNT.found(
+            one.path,
+            f"{face.clipped:.0%} of the face has neither light nor shade",
+            face.clipped,
+            limits.clipped,
+            "share",
+        )
+    elif face is None and seen.burnt > OFF_CENTRE and seen.bright_end >= 0.985:
+        yield row.BURNT.found(
+            one.path, f"{seen.burnt:.0%} of its middle is white alone", seen.burnt, OFF_CENTRE, "share"
+        )
+
+
+def _cleanness(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
+    seen = one.measured
+    if seen.noise > limits.noise:
+        yield row.NOISY.found(
+            one.path, f"noise of {seen.noise:.0f} levels of 255", seen.noise, limits.noise, "levels of 255"
+        )
+    if seen.quality is not None and seen.quality < limits.jpeg_quality:
+        yield row.COMPRESSED.found(
+            one.path, f"saved as a JPEG of quality {seen.quality}", seen.quality, limits.jpeg_quality, "JPEG quality"
+        )
+    elif seen.blocks > limits.blocks:
+        yield row.COMPRESSED.found(
+            one.path, f"steps at every eighth pixel are {seen.blocks:.1f} times the others", seen.blocks, limits.blocks,
+            "times",
+        )  # fmt: skip
+    if seen.border:
+        yield row.FRAMED.found(one.path, f"a frame {seen.border}")
+
+
+def _scale(one: Looked) -> float:
+    return 1.0 if one.frame is None else one.frame.resized[0] / one.frame.original[0]
+
+
+def _size_and_cut(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
+    if one.frame is None:
+        return
+    scale, (width, height) = _scale(one), one.frame.original
+    if scale > limits.enlarged:
+        wide, high = one.frame.bucket
+        yield row.ENLARGED.found(
+            one.path, f"{width} x {height} is blown up {scale:.2f} times to {wide} x {high}", scale, limits.enlarged,
+            "times",
+        )  # fmt: skip
+    left, top, right, bottom = _kept(one)
+    lost = 1 - (right - left) * (bottom - top)
+    if (face := one.face) is not None and _is_cut(face.box, (left, top, right, bottom)):
+        yield row.FACE_CUT.found(one.path, f"the crop to {one.frame.bucket[0]} x {one.frame.bucket[1]} goes through it")
+    elif lost > limits.cut_off:
+        yield row.MUCH_CUT.found(one.path, f"the crop takes {lost:.0%} of it away", lost, limits.cut_off, "share")
+
+
+def _kept(one: Looked) -> tuple[float, float, float, float]:
+    """What training sees of the picture, in shares of it."""
+    assert one.frame is not None
+    across, down = ((whole - part) / 2 / whole for whole, part in zip(one.frame.resized, one.frame.bucket, strict=True))
+    return across, down, 1 - across, 1 - down
+
+
+def _is_cut(box: tuple[float, float, float, float], kept: tuple[float, float, float, float]) -> bool:
+    """Whether the crop takes more of the face than a twentieth, beyond what the picture's own edge takes."""
+    wide, high = box[2] - box[0], box[3] - box[1]
+    inside = (max(0.0, box[0]), max(0.0, box[1]), min(1.0, box[2]), min(1.0, box[3]))
+    lost_across = max(0.0, kept[0] - inside[0]) + max(0.0, inside[2] - kept[2])
+    lost_down = max(0.0, kept[1] - inside[1]) + max(0.0, inside[3] - kept[3])
+    return lost_across > 0.05 * wide or lost_down > 0.05 * high
+
+
+def _sources(evidence: Evidence) -> Iterator[Finding]:
+    sides = [min(one.frame.original) / min(one.frame.resized) for one in evidence.train if one.frame is not None]
+    if not sides:
+        return
+    usual, least = float(median(sides)), evidence.thresholds.quality.source
+    if 1 <= usual < least:
+        yield row.SMALL_SOURCES.found(
+            None, f"the median original is {usual:.2f} times its training size", usual, least, "times"
+        )
+
+
+def _watermarks(evidence: Evidence) -> Iterator[Finding]:
+    pictures = [one for one in evidence.train if one.measured.corners.size]
+    if len(pictures) < FEWEST_MARKS:
+        return
+    asked = max(FEWEST_MARKS, evidence.thresholds.quality.watermark * len(pictures))
+    marks = np.array([one.measured.corners for one in pictures], dtype=np.float32)  # (N, 4, K)
+    for corner, name in enumerate(CORNERS):
+        marked = _marked(marks[:, corner], asked, [one.measured.backdrop for one in pictures])
+        if marked:
+            paths = [pictures[at].path for at in marked]
+            share = len(marked) / len(pictures)
+            yield row.WATERMARK.found(
+                paths[0], f"{len(marked)} pictures have the same mark at the {name}", share,
+                evidence.thresholds.quality.watermark, "share", paths[1:],
+            )  # fmt: skip
+
+
+def _marked(details: np.ndarray, asked: float, backdrops: list[np.ndarray]) -> list[int]:
+    """The pictures of the largest group whose corners have the same fine detail, though they are other pictures."""
+    strong = np.flatnonzero(details.std(1) > FAINTEST_MARK)
+    if len(strong) < asked:
+        return []
+    own = details[strong] - details[strong].mean(1, keepdims=True)
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    alike = own @ own.T > SAME_MARK
+    best = alike[int(alike.sum(1).argmax())]
+    group = [int(at) for at in strong[best]]
+    seen = np.array([np.nan_to_num(backdrops[at]).ravel() for at in group])
+    # Pictures of one room share what stands in its corner: only where the rest differs is it a mark.
+    differs = len(group) > 1 and float(seen.std(0).mean()) > 0.05
+    return group if len(group) >= asked and differs else []
+
+
+def _lone_buckets(evidence: Evidence) -> Iterator[Finding]:
+    if not evidence.config.data.enable_bucket or evidence.config.training.batch_size < 2:
+        return
+    buckets = Counter(one.frame.bucket for one in evidence.train if one.frame is not None)
+    repeats = {one.frame.bucket: one.sighted.folder.repeats for one in evidence.train if one.frame is not None}
+    for one in evidence.train:
+        if one.role == Role.TRAIN and one.frame is not None and buckets[one.frame.bucket] == 1:
+            bucket = one.frame.bucket
+            if repeats[bucket] < evidence.config.training.batch_size:
+                yield row.LONE_BUCKET.found(one.path, f"alone in the bucket {bucket[0]} x {bucket[1]}")
