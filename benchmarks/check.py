@@ -30,6 +30,7 @@ from planted_faults.judged import FAULTS, Judged, judged, kinds_of
 from planted_faults.planting import Fault
 
 GOOD, TOGETHER = 20, (2, 4)
+SUBJECTS = 8  # of each kind, in which faults are planted
 PICTURES, SIDE = 1000, 2000
 ROOT = Path(__file__).resolve().parents[1]
 Plan = tuple[Kind, tuple[Fault, ...]]
@@ -63,7 +64,7 @@ def planted(folder: Path, folders: int, only: str | None, say: bool) -> list[Jud
     found: list[Judged] = []
     for number, (kind, faults) in enumerate(plans(folders, only)):
         place = folder / f"{number:04}"
-        one = judged(place, kind, faults, number, folder / "cache")
+        one = judged(place, kind, faults, number, folder / "cache", number % SUBJECTS)
         shutil.rmtree(place)
         found.append(one)
         if say and (one.missed or one.false):
@@ -78,7 +79,7 @@ def good(folder: Path, say: bool) -> list[Judged]:
     found: list[Judged] = []
     for number in range(GOOD):
         kind = list(SIDES)[number % len(SIDES)]
-        one = judged(folder / f"good {number}", kind, (), 1000 + number, folder / "cache")
+        one = judged(folder / f"good {number}", kind, (), number, folder / "cache", 1000 + number)
         found.append(one)
         if say and one.false:
             print(f"good {number} {kind}: {one.false}", flush=True)

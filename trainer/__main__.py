@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from foundation.command_line import commands_app, run_app
-from trainer.checking import check_command
+from trainer.checking.whole import check_command
 from trainer.kohya import import_command
 from trainer.records import runs_command
 from trainer.running import run_command

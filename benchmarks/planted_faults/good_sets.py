@@ -17,7 +17,7 @@ from miniature.recipe.world import Identity, Scene, caption, draw_identity_where
 Kind = Literal["person", "large person", "thing"]
 TRAIN, REFERENCES, REG = 14, 4, 15
 # At these sizes the miniature's detector finds drawn faces; things may have any.
-SIDES: dict[Kind, int] = {"person": 64, "large person": 96, "thing": 256}
+SIDES: dict[Kind, int] = {"person": 64, "large person": 96, "thing": 192}
 TRIGGER = "ohwx"
 RUN = """preset = "miniature"
 [data]
@@ -92,7 +92,7 @@ def person(identity: Identity, scene: Scene, side: int) -> Image.Image:
     return Image.fromarray(_person(identity, scene, side))
 
 
-def thing(name: str, side: int = 256) -> Image.Image:
+def thing(name: str, side: int = 192) -> Image.Image:
     """A robot of its own for each name, on a ground that is not quite even."""
     return Image.fromarray(_thing(name, side))
 

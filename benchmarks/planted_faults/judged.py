@@ -12,9 +12,9 @@ from foundation.progress import Silent
 from planted_faults import file_faults, picture_faults, word_faults
 from planted_faults.good_sets import SIDES, Kind, write_good_set
 from planted_faults.planting import Expected, Fault, bench_of
-from trainer.checking.check import checked
 from trainer.checking.findings import Finding, Report
 from trainer.checking.request import CheckRequest
+from trainer.checking.whole.check import checked
 
 FAULTS: tuple[Fault, ...] = (*file_faults.FAULTS, *picture_faults.FAULTS, *word_faults.FAULTS)
 # True of every drawn set: its pictures are drawn at the training size, from the front, in the same light, and it has as
@@ -36,9 +36,9 @@ class Judged:
     mends: int
 
 
-def judged(folder: Path, kind: Kind, faults: Sequence[Fault], seed: int, cache: Path) -> Judged:
-    """Draw a good folder, plant the faults, and check it."""
-    good = write_good_set(folder, kind, seed)
+def judged(folder: Path, kind: Kind, faults: Sequence[Fault], seed: int, cache: Path, subject: int) -> Judged:
+    """Draw a good folder of a subject, plant the faults where `seed` says, and check it."""
+    good = write_good_set(folder, kind, subject)
     before = _contents(folder)
     bench = bench_of(good, random.Random(f"planted/{seed}"))
     expected = [one for fault in faults for one in fault.plant(bench)]

@@ -11,7 +11,7 @@ import typer.main
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDER = {
-    "trainer": ["init", "run", "runs", "import-kohya"],
+    "trainer": ["init", "check", "run", "runs", "import-kohya"],
     "eval": [
         "grid",
         "rank",
