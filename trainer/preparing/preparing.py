@@ -11,7 +11,7 @@ from foundation.progress import Reporter
 from trainer.captioning.caption import caption
 from trainer.captioning.request import CaptionRequest
 from trainer.captioning.unwanted import read_phrases
-from trainer.checking.check import checked
+from trainer.checking.whole.check import checked
 from trainer.checking.findings import Report
 from trainer.checking.request import CheckRequest
 from trainer.checking.settings import Role, Settings, settings_of

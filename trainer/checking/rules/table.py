@@ -26,6 +26,11 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+def rule_keys() -> tuple[str, ...]:
+    """The keys of all rules."""
+    return tuple(rule.key for rule in RULES)
+
+
 def findings_of(evidence: Evidence, phrases: Phrases) -> tuple[Finding, ...]:
     """What all rules that are asked find, the gravest first."""
     off = set(evidence.thresholds.off)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from base_models.vision.likeness import centroid
 from base_models.vision.people import people_in
+from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
 from trainer.checking.evidence import Evidence, Looked, embeddings_of
 from trainer.checking.findings import CheckedPicture, Report
@@ -20,7 +22,7 @@ from trainer.checking.reading.reading import PictureReader, ReadSet
 from trainer.checking.reading.twins import twins_among
 from trainer.checking.request import CheckRequest
 from trainer.checking.rules.caption_rules import tags_of
-from trainer.checking.rules.table import findings_of
+from trainer.checking.rules.table import findings_of, rule_keys
 from trainer.checking.settings import Role, Settings, settings_of
 from trainer.checking.subject_words import subject_of, token_counts
 from trainer.checking.survey import Survey, surveyed
@@ -41,6 +43,7 @@ def checked(request: CheckRequest, reporter: Reporter) -> Report:
     that cannot be used, FacePackError and ClipError for models. Whatever is wrong with the data itself is a finding.
     """
     thresholds = read_thresholds(request.thresholds)
+    _check_off(thresholds)
     phrases = read_phrases(thresholds.captions.phrases)
     settings = settings_of(request)
     survey = surveyed(settings.places)
@@ -74,6 +77,13 @@ def checked(request: CheckRequest, reporter: Reporter) -> Report:
         unmeasured=tuple(unmeasured),
         facts=_facts(survey, settings, evidence, faces, thresholds),
     )
+
+
+def _check_off(thresholds: Thresholds) -> None:
+    """Raise ConfigurationError for a rule that there is not."""
+    if unknown := [name for name in thresholds.off if name not in rule_keys()]:
+        near = get_close_matches(unknown[0], rule_keys(), n=1, cutoff=0.0)[0]
+        raise ConfigurationError(f"off: there is no rule `{unknown[0]}` (did you mean `{near}`?)")
 
 
 def _looked(survey: Survey, measured: dict[Path, Measured], data: DataSection) -> tuple[Looked, ...]:
