@@ -70,7 +70,7 @@ def main() -> None:
     for name, (truth, answer) in ASKED.items():
         pairs = [(truth(scene), answer(one)) for scene, one in zip(scenes, found, strict=True)]
         figures[name] = sum(right == said for right, said in pairs) / len(pairs)
-        figures[f"{name}_wrong"] = sum(right != said and said != "" for right, said in pairs) / len(pairs)
+        figures[f"{name}_wrong"] = sum(said not in (right, "") for right, said in pairs) / len(pairs)
     named = ("expression", "glasses", "clothes_colour", "background_colour")
     least = min(figures[name] for name in named)
     print(json.dumps({**figures, "least": least, "pictures": asked.pictures, "machine": platform.machine()}))

@@ -64,6 +64,11 @@ def console_on(stream: IO[str] | None = None) -> Console:
     return Console(file=stream, markup=False, emoji=False, highlight=False, width=ENDLESS, height=25)
 
 
+def how_many(number: int, what: str) -> str:
+    """A number with its noun: "1 cell", "4 cells"."""
+    return f"{number} {what}" + "s" * (number != 1)
+
+
 def print_lines(lines: Iterable[str | Text], console: Console | None = None) -> None:
     """Print lines, on stdout where no console is given: wrapped between words, but for a `Text` that may not be."""
     console = console or console_on()

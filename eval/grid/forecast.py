@@ -20,6 +20,7 @@ from eval.request.spec import GridSpec
 from eval.store.connection import FILE_NAME
 from eval.store.render_rates import known_rate
 from eval.store.store import Store, open_store
+from foundation.printing import how_many
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Forecast:
         cost = "" if self.cost is None else f", {self.cost:.2f} at {self.price_per_hour:g} an hour"
         return "\n".join(
             (
-                f"{self.cells} cells, {self.pictures} pictures: {self.cached} are there, {amount.pictures} to render",
+                f"{how_many(self.cells, 'cell')}, {self.pictures} pictures: {self.cached} are there, "
+                f"{amount.pictures} to render",
                 f"{amount.batches} batches of at most {self.batch}; {amount.checkpoints} checkpoints, "
                 f"{amount.unet_changes} changes of the UNet's weights, {amount.text_changes} of the text encoders'",
                 f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} {self.hours}{cost}",

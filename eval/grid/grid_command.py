@@ -43,7 +43,7 @@ def grid(
     from eval.grid.run_grid import run_grid
     from eval.reporting.run_scores import write_scores_of
     from eval.request.spec import forced, read_spec
-    from foundation.printing import print_lines
+    from foundation.printing import how_many, print_lines
     from foundation.progress import terminal
 
     asked = forced(read_spec(spec)) if force else read_spec(spec)
@@ -69,5 +69,6 @@ def grid(
     if as_json:
         print(json.dumps(facts))
         return
-    done = f"{outcome.cells} cells: {outcome.rendered} pictures rendered, {outcome.existing} were there"
+    rendered = how_many(outcome.rendered, "picture")
+    done = f"{how_many(outcome.cells, 'cell')}: {rendered} rendered, {outcome.existing} were there"
     print_lines([f"{done}, {outcome.failed} show nothing.", f"Next: python -m eval rank {outcome.store}"])

@@ -16,6 +16,7 @@ from eval.request.references import References, find_references
 from eval.request.spec import GridSpec
 from eval.store.store import Store, create_store
 from foundation.chunks import chunks
+from foundation.printing import how_many
 from foundation.progress import Reporter
 
 FINISHED = "finished"
@@ -78,8 +79,8 @@ def _in_words(plan: Plan, there: int) -> str:
     sampling, count = plan.sampling, plan.picture_count
     pictures = f"{sampling.width}x{sampling.height}, {sampling.steps} steps"
     return (
-        f"plan: {len(plan.cells)} cells x {len(plan.units)} prompts and seeds, and the base model's own: {count} "
-        f"pictures ({pictures}), of which {there} are there"
+        f"plan: {how_many(len(plan.cells), 'cell')} x {len(plan.units)} prompts and seeds, and the base model's own: "
+        f"{count} pictures ({pictures}), of which {there} are there"
     )
 
 

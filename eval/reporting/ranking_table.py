@@ -15,7 +15,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, Scores, score
 from eval.ranking.verdict import verdict
 from eval.wording.figure_texts import percent
-from foundation.printing import ENDLESS, console_on, print_lines
+from foundation.printing import ENDLESS, console_on, how_many, print_lines
 from foundation.terminal_tables import Row, TableColumn, asked_columns, fitting, table_lines
 
 MOST_ROWS = 20
@@ -50,8 +50,8 @@ def provenance(evidence: Evidence, cells: int) -> str:
     if evidence.second:
         judges += f" Second faces: {evidence.second.face_model}."
     return (
-        f"{cells} cells x {len(evidence.units)} pictures ({subject} of the subject, {len(evidence.where(BLEED))} of "
-        f"others) against {len(evidence.references)} held-out references. {judges} "
+        f"{how_many(cells, 'cell')} x {len(evidence.units)} pictures ({subject} of the subject, "
+        f"{len(evidence.where(BLEED))} of others) against {len(evidence.references)} held-out references. {judges} "
         f"Intervals hold 19 times in 20, for other seeds of these prompts; that of new pictures allows for luck."
     )
 

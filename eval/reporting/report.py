@@ -124,7 +124,7 @@ def write_report(data: ReportData, path: Path) -> None:
         trends=trends_of(data.ranked),
         trade_off=_trade_off(data.ranked),
         sheet=_contact_sheet(data.ranked, pictures),
-        bleed_sheet=pictures.sheet([data.ranked[0], None], ["first", "base model"], BLEED, SHEET_BLEED_UNITS),
+        bleed_sheet=_bleed_sheet(data.ranked, pictures),
         strip=_epoch_strip(data.ranked, pictures),
         strip_unit=_unit_text(data.evidence),
         failures=_failures(data, pictures),
@@ -141,6 +141,14 @@ def _contact_sheet(ranked: Sequence[RankedCell], pictures: CaptionedPictures) ->
     places = ["first", "second", "last"]
     heads = [f"{place}: {row.name}" for place, row in zip(places, columns, strict=False)]
     return pictures.sheet([*columns, None], [*heads, "base model, class word"], SUBJECT, SHEET_UNITS)
+
+
+def _bleed_sheet(ranked: Sequence[RankedCell], pictures: CaptionedPictures) -> Sheet:
+    """Others as the first row draws them, the row that bleeds most, where one surely does, and the base model."""
+    surely = [row for row in ranked[1:] if row.bleed_low is not None and row.bleed_low > 0]
+    worst = sorted(surely, key=lambda row: row.bleed or 0.0)[-1:]
+    heads = ["first", *(f"bleeds most: {row.name}" for row in worst), "base model"]
+    return pictures.sheet([ranked[0], *worst, None], heads, BLEED, SHEET_BLEED_UNITS)
 
 
 def _by_epoch(rows: Iterable[RankedCell]) -> list[RankedCell]:
@@ -170,7 +178,10 @@ def _epoch_curve(ranked: Sequence[RankedCell], scores: Scores) -> tuple[Markup, 
     }
     series: list[Series] = []
     for ((weights, also), rows), style in zip(lines.items(), ("first", "second"), strict=False):
-        points = [Point(place[row.checkpoint], row.identity, row.identity_low, row.identity_high) for row in rows]
+        points = [
+            Point(place[row.checkpoint], row.identity, row.identity_low, row.identity_high, bool(row.broken))
+            for row in rows
+        ]
         # What is graded of one checkpoint alone makes no line: the key says whose dot it is.
         whose = f"{rows[0].checkpoint} alone, " if len(rows) == 1 else ""
         series.append(Series(f"{whose}at {with_others(weights, also)}", style, points))

@@ -19,12 +19,13 @@ FAINTEST, STRONGEST = 0.06, 0.62
 
 @dataclass(frozen=True)
 class Point:
-    """One value with its interval (None where unknown) at the column `at` of a chart."""
+    """One value with its interval (None where unknown) at the column `at` of a chart; hollow where it is no choice."""
 
     at: int
     value: float
     low: float | None
     high: float | None
+    is_hollow: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,10 @@ def line_chart(labels: Sequence[str], series: Sequence[Series], levels: Mapping[
         marks = [(x(point.at + shift), y(point.value), point) for point in one.points]
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py, _ in marks)
         bars = "".join(_bar(px, y(p.low), y(p.high)) for px, _, p in marks if p.low is not None and p.high is not None)
-        dots = "".join(_dot(px, py, f"{one.name}, {labels[p.at]}: {p.value:.3f}") for px, py, p in marks)
+        dots = "".join(
+            _dot(px, py, f"{one.name}, {labels[p.at]}: {p.value:.3f}", "hollow" if p.is_hollow else "")
+            for px, py, p in marks
+        )
         parts.append(f'<g class="{escape(one.style)}"><polyline points="{path}"/>{bars}{dots}</g>')
     return _svg(WIDTH, HEIGHT, "chart", f"{', '.join(one.name for one in series)} by {axis}", parts)
 
@@ -164,5 +168,6 @@ def _bar(x: float, low: float, high: float) -> str:
     return f'<path class="bar" d="M{x:.1f} {low:.1f}V{high:.1f}M{x - 4:.1f} {low:.1f}h8M{x - 4:.1f} {high:.1f}h8"/>'
 
 
-def _dot(x: float, y: float, title: str) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(title)}</title></circle>'
+def _dot(x: float, y: float, title: str, style: str = "") -> str:
+    look = f' class="{style}"' if style else ""
+    return f'<circle{look} cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(title)}</title></circle>'

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from foundation.printing import console_on, from_here, print_lines, printable, shown, wrapped
+from foundation.printing import console_on, from_here, how_many, print_lines, printable, shown, wrapped
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [
@@ -100,3 +100,7 @@ def test_there_is_one_door_to_the_terminal() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Console", "rich.print", "rich.console.Console")
     ]
     assert set(made) == {"foundation/printing.py"}
+
+
+def test_one_of_a_kind_is_no_plural() -> None:
+    assert [how_many(number, "cell") for number in (0, 1, 2)] == ["0 cells", "1 cell", "2 cells"]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from foundation.printing import how_many
 from trainer.planning.plan_in_words import duration_in_words
 from trainer.starting.first_plan import FirstPlan
 from trainer.starting.start import Started
@@ -80,7 +81,7 @@ def _found(started: Started) -> dict[str, str]:
     folders = Counter(one.folder for one in facts.dataset.train)
     rows = {
         "base": f"{os.path.basename(facts.base.name)}: {facts.base.family.name}, {facts.base.size} px",
-        "pictures": f"{len(facts.dataset.train)} in {_count(len(folders), 'folder')}, {sides}",
+        "pictures": f"{len(facts.dataset.train)} in {how_many(len(folders), 'folder')}, {sides}",
         "trigger": f"`{words.trigger}` in {words.captions - words.without} of {words.captions} captions; "
         f"class `{words.class_word}`",
         "references": f"{len(references.pictures)}, "
@@ -98,10 +99,11 @@ def _plan(plan: FirstPlan) -> dict[str, str]:
     buckets = [f"{size[0]}x{size[1]} ({count})" for size, count in plan.buckets]
     more = f", {len(buckets) - SHOWN} more" if len(buckets) > SHOWN else ""
     train, grid = (duration_in_words(seconds) for seconds in (plan.train_seconds, plan.grid_seconds))
+    size = f"{plan.picture_size[0]}x{plan.picture_size[1]}"
     rows = {
-        "training": f"{_count(plan.epochs, 'epoch')} of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
+        "training": f"{how_many(plan.epochs, 'epoch')} of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
         "buckets": ", ".join(buckets[:SHOWN]) + more,
-        "grid": f"{plan.cells} cells, {plan.pictures} pictures of {plan.picture_size[0]}x{plan.picture_size[1]}",
+        "grid": f"{how_many(plan.cells, 'cell')}, {plan.pictures} pictures of {size}",
         "time": f"about {train} to train, {grid} to render",
     }
     return rows if plan.cost is None else rows | {"cost": f"about {plan.cost:.2f} at {plan.price_per_hour:g} an hour"}
@@ -111,11 +113,11 @@ def _notes(started: Started) -> Iterator[str]:
     settled, plan = started.start.settled, started.plan
     yield from started.start.notes
     if settled.words.without:
-        yield f"{_count(settled.words.without, 'caption')} without the trigger: these pictures teach it nothing"
+        yield f"{how_many(settled.words.without, 'caption')} without the trigger: these pictures teach it nothing"
     if not settled.words.slots:
         yield "the captions say the same of all pictures, so the prompts are ordinary ones; see prompts.toml"
     if small := enlarged(settled.facts.sizes, settled.resolution):
-        yield f"{_count(small, 'picture')} smaller than {settled.resolution} px squared, to be enlarged"
+        yield f"{how_many(small, 'picture')} smaller than {settled.resolution} px squared, to be enlarged"
     if not settled.has_captioned_references:
         yield "references without captions: the run measures no loss on them"
     if not settled.machine.has_gpu and plan.train_seconds + plan.grid_seconds > LONG:
@@ -123,7 +125,3 @@ def _notes(started: Started) -> Iterator[str]:
             "there is no GPU here, and a CPU takes that long: run this where there is one, with device = "
             '"cuda" in both files, or render less (`eval search` takes a fraction of the pictures)'
         )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + "s" * (number != 1)

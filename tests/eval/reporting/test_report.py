@@ -177,6 +177,19 @@ def test_a_winner_that_is_blended_at_one_epoch_alone_is_a_named_dot_beside_the_l
     ]
 
 
+def test_who_bleeds_is_shown_beside_the_first_and_is_hollow_over_the_epochs(
+    tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture]
+) -> None:
+    evidence = make_evidence([0.7, 0.6, 0.5], bleed_prompts=4)
+    faces = evidence.faces.copy()
+    faces[1, evidence.where("bleed")] = evidence.references[0]
+    bleeding = replace(evidence, faces=faces)
+    text = report_of(bleeding, pictures, tmp_path / "report.html")
+    assert "bleeds most: hina-000002 at unet=0.8,te=0.6" in text
+    assert text.count('<circle class="hollow"') == 1
+    assert "bleeds most" not in report_of(evidence, pictures, tmp_path / "clean.html")
+
+
 def test_bleed_below_zero_counts_as_zero_in_the_scatter(
     tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture]
 ) -> None:
