@@ -85,11 +85,11 @@ def check(
     from foundation.progress import starting, terminal
 
     with starting():
-        from trainer.checking.check import checked
         from trainer.checking.reporting.listing import listing
         from trainer.checking.reporting.page import write_page
         from trainer.checking.reporting.report_document import document
         from trainer.checking.request import CheckRequest
+        from trainer.checking.whole.check import checked
 
     request = CheckRequest(dataset, references, faces, clip, base, trigger, class_word, resolution, thresholds, cache)
     with terminal() as reporter:
