@@ -3,9 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUBJECT := miniature/subject
 DEMO := runs/demo
-# No figure, but what benchmarks/search.py reads: it wants a subject and takes most of an hour.
-RECORDER := benchmarks/record.py
-FIGURES := $(filter-out $(RECORDER),$(wildcard benchmarks/*.py benchmarks/before_training/*.py))
+FIGURES := $(wildcard benchmarks/*.py benchmarks/before_training/*.py)
 # Two busy cores lose several times over when OpenMP's threads spin instead of sleeping.
 export OMP_WAIT_POLICY := passive
 export PYTHONUNBUFFERED := 1

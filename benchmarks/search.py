@@ -1,9 +1,10 @@
 """Choosing with a fraction of the pictures: `eval search` replayed on grids that are known in full.
 
 Simulated surfaces: 300 arms x 48 units, paired SD 0.14, 7 arms within 0.02 of the best. Recorded grids
-(`benchmarks/recorded/*.parquet`, made by `benchmarks/record.py`): seeds are dealt in two, the search chooses on one
-half and is judged on the other, beside random search at the same cost and one seed of every cell. Both ways to search
-are replayed: halving alone, and with a first glance that reads the surface. The last line is one JSON object.
+(`benchmarks/recorded/*.parquet`, made by `benchmarks/recorded_grids/record.py`): seeds are dealt in two, the search
+chooses on one half and is judged on the other, beside random search at the same cost and one seed of every cell. Both
+ways to search are replayed: halving alone, and with a first glance that reads the surface. The last line is one JSON
+object.
 """
 
 from __future__ import annotations

@@ -11,6 +11,11 @@ import typer
 from loras.blending.merge_methods import EXACT_SUM, merge_called, method_names, methods_in_words, names_that_need
 from loras.command_options import DTYPES, Dtype, Json
 
+LORAS_HELP = (
+    "A.safetensors:unet=0.8,te=0.6,blocks=OUTALL: what is not said is 1. SDXL has te1= and te2= too; blocks= comes "
+    "last and is a preset's name, 17 or 26 numbers (SDXL: 12 or 20), or *attn2*=0.5;*ff_net*=0"
+)
+RANK_HELP = "Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20."
 METHOD_HELP = f"{methods_in_words()}. Of whole deltas, so with --rank, are all but sum."
 
 
@@ -20,23 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def blend_command(
-    loras: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="LORA[:WEIGHTS]",
-            help="A.safetensors:unet=0.8,te=0.6,blocks=OUTALL: what is not said is 1. SDXL has te1= and te2= too; "
-            "blocks= comes last and is a preset's name, 17 or 26 numbers (SDXL: 12 or 20), or *attn2*=0.5;*ff_net*=0",
-        ),
-    ],
+    loras: Annotated[list[str], typer.Argument(metavar="LORA[:WEIGHTS]", help=LORAS_HELP)],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .safetensors file to write.")],
     method: Annotated[str, typer.Option(metavar="|".join(method_names()), help=METHOD_HELP)] = EXACT_SUM,
-    rank: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RULE",
-            help="Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20.",
-        ),
-    ] = None,
+    rank: Annotated[str | None, typer.Option(metavar="RULE", help=RANK_HELP)] = None,
     density: Annotated[
         float,
         typer.Option(

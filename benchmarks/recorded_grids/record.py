@@ -1,4 +1,6 @@
-"""Records a full grid of the miniature for `benchmarks/search.py`: `python benchmarks/record.py mira` (or `otto`).
+"""Records a full grid of the miniature for `benchmarks/search.py`.
+
+    python benchmarks/recorded_grids/record.py mira (or otto)
 
 Draws and trains the subject (8 epochs), renders 8 checkpoints x 4 UNet x 4 text-encoder weights x 6 prompts x 12 seeds
 and the base model's own, and writes what the scoring models read of every picture to `recorded/SUBJECT.parquet`.
@@ -35,7 +37,7 @@ from miniature.recipe.world import Identity
 from trainer.config.config import parse_config
 from trainer.running.run import run_training
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent.parent
 WORK = HERE.parent / "runs" / "recorded"
 UNET, TE, SEEDS, EPOCHS, STEPS = [0.6, 0.8, 1.0, 1.2], [0.0, 0.4, 0.8, 1.2], 12, 8, 20
 PROMPTS = [
@@ -143,7 +145,7 @@ def rows(evidence: Evidence) -> pd.DataFrame:
 def facts(name: str, evidence: Evidence) -> dict[str, object]:
     """What the file says of itself."""
     return {
-        "command": f"python benchmarks/record.py {name}",
+        "command": f"python benchmarks/recorded_grids/record.py {name}",
         "face_model": evidence.face_model,
         "clip_model": evidence.clip_model,
         "floor": float(np.nanmean(control_identities(evidence))),
