@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from base_models.no_pickles import only_pickled, pickles_refused
 from base_models.vision.long_texts import TextPart, Tokenizer, parts_of
 from base_models.vision.torch_judges import device_of, digest_of, unit_vectors
 from foundation.errors import UserError
+from foundation.typed.untyped import untyped
 from miniature.paths import folder_of
 
 LOCAL, HUB_SCHEMA = "local-dir:", "hf-hub:"
@@ -105,9 +106,8 @@ def _check_here_or_announced(architecture: str, tag: str | None) -> None:
                 "it needs a .safetensors file"
             )
         return
-    told = open_clip.get_pretrained_cfg(architecture, tag or "") if tag else {}
-    repository = str(told.get("hf_hub", "")) if tag else architecture.removeprefix(HUB_SCHEMA)
-    repository = repository.strip("/")
+    told: Mapping[str, str] = untyped(open_clip).get_pretrained_cfg(architecture, tag) if tag else {}
+    repository = (told.get("hf_hub", "") if tag else architecture.removeprefix(HUB_SCHEMA)).strip("/")
     if repository and not isinstance(try_to_load_from_cache(repository, CLIP_WEIGHTS), str):
         hub_model("CLIP model", repository).announce()
 
