@@ -32,8 +32,10 @@ from trainer.data.buckets import frames_of_sizes
 
 # Faces among which people are told apart at once: their likenesses are a square.
 MOST_FACES = 1200
-NO_CAPTION_MODEL = "captions against pictures: no CLIP model is named (--clip), so contradictions are not looked for"
-NO_BASE = "the trigger on the base model: `trainer check --base MODEL` measures what it already answers to"
+UNMEASURED = (
+    "whether captions say what the pictures show: look at them with --html",
+    "what the base model already answers to the trigger: draw it a few times without a LoRA",
+)
 
 
 def checked(request: CheckRequest, reporter: Reporter) -> Report:
@@ -67,7 +69,7 @@ def checked(request: CheckRequest, reporter: Reporter) -> Report:
         )
         found = findings_of(evidence, phrases)
         shown = _shown(evidence, read, kept)
-    unmeasured = [one for one in (why_not, NO_CAPTION_MODEL, NO_BASE) if one]
+    unmeasured = [one for one in (why_not, *UNMEASURED) if one]
     captioned = [one for one in survey.train if one.is_captioned]
     return Report(
         dataset=request.dataset,

@@ -25,8 +25,9 @@ References = Annotated[
 Faces = Annotated[
     str | None, typer.Option(metavar="PACK", help="The face model: buffalo_l, a folder, opencv:FOLDER, or none.")
 ]
-Clip = Annotated[str | None, typer.Option(metavar="MODEL", help="A CLIP that captions are compared with pictures by.")]
-Base = Annotated[str | None, typer.Option(metavar="MODEL", help="The base model of the run to come.")]
+Base = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="The base model of the run; miniature has its own face pack.")
+]
 Trigger = Annotated[str | None, typer.Option(metavar="WORDS", help="The subject's own word in the captions.")]
 ClassWord = Annotated[str | None, typer.Option("--class", metavar="WORD", help="What it is: person, woman, dog.")]
 Resolution = Annotated[
@@ -63,7 +64,6 @@ def check(
     dataset: Dataset,
     references: References = None,
     faces: Faces = None,
-    clip: Clip = None,
     base: Base = None,
     trigger: Trigger = None,
     class_word: ClassWord = None,
@@ -91,7 +91,7 @@ def check(
         from trainer.checking.request import CheckRequest
         from trainer.checking.whole.check import checked
 
-    request = CheckRequest(dataset, references, faces, clip, base, trigger, class_word, resolution, thresholds, cache)
+    request = CheckRequest(dataset, references, faces, base, trigger, class_word, resolution, thresholds, cache)
     with terminal() as reporter:
         report = checked(request, reporter)
     if html is not None:
