@@ -58,7 +58,7 @@ def test_a_sound_folder_is_ready_and_untouched(dataset: Path, tmp_path: Path) ->
     [
         (lambda path: path.mkdir(), "has no pictures and no folders"),
         (lambda path: path.write_text("x"), "is a file, not a folder"),
-        (lambda path: os.mkfifo(path), "is a named pipe"),
+        (os.mkfifo, "is a named pipe"),
         (lambda path: None, "no such folder"),
     ],
 )
