@@ -1,6 +1,7 @@
 """How often the CLIP captioner says the truth of drawn people: glasses, expression, colours of clothes and background.
 
-`python benchmarks/before_training/captions.py [--pictures 300] [--clip miniature]`: people and scenes of which no model saw any, drawn
+`python benchmarks/before_training/captions.py [--pictures 300] [--clip miniature]`:
+people and scenes of which no model saw any, drawn
 from a seed that nothing was tuned on, captioned as `trainer caption` does with the vocabulary of `miniature/subject`.
 The last line is one JSON object: of each, the share of all pictures of which the right thing is said, `*_wrong` the
 share of which another thing is said (of the rest nothing is), and the least of them all.

@@ -1,6 +1,7 @@
 """Reg pictures of the shipped subject, drawn by the miniature, and whether any of them matches her.
 
-`python benchmarks/before_training/regularize.py [--count 24]`: as `trainer regularize` does it. It is looked at by other pictures than
+`python benchmarks/before_training/regularize.py [--count 24]`:
+as `trainer regularize` does it. It is looked at by other pictures than
 those that the command knows: the held-out references. A picture matches where it is as like them as the least like of
 the subject's own training pictures is. The last line is one JSON object.
 """
