@@ -18,22 +18,22 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from planted_faults.good_sets import SIDES, Kind
+from planted_faults.good_sets import SIDES, GoodSet, Kind, write_good_set
 from planted_faults.judged import FAULTS, Judged, judged, kinds_of
-from planted_faults.planting import Fault
 
 GOOD, TOGETHER = 20, (2, 4)
 SUBJECTS = 8  # of each kind, in which faults are planted
 PICTURES, SIDE = 1000, 2000
 ROOT = Path(__file__).resolve().parents[1]
-Plan = tuple[Kind, tuple[Fault, ...]]
+Plan = tuple[Kind, tuple[str, ...]]
 
 
 def asked() -> argparse.Namespace:
@@ -41,6 +41,7 @@ def asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folders", type=int, default=320, help="planted folders in all (320)")
     parser.add_argument("--pictures", type=int, default=PICTURES, help="large pictures (1000); 0: no speed is measured")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once (2)")
     parser.add_argument("--only", help="faults whose name has this alone")
     parser.add_argument("--say", action="store_true", help="every folder with a fault missed or a false finding")
     return parser.parse_args()
@@ -49,40 +50,49 @@ def asked() -> argparse.Namespace:
 def plans(folders: int, only: str | None) -> Iterator[Plan]:
     """Each fault alone, then several at once."""
     chosen = [one for one in FAULTS if only is None or only in one.name]
-    single: list[Plan] = [(kind, (fault,)) for fault in chosen for kind in kinds_of(fault)]
+    single: list[Plan] = [(kind, (fault.name,)) for fault in chosen for kind in kinds_of(fault)]
     yield from single
     rng = random.Random("several at once")
     kinds = list(SIDES)
     for number in range(folders - len(single)):
         kind = kinds[number % len(kinds)]
-        fitting = [one for one in chosen if kind in one.kinds and not one.alone]
+        fitting = [one.name for one in chosen if kind in one.kinds and not one.alone]
         yield kind, tuple(rng.sample(fitting, min(len(fitting), rng.randint(*TOGETHER))))
 
 
-def planted(folder: Path, folders: int, only: str | None, say: bool) -> list[Judged]:
-    """Every planted folder, judged."""
+def drawn(folder: Path) -> dict[Kind, list[GoodSet]]:
+    """Good folders of all kinds, each of another subject."""
+    return {
+        kind: [write_good_set(folder / f"{kind} {number}", kind, number) for number in range(SUBJECTS)]
+        for kind in SIDES
+    }
+
+
+def planted(
+    folder: Path, sets: dict[Kind, list[GoodSet]], chosen: Sequence[Plan], jobs: int, say: bool
+) -> list[Judged]:
+    """Every planted folder, judged, several at once."""
     found: list[Judged] = []
-    for number, (kind, faults) in enumerate(plans(folders, only)):
-        place = folder / f"{number:04}"
-        one = judged(place, kind, faults, number, folder / "cache", number % SUBJECTS)
-        shutil.rmtree(place)
-        found.append(one)
-        if say and (one.missed or one.false):
-            print(f"{number} {one.kind} {one.planted}: missed {one.missed}; false {one.false}", flush=True)
-        elif say and number % 20 == 0:
-            print(f"{number} so far", flush=True)
+    with ProcessPoolExecutor(jobs) as pool:
+        asked = [
+            pool.submit(_judged, folder / f"{number:04}", sets[kind][number % SUBJECTS], faults, number)
+            for number, (kind, faults) in enumerate(chosen)
+        ]
+        for number, future in enumerate(asked):
+            one = future.result()
+            found.append(one)
+            if say and (one.missed or one.false):
+                print(f"{number} {one.kind} {one.planted}: missed {one.missed}; false {one.false}", flush=True)
+            elif say and number % 20 == 0:
+                print(f"{number} so far", flush=True)
     return found
 
 
-def good(folder: Path, say: bool) -> list[Judged]:
-    """Good folders of all kinds."""
-    found: list[Judged] = []
-    for number in range(GOOD):
-        kind = list(SIDES)[number % len(SIDES)]
-        one = judged(folder / f"good {number}", kind, (), number, folder / "cache", 1000 + number)
-        found.append(one)
-        if say and one.false:
-            print(f"good {number} {kind}: {one.false}", flush=True)
+def _judged(place: Path, good: GoodSet, faults: tuple[str, ...], number: int) -> Judged:
+    """One folder, in a process that keeps what it measured to itself."""
+    own = [one for name in faults for one in FAULTS if one.name == name]
+    found = judged(place, good, own, number, place.parent / f"kept {os.getpid()}")
+    shutil.rmtree(place)
     return found
 
 
@@ -126,8 +136,11 @@ def main() -> None:
     request = asked()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        fine = good(folder, request.say)
-        judgements = planted(folder, request.folders, request.only, request.say)
+        sets = drawn(folder / "drawn")
+        without = [(kind, ()) for kind in SIDES for _ in range(SUBJECTS)][:: len(SIDES) * SUBJECTS // GOOD]
+        fine = planted(folder / "good", sets, without[:GOOD], request.jobs, request.say)
+        chosen = list(plans(request.folders, request.only))
+        judgements = planted(folder / "planted", sets, chosen, request.jobs, request.say)
         seconds, again, peak = 0.0, 0.0, 0.0
         if request.pictures:
             dataset = write_large(folder, request.pictures)

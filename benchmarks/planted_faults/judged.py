@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foundation.progress import Silent
 from planted_faults import file_faults, picture_faults, word_faults
-from planted_faults.good_sets import SIDES, Kind, write_good_set
+from planted_faults.good_sets import SIDES, GoodSet, Kind
 from planted_faults.planting import Expected, Fault, bench_of
 from trainer.checking.findings import Finding, Report
 from trainer.checking.request import CheckRequest
@@ -36,9 +37,10 @@ class Judged:
     mends: int
 
 
-def judged(folder: Path, kind: Kind, faults: Sequence[Fault], seed: int, cache: Path, subject: int) -> Judged:
-    """Draw a good folder of a subject, plant the faults where `seed` says, and check it."""
-    good = write_good_set(folder, kind, subject)
+def judged(folder: Path, good: GoodSet, faults: Sequence[Fault], seed: int, cache: Path) -> Judged:
+    """Copy a good folder, plant the faults where `seed` says, and check it."""
+    shutil.copytree(good.folder, folder)
+    kind, good = good.kind, replace(good, folder=folder)
     before = _contents(folder)
     bench = bench_of(good, random.Random(f"planted/{seed}"))
     expected = [one for fault in faults for one in fault.plant(bench)]

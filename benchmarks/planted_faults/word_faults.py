@@ -182,7 +182,7 @@ FAULTS = (
     Fault("identical captions", _identical),
     Fault("two captions alike", _same),
     Fault("reg of another class", _reg_thing, kinds=PEOPLE),
-    Fault("reg of the subject", _reg_subject, kinds=PEOPLE),
+    Fault("reg of the subject", _reg_subject, kinds=PEOPLE, brings=("reg_is_train",)),
     Fault("reg trained on", _reg_train, brings=("reg_is_subject",)),
     Fault("reg twice", _reg_twins),
     Fault("few reg", _reg_few, alone=True),

@@ -41,7 +41,7 @@ class QualityLimits(Section):
     """The same of the sharpest edges of the face."""
     blur_by_median: float = Field(default=2.0, ge=1, allow_inf_nan=False)
     """Edges are soft only where they are also so many times as wide as the set's median."""
-    bright_end: Share = Field(default=0.36, ge=0, le=1)
+    bright_end: Share = Field(default=0.26, ge=0, le=1)
     """Of white: what a picture's brightest twentieth reaches; below, it is too dark."""
     clipped: Share = Field(default=0.45, ge=0, le=1)
     """Of a face: what is white alone, burnt out."""
@@ -108,8 +108,6 @@ class CaptionsLimits(Section):
     """Of the pictures: those that share one caption, above which it is to be mended."""
     unsaid: Share = Field(default=0.5, ge=0, le=1)
     """Of the captions: those that say nothing of expression, gaze or background, above which that is to be mended."""
-    contradiction: float = Field(default=4.0, ge=0, allow_inf_nan=False)
-    """By how many deviations another phrase of the captions fits the picture better than its own."""
 
 
 class RegLimits(Section):

@@ -58,14 +58,14 @@ def _sharpness(one: Looked, limits: QualityLimits, usual: float) -> Iterator[Fin
 
 def _light(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
     seen, face = one.measured, one.face
-    if seen.contrast < limits.contrast:
-        yield row.FLAT.found(
-            one.path, f"from its darkest to its brightest {seen.contrast:.0%} of white", seen.contrast, limits.contrast,
-            "share",
-        )  # fmt: skip
-    elif seen.bright_end < limits.bright_end:
+    if seen.bright_end < limits.bright_end:
         yield row.DARK.found(
             one.path, f"its brightest parts reach {seen.bright_end:.0%} of white", seen.bright_end, limits.bright_end,
+            "share",
+        )  # fmt: skip
+    elif seen.contrast < limits.contrast:
+        yield row.FLAT.found(
+            one.path, f"from its darkest to its brightest {seen.contrast:.0%} of white", seen.contrast, limits.contrast,
             "share",
         )  # fmt: skip
     if face is not None and face.clipped > limits.clipped:

@@ -43,5 +43,13 @@ NAME = Rule(
     "if it is a name, take it out, so that the trigger alone names",
     MEASURED,
 )
+UNMEASURED = Rule(
+    "trigger_unmeasured",
+    TRIGGER,
+    Severity.NOTE,
+    "the trigger was not measured on the base model",
+    "give what is missing",
+    MEASURED,
+)
 
-ROWS = (KNOWN, IN_PART, FREE, NAME_KNOWN, NAME)
+ROWS = (KNOWN, IN_PART, FREE, NAME_KNOWN, NAME, UNMEASURED)

@@ -13,7 +13,7 @@ from base_models.vision.people import people_in
 from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
 from trainer.checking.evidence import Evidence, Looked, embeddings_of
-from trainer.checking.findings import CheckedPicture, Report, sorted_findings
+from trainer.checking.findings import CheckedPicture, Report
 from trainer.checking.measures.measured import Measured
 from trainer.checking.models_asked import FacePack, face_pack_of
 from trainer.checking.phrases import read_phrases
@@ -27,21 +27,20 @@ from trainer.checking.settings import Role, Settings, settings_of
 from trainer.checking.subject_words import subject_of, token_counts
 from trainer.checking.survey import Survey, surveyed
 from trainer.checking.thresholds import Thresholds, read_thresholds
-from trainer.checking.whole.trigger_on_base import trigger_findings
 from trainer.config.data_section import DataSection
 from trainer.data.buckets import frames_of_sizes
 
 # Faces among which people are told apart at once: their likenesses are a square.
 MOST_FACES = 1200
-NO_CAPTION_MODEL = "captions against pictures: no CLIP model is named (--clip), so contradictions are not looked for"
+NO_CAPTIONS = "whether captions say what the pictures show: look at them with --html"
+NO_BASE = "what the base model already answers to the trigger: --base MODEL draws and measures it"
 
 
 def checked(request: CheckRequest, reporter: Reporter) -> Report:
     """Look at the dataset; nothing in it is changed.
 
     Raises NoDatasetError where there is no dataset to look at, ConfigurationError for a file of settings or thresholds
-    that cannot be used, FacePackError, ClipError and BaseModelError for models. Whatever is wrong with the data itself
-    is a finding.
+    that cannot be used, FacePackError and ClipError for models. Whatever is wrong with the data itself is a finding.
     """
     thresholds = read_thresholds(request.thresholds)
     _check_off(thresholds)
@@ -66,11 +65,9 @@ def checked(request: CheckRequest, reporter: Reporter) -> Report:
             has_faces=faces is not None,
             token_counts=token_counts([one.caption for one in survey.pictures]),
         )
-        of_trigger, not_measured = trigger_findings(request, evidence, faces, reporter)
-        rest = [one for one in of_trigger if one.rule not in thresholds.off]
-        found = sorted_findings([*findings_of(evidence, phrases), *rest])
+        found = findings_of(evidence, phrases)
         shown = _shown(evidence, read, kept)
-    unmeasured = [one for one in (why_not, NO_CAPTION_MODEL, not_measured) if one]
+    unmeasured = [one for one in (why_not, NO_CAPTIONS, "" if request.base else NO_BASE) if one]
     captioned = [one for one in survey.train if one.is_captioned]
     return Report(
         dataset=request.dataset,
