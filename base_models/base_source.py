@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 from base_models.families.family import Config, Family
 from base_models.families.known import FAMILIES
+from base_models.model_hub import hub_model, refuse_path
 from base_models.single_file import is_vae, read_single_file
 from foundation.errors import BaseModelError
 from foundation.files import sha256_of
@@ -184,9 +186,14 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _download(name: str) -> Path:
+    refuse_path("base model", name)
     from diffusers import DiffusionPipeline  # seconds to import, and needed for hub ids alone
 
+    download = untyped(DiffusionPipeline).download
+    with suppress(OSError, ValueError):  # fetched before
+        return Path(download(name, local_files_only=True))
+    hub_model("base model", name).announce()
     try:
-        return Path(untyped(DiffusionPipeline).download(name))
+        return Path(download(name))
     except (OSError, ValueError) as error:
         raise BaseModelError(f"`{name}`: no such file or folder, and the hub has or gives no such model") from error

@@ -31,7 +31,7 @@ def load_single_file(path: Path, family: Family, prediction: str, dtype: torch.d
 def load_vae(path: Path, family: Family, dtype: torch.dtype) -> AutoencoderKL:
     """A VAE by itself: a diffusers folder, or a file in the original naming (one that holds more is read in part)."""
     if path.is_dir():
-        return untyped(AutoencoderKL).from_pretrained(path, torch_dtype=dtype)
+        return untyped(AutoencoderKL).from_pretrained(path, torch_dtype=dtype, use_safetensors=True)
     with tempfile.TemporaryDirectory() as name:
         _write(Path(name) / "vae" / "config.json", {"_class_name": "AutoencoderKL", **family.vae})
         return untyped(AutoencoderKL).from_single_file(

@@ -5,18 +5,19 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from foundation.errors import DivergedError, StoppedError, UserError
 from foundation.printing import complain
@@ -25,18 +26,60 @@ from foundation.progress import at_hand
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 STOPPED_BY_HAND = "stopped; run the same command again to go on"
 NO_LIMIT = 10_000  # characters: no sentence is cut
-DONE, BAD_ANSWER, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
+DONE, BAD_ANSWER, WRONG_REQUEST = 0, 1, 2
+BY_SIGNAL = 128  # and the signal's number, as shells say it: 130 after Ctrl-C, 143 after a polite kill
 MORE_SPACE = "free some there, or name a place on another disk"
 OTHER_PLACE = "allow it to this user, or name another place"
+OTHER_THAN_A_FILE = "a file is where a folder should be: name another place"
 WHAT_TO_DO = {
     errno.ENOSPC: MORE_SPACE,
     errno.EDQUOT: MORE_SPACE,
     errno.EACCES: OTHER_PLACE,
     errno.EPERM: OTHER_PLACE,
+    errno.EEXIST: OTHER_THAN_A_FILE,
+    errno.ENOTDIR: OTHER_THAN_A_FILE,
     errno.EROFS: "name a place that can be written",
     errno.ENOENT: "check the path, or put it back",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
 }
+
+
+class SignalInterrupt(KeyboardInterrupt):
+    """Ctrl-C, or a polite kill: `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+TYPE_AND_NEED = re.compile(r" <[^>]*>$| *\[required\]$")
+
+
+class Command(TyperCommand):
+    """One command, whose help names arguments as the user knows them: no Python types, and no braces."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """`SPEC` where Typer writes `{SPEC}`."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, which are all required where no default is told, and options."""
+        records = [(param.param_type_name, param.get_help_record(ctx)) for param in self.get_params(ctx)]
+        for kind, title in (("argument", "Arguments"), ("option", "Options")):
+            rows = [record for of, record in records if of == kind and record]
+            if kind == "argument":
+                rows = [(TYPE_AND_NEED.sub("", name), TYPE_AND_NEED.sub("", told)) for name, told in rows]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+class App(typer.Typer):
+    """A package's app, all of whose commands are `Command`."""
+
+    def command(self, *args: Any, **options: Any) -> Callable[[Any], Any]:
+        """As Typer's."""
+        return super().command(*args, **{"cls": Command, **options})
 
 
 class Commands(TyperGroup):
@@ -53,18 +96,27 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise StoppedError(STOPPED_BY_HAND) from error
+            number = error.number if isinstance(error, SignalInterrupt) else int(signal.SIGINT)
+            raise StoppedError(STOPPED_BY_HAND, number) from error
 
 
-def commands_app() -> typer.Typer:
+def commands_app(about: str | None = None) -> typer.Typer:
     """An app to register a package's commands at. Its help is plain text: Typer's own reads `[score]` as markup."""
-    return typer.Typer(
-        cls=Commands, rich_markup_mode=None, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    return App(
+        cls=Commands,
+        help=about,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
     )
 
 
 def run_app(app: typer.Typer) -> None:
-    """Run `app` and exit: 0 done, 1 it ran and the answer is bad, 2 the request, an input or a disk is wrong."""
+    """Run `app` and exit: 0 done, 1 it ran and the answer is bad, 2 the request, an input or a disk is wrong.
+
+    128 and the signal's number where it was stopped.
+    """
     quieten()
     _write_any_name()
     try:
@@ -78,7 +130,7 @@ def run_app(app: typer.Typer) -> None:
         sys.exit(BAD_ANSWER)
     except StoppedError as error:
         complain(str(error))
-        sys.exit(STOPPED)
+        sys.exit(BY_SIGNAL + error.number)
     except UserError as error:
         complain(f"error: {error}")
         sys.exit(WRONG_REQUEST)
@@ -91,7 +143,7 @@ def run_app(app: typer.Typer) -> None:
         sys.exit(WRONG_REQUEST)
     except KeyboardInterrupt:
         complain(STOPPED_BY_HAND)
-        sys.exit(STOPPED)
+        sys.exit(BY_SIGNAL + signal.SIGINT)
 
 
 def _write_any_name() -> None:
@@ -117,7 +169,7 @@ def _stops_heard() -> Generator[None]:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     at_hand().say("stopping, as soon as what is in hand is done")
-    raise KeyboardInterrupt
+    raise SignalInterrupt(number)
 
 
 def in_words(error: OSError) -> str:

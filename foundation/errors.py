@@ -50,4 +50,8 @@ class DamagedFileError(UserError):
 
 
 class StoppedError(UserError):
-    """A run that was asked to stop, and saved what it needs to go on."""
+    """A run that was asked to stop, and saved what it needs to go on. `number`: the signal that asked, 2 for Ctrl-C."""
+
+    def __init__(self, text: str, number: int = 2) -> None:
+        super().__init__(text)
+        self.number = number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def read_header(path: Path) -> Header:
     with opened_safetensors(path, framework="np"):  # the library's own checks: offsets, holes, truncation
         pass
     whole: dict[str, Any] = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path))
-    said: dict[str, object] = whole.pop("__metadata__", {})
+    said: dict[str, object] = whole.pop("__metadata__", None) or {}  # safetensors takes null for nothing
     entries: dict[str, _Entry] = whole
     return Header(
         {key: tuple(entry["shape"]) for key, entry in entries.items()},
@@ -72,8 +73,7 @@ def read_header(path: Path) -> Header:
 def _once(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        doubled = next(key for key in keys if keys.count(key) > 1)
+        doubled = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise LoraFileError(f"{path}: `{doubled}` stands twice in the header; the file was made wrongly, make it again")
     return found
 

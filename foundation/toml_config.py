@@ -18,6 +18,8 @@ from foundation.errors import ConfigurationError
 from foundation.path_fields import FOLDER
 from foundation.text_files import TextFileError, parsing_fault, read_text
 
+MOST_NAMED = 5  # files of a folder that was given in the place of one
+
 
 class Section(BaseModel):
     """A table of a configuration file: frozen, unknown keys refused; defaults are read as what is written.
@@ -38,6 +40,9 @@ def read_toml(path: Path) -> dict[str, object]:
 
     Raises MissingFileError when it is not there, TextFileError when it is no text, or (with line and column) no TOML.
     """
+    inside = sorted(one.name for one in path.glob("*.toml")) if path.is_dir() else []
+    if inside:
+        raise TextFileError(path, "is a folder, not a file", f"name a file in it: {', '.join(inside[:MOST_NAMED])}")
     return parse_toml(read_text(path), path)
 
 

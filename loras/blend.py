@@ -7,12 +7,14 @@ factors enter by their exact low rank; DoRA and OFT do not add up, and are refus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
+from base_models.kohya_names import part_of
 from foundation.errors import UserError
 from loras.lora_file import Additive, LoraFile, LoraModule, Module
 from loras.weights import Weights
@@ -39,7 +41,8 @@ class Term:
 
 
 def blend(parts: Sequence[tuple[LoraFile[Module], Weights]]) -> LoraFile[LoraModule]:
-    """The exact sum. One LoRA alone keeps its tensors bit for bit, alpha scaled; weight 0 leaves a module out.
+    """The exact sum. One LoRA alone keeps its tensors bit for bit, alpha scaled, but for modules whose alpha is not
+    that of most; weight 0 leaves a module out.
 
     Raises BlendError for a module that does not add up (DoRA, OFT, norms, biases).
     """
@@ -53,22 +56,27 @@ def blend(parts: Sequence[tuple[LoraFile[Module], Weights]]) -> LoraFile[LoraMod
     modules = {name: summed(terms, name) for name, terms in by_name.items()}
     metadata = dict(parts[0][0].metadata) if len(parts) == 1 else {}
     if acting <= 1:
-        return LoraFile(modules, metadata)
+        return LoraFile(with_one_alpha(modules), metadata)
     alpha = float(max((module.rank for module in modules.values()), default=1))
-    return LoraFile({name: with_alpha(module, alpha) for name, module in modules.items()}, {})
+    return LoraFile({name: module.with_alpha(alpha) for name, module in modules.items()}, {})
 
 
-def with_alpha(module: LoraModule, alpha: float) -> LoraModule:
-    """The same delta with another alpha, the factor's root on both factors.
+def with_one_alpha(modules: Mapping[str, LoraModule]) -> dict[str, LoraModule]:
+    """The same deltas with one alpha in each part of the model: the one that most of its modules have.
 
-    One alpha for all modules of a blend: diffusers (0.42) reads a kohya file whose modules differ in alpha as if most
-    had the commonest one.
+    diffusers (0.42) reads a kohya file whose modules differ in alpha as if all had the commonest one, and says nothing.
+    Modules that have it stay as they are, bit for bit.
     """
-    factor = module.alpha / alpha
-    if factor == 1.0:
-        return module
-    root = abs(factor) ** 0.5
-    return LoraModule(module.down.float() * root, module.up.float() * (root if factor > 0 else -root), alpha)
+    common = common_alphas(modules)
+    return {name: module.with_alpha(common[part_of(name)]) for name, module in modules.items()}
+
+
+def common_alphas(modules: Mapping[str, LoraModule]) -> dict[str, float]:
+    """By part ("unet", "te1", "te2"), the alpha that most of its modules have."""
+    found: dict[str, Counter[float]] = {}
+    for name, module in modules.items():
+        found.setdefault(part_of(name), Counter())[module.alpha] += 1
+    return {part: alphas.most_common(1)[0][0] for part, alphas in found.items()}
 
 
 def plain_factors(module: Module, name: str) -> LoraModule:

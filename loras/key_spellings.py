@@ -1,15 +1,18 @@
 """Every spelling of a LoRA file's keys -> kohya's module name and suffix. Nothing is guessed: an unknown key raises.
 
-Spellings: kohya-ss/sd-scripts and LyCORIS (`lora_unet_..`), diffusers old (`..processor.to_q_lora.down.weight`,
-`.lora_linear_layer.`) and new (`.lora.down.weight`, `.lora_A.weight`), PEFT (`base_model.model.`), and ComfyUI's saver
-(`diffusion_model.` in the original naming, `text_encoders.clip_l.`).
+Spellings: kohya-ss/sd-scripts and LyCORIS (`lora_unet_..`, `lycoris_..`), OneTrainer (`lora_unet.` in diffusers'
+naming), diffusers old (`..processor.to_q_lora.down.weight`, `.lora_linear_layer.`) and new (`.lora.down.weight`,
+`.lora_A.weight`, `.lora_A.ADAPTER.weight`), PEFT (`base_model.model.`), and ComfyUI's saver and checkpoints'
+(`diffusion_model.`, `model.diffusion_model.` in the original naming, `text_encoders.clip_l.`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from base_models.kohya_names import (
@@ -38,9 +41,9 @@ SUFFIXES = frozenset(
 )
 # The other dialects' endings behind a module's path, and kohya's for the same tensor.
 _ENDINGS = (
-    (re.compile(r"\.lora_A(?:\.default)?\.weight$"), "lora_down.weight"),
-    (re.compile(r"\.lora_B(?:\.default)?\.weight$"), "lora_up.weight"),
-    (re.compile(r"\.lora_magnitude_vector(?:\.default)?(?:\.weight)?$"), "dora_scale"),
+    (re.compile(r"\.lora_A(?:\.[^.]+)?\.weight$"), "lora_down.weight"),
+    (re.compile(r"\.lora_B(?:\.[^.]+)?\.weight$"), "lora_up.weight"),
+    (re.compile(r"\.lora_magnitude_vector(?:\.[^.]+)??(?:\.weight)?$"), "dora_scale"),
     (re.compile(r"[._]lora(?:_linear_layer)?\.(down|up)\.weight$"), "lora_{}.weight"),
     (re.compile(r"(?:[._]lora(?:_linear_layer)?)?\.alpha$"), "alpha"),
 )
@@ -53,7 +56,14 @@ _KOHYA_PREFIXES = {
     "lora_te1": TEXT_ENCODERS[0],
     "lora_te2": TEXT_ENCODERS[1],
     "lora_te": TEXT_ENCODER,
+    "lycoris_text_model": f"{TEXT_ENCODER}_text_model",  # LyCORIS' own wrapper says no part of a model
+    "lycoris": UNET,
 }
+# OneTrainer's own names: kohya's part, and diffusers' path in dots.
+_DOTTED_PARTS = {"lora_unet.": 0, "lora_te.": 1, "lora_te1.": 1, "lora_te2.": 2}
+# Of LyCORIS' IA3 each module has a `weight` and says whether it multiplies what goes in.
+_IA3 = ".on_input"
+_BUNDLED = "bundle_emb."
 _TEXT_PREFIXES = {
     "text_encoder.": 0,
     "text_encoder_2.": 1,
@@ -71,6 +81,10 @@ _PARTS_BEFORE_NAMING = {0: f"{UNET}_", 2: f"{TEXT_ENCODERS[1]}_", -1: ""}
 _ORIGINAL_STARTS = ("input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out.")
 
 
+LONGEST_PATTERN = 500
+_REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
+
+
 @dataclass(frozen=True)
 class TensorKey:
     """One tensor's place: the spelling's dialect, part (0 UNet, 1 and 2 the text encoders), path, kohya suffix."""
@@ -84,11 +98,13 @@ class TensorKey:
 @dataclass(frozen=True)
 class Spelling:
     """A file's keys read: its dialects in a word; by module in kohya's name, its tensors' suffixes and own keys; by
-    module, its path in diffusers behind `unet.` or `text_encoder.`, where the file itself spells one out."""
+    module, its path in diffusers behind `unet.` or `text_encoder.`, where the file itself spells one out; names of
+    embeddings (textual inversion) that OneTrainer bundled with the LoRA."""
 
     dialect: str
     modules: Mapping[str, Mapping[str, str]]
     paths: Mapping[str, str]
+    embeddings: tuple[str, ...] = ()
 
 
 def spelling_of(shapes: Mapping[str, Shape], path: Path, metadata: Mapping[str, str]) -> Spelling:
@@ -96,7 +112,14 @@ def spelling_of(shapes: Mapping[str, Shape], path: Path, metadata: Mapping[str, 
 
     Raises LoraFileError for an unknown or doubled key.
     """
-    read = {key: _read_key(key, path) for key in shapes}
+    ia3 = next((key for key in shapes if key.endswith(_IA3)), None)
+    if ia3 is not None:
+        raise LoraFileError(
+            f"{path}: an IA3 of LyCORIS (`{ia3}`), which multiplies what passes through a model; no LoRA can do that, "
+            "so it is not read here"
+        )
+    bundled = [key for key in shapes if key.startswith(_BUNDLED)]
+    read = {key: _read_key(key, path) for key in shapes if not key.startswith(_BUNDLED)}
     sdxl = _has_names_of_sdxl(read, shapes, metadata)
     modules: dict[str, dict[str, str]] = {}
     paths: dict[str, str] = {}
@@ -108,14 +131,17 @@ def spelling_of(shapes: Mapping[str, Shape], path: Path, metadata: Mapping[str, 
         tensors[place.suffix] = key
         if place.dialect in ("diffusers", "peft"):
             paths[name] = f"{('unet', 'text_encoder', 'text_encoder_2')[place.part]}.{place.path}"
-    return Spelling("+".join(sorted({place.dialect for place in read.values()})), modules, paths)
+    embeddings = tuple(sorted({key.split(".")[1] for key in bundled}))
+    return Spelling("+".join(sorted({place.dialect for place in read.values()})), modules, paths, embeddings)
 
 
 def _read_key(key: str, path: Path) -> TensorKey:
-    name, _, suffix = key.partition(".")
+    name, _, end = key.partition(".")
     for prefix, ours in _KOHYA_PREFIXES.items():
-        if name.startswith(f"{prefix}_") and suffix in SUFFIXES:
-            return TensorKey("kohya", -1, f"{ours}{name.removeprefix(prefix)}", suffix)
+        if name.startswith(f"{prefix}_"):
+            suffix = end if end in SUFFIXES else dict(_endings(key)).get(name)
+            if suffix is not None:
+                return TensorKey("kohya", -1, f"{ours}{name.removeprefix(prefix)}", suffix)
     if (place := _dotted(key)) is not None:
         return place
     raise LoraFileError(
@@ -126,7 +152,13 @@ def _read_key(key: str, path: Path) -> TensorKey:
 
 def _dotted(key: str) -> TensorKey | None:
     for stem, suffix in _endings(key):
-        whole = stem.removeprefix("base_model.model.")
+        whole = stem.removeprefix("base_model.model.").removeprefix("model.")
+        for prefix, part in _DOTTED_PARTS.items():
+            if whole.startswith(prefix):
+                inner = whole.removeprefix(prefix)
+                return TensorKey(
+                    "onetrainer", part, _plain_text_path(inner) if part else _plain_unet_path(inner), suffix
+                )
         if whole.startswith("diffusion_model."):
             return TensorKey("comfyui", 0, whole.removeprefix("diffusion_model."), suffix)
         for prefix, encoder in _TEXT_PREFIXES.items():
@@ -194,9 +226,13 @@ def _module_name(place: TensorKey, sdxl: bool, key: str, path: Path) -> str:
 
 
 def _in_own_naming(name: str, sdxl: bool) -> str:
-    """A kohya name as sd-scripts writes it: diffusers' block names are SD1's, `lora_te1` is SDXL's."""
-    if name.startswith(f"{TEXT_ENCODERS[0]}_"):
-        return name if sdxl else name.replace(TEXT_ENCODERS[0], TEXT_ENCODER, 1)
+    """A kohya name as sd-scripts writes it: diffusers' block names are SD1's, `lora_te1` is SDXL's.
+
+    sd-scripts and A1111 drop `lora_te_` from a file for SDXL, and `lora_te1_` from one for SD1.
+    """
+    meant, other = (TEXT_ENCODERS[0], TEXT_ENCODER) if sdxl else (TEXT_ENCODER, TEXT_ENCODERS[0])
+    if name.startswith((f"{meant}_", f"{other}_")):
+        return name if name.startswith(f"{meant}_") else name.replace(other, meant, 1)
     inner = name.removeprefix(f"{UNET}_")
     path, renamed = (
         (diffusers_place(inner), SDXL_LAYOUT.to_ldm) if sdxl else (ldm_place(inner), PUBLIC_LAYOUT.to_diffusers)
@@ -233,22 +269,43 @@ class PeftScales:
             return cls(_for_all_parts(plain))
         return cls({})
 
-    def alpha(self, diffusers_path: str, rank: int) -> float | None:
-        """The alpha of a module, whose strength is alpha / rank; None where nothing says."""
+    def alpha(self, diffusers_path: str, rank: int, file: Path) -> float | None:
+        """The alpha of a module of `file`, whose strength is alpha / rank; None where nothing says.
+
+        Raises LoraFileError for a number or a pattern that is none.
+        """
         part, _, inner = diffusers_path.partition(".")
         config = self.configs.get(part)
         if config is None or "lora_alpha" not in config:
             return None
-        alpha = _matching(config.get("alpha_pattern"), inner, config["lora_alpha"])
+        try:
+            alpha = _matching(config.get("alpha_pattern"), inner, config["lora_alpha"])
+        except ValueError as error:
+            raise LoraFileError(f"{file}: the adapter's configuration has {error}; save the file again") from None
         return alpha * rank**0.5 if config.get("use_rslora") else alpha
 
 
 def _matching(pattern: object, path: str, otherwise: object) -> float:
-    """PEFT's rule: the first pattern that matches the path's end, at a dot."""
+    """PEFT's rule: the first pattern that matches the path's end, at a dot. Raises ValueError with what is wrong."""
     for tail, alpha in pattern.items() if is_table(pattern) else ():
-        if re.fullmatch(rf"(?:.*\.)?(?:{tail})", path):
-            return float(str(alpha))
-    return float(str(otherwise))
+        if _pattern(tail).fullmatch(path):
+            return _number(alpha)
+    return _number(otherwise)
+
+
+@lru_cache(maxsize=4096)
+def _pattern(tail: str) -> re.Pattern[str]:
+    """A stranger's expression: one that could take for ever (a group that is repeated) is not tried."""
+    if len(tail) <= LONGEST_PATTERN and not _REPEATED_GROUP.search(tail):
+        with suppress(re.error):
+            return re.compile(rf"(?:.*\.)?(?:{tail})")
+    raise ValueError(f"a pattern for alphas that is not understood (`{tail[:80]}`)")
+
+
+def _number(said: object) -> float:
+    with suppress(ValueError):
+        return float(str(said))
+    raise ValueError(f"an alpha that is no number (`{str(said)[:80]}`)")
 
 
 def _for_all_parts(config: Mapping[str, object]) -> dict[str, Mapping[str, object]]:

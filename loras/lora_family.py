@@ -206,9 +206,9 @@ def _with_header(found: LoraFamily, said: Family | None) -> LoraFamily:
 
 def _tensor_clues(modules: ModuleShapes) -> Iterable[_Clue]:
     """What tensors tell in whatever way they are named."""
-    for width in sorted(_text_widths(modules)):
-        if fitting := _reading(width):
-            yield _Clue(fitting, f"reads a text of width {width}")
+    read = [(width, fitting) for width in sorted(_text_widths(modules)) if (fitting := _reading(width))]
+    for width, fitting in read:
+        yield _Clue(fitting, f"reads a text of width {width}")
     if any(name.startswith(f"{TEXT_ENCODERS[1]}_") for name in modules):
         yield _Clue(_which(lambda family: len(family.text) > 1), "has a second text encoder")
     if any(_DEEPER_TRANSFORMER.search(name) for name in modules):
@@ -219,7 +219,10 @@ def _tensor_clues(modules: ModuleShapes) -> Iterable[_Clue]:
     if modules and all(name.startswith(f"{TEXT_ENCODERS[0]}_") for name in modules):
         # Beside other modules it tells nothing: diffusers' converter calls SD1's only text encoder so, too.
         yield _Clue(_with_encoder(TEXT_ENCODERS[0]), "holds the first of two text encoders")
-    yield from _lone_encoder_clues({name: modules[name] for name in modules if name.startswith(f"{TEXT_ENCODER}_")})
+    alone = _with_encoder(TEXT_ENCODER)
+    if all(fitting & alone for _, fitting in read):
+        # Some tools number SDXL's first text encoder in no file of which it is the only one.
+        yield from _lone_encoder_clues({name: modules[name] for name in modules if name.startswith(f"{TEXT_ENCODER}_")})
 
 
 def _lone_encoder_clues(modules: ModuleShapes) -> Iterable[_Clue]:

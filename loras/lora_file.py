@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -26,12 +25,12 @@ from base_models.kohya_names import kernel_of, part_of
 from foundation.errors import DamagedFileError, LoraFileError
 from foundation.files import check_written, whole_file
 from foundation.safetensors_header import FLOATS, Header, opened_safetensors, read_header
-from loras.base_bound_kinds import BiasedModule, DoraModule, OftModule
 from loras.key_spellings import PeftScales, Spelling, spelling_of
 from loras.lora_family import KnownFamily, LoraFamily, family_of
 from loras.module_kinds import Additive, LoraModule, Module, TuckerModule
 from loras.module_tensors import ModuleTensors, module_from
 from loras.serialised_tensors import SerialisedTensors
+from loras.value_checks import check_values, is_finite
 
 __all__ = [
     "Additive",
@@ -41,7 +40,6 @@ __all__ = [
     "OpenedLora",
     "TuckerModule",
     "cast_lora",
-    "check_values",
     "open_lora",
     "part_of",
     "read_lora",
@@ -112,8 +110,8 @@ class OpenedLora:
         parts = {suffix: self._opened.get_tensor(key) for suffix, key in keys.items()}
         path = self.spelling.paths.get(name)
         down = parts.get("lora_down.weight")
-        if "alpha" not in parts and path is not None and down is not None:
-            alpha = self._scales.alpha(path, down.shape[0])
+        if "alpha" not in parts and path is not None and down is not None and down.dim():
+            alpha = self._scales.alpha(path, down.shape[0], self.path)
             if alpha is not None:
                 parts["alpha"] = torch.tensor(alpha)
         if down is not None and "lora_magnitude_vector" in keys.get("dora_scale", ""):
@@ -132,10 +130,12 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
     header = read_header(path)
     if not header.shapes:
         raise LoraFileError(f"{path}: holds no tensors; it is not a LoRA file")
+    spelling = spelling_of(header.shapes, path, header.metadata)
     for key, kind in header.types.items():
         if kind not in FLOATS and not key.endswith(".alpha"):
             raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
-    spelling = spelling_of(header.shapes, path, header.metadata)
+        if 0 in header.shapes[key]:
+            raise LoraFileError(f"{path}: `{key}` is empty ({header.shapes[key]}); the file was made wrongly")
     scales = PeftScales.beside(path, header.metadata) if spelling.paths else PeftScales({})
     with opened_safetensors(path) as opened:
         yield OpenedLora(path, header, spelling, scales, opened)
@@ -144,40 +144,23 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
 def read_lora(path: Path) -> LoraFile[Module]:
     """Read a LoRA file of any family whole.
 
-    Raises what `open_lora` and its modules raise, and LoraFileError for an alpha of 0 or values that are not finite.
+    Raises what `open_lora` and its modules raise, and LoraFileError for an alpha of 0, values that are not finite, or
+    embeddings beside the LoRA.
     """
     with open_lora(path) as opened:
+        check_nothing_is_lost(opened)
         modules = {name: check_values(opened.module(name), name, path) for name in opened.names}
         return LoraFile(modules, dict(opened.metadata))
 
 
-def is_finite(tensor: Tensor) -> bool:
-    """Whether no number is NaN or infinite: by the extremes, in a seventh of the time that a mask of all takes."""
-    if tensor.numel() == 0:
-        return True
-    low, high = (tensor if tensor.element_size() > 1 else tensor.float()).aminmax()  # 8-bit floats have none
-    return bool(low.isfinite() and high.isfinite())
-
-
-def check_values(module: Module, name: str, path: Path) -> Module:
-    """`module` itself. Raises LoraFileError for an alpha of 0 or values that are not finite."""
-    alpha = module.stored_alpha
-    if not all(is_finite(tensor) for tensor in module.tensors().values()) or not math.isfinite(alpha or 0.0):
-        raise LoraFileError(f"{path}: `{name}` holds NaN or infinity; the run that made it broke, use another epoch")
-    inner = _innermost(module)
-    if alpha == 0 and not isinstance(inner, OftModule):
-        # Trainers read alpha 0 as the rank, A1111 as nothing at all: no reading would be right everywhere.
-        rank = f", {inner.rank}" if isinstance(inner, LoraModule) else ""
-        raise LoraFileError(f"{path}: `{name}.alpha` is 0, which tools read differently; set it to the rank{rank}")
-    return module
-
-
-def _innermost(module: Module) -> Module | None:
-    """The factors themselves, without the bias or the magnitude around them; None for a bias alone."""
-    inner: Module | None = module
-    while isinstance(inner, BiasedModule | DoraModule):
-        inner = inner.inner
-    return inner
+def check_nothing_is_lost(opened: OpenedLora) -> None:
+    """Raise LoraFileError where a file holds more than modules: blends and grids would leave it out."""
+    if opened.spelling.embeddings:
+        words = ", ".join(f"`{word}`" for word in opened.spelling.embeddings)
+        raise LoraFileError(
+            f"{opened.path}: has embeddings bundled with it ({words}), which act through words of a prompt and would "
+            "be lost here; save it once more without them (OneTrainer: untick bundling)"
+        )
 
 
 def write_lora(lora: LoraFile[LoraModule], path: Path, dtype: torch.dtype = torch.float16) -> LoraFile[LoraModule]:
@@ -206,12 +189,14 @@ def write_modules(lora: LoraFile[Module], path: Path) -> LoraFile[Module]:
 def write_diffusers(
     lora: LoraFile[LoraModule], path: Path, names: Architecture, dtype: torch.dtype = torch.float16
 ) -> LoraFile[LoraModule]:
-    """Write plain factors in diffusers' spelling (`unet.<path>.lora_A.weight`), scales in `lora_adapter_metadata`.
+    """Write plain factors in diffusers' spelling (`unet.<path>.lora_A.weight`), scales folded into the factors.
 
-    diffusers >= 0.34 reads that configuration; older ones take every scale for 1. Raises LoraFileError for a module
-    that `names` does not know.
+    No such file has alphas, so tools that do not read the adapter's configuration take each scale for 1: so it is. The
+    configuration (`lora_adapter_metadata`) tells diffusers >= 0.34 the ranks where they differ. Raises LoraFileError
+    for a module that `names` does not know.
     """
-    cast = cast_lora(lora, dtype)
+    folded = {name: module.with_alpha(float(module.rank)) for name, module in lora.modules.items()}
+    cast = cast_lora(LoraFile(folded, lora.metadata), dtype)
     tensors: dict[str, Tensor] = {}
     by_part: dict[str, dict[str, LoraModule]] = {}
     for name, module in cast.modules.items():

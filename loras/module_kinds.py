@@ -102,6 +102,14 @@ class LoraModule(Additive):
     def low_rank(self) -> LoraModule:
         return self
 
+    def with_alpha(self, alpha: float) -> LoraModule:
+        """The same delta with another alpha, the factor's root on both factors; itself where it has that alpha."""
+        factor = self.alpha / alpha
+        if factor == 1.0:
+            return self
+        root = abs(factor) ** 0.5
+        return LoraModule(self.down.float() * root, self.up.float() * (root if factor > 0 else -root), alpha)
+
     def tensors(self) -> dict[str, Tensor]:
         return {"lora_down.weight": self.down, "lora_up.weight": self.up}
 

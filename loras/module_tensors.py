@@ -87,6 +87,8 @@ def module_from(parts: ModuleTensors) -> Module:
 
 def _lora(parts: ModuleTensors) -> Module:
     down, up, mid = parts.need("lora_down.weight"), parts.need("lora_up.weight"), parts.get("lora_mid.weight")
+    if down.dim() == 4 and up.dim() == 2:
+        up = up.reshape(*up.shape, 1, 1)  # LyCORIS' DyLoRA keeps a convolution's second factor flat
     parts.check(down.dim() in (2, 4) and up.dim() == down.dim() and up.shape[1] == down.shape[0] > 0, down, up)
     parts.check(up.dim() == 2 or up.shape[2:] == (1, 1), down, up)
     alpha = parts.alpha(down.shape[0])

@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 
 from foundation.errors import LoraFileError
-from loras.lora_file import LoraFile, LoraModule, Module, is_finite, write_lora, write_modules
+from loras.blend import with_one_alpha
+from loras.lora_file import LoraFile, LoraModule, Module, write_lora, write_modules
 from loras.module_tensors import ModuleTensors, module_from
+from loras.value_checks import is_finite
 
 
 def write_trained(lora: LoraFile[Module], path: Path, dtype: torch.dtype) -> None:
@@ -18,7 +20,7 @@ def write_trained(lora: LoraFile[Module], path: Path, dtype: torch.dtype) -> Non
     """
     plain = {name: one for name, one in lora.modules.items() if isinstance(one, LoraModule)}
     if len(plain) == len(lora.modules):
-        write_lora(LoraFile(plain, lora.metadata), path, dtype)
+        write_lora(LoraFile(with_one_alpha(plain), lora.metadata), path, dtype)
         return
     modules = {name: _cast(one, name, dtype) for name, one in lora.modules.items()}
     write_modules(LoraFile(modules, lora.metadata), path)

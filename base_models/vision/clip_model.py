@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import open_clip
 import torch
+from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 
+from base_models.model_hub import hub_model
+from base_models.no_pickles import only_pickled, pickles_refused
 from base_models.vision.long_texts import TextPart, Tokenizer, parts_of
 from base_models.vision.torch_judges import device_of, digest_of, unit_vectors
 from foundation.errors import UserError
 from miniature.paths import folder_of
 
-SCHEMAS = ("local-dir:", "hf-hub:")
+LOCAL, HUB_SCHEMA = "local-dir:", "hf-hub:"
+SCHEMAS = (LOCAL, HUB_SCHEMA)
+CLIP_WEIGHTS = "open_clip_model.safetensors"
 
 
 class ClipError(UserError):
@@ -72,14 +78,33 @@ def load_clip(name: str, device: str = "auto") -> ClipModel:
     """Load "miniature", "local-dir:FOLDER", "hf-hub:OWNER/NAME" or "ARCHITECTURE/TAG". Raises ClipError."""
     place = device_of(device)
     architecture, tag = _source(name)
+    _check_here_or_announced(architecture, tag)
     try:
         # The other constructors of open_clip fall back to random weights; its default centre crop cuts portraits.
-        model, prepare = open_clip.create_model_from_pretrained(
-            architecture, pretrained=tag, precision="fp32", device=place, image_resize_mode="longest"
-        )
+        with pickles_refused():
+            model, prepare = open_clip.create_model_from_pretrained(
+                architecture, pretrained=tag, precision="fp32", device=place, image_resize_mode="longest"
+            )
     except Exception as error:  # open_clip, huggingface_hub and torch each raise their own
         raise ClipError(f"CLIP model `{name}` cannot be loaded: {error}") from error
     return ClipModel(name, digest_of(model, prepare), model.eval(), prepare, load_tokenizer(name), place)
+
+
+def _check_here_or_announced(architecture: str, tag: str | None) -> None:
+    """Raise ClipError for a folder of pickles, NotFetchedError for what is not here and may not be fetched."""
+    if architecture.startswith(LOCAL):
+        folder = Path(architecture.removeprefix(LOCAL))
+        if pickle := only_pickled(folder):
+            raise ClipError(
+                f"{folder}: has only a pickle ({pickle}), which can run code and is refused; "
+                "it needs a .safetensors file"
+            )
+        return
+    told = open_clip.get_pretrained_cfg(architecture, tag or "") if tag else {}
+    repository = str(told.get("hf_hub", "")) if tag else architecture.removeprefix(HUB_SCHEMA)
+    repository = repository.strip("/")
+    if repository and not isinstance(try_to_load_from_cache(repository, CLIP_WEIGHTS), str):
+        hub_model("CLIP model", repository).announce()
 
 
 def load_tokenizer(name: str) -> Tokenizer:

@@ -10,11 +10,13 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 from transformers import AutoConfig, AutoModel
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils import logging
 
+from base_models.model_hub import hub_model, refuse_path
 from base_models.vision.licences import licence_file_of
 from base_models.vision.torch_judges import device_of, digest_of, unit_vectors
 from foundation.errors import UserError
@@ -82,12 +84,18 @@ def load_dino(name: str, device: str = "auto") -> DinoModel:
     folder = Path(source).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or source.startswith(".")):
         raise DinoError(f"{folder}: no such folder; {GET_IT}")
+    if not folder.is_dir():
+        refuse_path("DINOv2", source)
+        if not isinstance(try_to_load_from_cache(source, "model.safetensors"), str):
+            hub_model("DINOv2", source).announce()
     place = device_of(device)
     try:
         with _quiet():
             _check_kind(source)
             prepare = _preparation(source)
-            model, told = untyped(AutoModel).from_pretrained(source, dtype=torch.float32, output_loading_info=True)
+            model, told = untyped(AutoModel).from_pretrained(
+                source, dtype=torch.float32, output_loading_info=True, use_safetensors=True
+            )
     except DinoError:
         raise
     except Exception as error:  # transformers, huggingface_hub and safetensors each raise their own

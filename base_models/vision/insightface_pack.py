@@ -16,6 +16,7 @@ from insightface.app import FaceAnalysis
 from insightface.utils import ensure_available
 from insightface.utils.face_align import norm_crop
 
+from base_models.model_hub import Fetched, is_offline
 from base_models.vision.face_model import LARGEST_DETECTOR_SIZE, FaceModel, FacePackError, FoundFaces, largest_of
 from base_models.vision.licences import UNKNOWN_LICENCE, licence_file_of
 from foundation.files import sha256_of
@@ -29,7 +30,16 @@ DETECTOR_STRIDE = 32
 DETECTION_THRESHOLD = 0.5
 EMBEDDED_TOGETHER = 64
 NON_COMMERCIAL = "non-commercial research only (insightface model zoo)"
-KNOWN_LICENCES = {name: NON_COMMERCIAL for name in ("antelopev2", "buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc")}
+# As insightface's model zoo tells them.
+PACK_SIZES = {
+    "antelopev2": "407 MB",
+    "buffalo_l": "326 MB",
+    "buffalo_m": "313 MB",
+    "buffalo_s": "159 MB",
+    "buffalo_sc": "16 MB",
+}
+KNOWN_LICENCES = dict.fromkeys(PACK_SIZES, NON_COMMERCIAL)
+FETCHED_PACKS = Path("~/.insightface/models")
 
 
 class InsightFacePack(FaceModel):
@@ -114,6 +124,15 @@ def _pack_folder(name: str) -> Path:
 
 def _downloaded(name: str) -> Path:
     """The folder of one of insightface's published packs, fetched if it is not there yet."""
+    if not (fetched := FETCHED_PACKS.expanduser() / name).is_dir():
+        if name not in PACK_SIZES:
+            raise FacePackError(
+                f"face pack `{name}`: neither a folder nor one of insightface's ({', '.join(PACK_SIZES)}), so no "
+                "server was asked for it; name one of these, a folder of ONNX files, opencv:FOLDER or `miniature`"
+            )
+        Fetched("face pack", name, "github.com/deepinsight", PACK_SIZES[name], KNOWN_LICENCES[name]).announce()
+    elif is_offline():
+        return fetched  # insightface would look whether there is a newer one
     with redirect_stdout(sys.stderr):
         try:
             return Path(ensure_available("models", name))

@@ -38,6 +38,16 @@ class Exported:
         """What `export --json` prints of the cell that was written."""
         return {"file": str(self.path), "sha256": self.sha256, "scores": row_as_json(row)}
 
+    def in_lines(self, row: RankedCell) -> list[str]:
+        """What `export` says of the cell that was written, and how the file is used."""
+        alone = f", without {row.also}, which is blended in" if row.also else ""
+        lines = [f"wrote {self.path} and {self.preview}: row {row.place}, {row.name}", f"use it at weight 1{alone}"]
+        if row.broken:
+            lines.append(f"but look at its pictures first: it breaks a limit ({row.broken[0]})")
+        elif not row.worth_taking:
+            lines.append("but it is not shown to be more like the subject than the base model: `eval rank` says why")
+        return lines
+
 
 def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell:
     """The row that `wanted` names: "best", the one to take or else the first, a row's number, or a cell's id or its

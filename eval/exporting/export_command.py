@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def export(
     store: StoreFolder,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .safetensors file to write.")],
     cell: Annotated[
         str, typer.Option("--cell", metavar="CELL", help="best, the number of a row of `rank`, or a cell's id.")
     ] = "best",
@@ -40,4 +40,4 @@ def export(
     if as_json:
         print(json.dumps(written.as_json(row)))
     else:
-        print_lines([f"wrote {written.path} and {written.preview}: row {row.place}, {row.name}"])
+        print_lines(written.in_lines(row))

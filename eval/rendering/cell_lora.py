@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 
 from eval.request.cells import Cell, Checkpoint
-from loras.blend import blend
+from loras.blend import blend, with_one_alpha
 from loras.lora_file import LoraFile, LoraModule, Module, cast_lora, read_lora
 
 
@@ -26,13 +26,9 @@ def lora_of(cell: Cell) -> LoraFile[LoraModule]:
 def _read_typed(checkpoint: Checkpoint, dtype: str) -> LoraFile[Module]:
     """The file with plain factors in the type that a cell is exported in. Alphas stay: a cell's are cast but once."""
     read, kind = _read_cached(checkpoint), getattr(torch, dtype)
-    typed = {
-        name: LoraModule(module.down.to(kind), module.up.to(kind), module.alpha)
-        if isinstance(module, LoraModule)
-        else module
-        for name, module in read.modules.items()
-    }
-    return LoraFile(typed, read.metadata)
+    plain = with_one_alpha({name: one for name, one in read.modules.items() if isinstance(one, LoraModule)})
+    typed = {name: LoraModule(one.down.to(kind), one.up.to(kind), one.alpha) for name, one in plain.items()}
+    return LoraFile({name: typed.get(name, module) for name, module in read.modules.items()}, read.metadata)
 
 
 @lru_cache(maxsize=3)  # a grid walks checkpoint by checkpoint, so few files are needed at a time

@@ -119,7 +119,7 @@ def write_report(data: ReportData, path: Path) -> None:
         common=common,
         common_set=frozenset(common),
         curve=curve[0] if curve else None,
-        curve_key=[(one.name, one.style) for one in curve[1]] if curve else [],
+        curve_key=curve[1] if curve else [],
         heat_maps=_heat_maps(data.ranked),
         trends=trends_of(data.ranked),
         trade_off=_trade_off(data.ranked),
@@ -157,17 +157,23 @@ def _epoch_labels(rows: Sequence[RankedCell]) -> list[str]:
 
 
 def _epoch_curve(ranked: Sequence[RankedCell], scores: Scores) -> tuple[Markup, list[Series]] | None:
-    """Identity over the epochs at the best row's weights, and at weight 1 where that is another."""
+    """Identity over the epochs at the best row's weights, and at its weights alone, or at 1, where that is another."""
     best, checkpoints = ranked[0], _by_epoch(ranked)
     if len(checkpoints) < 2:
         return None
     place = {row.checkpoint: at for at, row in enumerate(checkpoints)}
-    wanted = dict.fromkeys([(best.weights, best.also), ("unet=1,te=1", "")])
+    wanted = dict.fromkeys([(best.weights, best.also), (best.weights, ""), ("unet=1,te=1", "")])
+    lines = {
+        settings: rows
+        for settings in wanted
+        if (rows := _by_epoch(row for row in ranked if (row.weights, row.also) == settings))
+    }
     series: list[Series] = []
-    for (weights, also), style in zip(wanted, ("first", "second"), strict=False):
-        rows = _by_epoch(row for row in ranked if (row.weights, row.also) == (weights, also))
+    for ((weights, also), rows), style in zip(lines.items(), ("first", "second"), strict=False):
         points = [Point(place[row.checkpoint], row.identity, row.identity_low, row.identity_high) for row in rows]
-        series += [Series(with_others(f"at {weights}", also), style, points)] if points else []
+        # What is graded of one checkpoint alone makes no line: the key says whose dot it is.
+        whose = f"{rows[0].checkpoint} alone, " if len(rows) == 1 else ""
+        series.append(Series(f"{whose}at {with_others(weights, also)}", style, points))
     levels = {"base model": scores.floor, "real pictures": scores.ceiling}
     known = {name: level for name, level in levels.items() if not np.isnan(level)}
     return line_chart(_epoch_labels(checkpoints), series, known, "epoch"), series

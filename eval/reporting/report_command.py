@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 
 def report_command(
     store: StoreFolder,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The HTML file to write.")] = Path(
+        "report.html"
+    ),
 ) -> None:
     """Write one HTML file with ranking, curves and pictures, that opens offline, and a sheet to share beside it."""
     from foundation.printing import print_lines

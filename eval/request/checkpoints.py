@@ -15,8 +15,8 @@ from foundation.errors import ConfigurationError, LoraFileError, MissingFileErro
 from foundation.files import sha256_of
 from foundation.progress import counted
 from foundation.safetensors_header import PICKLES, read_metadata
+from loras.inspecting.unreadable_file import reason_unreadable
 from loras.tensors_sha256 import tensors_sha256
-from loras.unreadable_file import reason_unreadable
 
 SUFFIX = ".safetensors"
 

@@ -172,7 +172,8 @@ def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLor
             for other in others
             if other.file is not None
         )
-        beside = checkpoints[-1:] if any(other.checkpoints == "last" for other in others) else checkpoints
+        asked = {other.checkpoints for other in others}
+        beside = checkpoints[:1] if "first" in asked else checkpoints[-1:] if "last" in asked else checkpoints
         for checkpoint, te, unet in product(beside, spec.lora.te, spec.lora.unet):
             cells.append(Cell(Use(checkpoint, Weights.of(unet, te)), also, spec.lora.export_dtype))
     return cells

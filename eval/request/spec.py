@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 from base_models.base_source import Overrides
 from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
+from base_models.model_hub import stay_offline
 from eval.request.choosing_sections import BudgetSection, LimitsSection, SearchSection
 from foundation.key_reference.units import PIXELS, STEPS
 from foundation.path_fields import (
@@ -51,6 +52,8 @@ class ModelSection(Section):
     """Where it is rendered: "cpu", "cuda", "cuda:0"; "auto" is all GPUs, or the CPU where there is none."""
     memory: Literal["auto", "full", "offload", "tiled"] = "auto"
     """Whether parts move to the device one after another ("offload"), and pictures are decoded in tiles ("tiled")."""
+    offline: bool = False
+    """Whether nothing is fetched from a model hub: what is not on this machine is an error then."""
 
     @property
     def overrides(self) -> Overrides:
@@ -66,8 +69,8 @@ class AlsoEntry(Section):
     """Its weight on the UNet."""
     te: float = 1.0
     """Its weight on the text encoders."""
-    checkpoints: Literal["all", "last"] = "all"
-    """Beside which of the grid's checkpoints it is tried."""
+    checkpoints: Literal["all", "first", "last"] = "all"
+    """Beside which of the grid's checkpoints it is tried, in the order of training."""
 
 
 class LoraSection(Section):
@@ -87,6 +90,9 @@ class LoraSection(Section):
     @field_validator("also")
     @classmethod
     def _some(cls, also: list[AlsoEntry | list[AlsoEntry]]) -> list[AlsoEntry | list[AlsoEntry]]:
+        for together in also:
+            if isinstance(together, list) and {"first", "last"} <= {entry.checkpoints for entry in together}:
+                raise ValueError("LoRAs that come together stand beside the first checkpoint or the last; name one")
         return also or [AlsoEntry()]
 
     @property
@@ -268,8 +274,11 @@ def forced(spec: GridSpec) -> GridSpec:
 
 
 def read_spec(path: Path) -> GridSpec:
-    """Read and validate a grid specification; its paths come out absolute.
+    """Read and validate a grid specification; its paths come out absolute. `offline = true` holds from here on.
 
     Raises MissingFileError or ConfigurationError.
     """
-    return validate(GridSpec, read_toml(path), path)
+    spec = validate(GridSpec, read_toml(path), path)
+    if spec.model.offline:
+        stay_offline()
+    return spec

@@ -277,7 +277,9 @@ def create_store(folder: Path, place: str | None = None) -> Store:
 def open_store(folder: Path) -> Store:
     """Open a store that exists. Raises StoreError where there is none."""
     if not (folder / FILE_NAME).is_file():
-        raise StoreError(f"{folder}: not a store (it has no {FILE_NAME}); make one with `python -m eval grid SPEC`")
+        below = sorted(folder.glob(f"*/{FILE_NAME}"))
+        advice = f"name {below[0].parent}" if below else "make one with `python -m eval grid SPEC`"
+        raise StoreError(f"{folder}: not a store (it has no {FILE_NAME}); {advice}")
     return Store(folder, connected(folder))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import typer
 
 from eval.store.store_argument import StoreFolder
-from foundation.command_line import BAD_ANSWER
+from foundation.command_line import BAD_ANSWER, commands_app
 from foundation.progress import terminal
 
-store_app = typer.Typer(no_args_is_help=True, help="Look after a store: check what is in it, repair it.")
+store_app = commands_app("Look after a store: check what is in it, repair it.")
 
 
 def register(app: typer.Typer) -> None:

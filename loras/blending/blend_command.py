@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from loras.blending.merge_methods import EXACT_SUM, merge_called, method_names, methods_in_words, names_that_need
-from loras.command_options import Dtype, Json
+from loras.command_options import DTYPES, Dtype, Json
 
 METHOD_HELP = f"{methods_in_words()}. Of whole deltas, so with --rank, are all but sum."
 
@@ -23,26 +23,35 @@ def blend_command(
     loras: Annotated[
         list[str],
         typer.Argument(
-            metavar="LORA[:WEIGHTS]...",
+            metavar="LORA[:WEIGHTS]",
             help="A.safetensors:unet=0.8,te=0.6,blocks=OUTALL: what is not said is 1. SDXL has te1= and te2= too; "
             "blocks= comes last and is a preset's name, 17 or 26 numbers (SDXL: 12 or 20), or *attn2*=0.5;*ff_net*=0",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .safetensors file to write.")],
     method: Annotated[str, typer.Option(metavar="|".join(method_names()), help=METHOD_HELP)] = EXACT_SUM,
     rank: Annotated[
         str | None,
-        typer.Option(help="Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20."),
+        typer.Option(
+            metavar="RULE",
+            help="Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20.",
+        ),
     ] = None,
     density: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help=f"{names_that_need('density')}: the share of entries kept.")
+        float,
+        typer.Option(
+            metavar="SHARE", min=0.01, max=1.0, help=f"{names_that_need('density')}: the share of entries kept."
+        ),
     ] = 0.5,
-    seed: Annotated[int, typer.Option(help=f"{names_that_need('seed')}: which entries are dropped.")] = 0,
-    dtype: Annotated[Dtype, typer.Option(help="The file's type.")] = "float16",
-    form: Annotated[Literal["kohya", "diffusers"], typer.Option("--format", help="Whose keys are written.")] = "kohya",
+    seed: Annotated[int, typer.Option(metavar="N", help=f"{names_that_need('seed')}: which entries are dropped.")] = 0,
+    dtype: Annotated[Dtype, typer.Option(metavar=DTYPES, help="The file's type.")] = "float16",
+    form: Annotated[
+        Literal["kohya", "diffusers"],
+        typer.Option("--format", metavar="kohya|diffusers", help="Whose keys are written."),
+    ] = "kohya",
     base: Annotated[
         str | None,
-        typer.Option(help="diffusers: the model to take names from, if it is no SD1, SD2 or SDXL."),
+        typer.Option(metavar="MODEL", help="diffusers: the model to take names from, if it is no SD1, SD2 or SDXL."),
     ] = None,
     as_json: Json = False,
 ) -> None:

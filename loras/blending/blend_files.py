@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from base_models.architecture import Architecture
-from base_models.kohya_names import block_of
+from base_models.kohya_names import block_of, part_of
 from foundation.files import sha256_of
 from foundation.progress import Reporter
-from loras.blend import BlendError, Term, plain_factors, summed, with_alpha
+from loras.blend import BlendError, Term, common_alphas, plain_factors, summed
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.block_weights import BlockWeights
 from loras.blending.merge_methods import EXACT_SUM, Merge
@@ -25,12 +25,15 @@ from loras.lora_file import (
     LoraFile,
     LoraModule,
     OpenedLora,
-    check_values,
+    check_nothing_is_lost,
     open_lora,
     write_diffusers,
     write_lora,
 )
 from loras.low_rank import Product
+from loras.value_checks import check_values
+
+Alphas = Callable[[str, int], float]
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,15 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
         raise BlendError(f"{request.merge.method} merges whole deltas, which are of full rank; say --rank N or auto")
     with ExitStack() as stack:
         opened = [stack.enter_context(open_lora(part.path)) for part in request.parts]
+        for one in opened:
+            check_nothing_is_lost(one)
         family = common_family([(one.path, one.family) for one in opened])
         terms = BlendTerms(request.parts, opened)
         names = terms.names()
         if not names:
             raise BlendError(f"{request.output}: nothing is left at these weights; nothing was written")
         advance = reporter.task("blending", len(names))
-        alpha = _alpha(request, terms)
+        alpha = _alphas(request, terms, names)
         made: dict[str, BlendedModule] = {}
         for name in names:
             made[name] = _blended(request, terms, name, alpha)
@@ -87,11 +92,19 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
     return WrittenLora(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
 
 
-def _alpha(request: BlendRequest, terms: BlendTerms) -> float | None:
-    """The alpha that all modules get (see `with_alpha`); None leaves one LoRA's tensors as they are."""
-    if request.rank is None:
-        return None if len(request.parts) == 1 else float(max(1, terms.greatest_rank()))
-    return request.rank.alpha
+def _alphas(request: BlendRequest, terms: BlendTerms, names: Sequence[str]) -> Alphas:
+    """The alpha that each module gets (see `with_one_alpha`), by its name and rank.
+
+    Files in diffusers' spelling have no alpha tensors: there it is the rank, so that readers which miss the adapter's
+    configuration (ComfyUI, A1111) take the right strength, too.
+    """
+    if request.names is not None:
+        return lambda _, rank: float(rank)
+    if request.rank is not None or len(request.parts) > 1:
+        alpha = float(max(1, terms.greatest_rank())) if request.rank is None else request.rank.alpha
+        return lambda _, rank: alpha
+    common = common_alphas({name: summed(terms.of(name)[0], name) for name in names})
+    return lambda name, rank: common[part_of(name)]
 
 
 class BlendTerms:
@@ -127,11 +140,11 @@ class BlendTerms:
         return terms, labels
 
 
-def _blended(request: BlendRequest, terms: BlendTerms, name: str, alpha: float | None) -> BlendedModule:
+def _blended(request: BlendRequest, terms: BlendTerms, name: str, alpha: Alphas) -> BlendedModule:
     found, labels = terms.of(name)
     exact = summed(found, name)
     if request.rank is None:
-        exact = exact if alpha is None else with_alpha(exact, alpha)
+        exact = exact.with_alpha(alpha(name, exact.rank))
         module = _cast(exact, request.dtype)
         return BlendedModule(module, *Product.of(exact).rounded_to(Product.of(module)))
     product = Product.of(exact)
@@ -142,7 +155,7 @@ def _blended(request: BlendRequest, terms: BlendTerms, name: str, alpha: float |
         spectrum = Product.dense(request.merge.merged(found, name, labels)).spectrum()
         norm = product.squared_norm()
     module = spectrum.truncated(request.rank.of(spectrum.values))
-    module = _cast(module if alpha is None else with_alpha(module, alpha), request.dtype)
+    module = _cast(module.with_alpha(alpha(name, module.rank)), request.dtype)
     there = Product.of(module)
     return BlendedModule(module, norm, max(0.0, norm - 2 * product.inner(there) + there.squared_norm()))
 

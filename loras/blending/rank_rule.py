@@ -55,7 +55,7 @@ class RankRule:
 
     @property
     def alpha(self) -> float:
-        """One alpha for all modules of a file compressed so, whatever their ranks (see `loras.blend.with_alpha`)."""
+        """One alpha for all modules of a file compressed so, whatever their ranks: see `loras.blend.with_one_alpha`."""
         return self.value if self.kind == "rank" else COMMON_ALPHA
 
     def of(self, values: Tensor) -> int:

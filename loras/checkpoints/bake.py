@@ -31,7 +31,8 @@ from foundation.whole_folder import whole_folder
 from loras.blending.blend_metadata import RECIPE
 from loras.blending.weighted_lora import SUFFIX, WeightedLora
 from loras.checkpoints.checkpoint_layout import Checkpoint, ParameterName, StoredTensor, TensorSlice, WeightsFile
-from loras.lora_file import Module, OpenedLora, check_values, open_lora
+from loras.lora_file import Module, OpenedLora, check_nothing_is_lost, open_lora
+from loras.value_checks import check_values
 
 TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 BIASES = frozenset(["diff_b", "b_norm"])
@@ -173,6 +174,7 @@ def _acting(request: BakeRequest) -> Generator[LorasByModule]:
     with ExitStack() as stack:
         for weighted in request.loras:
             lora = stack.enter_context(open_lora(weighted.path))
+            check_nothing_is_lost(lora)
             weighted.blocks.check_layout(lora.family, weighted.path)
             for name in lora.names:
                 if strength := weighted.on_module(name):

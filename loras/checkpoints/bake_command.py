@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from loras.command_options import CHECKPOINT, Dtype, Json
+from loras.command_options import CHECKPOINT, DTYPES, Dtype, Json
 
 
 def register(app: typer.Typer) -> None:
@@ -21,14 +21,18 @@ def bake_command(
     loras: Annotated[
         list[str],
         typer.Argument(
-            metavar="LORA[:WEIGHTS]...",
+            metavar="LORA[:WEIGHTS]",
             help="A.safetensors:unet=0.8,te=0.6,blocks=OUTALL: what is not said is 1, and blocks= comes last.",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="What to write: a folder, or a file, as BASE is.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="PATH", help="What to write: a folder, or a file, as BASE is.")
+    ],
     dtype: Annotated[
         Dtype | None,
-        typer.Option(help="The UNet's and text encoders' new type; left out, every tensor keeps its own."),
+        typer.Option(
+            metavar=DTYPES, help="The UNet's and text encoders' new type; left out, every tensor keeps its own."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

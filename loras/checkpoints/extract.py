@@ -21,7 +21,6 @@ from foundation.errors import UserError
 from foundation.files import sha256_of
 from foundation.progress import Reporter
 from foundation.typed.typed_torch import vector_norm
-from loras.blend import with_alpha
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.dense_delta import DenseDelta, zero_module
 from loras.blending.rank_rule import RankRule
@@ -169,7 +168,7 @@ def _part(request: ExtractRequest, readers: tuple[ReadTensor, ReadTensor], name:
     is_wide = delta.dim() == 4 and delta.shape[2:] != (1, 1)
     rule = request.conv_rank if is_wide and request.conv_rank is not None else request.rank
     # As the file will hold it, so that the error is the file's own.
-    best = with_alpha(dense.truncated(rule.of(dense.values)), request.rank.alpha)
+    best = dense.truncated(rule.of(dense.values)).with_alpha(request.rank.alpha)
     module = cast_lora(LoraFile({name: best}, {}), request.dtype).modules[name]
     return ExtractedModule(module, squared, (delta - module.delta()).double().square().sum().item())
 
@@ -210,7 +209,7 @@ def _siblings(kept: Iterable[str], untouched: Mapping[str, Shape], request: Extr
     """
     attentions = {found[1] for name in kept if (found := _ATTENTION.match(name))}
     zeros = {
-        name: with_alpha(zero_module(shape), request.rank.alpha)
+        name: zero_module(shape).with_alpha(request.rank.alpha)
         for name, shape in untouched.items()
         if (found := _ATTENTION.match(name)) and found[1] in attentions
     }

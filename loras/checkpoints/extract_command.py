@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from loras.command_options import CHECKPOINT, Dtype, Json
+from loras.command_options import CHECKPOINT, DTYPES, Dtype, Json
 
 
 def register(app: typer.Typer) -> None:
@@ -20,13 +20,17 @@ def extract_command(
     tuned: Annotated[str, typer.Argument(metavar="TUNED", help=f"The tuned model: {CHECKPOINT}.")],
     base: Annotated[str, typer.Argument(metavar="BASE", help="The model that it was tuned from, in either layout.")],
     rank: Annotated[
-        str, typer.Option(help="A number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20.")
+        str,
+        typer.Option(
+            metavar="RULE", help="A number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20."
+        ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .safetensors file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .safetensors file to write.")],
     conv_rank: Annotated[
-        str | None, typer.Option(help="The same for 3x3 convolutions; takes the UNet's resnets in, too.")
+        str | None,
+        typer.Option(metavar="RULE", help="The same for 3x3 convolutions; takes the UNet's resnets in, too."),
     ] = None,
-    dtype: Annotated[Dtype, typer.Option(help="The file's type.")] = "float16",
+    dtype: Annotated[Dtype, typer.Option(metavar=DTYPES, help="The file's type.")] = "float16",
     as_json: Json = False,
 ) -> None:
     """Make a LoRA of what tuning did to a model: each module's best approximation of that rank, its error stated.

@@ -25,6 +25,7 @@ from loras.inspecting.delta_size import WIDE
 from loras.lora_file import OpenedLora, open_lora
 from loras.low_rank import Product
 from loras.module_kinds import Additive, FullModule, LohaModule, LokrModule, Module
+from loras.value_checks import check_range
 
 LEADING = 8  # directions compared, at most: further ones carry little, and at high rank cover much by chance
 POWER_STEPS, OVERSAMPLED = 2, 16  # of the randomised search for a wide delta's leading directions
@@ -187,8 +188,7 @@ def _pair(name: str, a: OpenedLora, b: OpenedLora, names_a: set[str], names_b: s
 def _deltas(opened: OpenedLora, name: str) -> dict[str, Delta]:
     """What the module adds to the weight and to the bias."""
     module = opened.module(name)
-    if not all(tensor.float().isfinite().all() for tensor in module.tensors().values()):
-        raise CompareError(f"{opened.path}: `{name}` holds NaN or infinity; use another epoch")
+    check_range(module, name, opened.path)
     added: dict[str, Delta] = {}
     if module.bias is not None:
         added["bias"] = _column(module.bias)

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect_command(
-    loras: Annotated[list[Path], typer.Argument(metavar="LORA...", help="LoRA files, or folders of them.")],
+    loras: Annotated[list[Path], typer.Argument(metavar="LORA", help="LoRA files, or folders of them.")],
     base: Annotated[
         str | None, typer.Option("--base", metavar="BASE", help="Measure against this base model's own weights.")
     ] = None,

@@ -21,9 +21,9 @@ from loras.checkpoints.base_weights import BaseWeights
 from loras.header_in_words import metadata_in_words, printable
 from loras.inspecting.health import Verdict, by_block, judge, pooled
 from loras.inspecting.module_reading import ModuleReading, read_module
+from loras.inspecting.unreadable_file import reason_unreadable
 from loras.lora_family import LoraFamily, contradicted_header
 from loras.lora_file import OpenedLora, open_lora
-from loras.unreadable_file import reason_unreadable
 
 Number = TypeVar("Number", int, float)
 SUFFIXES = frozenset([".safetensors", *PICKLES])
@@ -52,7 +52,8 @@ class LoraContents:
     """What a readable file holds. Counts are of modules; `ranks`, `alphas` and `scales` by their value.
 
     `total` is over all blocks. `against` is the base's name, or None where sizes are against typical weights;
-    `misfits` are the modules for which that base has no weight of their shape.
+    `misfits` are the modules for which that base has no weight of their shape. `embeddings` are words that OneTrainer
+    bundled; `other_alphas` counts, by part, the modules whose alpha is not the one that most have.
     """
 
     family: LoraFamily
@@ -70,6 +71,8 @@ class LoraContents:
     misfits: tuple[str, ...]
     hash_check: str
     metadata: Mapping[str, str]
+    embeddings: tuple[str, ...]
+    other_alphas: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,18 @@ def _contents(opened: OpenedLora, readings: list[ModuleReading], base: BaseWeigh
         misfits=tuple(misfits),
         hash_check=_hash_check(opened.path, opened.metadata),
         metadata=metadata_in_words(opened.metadata),
+        embeddings=opened.spelling.embeddings,
+        other_alphas=_other_alphas(readings),
     )
+
+
+def _other_alphas(readings: Sequence[ModuleReading]) -> dict[str, int]:
+    found: dict[str, Counter[float]] = {}
+    for reading in readings:
+        if reading.alpha is not None and not math.isnan(reading.alpha):
+            found.setdefault(part_of(reading.name), Counter())[reading.alpha] += 1
+    others = {part: alphas.total() - alphas.most_common(1)[0][1] for part, alphas in found.items()}
+    return {part: count for part, count in others.items() if count}
 
 
 def _counted(values: Iterable[Number | None]) -> dict[Number, int]:
@@ -206,6 +220,21 @@ def _notes(contents: LoraContents) -> list[str]:
             f"{contents.against} has no weight that fits {len(contents.misfits)} of {modules} modules, first "
             f"`{contents.misfits[0]}`; those are held against typical weights. Is it the base that this file is for?"
         )
+    if contents.other_alphas and "kohya" in contents.dialect:
+        where = " and ".join(
+            f"{count} of {contents.parts[part]} in {part}" for part, count in contents.other_alphas.items()
+        )
+        notes.append(
+            f"alphas differ ({where} are not the commonest): diffusers 0.42 takes them all for the commonest and "
+            "renders another picture, A1111 and ComfyUI do not; `python -m eval blend FILE -o NEW` writes one that all "
+            "read alike"
+        )
+    if contents.embeddings:
+        words = ", ".join(f"`{printable(word)}`" for word in contents.embeddings)
+        notes.append(
+            f"has embeddings bundled with it ({words}); grids and blends refuse it, for these would be lost: save it "
+            "once more without them (OneTrainer: untick bundling)"
+        )
     if contents.hash_check == "does not match":
         notes.append("sshs_model_hash does not match: the tensors were changed after the trainer saved them")
     if not {"dora", "oft", "boft"}.isdisjoint(contents.kinds) and contents.against is None:
@@ -232,6 +261,8 @@ def _contents_as_json(contents: LoraContents) -> dict[str, object]:
         "dead": list(contents.dead),
         "misfits": list(contents.misfits),
         "hash": contents.hash_check,
+        "embeddings": list(contents.embeddings),
+        "other_alphas": dict(contents.other_alphas),
         "metadata": dict(contents.metadata),
     }
 

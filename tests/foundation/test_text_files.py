@@ -104,3 +104,10 @@ def test_what_is_no_file_is_named_and_never_opened(tmp_path: Path) -> None:
 def test_what_is_only_shown_is_never_an_error(tmp_path: Path) -> None:
     (tmp_path / "LICENSE").write_bytes("MIT\r\n© Müller".encode("cp1252"))
     assert legible_text(tmp_path / "LICENSE") == "MIT\n\ufffd M\ufffdller"
+
+
+def test_a_folder_in_the_place_of_a_toml_file_names_the_files_in_it(tmp_path: Path) -> None:
+    (tmp_path / "train.toml").touch()
+    (tmp_path / "grid.toml").touch()
+    with pytest.raises(TextFileError, match=r"is a folder, not a file; name a file in it: grid\.toml, train\.toml"):
+        read_toml(tmp_path)

@@ -67,7 +67,7 @@ def test_the_miniature_from_init_to_a_choice(tmp_path: Path) -> None:
         *("--set", "train.training.epochs=2", "--set", 'train.samples.prompts=["photo of a ohwx person"]'),
         *("--set", "train.samples.steps=6", "--set", "grid.sampler.steps=8", "--set", "grid.prompts.seeds=2"),
         # Without reg pictures others are not held apart: the grid says so, and who need not mind switches it off.
-        *("--set", "grid.lora.unet=[0.5, 1.0]", "--set", "grid.limits.bleed=off"),
+        *("--set", "grid.lora.unet=[0.5, 1.0]", "--set", "grid.lora.te=[1.0]", "--set", "grid.limits.bleed=off"),
     )
     config, spec = read_config(tmp_path / "mira/train.toml"), read_spec(tmp_path / "mira/grid.toml")
     assert config.model.base == spec.model.base == "miniature"

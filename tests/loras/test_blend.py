@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loras.blend import BlendError, Term, blend, plain_factors, summed, with_alpha
+from loras.blend import BlendError, Term, blend, plain_factors, summed, with_one_alpha
 from loras.lora_file import LoraFile, LoraModule
 from loras.module_kinds import FullModule
 from loras.weights import Weights
@@ -101,11 +101,26 @@ def test_two_terms_are_their_factors_side_by_side_with_the_roots_of_their_weight
 
 
 def test_another_alpha_moves_its_root_onto_both_factors() -> None:
-    assert with_alpha(TWO, 4.0) is TWO
-    moved = with_alpha(TWO, 1.0)
+    assert TWO.with_alpha(4.0) is TWO
+    moved = TWO.with_alpha(1.0)
     assert (moved.down.tolist(), moved.up.tolist(), moved.alpha) == ([[2, 0], [0, 2]], [[4, 0], [0, 12]], 1.0)
-    turned = with_alpha(_module([[1.0, 2.0]], [[3.0], [4.0]], -4.0), 1.0)
+    turned = _module([[1.0, 2.0]], [[3.0], [4.0]], -4.0).with_alpha(1.0)
     assert (turned.down.tolist(), turned.up.tolist()) == ([[2, 4]], [[-6], [-8]])
+
+
+def test_the_alpha_of_most_modules_of_a_part_becomes_that_of_all() -> None:
+    """Each part by itself; what has it stays the very module."""
+    modules = {f"lora_unet_{at}": TWO.with_alpha(alpha) for at, alpha in enumerate((3.0, 8.0, 3.0))}
+    modules |= {f"lora_te_{at}": ONE.with_alpha(alpha) for at, alpha in enumerate((5.0, 5.0, 3.0))}
+    made = with_one_alpha(modules)
+    assert [made[name].alpha for name in modules] == [3.0, 3.0, 3.0, 5.0, 5.0, 5.0]
+    assert [name for name in modules if made[name] is not modules[name]] == ["lora_unet_1", "lora_te_2"]
+    for name, module in modules.items():
+        torch.testing.assert_close(made[name].delta(), module.delta())
+    blended = blend([(LoraFile(modules, {}), Weights.of(0.5, 2.0))])
+    assert {name: one.alpha for name, one in blended.modules.items()} == {
+        name: 1.5 if "unet" in name else 10.0 for name in modules
+    }
 
 
 def test_a_blend_of_several_has_the_largest_rank_for_its_alpha() -> None:

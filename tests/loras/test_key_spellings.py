@@ -76,7 +76,9 @@ def test_kohya_to_diffusers_and_back(tmp_path_factory: pytest.TempPathFactory, s
     names = public_architecture(model)
     plain = LoraFile({place.kohya: module for place, module in lora.items()}, {"ss_epoch": "3"})
     write_diffusers(plain, folder / "there.safetensors", names, torch.float32)
-    assert_reads_as(folder / "there.safetensors", lora, says_alphas=True)
+    folded = {place: module.with_alpha(float(module.rank)) for place, module in lora.items()}
+    assert_reads_as(folder / "there.safetensors", folded, says_alphas=True)
+    assert_reads_as(folder / "there.safetensors", folded, says_alphas=False)
     stems = {key.rpartition(".lora_")[0] for key in read_header(folder / "there.safetensors").shapes}
     assert stems == {place.diffusers for place in lora}
     there = read_lora(folder / "there.safetensors")

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from base_models.base_source import Overrides
 from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
+from base_models.model_hub import stay_offline
 from base_models.prompts.prompt_syntax import fault_of_prompt
 from foundation.errors import ConfigurationError
 from foundation.key_reference.units import EPOCHS, MONEY, PIXELS, STEPS
@@ -45,6 +46,8 @@ class ModelSection(Section):
     """SD1's text encoder answers with this layer, counted from the end, 1 the last."""
     gradient_checkpointing: bool = False
     """Less memory, more time, the same gradients."""
+    offline: bool = False
+    """Whether nothing is fetched from a model hub: what is not on this machine is an error then."""
 
     @property
     def overrides(self) -> Overrides:
@@ -217,11 +220,14 @@ def forced(config: TrainConfig) -> TrainConfig:
 
 
 def read_config(path: Path) -> TrainConfig:
-    """Read and validate a configuration file.
+    """Read and validate a configuration file. `offline = true` holds from here on.
 
     Raises MissingFileError, or ConfigurationError that names every fault with its key.
     """
-    return parse_config(read_toml(path), path)
+    config = parse_config(read_toml(path), path)
+    if config.model.offline:
+        stay_offline()
+    return config
 
 
 def parse_config(values: dict[str, object], path: Path) -> TrainConfig:

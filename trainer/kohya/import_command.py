@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 
 def import_kohya(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="kohya_ss's .json, or sd-scripts' .toml.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write it; without, it is printed.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Where to write it; without, it is printed.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Turn a kohya_ss settings file into a configuration of ours, and list what could not be carried over and why."""

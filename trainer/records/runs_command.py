@@ -16,9 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def runs(
-    folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="Where to look, and in every folder below.")
-    ] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to look, and in every folder below.")] = Path(
+        "runs"
+    ),
     as_json: Json = False,
 ) -> None:
     """List runs: settings, verdict, best score where there is one, and what differs from the run before."""

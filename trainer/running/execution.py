@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -97,7 +98,8 @@ class Execution:
                     self._write_record()
                     raise StoppedError(
                         f"stopped after step {self.run_state.done} of {len(self._session.plan.steps)}; "
-                        "its state is saved, and the same command goes on from there"
+                        "its state is saved, and the same command goes on from there",
+                        stop.number or int(signal.SIGINT),  # another process may have been asked
                     )
         record = self._write_record(finished=True)
         if self._writes:

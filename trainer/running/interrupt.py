@@ -12,18 +12,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """True once a signal came."""
+    """True once a signal came. `number`: that signal's, 0 before."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self.number = 0
 
     def __bool__(self) -> bool:
-        return self._asked
+        return bool(self.number)
 
     def ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self.number:
             raise KeyboardInterrupt
-        self._asked = True
+        self.number = number
 
 
 @contextmanager

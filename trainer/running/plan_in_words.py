@@ -30,7 +30,7 @@ def _steps(config: TrainConfig, plan: Plan) -> str:
     epochs, accumulated = config.training.epochs, config.training.gradient_accumulation
     batch = f"batch {config.training.batch_size}" + (f" x {accumulated} accumulated" if accumulated > 1 else "")
     each = sum(step.epoch == 1 for step in plan.steps)
-    return f"{len(plan.steps)} steps, {epochs} epochs of {each}, {batch}, rank {config.lora.rank}"
+    return f"{len(plan.steps)} steps, {epochs} epoch{'s' * (epochs > 1)} of {each}, {batch}, rank {config.lora.rank}"
 
 
 def _pictures(config: TrainConfig, dataset: Dataset) -> str:

@@ -35,9 +35,10 @@ def choose_held_out(dataset: Dataset, count: int, faces: FaceModel | None) -> li
     alone = _without_twins([one for one, _ in seen])
     listed = [(one, vector) for at, (one, vector) in enumerate(seen) if at in alone]
     if len(listed) < count:
+        fit = "one face, and no copy of it elsewhere" if faces else "no copy of it elsewhere"
         raise HoldOutError(
-            f"--hold-out {count}: only {len(listed)} training pictures are fit for it (one face, and no copy of it "
-            "elsewhere); hold out fewer, or name other pictures with --references"
+            f"--hold-out {count}: of {len(dataset.train)} training pictures only {len(listed)} are fit for it ({fit}); "
+            "hold out fewer, or name other pictures with --references"
         )
     vectors = np.array([vector for _, vector in listed])
     return [listed[at][0] for at in sorted(spread(vectors, count))]

@@ -43,8 +43,9 @@ def this_machine() -> Machine:
     import torch  # seconds to import
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    threads = torch.get_num_threads()
     if not count:
-        return Machine("cpu", f"the CPU, {torch.get_num_threads()} threads")
+        return Machine("cpu", f"the CPU, {threads} thread{'s' * (threads > 1)}")
     name = torch.cuda.get_device_name(0)
     return Machine("cuda", name) if count == 1 else Machine("auto", f"{count} GPUs ({name})")
 

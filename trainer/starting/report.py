@@ -97,7 +97,7 @@ def _plan(plan: FirstPlan) -> dict[str, str]:
     buckets = [f"{size[0]}x{size[1]} ({count})" for size, count in plan.buckets]
     more = f", {len(buckets) - SHOWN} more" if len(buckets) > SHOWN else ""
     rows = {
-        "training": f"{plan.epochs} epochs of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
+        "training": f"{_count(plan.epochs, 'epoch')} of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
         "buckets": ", ".join(buckets[:SHOWN]) + more,
         "grid": f"{plan.cells} cells, {plan.pictures} pictures of {plan.picture_size[0]}x{plan.picture_size[1]}",
         "time": f"about {duration(plan.train_seconds)} to train, {duration(plan.grid_seconds)} to render",

@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from eval.store.connection import StoreError
+from eval.store.store import open_store
 from grid_folders import GridFolder, write_grid
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -101,6 +103,10 @@ def test_a_folder_that_is_no_store(tmp_path: Path) -> None:
     result = run("rank", str(tmp_path))
     assert result.returncode == 2
     assert "not a store" in result.stderr
+    (tmp_path / "eval").mkdir()
+    (tmp_path / "eval" / "grid.sqlite").touch()
+    with pytest.raises(StoreError, match=f"name {tmp_path / 'eval'}"):
+        open_store(tmp_path)
 
 
 def test_help_explains_every_command() -> None:

@@ -171,6 +171,16 @@ def test_no_limit_is_broken_by_what_may_be_chance(name: str) -> None:
         assert all("may be so by chance: give more seeds to tell" in flag for flag in flags)
 
 
+@pytest.mark.parametrize("name", ["prompt", "bleed", "copy"])
+def test_each_row_is_told_of_its_own_limits_and_of_none_that_is_switched_off(name: str) -> None:
+    """The first row is past a limit by chance, the second by nothing."""
+    value, units = (-0.3 if name == "prompt" else 0.3), (2 if name == "bleed" else 4)
+    made = _scores(**{name: [[value] * units, [0.0] * units]})  # pyright: ignore[reportArgumentType]
+    scores = replace(made, prompt_half=0.31, bleed_half=0.31, copying=replace(made.copying, half=0.31))
+    assert [len(perhaps_broken(scores, Limits(), at)) for at in (0, 1)] == [1, 0]
+    assert perhaps_broken(scores, OFF, 0) == []
+
+
 def test_prompts_that_are_hardly_told_apart_are_no_scale_for_a_limit() -> None:
     scores = replace(_scores(prompt=[[-0.3] * 4]), prompt_contrast=0.009)
     assert limits_broken(scores, Limits()) == [[]]

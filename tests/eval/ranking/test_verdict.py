@@ -262,6 +262,18 @@ def test_rows_that_are_left_out_are_named_before_anything_is_settled() -> None:
     assert said.sentences[1] == f"Every other row within the limits is shown to be worse, but {ending}"
     assert of(replace(reordered(evidence, [0]), left_out=gone)).sentences[1] == f"It stands alone: {ending}"
     assert "(hina-2)" in str(gone)
+    for rows, named in ((1, "1 row is left out"), (7, "7 rows are left out")):
+        said = of(replace(reordered(evidence, [0, 2]), left_out=replace(gone, rows=rows, names=())))
+        assert named in said.sentences[1]
+
+
+def test_of_the_rows_that_are_as_good_the_one_that_costs_least_is_offered() -> None:
+    evidence = make_evidence([0.6] * 4, noise=0.01, prompts=6, seeds=8, training=0)
+    ranked = [replace(row, standing="as good", worth_taking=True) for row in rank(evidence)]
+    ranked = [replace(row, bleed=bleed) for row, bleed in zip(ranked, (0.3, 0.2, 0.05, 0.1), strict=True)]
+    said = " ".join(verdict([replace(ranked[0], standing="first"), *ranked[1:]], evidence, score(evidence)).all)
+    assert f"Among the rows that are as good, {ranked[2].name} " in said
+    assert "(0.050, the first 0.300)" in said
 
 
 def test_the_way_is_the_same_in_the_table_and_the_verdict() -> None:

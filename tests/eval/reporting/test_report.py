@@ -163,6 +163,20 @@ def test_every_row_is_a_dot_and_the_front_is_marked(
     assert styles.count("front") == sum(row.pareto_front and not row.broken for row in rows[1:])
 
 
+def test_a_winner_that_is_blended_at_one_epoch_alone_is_a_named_dot_beside_the_line_without_the_other(
+    tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture]
+) -> None:
+    evidence = make_evidence([0.3, 0.4, 0.5, 0.7])
+    blended = replace(evidence.cells[2], id="blended", also="style:unet=0.3,te=0.2")
+    evidence = replace(evidence, cells=[*evidence.cells[:3], blended])
+    text = report_of(evidence, pictures, tmp_path / "report.html")
+    keys = re.findall(r'<span class="key (\w+)"><i( class="dot")?></i>([^<]*)</span>', text)
+    assert keys == [
+        ("first", ' class="dot"', "hina-000003 alone, at unet=0.8,te=0.6 with style:unet=0.3,te=0.2"),
+        ("second", "", "at unet=0.8,te=0.6"),
+    ]
+
+
 def test_bleed_below_zero_counts_as_zero_in_the_scatter(
     tmp_path: Path, pictures: Callable[[str | None, int], KeptPicture]
 ) -> None:

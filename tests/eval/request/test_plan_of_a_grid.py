@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from eval.ranking.evidence import Unit
@@ -123,6 +124,14 @@ def test_every_checkpoint_meets_every_weight_and_what_is_blended_in(folder: Path
     assert {cell.dtype for cell in plan.cells} == {"float32"}
     listed = find_checkpoints([str(folder / "run-000001.safetensors")]).checkpoints
     assert {cell.use.checkpoint.name for cell in plan_of(_spec(folder), listed).cells} == {"run-000001"}
+
+
+def test_what_is_blended_in_may_stand_beside_the_first_checkpoint_alone(folder: Path) -> None:
+    other = {"file": str(folder / "other.safetensors"), "checkpoints": "first"}
+    plan = make_plan(_spec(folder, lora={"also": [other]}))
+    assert {cell.use.checkpoint.name for cell in plan.cells} == {"run-000001"}
+    with pytest.raises(ValidationError, match="beside the first checkpoint or the last; name one"):
+        _spec(folder, lora={"also": [[other, {**other, "checkpoints": "last"}]]})
 
 
 def test_units_are_prompts_and_seeds_half_of_them_for_others_and_near_misses_are_noted(folder: Path) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from eval.__main__ import app
 from eval.grid.run_grid import run_grid
 from eval.judging import judges
 from eval.judging.stored_grid import KEY, GridRecord, load_grid
@@ -25,13 +25,11 @@ from eval.rescoring.rescore import RescoreRequest, request_by, rescore
 from eval.store.connection import FILE_NAME, StoreError
 from eval.store.store import open_store
 from face_packs import perturbed_pack
-from foundation.errors import ConfigurationError, MissingFileError
+from foundation.errors import ConfigurationError, MissingFileError, UserError
 from foundation.progress import Silent
 from grid_folders import GridFolder, write_grid
 from miniature.paths import FOLDERS
 from synthetic_store import write_store
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass
@@ -169,17 +167,12 @@ def test_pictures_at_a_url_are_scored_too(tmp_path: Path) -> None:
 
 
 def test_the_command_ranks_and_says_what_is_wrong(grid: GridFolder) -> None:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "eval", "score", str(grid.store), *words]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    def said(*words: str) -> str:
+        return CliRunner().invoke(app, ["score", str(grid.store), *words], catch_exceptions=False).stdout
 
-    done = run("--subject", "image", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)[0]["face_rate"] is None
-    wrong = run("--held-out", str(grid.folder / "nowhere"))
-    assert wrong.returncode == 2
-    assert "no such folder" in wrong.stderr
-    assert "Traceback" not in wrong.stderr
+    assert json.loads(said("--subject", "image", "--json"))[0]["face_rate"] is None
+    with pytest.raises(UserError, match="no such folder"):
+        said("--held-out", str(grid.folder / "nowhere"))
 
 
 def test_a_reference_that_is_gone_is_named(tmp_path: Path) -> None:

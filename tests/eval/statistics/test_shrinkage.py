@@ -68,7 +68,7 @@ def by_hand(values: np.ndarray, prompts: list[str]) -> tuple[np.ndarray, np.ndar
         scatter = sum(float(((row - row.mean()) ** 2).sum()) for row in part) / (rows - 1)
         error += scatter * len(at) / (len(at) - 1) / units**2
     away = [(mean - level) ** 2 for mean in means]
-    kept = max(0.0, 1 - rows * error / sum(away))
+    kept = max(0.0, 1 - 1.05 * rows * error / sum(away))
     expected = [level + kept * (mean - level) for mean in means]
     open_left = [
         kept * error + (1 - kept) * error / rows + 2 / max(rows - 3, 1) * (1 - kept) ** 2 * distance

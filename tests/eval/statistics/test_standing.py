@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
+from eval.statistics.intervals import within_sd
 from eval.statistics.standing import moderated, pairs_to_settle, standings, surely_behind
 
 PROMPTS = [f"p{at // 4}" for at in range(24)]
@@ -38,6 +40,17 @@ def test_a_row_far_behind_is_worse_and_the_first_and_its_twin_are_not() -> None:
     assert surely_behind(0, values, PROMPTS).tolist() == [False, False, True]
     assert not surely_behind(0, values[:, :1], ["p"]).any()
     assert not surely_behind(0, values[:2], PROMPTS).any()
+
+
+def test_behind_is_what_students_t_says_of_one_pair() -> None:
+    """Two rows: nothing to borrow from, and one comparison; six prompts take six of the freedom."""
+    within = np.tile([-1.0, 1.0], 12)
+    freedom = 24 - len(set(PROMPTS))
+    spread = float(within_sd(within[None], PROMPTS)[0])
+    limit = float(stdtrit(freedom, 0.95)) * spread / np.sqrt(24)
+    for share, behind in ((0.99, False), (1.01, True)):
+        values = np.stack([within + share * limit, np.zeros(24)])
+        assert surely_behind(0, values, PROMPTS).tolist() == [False, behind]
 
 
 def test_variances_that_are_alike_count_as_one_and_others_keep_their_own() -> None:

@@ -65,12 +65,14 @@ def _end(entry: object) -> int:
 def _other_kind(keys: Iterable[str]) -> str | None:
     """What its keys belong to, where it is no LoRA at all."""
     listed = list(keys)
-    if any(key.startswith(_WHOLE_MODEL) for key in listed):
+    known = ("lora_", "lora.", "hada_", "lokr_", "oft_blocks", "dora_scale")
+    ends = (".diff", ".diff_b", ".w_norm", ".b_norm")
+    named = any(key.endswith(ends) or any(part in key for part in known) for key in listed)
+    if any(key.startswith(_WHOLE_MODEL) for key in listed) and not named:
         return "a whole model, not a LoRA"
     if listed and all(key in _EMBEDDING for key in listed):
         return "an embedding (textual inversion), not a LoRA"
-    known = ("lora_", "lora.", "hada_", "lokr_", "oft_blocks", ".diff", ".w_norm", ".b_norm", "dora_scale")
-    if listed and not any(part in key for key in listed for part in known):
+    if listed and not named:
         shown = printable(", ".join(islice(listed, 3)))
         return f"not a LoRA: it holds {len(listed)} tensors, none named as a LoRA's are ({shown}, ..)"
     return None

@@ -1,0 +1,100 @@
+"""Models that lie on other people's servers: what may be asked for, and what is said before anything is fetched.
+
+A mistyped path must never become a question to a stranger's server, and gigabytes never arrive unannounced. Loads no
+heavy library.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundation.errors import UserError
+from foundation.progress import at_hand
+
+OFFLINE = ("LORA_STUDIO_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+NO = ("", "0", "false", "no", "off")
+FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx", ".gguf", ".json", ".toml")
+HUB = "huggingface.co"
+
+
+class NotFetchedError(UserError):
+    """A model that is not on this machine and is not asked for elsewhere, with the reason."""
+
+
+def stay_offline() -> None:
+    """Fetch nothing from now on, in this process and those that it starts."""
+    os.environ.update(dict.fromkeys(OFFLINE, "1"))
+
+
+def is_offline() -> bool:
+    """Whether nothing may be fetched: by a configuration's `offline = true`, or by one of the variables of OFFLINE."""
+    return any(os.environ.get(name, "").lower() not in NO for name in OFFLINE)
+
+
+def looks_like_a_path(name: str) -> bool:
+    """Whether somebody who wrote this meant a place on this machine.
+
+    A hub's names are OWNER/NAME; `models/sd15` is a path all the same where there is a folder `models`.
+    """
+    first, *others = name.split("/")
+    return (
+        len(others) != 1
+        or "\\" in name
+        or first in ("", ".", "..", "~")
+        or Path(name).suffix.lower() in FILES
+        or Path(first).is_dir()
+    )
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What is about to be fetched: the kind of model, its name, from where, how big, and on whose terms."""
+
+    kind: str
+    name: str
+    server: str
+    size: str = "size not told"
+    licence: str = "licence not told"
+
+    def announce(self) -> None:
+        """Say it, before the first byte. Raises NotFetchedError where nothing may be fetched."""
+        if is_offline():
+            raise NotFetchedError(
+                f"{self.kind} `{self.name}`: is not on this machine, and nothing is fetched (`offline = true`, or "
+                f"{' or '.join(name for name in OFFLINE if os.environ.get(name))} is set); name a folder or file"
+            )
+        at_hand().say(f"fetching {self.kind} `{self.name}` from {self.server}: {self.size}, {self.licence}; once")
+
+
+def hub_model(kind: str, name: str) -> Fetched:
+    """What the hub says of a model: asked for its size and licence, where it answers.
+
+    Raises NotFetchedError, before anything is asked, for a name that looks like a path.
+    """
+    refuse_path(kind, name)
+    found = Fetched(kind, name, HUB)
+    if is_offline():
+        return found
+    with suppress(Exception):  # huggingface_hub, requests and httpx each raise their own; then nothing is told
+        from huggingface_hub import HfApi
+
+        told = HfApi().model_info(name, files_metadata=True, timeout=10)
+        sizes = [file.size or 0 for file in told.siblings or []]
+        licence = told.card_data.get("license") if told.card_data else None
+        return Fetched(kind, name, HUB, _in_bytes(sum(sizes)), f"licence {licence}" if licence else found.licence)
+    return found
+
+
+def refuse_path(kind: str, name: str) -> None:
+    """Raise NotFetchedError for what looks like a path: no server is asked for it."""
+    if looks_like_a_path(name):
+        raise NotFetchedError(
+            f"{name}: no such {kind} on this machine; it looks like a path, so no server was asked for it"
+        )
+
+
+def _in_bytes(size: int) -> str:
+    return f"up to {size / 1e9:.1f} GB" if size >= 1e8 else f"up to {size / 1e6:.0f} MB" if size else "size not told"
