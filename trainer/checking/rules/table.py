@@ -27,6 +27,13 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+# A face that is dark, soft or grey is hardly to be recognised: the picture is told for that, and not for its face, too.
+HIDES_FACES = (
+    "grey_picture", "enlarged", "soft", "soft_face", "dark", "flat", "burnt_out", "noisy", "compressed",
+)  # fmt: skip
+OF_HIDDEN_FACES = ("other_person", "no_face")
+
+
 def rule_keys() -> tuple[str, ...]:
     """The keys of all rules."""
     return tuple(rule.key for rule in RULES)
@@ -35,7 +42,9 @@ def rule_keys() -> tuple[str, ...]:
 def findings_of(evidence: Evidence, phrases: Phrases) -> tuple[Finding, ...]:
     """What all rules that are asked find, the gravest first."""
     off = set(evidence.thresholds.off)
-    return sorted_findings([one for one in _all(evidence, phrases) if one.rule not in off])
+    found = [one for one in _all(evidence, phrases) if one.rule not in off]
+    hidden = {one.path for one in found if one.rule in HIDES_FACES}
+    return sorted_findings([one for one in found if one.rule not in OF_HIDDEN_FACES or one.path not in hidden])
 
 
 def _all(evidence: Evidence, phrases: Phrases) -> Iterator[Finding]:
