@@ -13,6 +13,17 @@ from loras.command_options import DTYPES, Dtype, Json
 
 METHOD_HELP = f"{methods_in_words()}. Of whole deltas, so with --rank, are all but sum."
 
+Rank = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE", help="Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20."
+    ),
+]
+Density = Annotated[
+    float,
+    typer.Option(metavar="SHARE", min=0.01, max=1.0, help=f"{names_that_need('density')}: the share of entries kept."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -30,19 +41,8 @@ def blend_command(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .safetensors file to write.")],
     method: Annotated[str, typer.Option(metavar="|".join(method_names()), help=METHOD_HELP)] = EXACT_SUM,
-    rank: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RULE",
-            help="Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20.",
-        ),
-    ] = None,
-    density: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE", min=0.01, max=1.0, help=f"{names_that_need('density')}: the share of entries kept."
-        ),
-    ] = 0.5,
+    rank: Rank = None,
+    density: Density = 0.5,
     seed: Annotated[int, typer.Option(metavar="N", help=f"{names_that_need('seed')}: which entries are dropped.")] = 0,
     dtype: Annotated[Dtype, typer.Option(metavar=DTYPES, help="The file's type.")] = "float16",
     form: Annotated[
