@@ -11,7 +11,7 @@ import typer.main
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDER = {
-    "trainer": ["init", "check", "caption", "regularize", "run", "runs", "import-kohya"],
+    "trainer": ["init", "check", "caption", "regularize", "prepare", "plan", "run", "runs", "import-kohya"],
     "eval": [
         "grid",
         "rank",
