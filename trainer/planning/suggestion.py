@@ -17,11 +17,12 @@ from trainer.planning.what_worked import standings
 
 SHOWN = 5
 BATCHES, EPOCHS, FEW_EPOCHS = (1, 2, 4, 8), (8, 10, 12, 14, 16), (1, 2, 4)
-MOST_STEPS = 1_000_000
+MOST_STEPS = 100_000
 # Further off than this share of what was wanted, a plan is no answer.
 NEAR = 0.1
 MANY = 8  # wanted steps a picture, from which on eight epochs are none too many
-PLANNED = 40  # that are reckoned exactly
+PLANNED, LEAST_PLANNED = 40, 6  # that are reckoned exactly: as many as take a second or two, step by step
+STEPS_RECKONED = 400_000
 
 
 class ImpossibleStepsError(ConfigurationError):
@@ -51,7 +52,8 @@ def suggest(run: RunPlan, wanted: int) -> list[Suggestion]:
     """Plans of about `wanted` steps over the run's data, the best first. Raises ImpossibleStepsError."""
     if not 1 <= wanted <= MOST_STEPS:
         raise ImpossibleStepsError(f"--suggest {wanted}: give a number of steps from 1 to {MOST_STEPS}")
-    tried = sorted(_candidates(run, wanted), key=lambda one: one[0])[:PLANNED]
+    planned = min(PLANNED, max(LEAST_PLANNED, STEPS_RECKONED // wanted))
+    tried = sorted(_candidates(run, wanted), key=lambda one: one[0])[:planned]
     found = [_planned(run, epochs, batch, scale) for _, epochs, batch, scale in tried]
     near = [one for one in found if one and abs(one.steps - wanted) <= NEAR * wanted]
     if not near:
