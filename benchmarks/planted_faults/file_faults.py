@@ -223,7 +223,7 @@ FAULTS = (
     Fault("caption of no picture", _caption_alone),
     Fault("no caption", _no_caption),
     Fault("no captions at all", _no_captions, alone=True),
-    Fault("shared caption", _shared, brings=("near_same", "compressed")),
+    Fault("shared caption", _shared, brings=("near_same", "compressed", "same_caption")),
     Fault("two captions", _two_captions),
     Fault("capitals", _capitals),
     Fault("several lines", _lone_words),

@@ -15,7 +15,7 @@ from miniature.recipe.draw import draw_other, draw_person
 from miniature.recipe.world import Identity, Scene, caption, draw_identity_where, draw_scene
 
 Kind = Literal["person", "large person", "thing"]
-TRAIN, REFERENCES, REG = 14, 4, 15
+TRAIN, REFERENCES, REG = 14, 4, 18
 # At these sizes the miniature's detector finds drawn faces; things may have any.
 SIDES: dict[Kind, int] = {"person": 64, "large person": 96, "thing": 192}
 TRIGGER = "ohwx"

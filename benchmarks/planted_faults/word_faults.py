@@ -13,7 +13,7 @@ from planted_faults.planting import PEOPLE, Bench, Expected, Fault, captioned, o
 def _no_text(bench: Bench) -> Expected:
     one = bench.one().with_suffix(".txt")
     one.write_bytes(
-        bench.rng.choice(["ohwx person, 微笑".encode("gbk"), b"ohwx person \xff\xfe\x80 smiling", b"\x89PNG\r\n\0"])
+        bench.rng.choice(["ohwx person, 一张照片".encode("gbk"), b"ohwx person \xff\xfe\x80 smiling", b"\x89PNG\r\n\0"])
     )
     return [("caption_no_text", one)]
 

@@ -9,7 +9,7 @@ SIDE = 128  # pixels of the shorter side as it is looked at
 STEEP = 0.035  # of white for one pixel, from which on there is an edge
 CELLS = 12  # along each side
 # A head with its hair, and shoulders, by the face's box.
-HAIR_SIDE, HAIR_ABOVE, SHOULDERS = 0.75, 0.85, 1.9
+HAIR_SIDE, HAIR_ABOVE, SHOULDERS = 0.35, 0.45, 1.3
 RING = 0.15  # of the side, where there is no face
 
 Box = tuple[float, float, float, float]

@@ -17,6 +17,7 @@ from trainer.checking.thresholds import FacesLimits
 
 FEW = 8  # pictures, below which variety is not asked for
 TOO_MANY = 4  # one in so many of somebody else: the set then shows several people
+SURELY_OTHER = 0.3  # on the way from strangers to the subject: whoever is no further is a stranger, by himself or not
 SAME_LIGHT = 0.03  # of white: the deviation of the faces' mean light
 
 
@@ -108,9 +109,8 @@ def _people(evidence: Evidence) -> Iterator[Finding]:
     faces = evidence.with_face
     odd = _surely_odd(evidence)
     if len(odd) * TOO_MANY > len(faces):
-        count = len({int(who) for who in evidence.people})
         yield row.SEVERAL_PEOPLE.found(
-            None, f"{len(odd)} of {len(faces)} faces are not who most of them show ({count} people)", len(odd), None,
+            None, f"{len(odd)} of {len(faces)} faces are not who most of them show", len(odd), None,
             "pictures", [faces[at].path for at in odd],
         )  # fmt: skip
     elif odd:
@@ -119,25 +119,23 @@ def _people(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _surely_odd(evidence: Evidence) -> list[int]:
-    """Of the faces that stand apart, those that are also nearer to strangers than glasses or a turn bring the subject.
+    """The faces of others: those that stand apart and lie further towards strangers than glasses or a turn bring the
+    subject, and whatever lies nearly where strangers do.
 
     Where strangers lie is told by the reg pictures; without any, no likeness at all stands for them.
     """
     faces = evidence.with_face
-    own = [one for one, who in zip(faces, evidence.people, strict=True) if who == 0]
-    if len(own) < 2:
+    if len(faces) < FEW:
         return []
-    vectors = embeddings_of(own)
-    middle = centroid(vectors)
-    usual = float(np.median(vectors @ middle))
+    vectors = embeddings_of(faces)
+    cosines = vectors @ vectors.T
+    nearest = np.sort(cosines, axis=1)[:, ::-1][:, 1 : 1 + len(faces) // 2].mean(1)
+    middle, usual = vectors[int(nearest.argmax())], float(nearest.max())
     reg = [one for one in evidence.of(Role.REG) if one.face is not None]
     strangers = float(np.median(embeddings_of(reg) @ middle)) if len(reg) >= FEW else 0.0
-    least = strangers + evidence.thresholds.faces.other_person * max(0.0, usual - strangers)
-    return [
-        at
-        for at, (one, who) in enumerate(zip(faces, evidence.people, strict=True))
-        if who and one.face is not None and float(one.face.embedding @ middle) < least
-    ]
+    way = (vectors @ middle - strangers) / max(1e-6, usual - strangers)
+    apart = np.where(evidence.people != 0, evidence.thresholds.faces.other_person, SURELY_OTHER)
+    return [int(at) for at in np.flatnonzero(way < apart)]
 
 
 def _odd_ones(faces: Sequence[Looked], odd: Sequence[int]) -> Iterator[Finding]:

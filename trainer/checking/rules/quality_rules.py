@@ -19,6 +19,8 @@ SAME_MARK = 0.9  # correlation of the fine detail of two pictures' corners
 FAINTEST_MARK = 0.012  # of white: with less detail there is nothing in a corner
 FEWEST_MARKS = 4
 MOST_CORNERS = 2  # what all corners share is how the pictures are composed
+# Of the middle, where a face was looked for and none is seen.
+HALF_WHITE = 0.5
 ALL_WHITE = 0.9  # of the middle, where there is no face to look at: a thing on white is less
 
 
@@ -29,7 +31,7 @@ def quality_findings(evidence: Evidence) -> Iterator[Finding]:
     usual = median(blurs) if blurs else 0.0
     for one in evidence.train:
         yield from _sharpness(one, limits, usual)
-        yield from _light(one, limits)
+        yield from _light(one, limits, HALF_WHITE if evidence.has_faces else ALL_WHITE)
         yield from _cleanness(one, limits)
         yield from _size_and_cut(one, limits)
     yield from _sources(evidence)
@@ -56,7 +58,7 @@ def _sharpness(one: Looked, limits: QualityLimits, usual: float) -> Iterator[Fin
         )
 
 
-def _light(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
+def _light(one: Looked, limits: QualityLimits, white: float) -> Iterator[Finding]:
     seen, face = one.measured, one.face
     if seen.bright_end < limits.bright_end:
         yield row.DARK.found(
@@ -76,10 +78,8 @@ def _light(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
             limits.clipped,
             "share",
         )
-    elif face is None and seen.burnt > ALL_WHITE:
-        yield row.BURNT.found(
-            one.path, f"{seen.burnt:.0%} of its middle is white alone", seen.burnt, ALL_WHITE, "share"
-        )
+    elif face is None and seen.burnt > white:
+        yield row.BURNT.found(one.path, f"{seen.burnt:.0%} of its middle is white alone", seen.burnt, white, "share")
 
 
 def _cleanness(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
@@ -92,7 +92,7 @@ def _cleanness(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
         yield row.COMPRESSED.found(
             one.path, f"saved as a JPEG of quality {seen.quality}", seen.quality, limits.jpeg_quality, "JPEG quality"
         )
-    elif seen.blocks > limits.blocks:
+    elif seen.blocks > limits.blocks and seen.contrast >= limits.contrast:
         yield row.COMPRESSED.found(
             one.path, f"steps at every eighth pixel are {seen.blocks:.1f} times the others", seen.blocks, limits.blocks,
             "times",
