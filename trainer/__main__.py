@@ -5,7 +5,7 @@ from __future__ import annotations
 from foundation.command_line import commands_app, run_app
 from trainer.calibrating import plan_command
 from trainer.captioning import caption_command
-from trainer.checking import check_command
+from trainer.checking.whole import check_command
 from trainer.kohya import import_command
 from trainer.preparing import prepare_command
 from trainer.records import runs_command

@@ -43,7 +43,7 @@ class ClipModel:
     @property
     def scale(self) -> float:
         """What cosines are multiplied by before a softmax: the model's own, learned temperature."""
-        return float(self._model.logit_scale.exp())
+        return float(self._model.logit_scale.detach().exp())
 
     def embed_pictures(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Unit embeddings (N, E) float32 of pictures (H, W, 3) RGB uint8, whole: padded, never cropped."""

@@ -27,13 +27,15 @@ NOTICED, LONE = 0.08, 300.0
 class Overlay:
     """`correlation` where both are; `shared`: how much of the smaller one that is; `worst`: what is left of any place.
 
-    `lone`: what is left stands in one place alone, as where of two pictures one shows the eyes closed.
+    `lone`: what is left stands in one place alone, as where of two pictures one shows the eyes closed. `tint`: how far
+    their mean colours are apart, light left out, of white.
     """
 
     correlation: float
     shared: float
     worst: float
     lone: bool
+    tint: float = 0.0
 
     @property
     def same(self) -> bool:
@@ -77,7 +79,13 @@ def _compared(one: np.ndarray, other: np.ndarray, frame: np.ndarray) -> Overlay:
         shared=float(max(inside.mean(), inside.sum() * covers)),
         worst=worst,
         lone=peak > NOTICED and peak > LONE * usual,
+        tint=_tint(mine[inside].mean(0), theirs[inside].mean(0)),
     )
+
+
+def _tint(mine: np.ndarray, theirs: np.ndarray) -> float:
+    """How far two colours (3,) are apart, whatever their light."""
+    return float(np.abs((mine - mine.mean()) - (theirs - theirs.mean())).max())
 
 
 def _left_over(mine: np.ndarray, theirs: np.ndarray, inside: np.ndarray) -> tuple[float, tuple[float, float]]:

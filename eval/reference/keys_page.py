@@ -1,4 +1,4 @@
-"""docs/keys.md and docs/schema/: every key of the three kinds of file, from the types that read them."""
+"""docs/keys.md and docs/schema/: every key of the four kinds of file, from the types that read them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from eval.request.grid_keys import grid_keys, prompt_keys
 from eval.request.prompt_files import PromptFile
 from eval.request.spec import GridSpec
 from foundation.key_reference.key_facts import KeyFact
+from trainer.checking.thresholds import Thresholds, threshold_keys
 from trainer.config.config import TrainConfig
 from trainer.config.presets import PRESETS
 from trainer.kohya.run_keys import run_keys
@@ -20,17 +21,19 @@ from trainer.kohya.run_keys import run_keys
 PAGE = "keys.md"
 INTRODUCTION = """# Every key
 
-Made of the types that read the files, by `make docs`; a test holds it equal. `trainer run --explain KEY` and
-`eval grid --explain KEY` say the same of one key, `trainer init` writes files to begin with.
+Made of the types that read the files, by `make docs`; a test holds it equal. `trainer run --explain KEY`,
+`eval grid --explain KEY` and `trainer check --explain KEY` say the same of one key, `trainer init` writes files to
+begin with.
 
-`schema/train.json`, `grid.json` and `prompts.json` are JSON schemas, by which an editor completes and checks a file:
-with Taplo (VS Code's "Even Better TOML"), put `#:schema PATH/docs/schema/grid.json` on its first line.
+`schema/train.json`, `grid.json`, `prompts.json` and `check.json` are JSON schemas, by which an editor completes and
+checks a file: with Taplo (VS Code's "Even Better TOML"), put `#:schema PATH/docs/schema/grid.json` on its first line.
 
 The last column says what kohya's trainer and A1111 call it, where they have a word."""
 SECTIONS = (
     ("A run: `trainer run CONFIG`", run_keys),
     ("A grid: `eval grid SPEC`", grid_keys),
     ("A file of prompts", prompt_keys),
+    ("Thresholds: `trainer check DATASET --thresholds FILE`", threshold_keys),
 )
 
 
@@ -44,7 +47,12 @@ def keys_page() -> str:
 
 def schemas() -> dict[str, str]:
     """The JSON schemas' texts by the names of their files."""
-    kinds: dict[str, type[BaseModel]] = {"train": TrainConfig, "grid": GridSpec, "prompts": PromptFile}
+    kinds: dict[str, type[BaseModel]] = {
+        "train": TrainConfig,
+        "grid": GridSpec,
+        "prompts": PromptFile,
+        "check": Thresholds,
+    }
     made = {name: kind.model_json_schema(by_alias=True) for name, kind in kinds.items()}
     _let_presets_answer(made["train"])
     return {f"schema/{name}.json": json.dumps(one, indent=1, ensure_ascii=False) + "\n" for name, one in made.items()}

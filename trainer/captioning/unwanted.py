@@ -58,6 +58,11 @@ class PhraseList:
 
     phrases: tuple[Phrase, ...]
 
+    def pattern_of(self, kind: Kind) -> re.Pattern[str]:
+        """What finds any phrase of a kind, longer ones first."""
+        patterns = [one.pattern.pattern for one in self.phrases if one.kind == kind]
+        return re.compile("|".join(patterns) or r"(?!)", re.IGNORECASE)
+
     def found_in(self, caption: str) -> list[Found]:
         """Those that a caption has, in their order; of two that overlap the longer one."""
         taken: list[Found] = []

@@ -86,7 +86,6 @@ class Evidence:
     thresholds: Thresholds
     has_faces: bool
     token_counts: dict[str, int] = field(default_factory=dict)
-    clip_picks: dict[Path, tuple[str, str, float]] = field(default_factory=dict)
 
     def of(self, role: Role) -> list[Looked]:
         """The pictures of a role that can be read."""

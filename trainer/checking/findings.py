@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
@@ -96,6 +96,10 @@ class Report:
     def errors(self) -> tuple[Finding, ...]:
         """What training stops at, or cannot learn by."""
         return self.of(Severity.ERROR)
+
+    def joined(self, findings: Sequence[Finding]) -> Report:
+        """With findings that others made of the same data, as of its trigger on the base model."""
+        return replace(self, findings=sorted_findings([*self.findings, *findings]))
 
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings of a severity."""

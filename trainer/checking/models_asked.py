@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,9 +45,7 @@ class FacePack:
     @cached_property
     def model(self) -> FaceModel:
         """The model, loaded; it reads on the CPU. Raises FacePackError."""
-        from base_models.vision.faces import load_faces
-
-        return load_faces(self.name, device="cpu")
+        return _loaded(self.name)
 
     def load(self) -> None:
         """Load it now. Raises FacePackError."""
@@ -58,6 +56,14 @@ class FacePack:
             return Path(self.name.removeprefix(OPENCV_FACES)).expanduser()
         local = folder_of("faces", self.name) or Path(self.name).expanduser()
         return local if local.is_dir() else INSIGHTFACE.expanduser() / self.name
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str) -> FaceModel:
+    """A check before and after mending loads it once."""
+    from base_models.vision.faces import load_faces
+
+    return load_faces(name, device="cpu")
 
 
 def face_pack_of(

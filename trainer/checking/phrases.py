@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from foundation.toml_config import Section, read_toml, validate
+from trainer.captioning.unwanted import read_phrases as shipped_phrases
 
 ENGLISH = Path(__file__).parent / "vocabulary" / "en.toml"
 
@@ -20,7 +21,7 @@ class Phrases(Section):
     language: str
     """What language its words are of, for people."""
     invented: tuple[str, ...] = ()
-    """Phrases that captioners invent, to be confirmed or removed."""
+    """Phrases that captioners invent, to be confirmed or removed; without any, the list that captioning has."""
     naming: tuple[str, ...] = ()
     """Words that call somebody, which beside the trigger share the naming."""
     said: dict[str, tuple[str, ...]] = Field(default={})
@@ -43,7 +44,7 @@ class Phrases(Section):
     @cached_property
     def inventions(self) -> re.Pattern[str]:
         """Finds what captioners invent."""
-        return any_of(self.invented)
+        return any_of(self.invented) if self.invented else shipped_phrases().pattern_of("invented")
 
     @cached_property
     def names(self) -> re.Pattern[str]:

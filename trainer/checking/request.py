@@ -18,14 +18,12 @@ class NoDatasetError(DatasetError):
 class CheckRequest:
     """`dataset`: a folder, or a run's configuration. None is what the configuration or the folder says, or a default.
 
-    `faces`: a face pack, or "none". `clip`: a CLIP model that captions are compared with pictures by. `cache`: the
-    folder where measured values are kept.
+    `faces`: a face pack, or "none". `cache`: the folder where measured values are kept.
     """
 
     dataset: Path
     references: Path | None = None
     faces: str | None = None
-    clip: str | None = None
     base: str | None = None
     trigger: str | None = None
     class_word: str | None = None

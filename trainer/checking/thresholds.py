@@ -41,10 +41,10 @@ class QualityLimits(Section):
     """The same of the sharpest edges of the face."""
     blur_by_median: float = Field(default=2.0, ge=1, allow_inf_nan=False)
     """Edges are soft only where they are also so many times as wide as the set's median."""
-    bright_end: Share = Field(default=0.36, ge=0, le=1)
+    bright_end: Share = Field(default=0.26, ge=0, le=1)
     """Of white: what a picture's brightest twentieth reaches; below, it is too dark."""
-    clipped: Share = Field(default=0.3, ge=0, le=1)
-    """Of a face without a trace of light or shade, burnt out."""
+    clipped: Share = Field(default=0.45, ge=0, le=1)
+    """Of a face: what is white alone, burnt out."""
     contrast: Share = Field(default=0.16, ge=0, le=1)
     """Of white: between a picture's darkest and brightest hundredth; below, it is flat."""
     noise: Annotated[float, LEVELS] = Field(default=7.0, ge=0, allow_inf_nan=False)
@@ -55,8 +55,8 @@ class QualityLimits(Section):
     """Steps at every eighth pixel by those between, above which a picture was once compressed strongly."""
     cut_off: Share = Field(default=0.3, ge=0, le=1)
     """Of a picture, what its bucket's crop cuts off."""
-    watermark: Share = Field(default=0.2, ge=0, le=1)
-    """Of the pictures, those that have the same mark in the same corner; three at least."""
+    watermark: Share = Field(default=0.25, ge=0, le=1)
+    """Of the pictures, those that have the same mark in the same corner; four at least."""
 
 
 class FacesLimits(Section):
@@ -68,7 +68,7 @@ class FacesLimits(Section):
     """Other faces of at least half the size that a picture may have."""
     edge: Share = Field(default=0.02, ge=0, le=1)
     """Of its own size: how near a face may come to the picture's edge."""
-    below_chin: float = Field(default=0.2, ge=0, allow_inf_nan=False)
+    below_chin: float = Field(default=0.12, ge=0, allow_inf_nan=False)
     """Of the face's height: what a picture shows below the chin, so that shoulders are seen."""
     side_view: Annotated[float, DEGREES] = Field(default=35.0, ge=0, le=90)
     """A turn of the head from which on the picture is a side view."""
@@ -78,8 +78,10 @@ class FacesLimits(Section):
     """The face's height by the picture's, below which the picture shows half or all of the body."""
     far_views: Share = Field(default=0.15, ge=0, le=1)
     """Of the pictures with a face: those of half or all of the body."""
-    angle: Annotated[float, DEGREES] = Field(default=15.0, ge=0, le=90)
+    angle: Annotated[float, DEGREES] = Field(default=18.0, ge=0, le=90)
     """A turn from which on a picture counts as from the left or from the right."""
+    other_person: Share = Field(default=0.6, ge=0, le=1)
+    """On the way from strangers to the set's own likeness: below it, a face that stands apart is somebody else's."""
     one_look: Share = Field(default=0.97, ge=0, le=1)
     """How alike faces look to each other (the median correlation), above which they were retouched to one."""
 
@@ -106,8 +108,6 @@ class CaptionsLimits(Section):
     """Of the pictures: those that share one caption, above which it is to be mended."""
     unsaid: Share = Field(default=0.5, ge=0, le=1)
     """Of the captions: those that say nothing of expression, gaze or background, above which that is to be mended."""
-    contradiction: float = Field(default=4.0, ge=0, allow_inf_nan=False)
-    """By how many deviations another phrase of the captions fits the picture better than its own."""
 
 
 class RegLimits(Section):

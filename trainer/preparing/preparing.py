@@ -11,12 +11,12 @@ from foundation.progress import Reporter
 from trainer.captioning.caption import caption
 from trainer.captioning.request import CaptionRequest
 from trainer.captioning.unwanted import read_phrases
-from trainer.checking.check import checked
 from trainer.checking.findings import Report
 from trainer.checking.request import CheckRequest
 from trainer.checking.settings import Role, Settings, settings_of
 from trainer.checking.subject_words import subject_of
 from trainer.checking.survey import Survey, surveyed
+from trainer.checking.whole.check import checked
 from trainer.config.config import TrainConfig
 from trainer.planning.run_plan import RunPlan, plan_run
 from trainer.preparing.copying import check_place, write_copy

@@ -31,7 +31,7 @@ def look_first(path: Path, config: TrainConfig, reporter: Reporter) -> Report | 
     if existing_work(config):
         return None
     with reporter.waiting("starting the check of the pictures"):
-        from trainer.checking.check import checked  # numpy and what reads pictures
+        from trainer.checking.whole.check import checked  # numpy and what reads pictures
 
     report = checked(CheckRequest(path), reporter)
     reporter.say(f"check: {summary(report)}")

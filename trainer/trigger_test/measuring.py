@@ -127,7 +127,7 @@ def _check_seen(plain: np.ndarray, prompt: str) -> None:
     if seen < FEWEST_SEEDS:
         raise NothingReadError(
             f"of {len(plain)} pictures that the base model draws of `{prompt}`, {seen} show a face: the trigger cannot "
-            "be tested by faces; name another face pack, or leave it out to compare whole pictures"
+            "be tested by faces; name another face pack"
         )
 
 

@@ -1,4 +1,4 @@
-"""By what a trigger is judged: the faces of what is drawn, or whole pictures where the class is no person."""
+"""By what a trigger is judged: the faces of what is drawn."""
 
 from __future__ import annotations
 
@@ -21,10 +21,3 @@ def face_reader(name: str) -> Reader:
         return np.array([np.full(width, np.nan) if one is None else one for one in found])
 
     return read
-
-
-def whole_picture_reader(name: str) -> Reader:
-    """Vectors of whole pictures, by a CLIP. Raises ClipError."""
-    from base_models.vision.clip_model import load_clip
-
-    return load_clip(name).embed_pictures

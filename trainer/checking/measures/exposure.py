@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-BURNT, EMPTY = 0.985, 0.012
+BURNT = 0.985
 
 
 class Exposure(NamedTuple):
@@ -23,8 +23,8 @@ def exposure_of(levels: np.ndarray) -> Exposure:
 
 
 def clipped_share(levels: np.ndarray) -> float:
-    """The share of levels in 0..1 that are as light or as dark as can be, so that nothing is seen there."""
-    return float(((levels >= BURNT) | (levels <= EMPTY)).mean()) if levels.size else 0.0
+    """The share of levels in 0..1 that are as light as can be, so that nothing is seen there."""
+    return float((levels >= BURNT).mean()) if levels.size else 0.0
 
 
 def burnt_share(levels: np.ndarray) -> float:

@@ -36,7 +36,7 @@ from trainer.data.buckets import frames_of_sizes
 
 THUMBNAIL, THUMBNAIL_QUALITY = 112, 70
 MOST_BLOCKS = 1024  # pixels of the side of the middle in which blocks are looked for
-COLOURLESS = 8  # levels of 255 between a pixel's channels
+COLOURLESS = 2  # levels of 255 between a pixel's channels: a grey wall's differ by more
 LIGHT = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 ReadFace = Callable[[np.ndarray], FaceReading]
 

@@ -75,14 +75,22 @@ class KeptValues:
             "INSERT OR REPLACE INTO picture VALUES (?, ?, ?, ?)", (key, measured, sketch, thumbnail)
         )
 
+    def answers(self, keys: Sequence[str]) -> dict[str, str]:
+        """Those of several keys."""
+        found: dict[str, str] = {}
+        for part in chunks(keys, ASKED_TOGETHER):
+            rows = self._connection.execute(f"SELECT key, value FROM answer WHERE key IN ({_marks(part)})", part)
+            found.update((str(key), str(value)) for key, value in rows)
+        return found
+
     def answer(self, key: str) -> str | None:
         """What was found of a whole set, under a hash of all that it was found by."""
         row = self._connection.execute("SELECT value FROM answer WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
-    def keep_answer(self, key: str, value: str) -> None:
-        """Keep that."""
-        self._connection.execute("INSERT OR REPLACE INTO answer VALUES (?, ?)", (key, value))
+    def keep_answers(self, answers: Mapping[str, str]) -> None:
+        """Keep those."""
+        self._connection.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?)", list(answers.items()))
         self.commit()
 
     def commit(self) -> None:

@@ -29,11 +29,12 @@ VERSION = 1
 COARSE = 5  # squares of a view, along each side
 SCALES = (1.0, 0.84, 0.7, 0.6, 0.5)  # of the shorter side, of the squares that a view is looked for in
 STEP = 0.15  # between squares, by their side
-WORTH = 0.72  # how alike the coarse views of a copy are at least
+WORTH = 0.84  # how alike the coarse views of a copy are at least: of copies cropped to 0.6 of their sides 0.87
 MOST_PARTNERS = 2  # pictures at most that one is laid over, the most alike
 THREADS = 2
 KNOWN = 48  # pictures whose parts are held
 PLAIN = 1e-3
+SAME, OTHER = "same", "other"
 
 Sketches = Callable[[Sequence[int]], list[Sketch]]
 
@@ -66,7 +67,7 @@ def twins_among(
             (distinct.index(one), distinct.index(other))
             for one, other in _near(pictures, distinct, keys, kept, most, reporter)
         ]
-        kept.keep_answer(name, json.dumps(near))
+        kept.keep_answers({name: json.dumps(near)})
     found = _first_of_each(sorted({(distinct[one], distinct[other]) for one, other in near}))
     return tuple(sorted([*same, *found], key=lambda pair: (pair.one, pair.other)))
 
@@ -125,7 +126,12 @@ def _near(
     for one in asked:
         if one.ones and one.others:
             pairs |= set(_candidates(one, sketches, reporter))
-    return _looked_at(sorted(pairs), sketches, reporter)
+    named = {_pair_name(keys[pair[0]], keys[pair[1]]): pair for pair in sorted(pairs)}
+    known = kept.answers(list(named))
+    left = {name: pair for name, pair in named.items() if name not in known}
+    looked = dict(zip(left, _looked_at(list(left.values()), sketches, reporter), strict=True))
+    kept.keep_answers({name: SAME if same else OTHER for name, same in looked.items()})
+    return [pair for name, pair in named.items() if known.get(name) == SAME or looked.get(name)]
 
 
 def _candidates(asked: _Asked, sketches: Sketches, reporter: Reporter) -> list[tuple[int, int]]:
@@ -202,8 +208,12 @@ def _unit(cuts: Sequence[np.ndarray]) -> np.ndarray:
     return np.where(length > PLAIN, flat / np.maximum(length, PLAIN), 0).astype(np.float32)
 
 
-def _looked_at(pairs: Sequence[tuple[int, int]], sketches: Sketches, reporter: Reporter) -> list[tuple[int, int]]:
-    """Those of the pairs that are one picture, laid over each other; by their first, whose parts are made once."""
+def _pair_name(one: str, other: str) -> str:
+    return f"pair {VERSION} {' '.join(sorted((one, other)))}"
+
+
+def _looked_at(pairs: Sequence[tuple[int, int]], sketches: Sketches, reporter: Reporter) -> list[bool]:
+    """Of each pair, whether it is one picture, laid over each other; parts are made once for pairs that follow."""
     advance = reporter.task("comparing pictures closely", len(pairs))
     known = _Known(sketches)
 
@@ -212,10 +222,10 @@ def _looked_at(pairs: Sequence[tuple[int, int]], sketches: Sketches, reporter: R
         other, its_views, its_squares = known.parts_of(pair[1])
         return is_same(one, other, (views, squares, its_views, its_squares))
 
-    found: list[tuple[int, int]] = []
+    found: list[bool] = []
     with ThreadPoolExecutor(THREADS) as pool:
-        for pair, same in zip(pairs, pool.map(is_copy, pairs), strict=True):
-            found += [pair] if same else []
+        for same in pool.map(is_copy, pairs):
+            found.append(same)
             advance(1)
     return found
 

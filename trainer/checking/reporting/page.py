@@ -27,12 +27,13 @@ SHOWN_TAGS, TAG_PICTURES = 400, 60
 
 @dataclass(frozen=True)
 class ShownFinding:
-    """A finding in the page: `source` is a data URI, or None where there is no picture."""
+    """A finding in the page: `source` is its picture as a data URI, or None; `beside`: of the one that it is like."""
 
     name: str
     source: str | None
     said: str
     caption: str
+    beside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def page_of(report: Report) -> str:
             title=f"Check of {printable(str(report.dataset))}",
             verdict=report.verdict,
             in_words=IN_WORDS[report.verdict],
-            summary=summary(report),
+            summary=summary(report).partition(": ")[2],
             next_step=next_step(report),
             facts={name: said for name, said in report.facts.items() if said},
             sections=[
@@ -99,7 +100,9 @@ def _shown(finding: Finding, report: Report, pictures: dict[Path, CheckedPicture
     if own is None and finding.path is not None:  # a caption's: the picture beside it
         own = next((one for one in _beside(finding.path, pictures)), None)
     name = "the whole set" if finding.path is None else _name(finding.path, report)
-    return ShownFinding(name, _uri(own), printable(finding.said), "" if own is None else printable(own.caption))
+    beside = pictures.get(finding.others[0]) if len(finding.others) == 1 else None
+    caption = "" if own is None else printable(own.caption)
+    return ShownFinding(name, _uri(own), printable(finding.said), caption, _uri(beside))
 
 
 def _beside(path: Path, pictures: dict[Path, CheckedPicture]) -> Iterable[CheckedPicture]:

@@ -89,15 +89,6 @@ INVENTED = Rule(
     "look at the picture, and remove what is not there",
     STORY,
 )
-CONTRADICTED = Rule(
-    "contradicted",
-    CAPTIONS,
-    MEND,
-    "another phrase of the captions fits the picture better",
-    "look at the picture, and correct the caption",
-    "zero-shot by CLIP, by this set's own spread",
-    "captions.contradiction",
-)
 UNSAID = {
     topic: Rule(
         f"unsaid_{topic}",
@@ -141,5 +132,5 @@ SAME_CAPTION = Rule(
 
 ROWS = (
     NOT_TEXT, EMPTY, MORE_LINES, TOO_LONG, NO_TRIGGER, NEVER_TRIGGER, TRIGGER_PART, ALSO_NAMED, NO_CLASS, PERSON_NAMED,
-    INVENTED, CONTRADICTED, *UNSAID.values(), *MOSTLY_UNSAID.values(), IDENTICAL, SAME_CAPTION,
+    INVENTED, *UNSAID.values(), *MOSTLY_UNSAID.values(), IDENTICAL, SAME_CAPTION,
 )  # fmt: skip

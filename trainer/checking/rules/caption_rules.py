@@ -35,7 +35,6 @@ def caption_findings(evidence: Evidence, phrases: Phrases) -> Iterator[Finding]:
         yield from _unsaid(captioned, evidence, phrases)
         yield from _one_expression(captioned, phrases)
     yield from _identical(captioned, evidence)
-    yield from _contradicted(evidence)
 
 
 def tags_of(captioned: Sequence[Sighted]) -> tuple[Tag, ...]:
@@ -150,13 +149,6 @@ def _identical(captioned: Sequence[Sighted], evidence: Evidence) -> Iterator[Fin
             )
         elif len(paths) > 1:
             yield row.SAME_CAPTION.found(paths[1], f"as {paths[0].name}: {_short(text)}", others=[paths[0]])
-
-
-def _contradicted(evidence: Evidence) -> Iterator[Finding]:
-    limit = evidence.thresholds.captions.contradiction
-    for path, (said, better, by) in evidence.clip_picks.items():
-        if by > limit:
-            yield row.CONTRADICTED.found(path, f"says `{said}`, `{better}` fits better", by, limit, "deviations")
 
 
 def _short(caption: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -107,7 +106,7 @@ def _views(evidence: Evidence) -> Iterator[Finding]:
 
 def _people(evidence: Evidence) -> Iterator[Finding]:
     faces = evidence.with_face
-    odd = [at for at, who in enumerate(evidence.people) if who]
+    odd = _surely_odd(evidence)
     if len(odd) * TOO_MANY > len(faces):
         count = len({int(who) for who in evidence.people})
         yield row.SEVERAL_PEOPLE.found(
@@ -117,6 +116,28 @@ def _people(evidence: Evidence) -> Iterator[Finding]:
     elif odd:
         yield from _odd_ones(faces, odd)
     yield from _odd_references(evidence)
+
+
+def _surely_odd(evidence: Evidence) -> list[int]:
+    """Of the faces that stand apart, those that are also nearer to strangers than glasses or a turn bring the subject.
+
+    Where strangers lie is told by the reg pictures; without any, no likeness at all stands for them.
+    """
+    faces = evidence.with_face
+    own = [one for one, who in zip(faces, evidence.people, strict=True) if who == 0]
+    if len(own) < 2:
+        return []
+    vectors = embeddings_of(own)
+    middle = centroid(vectors)
+    usual = float(np.median(vectors @ middle))
+    reg = [one for one in evidence.of(Role.REG) if one.face is not None]
+    strangers = float(np.median(embeddings_of(reg) @ middle)) if len(reg) >= FEW else 0.0
+    least = strangers + evidence.thresholds.faces.other_person * max(0.0, usual - strangers)
+    return [
+        at
+        for at, (one, who) in enumerate(zip(faces, evidence.people, strict=True))
+        if who and one.face is not None and float(one.face.embedding @ middle) < least
+    ]
 
 
 def _odd_ones(faces: Sequence[Looked], odd: Sequence[int]) -> Iterator[Finding]:
@@ -181,8 +202,3 @@ def _angle_gaps(yaws: Sequence[float], limits: FacesLimits) -> Iterator[Finding]
         yield row.NO_LEFT.found(None, f"{right} are turned to the picture's right, none to its left", 0, 1, "pictures")
     elif right == 0 and left > 1:
         yield row.NO_RIGHT.found(None, f"{left} are turned to the picture's left, none to its right", 0, 1, "pictures")
-
-
-def names_of(paths: Sequence[Path]) -> str:
-    """The names of files, as one text."""
-    return ", ".join(path.name for path in paths)

@@ -10,7 +10,7 @@ from trainer.checking.evidence import Evidence, Looked, Twins
 from trainer.checking.findings import Finding
 from trainer.checking.rules import file_rows as row
 from trainer.checking.settings import Role
-from trainer.checking.survey import Folder, Survey
+from trainer.checking.survey import Folder
 from trainer.data.captions import is_caption
 from trainer.data.dataset import named
 
@@ -25,7 +25,7 @@ def file_findings(evidence: Evidence) -> Iterator[Finding]:
     """All findings about files."""
     for folder in evidence.survey.folders:
         yield from _of_folder(folder)
-    yield from _of_captions(evidence.survey)
+    yield from _of_captions(evidence)
     for one in evidence.pictures:
         yield from _of_picture(one, evidence)
     yield from _grey(evidence)
@@ -74,7 +74,9 @@ def _nested(below: Path) -> Iterator[Finding]:
         yield row.NESTED.found(below, f"{_count(pictures)} in a folder below, read by nobody", others=pictures)
 
 
-def _of_captions(survey: Survey) -> Iterator[Finding]:
+def _of_captions(evidence: Evidence) -> Iterator[Finding]:
+    survey = evidence.survey
+    readable = {one.path for one in evidence.pictures if one.is_readable}
     captioned = any(one.is_captioned for one in survey.train)
     if survey.train and not captioned:
         yield row.NO_CAPTIONS.found(None, others=[one.path for one in survey.train][:1])
@@ -82,7 +84,7 @@ def _of_captions(survey: Survey) -> Iterator[Finding]:
         if folder.role != Role.REFERENCE:
             yield from _captions_of(folder)
     for one in survey.train if captioned else ():
-        if not one.files:
+        if not one.files and one.path in readable:
             yield row.NO_CAPTION.found(one.path, f"no caption: it is learned as `{one.folder.words}`")
     for one in survey.pictures:
         if len(one.files) > 1:

@@ -56,7 +56,7 @@ BURNT = Rule(
     "burnt_out",
     QUALITY,
     MEND,
-    "burnt out: much of it is white or black alone",
+    "burnt out: much of it is white alone",
     "replace it by one that was exposed less",
     STORY,
     "quality.clipped",

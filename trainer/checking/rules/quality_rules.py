@@ -15,10 +15,11 @@ from trainer.checking.settings import Role
 from trainer.checking.thresholds import QualityLimits
 
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
-SAME_MARK = 0.85  # correlation of the fine detail of two pictures' corners
+SAME_MARK = 0.9  # correlation of the fine detail of two pictures' corners
 FAINTEST_MARK = 0.012  # of white: with less detail there is nothing in a corner
-FEWEST_MARKS = 3
-OFF_CENTRE = 0.5  # of white pixels of the middle, where there is no face to look at
+FEWEST_MARKS = 4
+MOST_CORNERS = 2  # what all corners share is how the pictures are composed
+ALL_WHITE = 0.9  # of the middle, where there is no face to look at: a thing on white is less
 
 
 def quality_findings(evidence: Evidence) -> Iterator[Finding]:
@@ -57,27 +58,27 @@ def _sharpness(one: Looked, limits: QualityLimits, usual: float) -> Iterator[Fin
 
 def _light(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
     seen, face = one.measured, one.face
-    if seen.contrast < limits.contrast:
-        yield row.FLAT.found(
-            one.path, f"from its darkest to its brightest {seen.contrast:.0%} of white", seen.contrast, limits.contrast,
-            "share",
-        )  # fmt: skip
-    elif seen.bright_end < limits.bright_end:
+    if seen.bright_end < limits.bright_end:
         yield row.DARK.found(
             one.path, f"its brightest parts reach {seen.bright_end:.0%} of white", seen.bright_end, limits.bright_end,
+            "share",
+        )  # fmt: skip
+    elif seen.contrast < limits.contrast:
+        yield row.FLAT.found(
+            one.path, f"from its darkest to its brightest {seen.contrast:.0%} of white", seen.contrast, limits.contrast,
             "share",
         )  # fmt: skip
     if face is not None and face.clipped > limits.clipped:
         yield row.BURNT.found(
             one.path,
-            f"{face.clipped:.0%} of the face has neither light nor shade",
+            f"{face.clipped:.0%} of the face is white alone",
             face.clipped,
             limits.clipped,
             "share",
         )
-    elif face is None and seen.burnt > OFF_CENTRE and seen.bright_end >= 0.985:
+    elif face is None and seen.burnt > ALL_WHITE:
         yield row.BURNT.found(
-            one.path, f"{seen.burnt:.0%} of its middle is white alone", seen.burnt, OFF_CENTRE, "share"
+            one.path, f"{seen.burnt:.0%} of its middle is white alone", seen.burnt, ALL_WHITE, "share"
         )
 
 
@@ -155,8 +156,10 @@ def _watermarks(evidence: Evidence) -> Iterator[Finding]:
         return
     asked = max(FEWEST_MARKS, evidence.thresholds.quality.watermark * len(pictures))
     marks = np.array([one.measured.corners for one in pictures], dtype=np.float32)  # (N, 4, K)
-    for corner, name in enumerate(CORNERS):
-        marked = _marked(marks[:, corner], asked, [one.measured.backdrop for one in pictures])
+    groups = [_marked(marks[:, at], asked, [one.measured.backdrop for one in pictures]) for at in range(len(CORNERS))]
+    if sum(map(bool, groups)) > MOST_CORNERS:
+        return
+    for name, marked in zip(CORNERS, groups, strict=True):
         if marked:
             paths = [pictures[at].path for at in marked]
             share = len(marked) / len(pictures)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from trainer.checking.evidence import Evidence
 from trainer.checking.findings import Finding, sorted_findings
 from trainer.checking.phrases import Phrases
-from trainer.checking.rules import caption_rows, face_rows, file_rows, quality_rows, reg_rows
+from trainer.checking.rules import caption_rows, face_rows, file_rows, quality_rows, reg_rows, trigger_rows
 from trainer.checking.rules.background_rules import background_findings
 from trainer.checking.rules.caption_rules import caption_findings
 from trainer.checking.rules.face_rules import face_findings
@@ -23,7 +23,13 @@ RULES: tuple[Rule, ...] = (
     *face_rows.BACKGROUND_ROWS,
     *caption_rows.ROWS,
     *reg_rows.ROWS,
+    *trigger_rows.ROWS,
 )
+
+
+def rule_keys() -> tuple[str, ...]:
+    """The keys of all rules."""
+    return tuple(rule.key for rule in RULES)
 
 
 def findings_of(evidence: Evidence, phrases: Phrases) -> tuple[Finding, ...]:

@@ -1,6 +1,7 @@
 """How often the CLIP captioner says the truth of drawn people: glasses, expression, colours of clothes and background.
 
-`python benchmarks/captions.py [--pictures 300] [--clip miniature]`: people and scenes of which no model saw any, drawn
+`python benchmarks/before_training/captions.py [--pictures 300] [--clip miniature]`:
+people and scenes of which no model saw any, drawn
 from a seed that nothing was tuned on, captioned as `trainer caption` does with the vocabulary of `miniature/subject`.
 The last line is one JSON object: of each, the share of all pictures of which the right thing is said, `*_wrong` the
 share of which another thing is said (of the rest nothing is), and the least of them all.
@@ -70,7 +71,7 @@ def main() -> None:
     for name, (truth, answer) in ASKED.items():
         pairs = [(truth(scene), answer(one)) for scene, one in zip(scenes, found, strict=True)]
         figures[name] = sum(right == said for right, said in pairs) / len(pairs)
-        figures[f"{name}_wrong"] = sum(right != said and said != "" for right, said in pairs) / len(pairs)
+        figures[f"{name}_wrong"] = sum(said not in (right, "") for right, said in pairs) / len(pairs)
     named = ("expression", "glasses", "clothes_colour", "background_colour")
     least = min(figures[name] for name in named)
     print(json.dumps({**figures, "least": least, "pictures": asked.pictures, "machine": platform.machine()}))

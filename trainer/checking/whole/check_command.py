@@ -25,8 +25,10 @@ References = Annotated[
 Faces = Annotated[
     str | None, typer.Option(metavar="PACK", help="The face model: buffalo_l, a folder, opencv:FOLDER, or none.")
 ]
-Clip = Annotated[str | None, typer.Option(metavar="MODEL", help="A CLIP that captions are compared with pictures by.")]
-Base = Annotated[str | None, typer.Option(metavar="MODEL", help="The base model of the run to come.")]
+Base = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL", help="The base model of the run: it draws the trigger, to see if it is known."),
+]
 Trigger = Annotated[str | None, typer.Option(metavar="WORDS", help="The subject's own word in the captions.")]
 ClassWord = Annotated[str | None, typer.Option("--class", metavar="WORD", help="What it is: person, woman, dog.")]
 Resolution = Annotated[
@@ -63,7 +65,6 @@ def check(
     dataset: Dataset,
     references: References = None,
     faces: Faces = None,
-    clip: Clip = None,
     base: Base = None,
     trigger: Trigger = None,
     class_word: ClassWord = None,
@@ -85,15 +86,17 @@ def check(
     from foundation.progress import starting, terminal
 
     with starting():
-        from trainer.checking.check import checked
         from trainer.checking.reporting.listing import listing
         from trainer.checking.reporting.page import write_page
         from trainer.checking.reporting.report_document import document
         from trainer.checking.request import CheckRequest
+        from trainer.checking.whole.check import checked
+        from trainer.checking.whole.trigger_on_base import trigger_findings
 
-    request = CheckRequest(dataset, references, faces, clip, base, trigger, class_word, resolution, thresholds, cache)
+    request = CheckRequest(dataset, references, faces, base, trigger, class_word, resolution, thresholds, cache)
     with terminal() as reporter:
         report = checked(request, reporter)
+        report = report.joined(trigger_findings(request, reporter))
     if html is not None:
         write_page(report, html)
     if as_json:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from base_models.vision.likeness import centroid
 from base_models.vision.people import people_in
+from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
 from trainer.checking.evidence import Evidence, Looked, embeddings_of
 from trainer.checking.findings import CheckedPicture, Report
@@ -20,7 +22,7 @@ from trainer.checking.reading.reading import PictureReader, ReadSet
 from trainer.checking.reading.twins import twins_among
 from trainer.checking.request import CheckRequest
 from trainer.checking.rules.caption_rules import tags_of
-from trainer.checking.rules.table import findings_of
+from trainer.checking.rules.table import findings_of, rule_keys
 from trainer.checking.settings import Role, Settings, settings_of
 from trainer.checking.subject_words import subject_of, token_counts
 from trainer.checking.survey import Survey, surveyed
@@ -30,8 +32,8 @@ from trainer.data.buckets import frames_of_sizes
 
 # Faces among which people are told apart at once: their likenesses are a square.
 MOST_FACES = 1200
-NO_CAPTION_MODEL = "captions against pictures: no CLIP model is named (--clip), so contradictions are not looked for"
-NO_BASE = "the trigger on the base model: `trainer check --base MODEL` measures what it already answers to"
+NO_CAPTIONS = "whether captions say what the pictures show: look at them with --html"
+NO_BASE = "what the base model already answers to the trigger: --base MODEL draws and measures it"
 
 
 def checked(request: CheckRequest, reporter: Reporter) -> Report:
@@ -41,6 +43,7 @@ def checked(request: CheckRequest, reporter: Reporter) -> Report:
     that cannot be used, FacePackError and ClipError for models. Whatever is wrong with the data itself is a finding.
     """
     thresholds = read_thresholds(request.thresholds)
+    _check_off(thresholds)
     phrases = read_phrases(thresholds.captions.phrases)
     settings = settings_of(request)
     survey = surveyed(settings.places)
@@ -64,7 +67,7 @@ def checked(request: CheckRequest, reporter: Reporter) -> Report:
         )
         found = findings_of(evidence, phrases)
         shown = _shown(evidence, read, kept)
-    unmeasured = [one for one in (why_not, NO_CAPTION_MODEL, NO_BASE) if one]
+    unmeasured = [one for one in (why_not, NO_CAPTIONS, "" if request.base else NO_BASE) if one]
     captioned = [one for one in survey.train if one.is_captioned]
     return Report(
         dataset=request.dataset,
@@ -74,6 +77,13 @@ def checked(request: CheckRequest, reporter: Reporter) -> Report:
         unmeasured=tuple(unmeasured),
         facts=_facts(survey, settings, evidence, faces, thresholds),
     )
+
+
+def _check_off(thresholds: Thresholds) -> None:
+    """Raise ConfigurationError for a rule that there is not."""
+    if unknown := [name for name in thresholds.off if name not in rule_keys()]:
+        near = get_close_matches(unknown[0], rule_keys(), n=1, cutoff=0.0)[0]
+        raise ConfigurationError(f"off: there is no rule `{unknown[0]}` (did you mean `{near}`?)")
 
 
 def _looked(survey: Survey, measured: dict[Path, Measured], data: DataSection) -> tuple[Looked, ...]:

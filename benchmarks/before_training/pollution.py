@@ -1,6 +1,7 @@
 """How far the miniature's base model answers words: names that it was trained on, and words that are new to it.
 
-`python benchmarks/pollution.py [--seeds 16]`: each word is measured as `trainer check --base` does it. The last line is
+`python benchmarks/before_training/pollution.py [--seeds 16]`:
+each word is measured as `trainer check --base` does it. The last line is
 one JSON object; `known_low` is the least lower end of an interval among the names, `new_high` the greatest upper end
 among the new words. Which words are new was not chosen by what they draw: the first three of the shipped list.
 """
