@@ -43,7 +43,7 @@ def look(config: TrainConfig, found: Report, monkeypatch: pytest.MonkeyPatch, to
         assert request.dataset == Path("run.toml")
         return found
 
-    monkeypatch.setattr("trainer.checking.check.checked", checked)
+    monkeypatch.setattr("trainer.checking.whole.check.checked", checked)
     return look_first(Path("run.toml"), config, told)
 
 

@@ -139,7 +139,7 @@ def test_a_file_that_is_there_is_never_overwritten_unless_asked(folder: Path) ->
 REFUSED: dict[str, tuple[dict[str, object], type[UserError], str]] = {
     "no base": ({"base": None}, MissingAnswersError, "--base MODEL"),
     "no references": ({"references": None}, MissingAnswersError, r"--references FOLDER .* or --hold-out N"),
-    "no such base": ({"base": "./none"}, UserError, "no such file or folder"),
+    "no such base": ({"base": "./none"}, UserError, "no such base model on this machine"),
     "no such folder": ({"train": Path("none")}, MissingFileError, "none: no such folder"),
     "no such references": ({"references": Path("none")}, MissingFileError, "none: no such folder"),
     "another trigger": ({"trigger": "sks"}, TriggerError, "no caption has the trigger `sks`"),
