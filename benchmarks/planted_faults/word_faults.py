@@ -146,7 +146,7 @@ def _reg_unused(bench: Bench) -> Expected:
     for path in bench.good.pictures()[2:]:
         path.unlink()
         path.with_suffix(".txt").unlink()
-    bench.good.train.rename(bench.good.train.parent / "1_ohwx person")
+    bench.good.train.rename(bench.good.train.with_name(bench.good.train.name.replace("5_", "1_")))
     return [("reg_unused", None)]
 
 

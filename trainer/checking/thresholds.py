@@ -80,7 +80,7 @@ class FacesLimits(Section):
     """Of the pictures with a face: those of half or all of the body."""
     angle: Annotated[float, DEGREES] = Field(default=18.0, ge=0, le=90)
     """A turn from which on a picture counts as from the left or from the right."""
-    other_person: Share = Field(default=0.6, ge=0, le=1)
+    other_person: Share = Field(default=0.5, ge=0, le=1)
     """On the way from strangers to the set's own likeness: below it, a face that stands apart is somebody else's."""
     one_look: Share = Field(default=0.97, ge=0, le=1)
     """How alike faces look to each other (the median correlation), above which they were retouched to one."""
@@ -115,9 +115,9 @@ class RegLimits(Section):
 
     few: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     """Different reg pictures by train pictures, below which there are too few."""
-    likeness: Share = Field(default=0.75, ge=0, le=1)
+    likeness: Share = Field(default=0.65, ge=0, le=1)
     """On the way from the other reg pictures to the subject's own: from here on a face is the subject's."""
-    likeness_near: Share = Field(default=0.6, ge=0, le=1)
+    likeness_near: Share = Field(default=0.57, ge=0, le=1)
     """The same way, from which on a face is named as like the subject's."""
     faceless: Share = Field(default=0.2, ge=0, le=1)
     """Of the reg pictures of a class of people: those without a face, above which that is to be mended."""

@@ -50,12 +50,15 @@ def _frame(lines: np.ndarray) -> np.ndarray | None:
 
 
 def corners_of(levels: np.ndarray) -> np.ndarray:
-    """(4, K) float32: the fine detail of each corner of levels (H, W) in 0..1, in one size; 0 where there is none."""
+    """(4, K) float32: how much fine detail each corner of levels (H, W) in 0..1 has where, in one size.
+
+    A mark is lighter than one ground and darker than another, so its sign does not count.
+    """
     height, width = levels.shape
     high, wide = max(4, round(CORNER[0] * height)), max(4, round(CORNER[1] * width))
     fine = levels - cv2.GaussianBlur(levels, (0, 0), max(1.0, high / 8))
     found = [
-        cv2.resize(part, MARK[::-1], interpolation=cv2.INTER_AREA).ravel()
+        cv2.resize(np.abs(part), MARK[::-1], interpolation=cv2.INTER_AREA).ravel()
         for part in (fine[:high, :wide], fine[:high, -wide:], fine[-high:, :wide], fine[-high:, -wide:])
     ]
     return np.array(found, dtype=np.float32)

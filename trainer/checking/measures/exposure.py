@@ -10,7 +10,7 @@ BURNT = 0.985
 
 
 class Exposure(NamedTuple):
-    """`bright_end`: what the brightest twentieth reaches; `contrast`: from the darkest to the brightest hundredth."""
+    """`bright_end`: what the brightest twentieth reaches; `contrast`: of all but the darkest and brightest few."""
 
     bright_end: float
     contrast: float
@@ -18,7 +18,7 @@ class Exposure(NamedTuple):
 
 def exposure_of(levels: np.ndarray) -> Exposure:
     """Of levels (H, W) in 0..1."""
-    darkest, bright, brightest = np.percentile(levels, (1, 95, 99))
+    darkest, bright, brightest = np.percentile(levels, (0.3, 95, 99.7))
     return Exposure(float(bright), float(brightest - darkest))
 
 

@@ -14,7 +14,7 @@ from trainer.checking.rules import face_rows as row
 
 FEW = 8  # pictures, below which nothing is said of backgrounds
 SAME = 0.03  # of white: the mean difference of two backgrounds that are one
-SHARED = 0.15  # of the picture that is background in both
+SHARED = 0.06  # of the picture that is background in both
 SAID = 0.8  # of the captions
 
 

@@ -15,7 +15,7 @@ from trainer.checking.settings import Role
 from trainer.checking.thresholds import QualityLimits
 
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
-SAME_MARK = 0.9  # correlation of the fine detail of two pictures' corners
+SAME_MARK = 0.8  # correlation of the fine detail of two pictures' corners
 FAINTEST_MARK = 0.012  # of white: with less detail there is nothing in a corner
 FEWEST_MARKS = 4
 MOST_CORNERS = 2  # what all corners share is how the pictures are composed
@@ -179,9 +179,10 @@ def _marked(details: np.ndarray, asked: float, backdrops: list[np.ndarray]) -> l
     alike = own @ own.T > SAME_MARK
     best = alike[int(alike.sum(1).argmax())]
     group = [int(at) for at in strong[best]]
-    seen = np.array([np.nan_to_num(backdrops[at]).ravel() for at in group])
+    seen = np.array([backdrops[at].ravel() for at in group])
+    shared = np.isfinite(seen).all(0)
     # Pictures of one room share what stands in its corner: only where the rest differs is it a mark.
-    differs = len(group) > 1 and float(seen.std(0).mean()) > 0.05
+    differs = bool(shared.any()) and float(seen[:, shared].std(0).mean()) > 0.05
     return group if len(group) >= asked and differs else []
 
 
