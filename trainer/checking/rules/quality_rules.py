@@ -15,7 +15,7 @@ from trainer.checking.settings import Role
 from trainer.checking.thresholds import QualityLimits
 
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
-SAME_MARK = 0.8  # correlation of the fine detail of two pictures' corners
+SAME_MARK = 0.85  # correlation of the fine detail of two pictures' corners
 FAINTEST_MARK = 0.012  # of white: with less detail there is nothing in a corner
 FEWEST_MARKS = 4
 MOST_CORNERS = 2  # what all corners share is how the pictures are composed
@@ -156,7 +156,8 @@ def _watermarks(evidence: Evidence) -> Iterator[Finding]:
         return
     asked = max(FEWEST_MARKS, evidence.thresholds.quality.watermark * len(pictures))
     marks = np.array([one.measured.corners for one in pictures], dtype=np.float32)  # (N, 4, K)
-    groups = [_marked(marks[:, at], asked, [one.measured.backdrop for one in pictures]) for at in range(len(CORNERS))]
+    backdrops = [one.measured.backdrop for one in pictures]
+    groups = [_marked(_beside_people(marks[:, at], backdrops, at), asked, backdrops) for at in range(len(CORNERS))]
     if sum(map(bool, groups)) > MOST_CORNERS:
         return
     for name, marked in zip(CORNERS, groups, strict=True):
@@ -167,6 +168,13 @@ def _watermarks(evidence: Evidence) -> Iterator[Finding]:
                 paths[0], f"{len(marked)} pictures have the same mark at the {name}", share,
                 evidence.thresholds.quality.watermark, "share", paths[1:],
             )  # fmt: skip
+
+
+def _beside_people(details: np.ndarray, backdrops: list[np.ndarray], corner: int) -> np.ndarray:
+    """The details (N, K) of a corner, nothing of those in which a person stands there: clothes are alike, too."""
+    row, column = -1 if corner >= 2 else 0, -1 if corner % 2 else 0
+    free = np.array([one.size > 0 and bool(np.isfinite(one[row, column]).all()) for one in backdrops])
+    return np.where(free[:, None], details, 0.0)
 
 
 def _marked(details: np.ndarray, asked: float, backdrops: list[np.ndarray]) -> list[int]:
