@@ -137,7 +137,8 @@ def test_the_docs_have_the_table_of_rules() -> None:
 
 
 def test_every_rule_about_pictures_and_words_is_planted() -> None:
-    """But for those that drawings cannot show: heads that turn, moods and light, a likeness halfway."""
+    """But for those that drawings cannot show: heads that turn, moods and light, a likeness halfway; and what a base
+    model is asked, which `benchmarks/before_training/pollution.py` measures."""
     planted_in = ROOT / "benchmarks" / "planted_faults"
     text = "".join(path.read_text(encoding="utf-8") for path in planted_in.glob("*.py"))
     elsewhere = {
