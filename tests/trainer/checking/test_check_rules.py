@@ -26,6 +26,7 @@ from trainer.checking.measures.measured import FaceMeasured
 from trainer.checking.phrases import ENGLISH, any_of, read_phrases
 from trainer.checking.reporting.rules_listing import rules_table
 from trainer.checking.request import NO_FACES, CheckRequest
+from trainer.checking.rules import trigger_rows
 from trainer.checking.rules.face_rules import face_findings
 from trainer.checking.rules.table import RULES, rule_keys
 from trainer.checking.settings import settings_of
@@ -145,7 +146,7 @@ def test_every_rule_about_pictures_and_words_is_planted() -> None:
         *TRUE_OF_DRAWINGS, "folder_unreadable", "no_shoulders", "twin_references", "soft_face", "lone_bucket",
         "no_faces", "side_view", "many_side_views", "one_look", "no_left", "no_right", "one_expression", "mostly_busy",
         "reg_like_subject", "unsaid_expression", "unsaid_gaze", "unsaid_background", "mostly_unsaid_expression",
-        "mostly_unsaid_gaze", "mostly_unsaid_background",
+        "mostly_unsaid_gaze", "mostly_unsaid_background", *(one.key for one in trigger_rows.ROWS),
     }  # fmt: skip
     assert [key for key in rule_keys() if key not in elsewhere and not re.search(rf'"{key}["|]', text)] == []
 
