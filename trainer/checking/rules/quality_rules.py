@@ -15,7 +15,7 @@ from trainer.checking.settings import Role
 from trainer.checking.thresholds import QualityLimits
 
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
-SAME_MARK = 0.85  # correlation of the fine detail of two pictures' corners
+SAME_MARK = 0.8  # correlation of the fine detail of two pictures' corners
 FAINTEST_MARK = 0.012  # of white: with less detail there is nothing in a corner
 FEWEST_MARKS = 4
 MOST_CORNERS = 2  # what all corners share is how the pictures are composed
