@@ -91,12 +91,14 @@ def check(
         from trainer.checking.reporting.report_document import document
         from trainer.checking.request import CheckRequest
         from trainer.checking.whole.check import checked
-        from trainer.checking.whole.trigger_on_base import trigger_findings
 
     request = CheckRequest(dataset, references, faces, base, trigger, class_word, resolution, thresholds, cache)
     with terminal() as reporter:
         report = checked(request, reporter)
-        report = report.joined(trigger_findings(request, reporter))
+        if base is not None:
+            from trainer.checking.whole.trigger_on_base import trigger_findings  # diffusers: seconds to load
+
+            report = report.joined(trigger_findings(request, reporter))
     if html is not None:
         write_page(report, html)
     if as_json:
