@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from base_models.pictures.near_duplicates import same_pictures
 from base_models.pictures.picture_file import remarks_on
 from base_models.vision.folder_check import FaceFacts, NoFaceError, look_at_folders
-from base_models.vision.near_duplicates import same_pictures
 from eval.judging.judge_facts import box_key, texts_key
 from eval.judging.judges import Judge, Judges
 from eval.request.plan import PlannedPicture

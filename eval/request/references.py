@@ -9,8 +9,8 @@ import numpy as np
 
 from base_models.drawing.png import read_picture
 from base_models.pictures.listing import PICTURES, list_pictures_below
+from base_models.pictures.near_duplicates import Sketch, same_pictures, sketch
 from base_models.pictures.picture_file import UnreadablePictureError, reading_sha256
-from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from eval.request.spec import ReferencesSection
 from foundation.errors import ConfigurationError, MissingFileError
 
@@ -61,7 +61,7 @@ def check_held_out(references: References) -> None:
 
 
 def nearest_pair(references: References) -> tuple[Path, Path] | None:
-    """A held-out and a training picture that are one picture: whatever `base_models.vision.near_duplicates` sees."""
+    """A held-out and a training picture that are one picture: whatever `base_models.pictures.near_duplicates` sees."""
     own, trained = list(references.held_out.values()), list(references.training.values())
     pairs = same_pictures([sketch(path) for path in own], [sketch(path) for path in trained])
     return (own[pairs[0][0]], trained[pairs[0][1]]) if pairs else None

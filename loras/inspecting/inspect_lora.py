@@ -18,7 +18,7 @@ from base_models.kohya_names import part_of
 from foundation.errors import MissingFileError, UserError
 from foundation.safetensors_header import PICKLES
 from loras.checkpoints.base_weights import BaseWeights
-from loras.header_in_words import metadata_in_words, printable
+from loras.inspecting.header_in_words import metadata_in_words, printable
 from loras.inspecting.health import Verdict, by_block, judge, pooled
 from loras.inspecting.module_reading import ModuleReading, read_module
 from loras.inspecting.unreadable_file import reason_unreadable

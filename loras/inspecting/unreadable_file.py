@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foundation.safetensors_header import HEADER_LIMIT
 from foundation.typed.json_values import is_list, is_table, parse_json
-from loras.header_in_words import printable
+from loras.inspecting.header_in_words import printable
 
 _WHOLE_MODEL = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "decoder.", "encoder.conv_in")
 _EMBEDDING = ("emb_params", "string_to_param", "clip_l", "clip_g")

@@ -34,7 +34,7 @@ from trainer.learning.threads import on_threads
 from trainer.planning.rates import Rates
 from trainer.planning.run_plan import RunPlan
 from trainer.records.run_identity import unknown_identity
-from trainer.running.sample_pictures import drawing_of, opened_measure
+from trainer.running.sample_pictures import opened_measure
 from trainer.running.session import Session, prepare
 from trainer.samples.drawing_in_training import draw_on
 
@@ -172,7 +172,7 @@ def _state(session: Session, clock: Clock) -> float:
 
 def _sample(session: Session, clock: Clock) -> tuple[float, float]:
     """Seconds of a sample picture without its steps, and of each step."""
-    drawing = drawing_of(session.config, session.updater.setup.base.family.clip_skip_acts)
+    drawing = session.config.drawing_on(session.updater.setup.base.family)
     prompt, seconds = session.config.samples.prompts[0], list[float]()
     for steps in (DRAWN_STEPS[0], *DRAWN_STEPS):  # the first warms up
         began = clock()

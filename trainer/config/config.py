@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field, model_validator
 from base_models.base_source import Overrides
 from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
+from base_models.drawing.settings import DrawingSettings
+from base_models.families.family import Family
 from base_models.model_hub import stay_offline
 from base_models.prompts.prompt_syntax import fault_of_prompt
 from foundation.errors import ConfigurationError
@@ -211,6 +213,19 @@ class TrainConfig(Section):
     guards: GuardsSection = GuardsSection()
     samples: SamplesSection = SamplesSection()
     output: OutputSection
+
+    def drawing_on(self, family: Family) -> DrawingSettings:
+        """How the run's pictures are drawn on a base model of that family: the table [samples] says how."""
+        asked, side = self.samples, self.data.resolution
+        return DrawingSettings(
+            asked.sampler,
+            asked.steps,
+            asked.cfg,
+            asked.width or side,
+            asked.height or side,
+            asked.negative,
+            self.model.clip_skip if family.clip_skip_acts else 1,
+        )
 
 
 def forced(config: TrainConfig) -> TrainConfig:

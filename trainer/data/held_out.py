@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from base_models.pictures.near_duplicates import Sketch, same_pictures, sketch
 from base_models.pictures.picture_file import UnreadablePictureError
-from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from foundation.errors import DatasetError
 from foundation.files import sha256_of
 from trainer.config.data_section import DataSection

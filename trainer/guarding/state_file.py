@@ -14,7 +14,7 @@ from torch import Tensor
 
 from foundation.files import whole_file
 from trainer.guarding.guarded_weights import GuardedWeights
-from trainer.learning.optimizer_state import map_tensors, tensors_apart, tensors_rejoined
+from trainer.guarding.optimizer_state import map_tensors, tensors_apart, tensors_rejoined
 from trainer.learning.run_state import RunState
 from trainer.records.run_identity import RunIdentity
 from trainer.records.state_header import another_runs_error, damaged_state_error, read_header

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from base_models.pictures.near_duplicates import Sketch, same_pictures, sketch_of
 from base_models.vision.appearance import SIZE, appearance_of
-from base_models.vision.near_duplicates import Sketch, same_pictures, sketch_of
 
 LAID_OVER = 6  # at most, for each new picture
 WORTH_A_LOOK = 0.5  # correlation of coarse looks below which nothing is one picture

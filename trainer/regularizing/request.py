@@ -11,7 +11,6 @@ from pathlib import Path
 
 from base_models.base_source import BaseSource, find_base
 from base_models.drawing.painter import PaintJob
-from base_models.drawing.settings import DrawingSettings
 from foundation.errors import ConfigurationError
 from trainer.config.config import TrainConfig
 from trainer.data.dataset import Dataset, dataset_of
@@ -78,7 +77,7 @@ def settle(config: TrainConfig, options: RegOptions) -> RegRequest:
     captions = [one.caption for one in dataset.train]
     words = read_captions(captions, trigger, class_word)
     place = options.output or config.data.reg or _beside(config)
-    job = PaintJob(source, config.model.dtype, config.model.device, drawing_of(config, source))
+    job = PaintJob(source, config.model.dtype, config.model.device, config.drawing_on(source.family))
     return RegRequest(
         count=options.count,
         seed=options.seed,
@@ -90,20 +89,6 @@ def settle(config: TrainConfig, options: RegOptions) -> RegRequest:
         job=job,
         faces=_faces(config, options, class_word, source),
         uses=config.training.epochs * sum(one.repeats for one in dataset.train),
-    )
-
-
-def drawing_of(config: TrainConfig, source: BaseSource) -> DrawingSettings:
-    """As the run's sample pictures are drawn, which is as a grid draws: the table [samples] says how."""
-    asked, side = config.samples, config.data.resolution
-    return DrawingSettings(
-        asked.sampler,
-        asked.steps,
-        asked.cfg,
-        asked.width or side,
-        asked.height or side,
-        asked.negative,
-        config.model.clip_skip if source.family.clip_skip_acts else 1,
     )
 
 

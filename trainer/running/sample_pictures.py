@@ -14,7 +14,6 @@ from torch import nn
 
 from base_models.drawing.png import parameters_of, png_of
 from base_models.drawing.samplers import SAMPLERS
-from base_models.drawing.settings import DrawingSettings
 from base_models.pictures.picture_file import UnreadablePictureError, opened_picture
 from foundation.files import whole_file
 from foundation.progress import Reporter
@@ -45,7 +44,7 @@ class SamplePictures:
         config = session.config
         self._session, self._asked, self._reporter = session, config.samples, reporter
         self._folder, self._last = samples_folder(config), config.training.epochs
-        self._drawing = drawing_of(config, session.updater.setup.base.family.clip_skip_acts)
+        self._drawing = config.drawing_on(session.updater.setup.base.family)
         self._measure = measure
         scale = self._measure and self._measure.scale
         asked = [run, repr(asdict(self._drawing)), *self._asked.prompts, str(self._asked.seed), repr(scale)]
@@ -176,20 +175,6 @@ def opened_measure(config: TrainConfig, dataset: Dataset, reporter: Reporter) ->
     for remark in opened.remarks:
         reporter.say(f"note: {remark}")
     return opened
-
-
-def drawing_of(config: TrainConfig, clip_skip_acts: bool) -> DrawingSettings:
-    """How the samples are drawn. `clip_skip_acts`: on this family of base models."""
-    asked, side = config.samples, config.data.resolution
-    return DrawingSettings(
-        asked.sampler,
-        asked.steps,
-        asked.cfg,
-        asked.width or side,
-        asked.height or side,
-        asked.negative,
-        config.model.clip_skip if clip_skip_acts else 1,
-    )
 
 
 def _slug(prompt: str) -> str:

@@ -10,12 +10,12 @@ import numpy as np
 
 from base_models.drawing.png import read_picture
 from base_models.pictures.listing import list_pictures_below
+from base_models.pictures.near_duplicates import Sketch, same_pictures, sketch
 from base_models.pictures.picture_file import UnreadablePictureError
 from base_models.vision.face_model import FaceModel
 from base_models.vision.faces import load_faces
 from base_models.vision.folder_check import FaceFacts, NoFaceError, look_at_folders
 from base_models.vision.likeness import NO_OTHERS, at_the_floor, ceiling, centroid, floors, mean_interval
-from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.files import sha256_of
 from trainer.data.dataset import Dataset

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from base_models.drawing.png import read_picture
+from base_models.pictures.near_duplicates import Sketch, same_pictures, sketch
 from base_models.pictures.picture_file import UnreadablePictureError
 from base_models.vision.face_model import FaceModel
-from base_models.vision.near_duplicates import Sketch, same_pictures, sketch
 from trainer.data.dataset import Dataset, Sample
 from trainer.starting.request import HoldOutError
 from trainer.starting.subject_facts import captions_of

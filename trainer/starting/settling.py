@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from base_models.vision.near_duplicates import sketch
+from base_models.pictures.near_duplicates import sketch
 from foundation.progress import Reporter
 from trainer.config.presets import PRESETS
 from trainer.data.dataset import Dataset, Sample

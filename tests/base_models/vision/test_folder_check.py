@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from base_models.drawing.png import read_picture
+from base_models.pictures.near_duplicates import same_pictures, sketch
 from base_models.vision.face_model import FaceModel
 from base_models.vision.faces import load_faces
 from base_models.vision.folder_check import (
@@ -20,7 +21,6 @@ from base_models.vision.folder_check import (
     SomebodyElseError,
     look_at_folders,
 )
-from base_models.vision.near_duplicates import same_pictures, sketch
 from drawn_people import draw_folder, strangers
 from miniature.paths import SUBJECT as SHIPPED
 from miniature.recipe.subject import SUBJECT

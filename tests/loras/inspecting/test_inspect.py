@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from foundation.errors import MissingFileError
 from lora_kinds import CONV_KINDS, random_module
 from loras.checkpoints.base_weights import open_base
-from loras.header_in_words import metadata_in_words
 from loras.inspecting import compare_command, inspect_command
 from loras.inspecting.delta_size import size_of
+from loras.inspecting.header_in_words import metadata_in_words
 from loras.inspecting.inspect_lora import EmptyFolderError, LoraReport, inspect_lora, lora_files
 from loras.inspecting.inspection_table import print_reports
 from loras.lora_file import LoraFile, LoraModule, write_lora

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from base_models.pictures.colours import DEEP, alpha_of
+from base_models.pictures.near_duplicates import sketch_of
 from base_models.pictures.picture_file import (
     MOST_ASPECT,
     MOST_PIXELS,
@@ -23,7 +24,6 @@ from base_models.pictures.picture_file import (
     opened_picture,
 )
 from base_models.vision.face_model import FaceReading
-from base_models.vision.near_duplicates import sketch_of
 from trainer.checking.measures.background import backdrop_of, busyness
 from trainer.checking.measures.compression import blocks_of, jpeg_quality
 from trainer.checking.measures.edges_of_picture import corners_of, frame_of

@@ -1,6 +1,6 @@
 """Which pictures of a set are one picture: the same bytes, or a changed copy. All of them, also where they are many.
 
-`base_models.vision.near_duplicates` knows a copy, but lays every picture over every other. Here coarser views choose
+`base_models.pictures.near_duplicates` knows a copy, but lays every picture over every other. Here coarser views choose
 the few pairs that are worth that.
 """
 
@@ -17,7 +17,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from base_models.vision.near_duplicates import Parts, Sketch, is_same, squares_of, views_of
+from base_models.pictures.near_duplicates import Parts, Sketch, is_same, squares_of, views_of
 from foundation.progress import Reporter
 from foundation.typed.json_values import is_list, parse_json
 from trainer.checking.evidence import Looked, Twins

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from base_models.vision.near_duplicates import same_pictures, sketch, sketch_of
+from base_models.pictures.near_duplicates import same_pictures, sketch, sketch_of
 from drawn_people import draw
 from miniature.paths import SUBJECT as FOLDER
 from miniature.recipe.subject import SUBJECT

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from base_models.pictures.overlay import NOTHING, Overlay, overlay
 from base_models.pictures.picture_file import load_picture
-from base_models.vision.overlay import NOTHING, Overlay, overlay
 
 SHORT = 96  # pixels of a sketch's shorter side
 COARSE = 10  # pixels of a square as it is looked for
