@@ -12,6 +12,7 @@ from trainer.captioning.caption import caption
 from trainer.captioning.request import CaptionRequest
 from trainer.captioning.unwanted import read_phrases
 from trainer.checking.findings import Report
+from trainer.checking.models_asked import face_pack_of
 from trainer.checking.request import CheckRequest
 from trainer.checking.settings import Role, Settings, settings_of
 from trainer.checking.subject_words import subject_of
@@ -71,7 +72,7 @@ def prepare(
     unsaved = write_copy(request.dataset, copy, mending.pieces, reporter)
     captioned = _captioned(captions, copy / PLACES[Role.TRAIN], reporter)
     reporter.say("the copy is written; checking it")
-    after = checked(_of_copy(request, copy, settings), reporter)
+    after = checked(_of_copy(request, copy, settings, survey), reporter)
     run, no_plan = _plan(_config_of_copy(settings, copy))
     return Prepared(
         request.dataset, copy, before, mending, unsaved, after, run, no_plan, settings.has_config, captioned
@@ -93,18 +94,15 @@ def _manner(request: CheckRequest, survey: Survey, kept: frozenset[str]) -> Mann
     return Manner(words, read_phrases(), kept)
 
 
-def _of_copy(request: CheckRequest, copy: Path, settings: Settings) -> CheckRequest:
+def _of_copy(request: CheckRequest, copy: Path, settings: Settings, survey: Survey) -> CheckRequest:
     """The same question of the copy; what a configuration said is said again, for none lies in the copy."""
-    data, samples = settings.config.data, settings.config.samples
     said = replace(request, dataset=copy, references=None)
     if not settings.has_config:
         return said
-    faces = (
-        request.faces
-        or samples.faces
-        or (settings.config.model.base if settings.config.model.base == "miniature" else None)
-    )
-    return replace(said, resolution=request.resolution or data.resolution, faces=faces)
+    subject = subject_of(survey.train, request.trigger, request.class_word)
+    pack, _ = face_pack_of(request, settings, subject.class_word, subject.is_person)
+    faces = request.faces or (pack.name if pack else None)
+    return replace(said, resolution=request.resolution or settings.config.data.resolution, faces=faces)
 
 
 def _config_of_copy(settings: Settings, copy: Path) -> TrainConfig:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundation.errors import ConfigurationError
+from foundation.files import write_text
 from foundation.text_files import read_text
 from foundation.typed.json_values import is_table, parse_json
 
@@ -64,11 +65,11 @@ def open_journal(folder: Path, key: str) -> Journal:
     path = folder / NAME
     folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        path.write_text(json.dumps({"request": key}) + "\n", encoding="utf-8")
+        write_text(path, json.dumps({"request": key}) + "\n")
         return Journal(path, key)
     lines = read_text(path).split("\n")
     if lines[-1]:
-        path.write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
+        write_text(path, "".join(f"{line}\n" for line in lines[:-1]))
     first, *rows = [_row(line) for line in lines[:-1]] or [{}]
     if first.get("request") != key:
         raise OtherPicturesError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,19 @@ def test_without_faces_nobody_is_looked_for() -> None:
     blank = Acceptance(None, None)
     assert blank.look_at("one", picture(HELD_OUT[0])).fault is None
     assert likeness_of([]) is None
+
+
+def test_a_journal_is_begun_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill before the file is in place leaves none, so the next call begins it."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", killed)
+        open_journal(tmp_path, "one")
+    assert not (tmp_path / ".regularize.jsonl").exists()
+    assert open_journal(tmp_path, "one").drawn == []
 
 
 def test_a_journal_goes_on_behind_a_line_that_a_kill_cut_short(tmp_path: Path) -> None:
