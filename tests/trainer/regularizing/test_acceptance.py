@@ -70,9 +70,10 @@ def test_a_journal_is_begun_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "replace", killed)
-        open_journal(tmp_path, "one")
+        with pytest.raises(KeyboardInterrupt):
+            open_journal(tmp_path, "one")
     assert not (tmp_path / ".regularize.jsonl").exists()
     assert open_journal(tmp_path, "one").drawn == []
 
