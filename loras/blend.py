@@ -34,10 +34,11 @@ class Weighting(Protocol):
 
 @dataclass(frozen=True)
 class Term:
-    """One LoRA's part of a module's blend: plain factors, and the weight they get."""
+    """One LoRA's part of a module's blend: plain factors, the weight they get, and the file's place among all."""
 
     module: LoraModule
     weight: float
+    place: int = 0
 
 
 def blend(parts: Sequence[tuple[LoraFile[Module], Weights]]) -> LoraFile[LoraModule]:

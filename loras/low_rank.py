@@ -40,6 +40,16 @@ class Spectrum:
         down = (roots[:, None] * self._down[:rank]).to(self._product.up.dtype)
         return self._product.module(self._product.up @ up, down @ self._product.down)
 
+    def directions(self, rank: int) -> tuple[Tensor, Tensor]:
+        """The leading `rank` left and right singular vectors, (out, n) and (n, columns), orthonormal, float64."""
+        up = self._product.up.double() @ (self._up[:, :rank] / self.values[:rank])
+        return up, self._down[:rank] @ self._product.down.double()
+
+    def halves(self) -> tuple[Tensor, Tensor]:
+        """All left singular vectors (out, n), and the right ones times the singular values (n, columns), float64."""
+        up, down = self.directions(len(self.values))
+        return up, self.values[:, None] * down
+
 
 @dataclass(frozen=True)
 class Product:

@@ -42,6 +42,11 @@ def modules_of(model: nn.Module) -> Iterable[tuple[str, nn.Module]]:
     return untyped(model).named_modules()
 
 
+def block_diag(matrices: Sequence[Tensor]) -> Tensor:
+    """One matrix with these along its diagonal, and 0 elsewhere."""
+    return untyped(torch).block_diag(*matrices)
+
+
 def vector_norm(tensor: Tensor, dim: Sequence[int] | None = None, *, keepdim: bool = False) -> Tensor:
     """The root of the sum of squares over the axes `dim` (None: over all)."""
     return _LINALG.vector_norm(tensor, dim=dim, keepdim=keepdim)

@@ -8,7 +8,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from loras.blending.merge_methods import EXACT_SUM, merge_called, method_names, methods_in_words, names_that_need
+from loras.blending.merge_methods import (
+    EXACT_SUM,
+    densities_in_words,
+    meaning_of,
+    merge_called,
+    method_names,
+    methods_in_words,
+    methods_of_whole_deltas,
+)
 from loras.command_options import DTYPES, Dtype, Json
 
 LORAS_HELP = (
@@ -16,7 +24,8 @@ LORAS_HELP = (
     "last and is a preset's name, 17 or 26 numbers (SDXL: 12 or 20), or *attn2*=0.5;*ff_net*=0"
 )
 RANK_HELP = "Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20."
-METHOD_HELP = f"{methods_in_words()}. Of whole deltas, so with --rank, are all but sum."
+METHOD_HELP = f"{methods_in_words()}. Of whole deltas, so with --rank, are {', '.join(methods_of_whole_deltas())}."
+DENSITY_HELP = f"{meaning_of('density')}. Unless said: {densities_in_words()}."
 
 
 def register(app: typer.Typer) -> None:
@@ -29,13 +38,8 @@ def blend_command(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The .safetensors file to write.")],
     method: Annotated[str, typer.Option(metavar="|".join(method_names()), help=METHOD_HELP)] = EXACT_SUM,
     rank: Annotated[str | None, typer.Option(metavar="RULE", help=RANK_HELP)] = None,
-    density: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE", min=0.01, max=1.0, help=f"{names_that_need('density')}: the share of entries kept."
-        ),
-    ] = 0.5,
-    seed: Annotated[int, typer.Option(metavar="N", help=f"{names_that_need('seed')}: which entries are dropped.")] = 0,
+    density: Annotated[float | None, typer.Option(metavar="SHARE", min=0.01, max=1.0, help=DENSITY_HELP)] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help=f"{meaning_of('seed')}.")] = 0,
     dtype: Annotated[Dtype, typer.Option(metavar=DTYPES, help="The file's type.")] = "float16",
     form: Annotated[
         Literal["kohya", "diffusers"],

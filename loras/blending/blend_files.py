@@ -66,7 +66,7 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
 
     Errors are those of the factors as the file holds them: it was read back and has them bit for bit.
     """
-    if request.merge is not None and request.rank is None:
+    if request.merge is not None and request.rank is None and not request.merge.keeps_low_rank:
         raise BlendError(f"{request.merge.method} merges whole deltas, which are of full rank; say --rank N or auto")
     with ExitStack() as stack:
         opened = [stack.enter_context(open_lora(part.path)) for part in request.parts]
@@ -131,11 +131,11 @@ class BlendTerms:
         """A module's terms, and for each the name of its file."""
         terms: list[Term] = []
         labels: list[str] = []
-        for part, one in self._parts:
+        for place, (part, one) in enumerate(self._parts):
             weight = part.on_module(name)
             if weight and name in one.spelling.modules:
                 module = check_values(one.module(name), name, one.path)
-                terms.append(Term(plain_factors(module, name), weight))
+                terms.append(Term(plain_factors(module, name), weight, place))
                 labels.append(part.path.name)
         return terms, labels
 
@@ -143,18 +143,19 @@ class BlendTerms:
 def _blended(request: BlendRequest, terms: BlendTerms, name: str, alpha: Alphas) -> BlendedModule:
     found, labels = terms.of(name)
     exact = summed(found, name)
-    if request.rank is None:
+    if request.rank is None and request.merge is None:
         exact = exact.with_alpha(alpha(name, exact.rank))
         module = _cast(exact, request.dtype)
         return BlendedModule(module, *Product.of(exact).rounded_to(Product.of(module)))
     product = Product.of(exact)
-    if request.merge is None:
-        spectrum = product.spectrum()
-        norm = float(spectrum.values.square().sum())
-    else:
-        spectrum = Product.dense(request.merge.merged(found, name, labels)).spectrum()
+    wanted = product if request.merge is None else request.merge.product(found, name, labels)
+    if request.rank is None:
         norm = product.squared_norm()
-    module = spectrum.truncated(request.rank.of(spectrum.values))
+        module = wanted.module(wanted.up, wanted.down) if len(wanted.down) else wanted.zero_module()
+    else:
+        spectrum = wanted.spectrum()
+        norm = float(spectrum.values.square().sum()) if request.merge is None else product.squared_norm()
+        module = spectrum.truncated(request.rank.of(spectrum.values))
     module = _cast(module.with_alpha(alpha(name, module.rank)), request.dtype)
     there = Product.of(module)
     return BlendedModule(module, norm, max(0.0, norm - 2 * product.inner(there) + there.squared_norm()))
