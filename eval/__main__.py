@@ -14,6 +14,7 @@ from foundation.command_line import commands_app, run_app
 from loras.blending import blend_command
 from loras.checkpoints import bake_command, extract_command
 from loras.inspecting import compare_command, inspect_command
+from loras.verifying import verify_command
 
 app = commands_app()
 COMMANDS = (
@@ -28,6 +29,7 @@ COMMANDS = (
     extract_command,
     inspect_command,
     compare_command,
+    verify_command,
     store_command,
 )
 

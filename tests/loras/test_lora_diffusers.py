@@ -6,110 +6,21 @@ The models have the public ones' blocks and names, and are narrow (SDXL's deepes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
-from diffusers.loaders.lora_base import LoraBaseMixin
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from base_models.architecture import Architecture, architecture
-from base_models.families.known import FAMILIES
+from base_models.architecture import Architecture
 from foundation.progress import Silent
 from loras.blending.blend_files import BlendRequest, write_blend
 from loras.blending.weighted_lora import WeightedLora
 from loras.lora_file import LoraFile, LoraModule, open_lora, read_lora, write_diffusers
+from narrow_models import Model, kohya_file, narrow_model, random_lora
 
 TOLERANCE = 1e-5  # of a delta's norm, in float32
-WIDTH = 8  # of the text encoders
-TEXT = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2}
-NARROW = {
-    "sd1": {"block_out_channels": (8, 16, 16, 16), "cross_attention_dim": WIDTH, "attention_head_dim": 2},
-    "sdxl": {
-        "block_out_channels": (8, 16, 16),
-        "cross_attention_dim": 2 * WIDTH,
-        "attention_head_dim": 2,
-        "transformer_layers_per_block": (1, 2, 3),
-        "addition_time_embed_dim": 4,
-        "projection_class_embeddings_input_dim": WIDTH + 24,
-    },
-}
-
-
-def narrow_unet(family: str) -> UNet2DConditionModel:
-    public: dict[str, Any] = FAMILIES[family].unet
-    return UNet2DConditionModel.from_config({**public, **NARROW[family], "norm_num_groups": 4})
-
-
-def text_encoder(number: int) -> nn.Module:
-    config = CLIPTextConfig(vocab_size=16, max_position_embeddings=8, projection_dim=WIDTH, **TEXT)
-    return CLIPTextModelWithProjection(config) if number else CLIPTextModel(config)
-
-
-@dataclass(frozen=True)
-class Model:
-    """Narrow parts of one family, the pipeline made of them, and the names of their modules."""
-
-    pipeline: LoraBaseMixin
-    parts: Mapping[str, nn.Module]
-    names: Architecture
-
-    def module(self, diffusers: str) -> nn.Module:
-        """A module by its path behind `unet.` or `text_encoder.`, wherever this transformers keeps it."""
-        part, _, path = diffusers.partition(".")
-        model = self.parts[part]
-        return model.get_submodule(path if hasattr(model, "text_model") else path.removeprefix("text_model."))
-
-    def adapted(self) -> list[LoraLayer]:
-        return [module for part in self.parts.values() for module in part.modules() if isinstance(module, LoraLayer)]
-
-
-def narrow_model(family: str) -> Model:
-    unet, first = narrow_unet(family), text_encoder(0)
-    parts: dict[str, nn.Module] = {"unet": unet, "text_encoder": first}
-    nothing = dict.fromkeys(("vae", "tokenizer", "scheduler", "feature_extractor"))
-    if family == "sdxl":
-        parts["text_encoder_2"] = text_encoder(1)
-        pipeline = StableDiffusionXLPipeline(**nothing, **parts, tokenizer_2=None, add_watermarker=False)
-    else:
-        pipeline = StableDiffusionPipeline(**nothing, **parts, safety_checker=None, requires_safety_checker=False)
-    return Model(
-        pipeline, parts, architecture(FAMILIES[family], unet, [part for name, part in parts.items() if name != "unet"])
-    )
-
-
-def random_lora(model: Model, one_alpha: bool) -> dict[str, LoraModule]:
-    """Over every linear layer and convolution; every seventh of another rank.
-
-    `one_alpha`: all alphas are 4, no module's rank. diffusers 0.42 loses a kohya file's differing alphas: it looks them
-    up under `attn1.processor.to_q_lora`, where no module is, and takes the most frequent.
-    """
-    draw = torch.Generator().manual_seed(0)
-    made: dict[str, LoraModule] = {}
-    for number, (name, place) in enumerate(model.names.by_kohya.items()):
-        if isinstance(model.module(place.diffusers), nn.Linear | nn.Conv2d):
-            out, *inner = place.shape
-            rank = 2 if number % 7 else 3
-            up = torch.randn(out, rank, *[1] * (len(inner) - 1), generator=draw)
-            alpha = 4.0 if one_alpha or number % 5 else 0.5 + number % 4
-            made[name] = LoraModule(torch.randn(rank, *inner, generator=draw), up, alpha)
-    return made
-
-
-def kohya_file(lora: Mapping[str, LoraModule], path: Path) -> Path:
-    tensors: dict[str, Tensor] = {}
-    for name, module in lora.items():
-        tensors[f"{name}.lora_down.weight"] = module.down
-        tensors[f"{name}.lora_up.weight"] = module.up
-        tensors[f"{name}.alpha"] = torch.tensor(module.alpha)
-    save_file(tensors, path)
-    return path
 
 
 def assert_loads_alike(model: Model, path: Path, lora: Mapping[str, LoraModule]) -> None:
