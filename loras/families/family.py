@@ -15,6 +15,7 @@ from base_models.kohya_names import UNET
 from loras.families.rows import Match, Place, Rows
 
 DENOISER, ADAPTER = "unet", "adapter"
+MOST_REMEMBERED = 20_000  # names; a file of the largest family has some 3,000
 ALIASES = {"unet": (DENOISER,), "model": (DENOISER,), "transformer": (DENOISER,)}
 
 
@@ -137,6 +138,8 @@ class ReadableFamily:
         if name in self._cache:
             return self._cache[name]
         found = next((made for made in map(_Found.of, self._readings(name)) if made is not None), None)
+        if len(self._cache) >= MOST_REMEMBERED:
+            self._cache.clear()
         self._cache[name] = found
         return found
 

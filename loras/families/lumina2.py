@@ -10,7 +10,7 @@ from loras.families.rows import Fused, Modules, Rows, table
 from loras.families.text_encoders import LANGUAGE_MODEL
 
 BLOCK: Modules = {
-    "attention.qkv": Fused(("attn.to_q", "attn.to_k", "attn.to_v"), (3, 1, 1)),
+    "attention.qkv": Fused(("attn.to_q", "attn.to_k", "attn.to_v"), (3, 1, 1), ("qkv_q", "qkv_k", "qkv_v")),
     "attention.out": "attn.to_out.0",
     "attention.q_norm": "attn.norm_q",
     "attention.k_norm": "attn.norm_k",

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from loras.families.rows import Rows, table
+from dataclasses import replace
+
+from loras.families.rows import Row, Rows, table
+
+
+def _flattened(rows: list[Row]) -> list[Row]:
+    """transformers 5 leaves `text_model` out; files by diffusers have it."""
+    return [replace(row, also=(row.original.removeprefix("text_model."),)) for row in rows]
+
 
 # OpenAI's and LAION's CLIP (transformers' CLIPTextModel): Stable Diffusion's and FLUX.1's.
 CLIP = Rows(
     (
-        *table(
-            "text_model.encoder.layers.#.",
-            "text_model.encoder.layers.#.",
-            dict.fromkeys(
-                (
-                    *(f"self_attn.{side}_proj" for side in ("q", "k", "v", "out")),
-                    *("mlp.fc1", "mlp.fc2", "layer_norm1", "layer_norm2"),
+        *_flattened(
+            table(
+                "text_model.encoder.layers.#.",
+                "text_model.encoder.layers.#.",
+                dict.fromkeys(
+                    (
+                        *(f"self_attn.{side}_proj" for side in ("q", "k", "v", "out")),
+                        *("mlp.fc1", "mlp.fc2", "layer_norm1", "layer_norm2"),
+                    ),
+                    "",
                 ),
-                "",
-            ),
+            )
         ),
         *table("", "", {"text_projection": "", "text_model.final_layer_norm": ""}),
         *table("text_model.embeddings.", "text_model.embeddings.", {"token_embedding": "", "position_embedding": ""}),
