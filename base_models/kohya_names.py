@@ -137,20 +137,69 @@ def kohya_name(prefix: str, path: str) -> str:
 
 
 def part_of(name: str) -> str:
-    """Which weight applies to a module: "unet", "te1" (SD1's only text encoder, or SDXL's first) or "te2"."""
+    """Which weight applies to a module: "unet" (the denoiser of any family), "adapter" (what stands before Anima's),
+    "te1" (a model's only text encoder, or its first), "te2" or "te3"."""
     if name.startswith(f"{UNET}_"):
-        return "unet"
-    return "te2" if name.startswith("lora_te2_") else "te1"
+        return "adapter" if name.startswith(f"{UNET}_llm_adapter_") else "unet"
+    return next((part for part in ("te2", "te3") if name.startswith(f"lora_{part}_")), "te1")
+
+
+# A transformer's blocks by the first words of their modules' names, and the letters that stand for them.
+TRANSFORMER_BLOCKS = {
+    "txtfusion_layerwise_blocks": "TF",
+    "txtfusion_refiner_blocks": "TR",
+    "llm_adapter_blocks": "A",
+    "context_refiner": "CR",
+    "noise_refiner": "NR",
+    "double_blocks": "D",
+    "single_blocks": "S",
+    "joint_blocks": "J",
+    "transformer_blocks": "B",
+    "blocks": "B",
+    "layers": "L",
+}
+_TRANSFORMER_BLOCK = re.compile(rf"({'|'.join(TRANSFORMER_BLOCKS)})_(\d+)_")
+_LAST = ("final_layer", "all_final_layer", "last_", "proj_out", "norm_out", "llm_adapter_out_proj", "llm_adapter_norm")
+_TRANSFORMER_ENDS = (
+    *_LAST,
+    *(
+        "img_in",
+        "txt_in",
+        "time_in",
+        "vector_in",
+        "guidance_in",
+        "double_stream",
+        "single_stream",
+        "distilled_guidance",
+    ),
+    *("x_embedder", "all_x_embedder", "t_embedder", "t_embedding_norm", "cap_embedder", "y_embedder"),
+    *(
+        "context_embedder",
+        "time_text_embed",
+        "txt_norm",
+        "first",
+        "tmlp",
+        "tproj",
+        "txtmlp",
+        "txtfusion",
+        "llm_adapter",
+    ),
+)
 
 
 def block_of(name: str) -> str:
     """The block of a kohya name as block weights count them: BASE (text encoders), IN00.., M00, OUT00.., or "other".
 
+    A transformer's are counted by kind (`TRANSFORMER_BLOCKS`: D00.., S00.. of FLUX), with START and END around them.
     Diffusers' names are counted through the original naming with two layers a block, which all public UNets have.
     """
     if not name.startswith(f"{UNET}_"):
         return "BASE"
     path = name.removeprefix(f"{UNET}_")
+    if found := _TRANSFORMER_BLOCK.match(path):
+        return f"{TRANSFORMER_BLOCKS[found[1]]}{int(found[2]):02d}"
+    if path.startswith(_TRANSFORMER_ENDS):
+        return "END" if path.startswith(_LAST) else "START"
     for start, block in (("middle_block_", "M00"), ("mid_block_", "M00"), ("conv_in", "IN00")):
         if path.startswith(start):
             return block

@@ -9,10 +9,8 @@ naming), diffusers old (`..processor.to_q_lora.down.weight`, `.lora_linear_layer
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from base_models.kohya_names import (
@@ -27,26 +25,11 @@ from base_models.kohya_names import (
     text_path,
 )
 from foundation.errors import LoraFileError
-from foundation.text_files import parsing_fault, read_json
-from foundation.typed.json_values import is_table, parse_json
 from loras.lora_family import Shape, family_before_naming
+from loras.spelling.endings import SUFFIXES, endings, is_ending, scale_keys
+from loras.spelling.family_keys import spelling_by_family
+from loras.spelling.spelling import NotUnderstoodError, Spelling, UnknownFamilyError
 
-SUFFIXES = frozenset(
-    [
-        *("lora_down.weight", "lora_up.weight", "lora_mid.weight", "alpha", "dora_scale"),
-        *("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"),
-        *("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t1", "lokr_t2"),
-        *("oft_blocks", "rescale", "diff", "diff_b", "w_norm", "b_norm"),
-    ]
-)
-# The other dialects' endings behind a module's path, and kohya's for the same tensor.
-_ENDINGS = (
-    (re.compile(r"\.lora_A(?:\.[^.]+)?\.weight$"), "lora_down.weight"),
-    (re.compile(r"\.lora_B(?:\.[^.]+)?\.weight$"), "lora_up.weight"),
-    (re.compile(r"\.lora_magnitude_vector(?:\.[^.]+)??(?:\.weight)?$"), "dora_scale"),
-    (re.compile(r"[._]lora(?:_linear_layer)?\.(down|up)\.weight$"), "lora_{}.weight"),
-    (re.compile(r"(?:[._]lora(?:_linear_layer)?)?\.alpha$"), "alpha"),
-)
 _KOHYA_PREFIXES = {
     "oft_unet": UNET,
     "oft_te1": TEXT_ENCODERS[0],
@@ -81,10 +64,6 @@ _PARTS_BEFORE_NAMING = {0: f"{UNET}_", 2: f"{TEXT_ENCODERS[1]}_", -1: ""}
 _ORIGINAL_STARTS = ("input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out.")
 
 
-LONGEST_PATTERN = 500
-_REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
-
-
 @dataclass(frozen=True)
 class TensorKey:
     """One tensor's place: the spelling's dialect, part (0 UNet, 1 and 2 the text encoders), path, kohya suffix."""
@@ -95,18 +74,6 @@ class TensorKey:
     suffix: str
 
 
-@dataclass(frozen=True)
-class Spelling:
-    """A file's keys read: its dialects in a word; by module in kohya's name, its tensors' suffixes and own keys; by
-    module, its path in diffusers behind `unet.` or `text_encoder.`, where the file itself spells one out; names of
-    embeddings (textual inversion) that OneTrainer bundled with the LoRA."""
-
-    dialect: str
-    modules: Mapping[str, Mapping[str, str]]
-    paths: Mapping[str, str]
-    embeddings: tuple[str, ...] = ()
-
-
 def spelling_of(shapes: Mapping[str, Shape], path: Path, metadata: Mapping[str, str]) -> Spelling:
     """Read all keys of a file with their tensors' shapes. `metadata` is asked where shapes leave the family open.
 
@@ -114,12 +81,21 @@ def spelling_of(shapes: Mapping[str, Shape], path: Path, metadata: Mapping[str, 
     """
     ia3 = next((key for key in shapes if key.endswith(_IA3)), None)
     if ia3 is not None:
-        raise LoraFileError(
+        raise NotUnderstoodError(
             f"{path}: an IA3 of LyCORIS (`{ia3}`), which multiplies what passes through a model; no LoRA can do that, "
             "so it is not read here"
         )
-    bundled = [key for key in shapes if key.startswith(_BUNDLED)]
-    read = {key: _read_key(key, path) for key in shapes if not key.startswith(_BUNDLED)}
+    scales = scale_keys(shapes)
+    keys = [key for key in shapes if not key.startswith(_BUNDLED) and key not in scales.values()]
+    embeddings = tuple(sorted({key.split(".")[1] for key in shapes if key.startswith(_BUNDLED)}))
+    found = spelling_by_family(shapes, keys, path, metadata) or _stable_diffusion(shapes, keys, path, metadata)
+    return replace(found, embeddings=embeddings, scales=scales)
+
+
+def _stable_diffusion(
+    shapes: Mapping[str, Shape], keys: Sequence[str], path: Path, metadata: Mapping[str, str]
+) -> Spelling:
+    read = {key: _read_key(key, path) for key in keys}
     sdxl = _has_names_of_sdxl(read, shapes, metadata)
     modules: dict[str, dict[str, str]] = {}
     paths: dict[str, str] = {}
@@ -131,27 +107,27 @@ def spelling_of(shapes: Mapping[str, Shape], path: Path, metadata: Mapping[str, 
         tensors[place.suffix] = key
         if place.dialect in ("diffusers", "peft"):
             paths[name] = f"{('unet', 'text_encoder', 'text_encoder_2')[place.part]}.{place.path}"
-    embeddings = tuple(sorted({key.split(".")[1] for key in bundled}))
-    return Spelling("+".join(sorted({place.dialect for place in read.values()})), modules, paths, embeddings)
+    return Spelling("+".join(sorted({place.dialect for place in read.values()})), modules, paths)
 
 
 def _read_key(key: str, path: Path) -> TensorKey:
     name, _, end = key.partition(".")
     for prefix, ours in _KOHYA_PREFIXES.items():
         if name.startswith(f"{prefix}_"):
-            suffix = end if end in SUFFIXES else dict(_endings(key)).get(name)
+            suffix = end if end in SUFFIXES else dict(endings(key)).get(name)
             if suffix is not None:
                 return TensorKey("kohya", -1, f"{ours}{name.removeprefix(prefix)}", suffix)
     if (place := _dotted(key)) is not None:
         return place
-    raise LoraFileError(
+    kind = UnknownFamilyError if is_ending(key) else NotUnderstoodError
+    raise kind(
         f"{path}: unknown key `{key}`; it is no part of a LoRA that is understood here "
         "(kohya, LyCORIS, diffusers, PEFT, ComfyUI), and nothing is left out silently"
     )
 
 
 def _dotted(key: str) -> TensorKey | None:
-    for stem, suffix in _endings(key):
+    for stem, suffix in endings(key):
         whole = stem.removeprefix("base_model.model.").removeprefix("model.")
         for prefix, part in _DOTTED_PARTS.items():
             if whole.startswith(prefix):
@@ -172,16 +148,6 @@ def _dotted(key: str) -> TensorKey | None:
         if bare.startswith(("text_model.", "encoder.layers.")):
             return TensorKey(dialect, 1, _plain_text_path(bare), suffix)
     return None
-
-
-def _endings(key: str) -> Iterable[tuple[str, str]]:
-    """(what stands before, kohya's suffix) for each way that the key's end can be read."""
-    for pattern, suffix in _ENDINGS:
-        if found := pattern.search(key):
-            yield key[: found.start()], suffix.format(*found.groups())
-    for suffix in SUFFIXES:
-        if key.endswith(f".{suffix}"):
-            yield key.removesuffix(f".{suffix}"), suffix
 
 
 def _plain_unet_path(path: str) -> str:
@@ -214,14 +180,14 @@ def _module_name(place: TensorKey, sdxl: bool, key: str, path: Path) -> str:
         return kohya_name(TEXT_ENCODERS[place.part - 1] if sdxl else TEXT_ENCODER, place.path)
     original = place.path.startswith(_ORIGINAL_STARTS)
     if place.dialect == "comfyui" and not original:
-        raise LoraFileError(f"{path}: key `{key}` names no module of a Stable Diffusion UNet")
+        raise UnknownFamilyError(f"{path}: key `{key}` names no module of a Stable Diffusion UNet")
     try:
         if sdxl and not original:
             return kohya_name(UNET, SDXL_LAYOUT.to_ldm(place.path))
         if original and not sdxl:
             return kohya_name(UNET, PUBLIC_LAYOUT.to_diffusers(place.path))
     except (KeyError, IndexError):
-        raise LoraFileError(f"{path}: key `{key}` names no module of a Stable Diffusion UNet") from None
+        raise UnknownFamilyError(f"{path}: key `{key}` names no module of a Stable Diffusion UNet") from None
     return kohya_name(UNET, place.path)
 
 
@@ -241,94 +207,3 @@ def _in_own_naming(name: str, sdxl: bool) -> str:
         return name if path is None else kohya_name(UNET, renamed(path))
     except (KeyError, IndexError):
         return name
-
-
-@dataclass(frozen=True)
-class PeftScales:
-    """PEFT keeps scales in a configuration: diffusers >= 0.34 in the header, PEFT itself in adapter_config.json."""
-
-    configs: Mapping[str, Mapping[str, object]]
-
-    @classmethod
-    def beside(cls, path: Path, metadata: Mapping[str, str]) -> PeftScales:
-        """From the header's `lora_adapter_metadata`, else from adapter_config.json in the file's folder.
-
-        Raises LoraFileError for what is no JSON object, or for another method than LoRA (PEFT's LoHa, LoKr, OFT: their
-        tensors are named as LyCORIS' are, and mean something else).
-        """
-        if "lora_adapter_metadata" in metadata:
-            found = _json(metadata["lora_adapter_metadata"], path)
-            # A whole pipeline's configurations are told apart by part; a single model's stands alone.
-            return cls(_for_all_parts(found) if "lora_alpha" in found else _by_part(found))
-        config = path.with_name("adapter_config.json")
-        if path.name.startswith("adapter_model") and config.is_file():
-            plain = _table(read_json(config), config)
-            if plain.get("peft_type", "LORA") != "LORA":
-                kind = plain["peft_type"]
-                raise LoraFileError(f"{config}: an adapter of PEFT's type {kind}; only LORA is understood")
-            return cls(_for_all_parts(plain))
-        return cls({})
-
-    def alpha(self, diffusers_path: str, rank: int, file: Path) -> float | None:
-        """The alpha of a module of `file`, whose strength is alpha / rank; None where nothing says.
-
-        Raises LoraFileError for a number or a pattern that is none.
-        """
-        part, _, inner = diffusers_path.partition(".")
-        config = self.configs.get(part)
-        if config is None or "lora_alpha" not in config:
-            return None
-        try:
-            alpha = _matching(config.get("alpha_pattern"), inner, config["lora_alpha"])
-        except ValueError as error:
-            raise LoraFileError(f"{file}: the adapter's configuration has {error}; save the file again") from None
-        return alpha * rank**0.5 if config.get("use_rslora") else alpha
-
-
-def _matching(pattern: object, path: str, otherwise: object) -> float:
-    """PEFT's rule: the first pattern that matches the path's end, at a dot. Raises ValueError with what is wrong."""
-    for tail, alpha in pattern.items() if is_table(pattern) else ():
-        if _pattern(tail).fullmatch(path):
-            return _number(alpha)
-    return _number(otherwise)
-
-
-@lru_cache(maxsize=4096)
-def _pattern(tail: str) -> re.Pattern[str]:
-    """A stranger's expression: one that could take for ever (a group that is repeated) is not tried."""
-    if len(tail) <= LONGEST_PATTERN and not _REPEATED_GROUP.search(tail):
-        with suppress(re.error):
-            return re.compile(rf"(?:.*\.)?(?:{tail})")
-    raise ValueError(f"a pattern for alphas that is not understood (`{tail[:80]}`)")
-
-
-def _number(said: object) -> float:
-    with suppress(ValueError):
-        return float(str(said))
-    raise ValueError(f"an alpha that is no number (`{str(said)[:80]}`)")
-
-
-def _for_all_parts(config: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
-    return {part: config for part in ("unet", "text_encoder", "text_encoder_2")}
-
-
-def _by_part(flat: Mapping[str, object]) -> dict[str, dict[str, object]]:
-    """`{"unet.r": 4}` -> `{"unet": {"r": 4}}`."""
-    found: dict[str, dict[str, object]] = {}
-    for key, value in flat.items():
-        part, _, name = key.partition(".")
-        found.setdefault(part, {})[name] = value
-    return found
-
-
-def _json(text: str, path: Path) -> dict[str, object]:
-    try:
-        return _table(parse_json(text), path)
-    except ValueError as error:
-        raise LoraFileError(f"{path}: the adapter's configuration is no JSON ({parsing_fault(error)})") from error
-
-
-def _table(found: object, path: Path) -> dict[str, object]:
-    if not is_table(found):
-        raise LoraFileError(f"{path}: the adapter's configuration is no JSON object")
-    return found

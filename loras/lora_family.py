@@ -19,8 +19,12 @@ from base_models.families.family import Family
 from base_models.families.known import FAMILIES
 from base_models.kohya_names import TEXT_ENCODER, TEXT_ENCODERS, UNET, ldm_place
 from foundation.errors import UserError
+from loras.families.family import ReadableFamily
+from loras.families.known import READABLE
+from loras.spelling.sides import Shape
+from loras.spelling.telling import Told, told
+from loras.spelling.transformer_family import TransformerFamily
 
-Shape = tuple[int, ...]
 # Shapes of a file's tensors: by the module's kohya name, then by the tensor's kohya or LyCORIS suffix.
 ModuleShapes = Mapping[str, Mapping[str, Shape]]
 
@@ -69,6 +73,11 @@ class KnownFamily:
         """The families that it may be for: the one."""
         return (self.family,)
 
+    @property
+    def readable(self) -> tuple[ReadableFamily, ...]:
+        """What LoRA files of that family are like."""
+        return (READABLE[self.family.key],)
+
 
 @dataclass(frozen=True)
 class UnknownFamily:
@@ -87,8 +96,13 @@ class UnknownFamily:
         """What it may be, as "SD1 or SD2", or "other"."""
         return _names(self.may_be, "or") or "other"
 
+    @property
+    def readable(self) -> tuple[ReadableFamily, ...]:
+        """What LoRA files of the families are like that it may be for."""
+        return tuple(READABLE[family.key] for family in self.may_be)
 
-LoraFamily = KnownFamily | UnknownFamily
+
+LoraFamily = KnownFamily | UnknownFamily | TransformerFamily
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,8 @@ class _Clue:
 def family_of(modules: ModuleShapes, metadata: Mapping[str, str]) -> LoraFamily:
     """The family of a file whose modules have kohya's names, each family's own (SDXL's are the original naming's)."""
     said = family_in_header(metadata)
+    if (transformer := told(modules, metadata)) is not None:
+        return TransformerFamily.of(transformer, metadata, said)
     width = _only(_text_widths(modules))
     paths = [name.removeprefix(f"{UNET}_") for name in modules if name.startswith(f"{UNET}_")]
     if any(not path.startswith((*_ORIGINAL_NAMES, *_DIFFUSERS_NAMES)) for path in paths):
@@ -111,7 +127,12 @@ def family_of(modules: ModuleShapes, metadata: Mapping[str, str]) -> LoraFamily:
     return replace(found, because=found.because + _width_note(width), text_width=width, header_says=said)
 
 
-def family_before_naming(modules: ModuleShapes, metadata: Mapping[str, str]) -> LoraFamily:
+def family_told(found: Told, metadata: Mapping[str, str]) -> TransformerFamily:
+    """The family of a file whose keys told a transformer's."""
+    return TransformerFamily.of(found, metadata, family_in_header(metadata))
+
+
+def family_before_naming(modules: ModuleShapes, metadata: Mapping[str, str]) -> KnownFamily | UnknownFamily:
     """The family of a file whose UNet's modules are named in any tool's way, so that diffusers' names tell nothing.
 
     Paths may be dotted. A text encoder that a tool does not number is left out by the caller.
@@ -133,15 +154,17 @@ def family_in_header(metadata: Mapping[str, str]) -> Family | None:
 def contradicted_header(found: LoraFamily) -> str | None:
     """A sentence where the header names a family that the tensors rule out, else None."""
     said = found.header_says
-    if said is None or said.key in _keys(found.may_be) or not found.may_be:
+    if said is None or said.key in _keys(found.readable) or not found.readable:
         return None
-    return f"its header says {_name(said)}, but its tensors are for {found.name} ({found.because})"
+    return f"its header says {READABLE[said.key].name}, but its tensors are for {found.name} ({found.because})"
 
 
 def made_for(found: LoraFamily) -> str:
     """What a file is for, as far as it tells, in words."""
     if isinstance(found, KnownFamily):
         return f"this LoRA is for {found.family.name}"
+    if isinstance(found, TransformerFamily):
+        return f"this LoRA is for {found.name}, whose files are read here and whose pictures are not drawn yet"
     width = found.text_width
     return f"this LoRA is for {'another model' if width is None else f'a model with text of width {width}'}"
 
@@ -168,7 +191,7 @@ def common_family(parents: Sequence[tuple[Path, LoraFamily]]) -> LoraFamily:
 
 
 def _may_agree(one: LoraFamily, other: LoraFamily) -> bool:
-    return bool(_keys(one.may_be) & _keys(other.may_be)) or not (one.may_be or other.may_be)
+    return bool(_keys(one.readable) & _keys(other.readable)) or not (one.readable or other.readable)
 
 
 def _agreed(one: LoraFamily, other: LoraFamily) -> LoraFamily | None:
@@ -177,11 +200,14 @@ def _agreed(one: LoraFamily, other: LoraFamily) -> LoraFamily | None:
         return None
     if isinstance(one, KnownFamily) or isinstance(other, KnownFamily):
         return one if isinstance(one, KnownFamily) else other
+    if isinstance(one, TransformerFamily) or isinstance(other, TransformerFamily):
+        both = tuple(family for family in one.readable if family in other.readable)
+        return replace(one, readable=both) if isinstance(one, TransformerFamily) else other
     both = _families(_keys(one.may_be) & _keys(other.may_be))
     return KnownFamily(both[0], "all that its parents have in common") if len(both) == 1 else replace(one, may_be=both)
 
 
-def _decided(firm: Iterable[_Clue], naming: Iterable[_Clue]) -> LoraFamily:
+def _decided(firm: Iterable[_Clue], naming: Iterable[_Clue]) -> KnownFamily | UnknownFamily:
     """Firm clues must agree. Naming yields to them, for SD1's files in the original naming exist."""
     left, because = frozenset(FAMILIES), "nothing in it tells"
     for clue in firm:
@@ -198,7 +224,7 @@ def _decided(firm: Iterable[_Clue], naming: Iterable[_Clue]) -> LoraFamily:
     return UnknownFamily(f"{_names(families, 'and')} have modules named so, and no header says which", families)
 
 
-def _with_header(found: LoraFamily, said: Family | None) -> LoraFamily:
+def _with_header(found: KnownFamily | UnknownFamily, said: Family | None) -> KnownFamily | UnknownFamily:
     if isinstance(found, KnownFamily) or said is None or said.key not in _keys(found.may_be):
         return found
     return KnownFamily(said, "by its header; its tensors fit " + _names(found.may_be, "and"))
@@ -294,7 +320,7 @@ def _families(keys: Iterable[str]) -> tuple[Family, ...]:
     return tuple(family for key, family in FAMILIES.items() if key in wanted)
 
 
-def _keys(families: Iterable[Family]) -> set[str]:
+def _keys(families: Iterable[Family | ReadableFamily]) -> set[str]:
     return {family.key for family in families}
 
 

@@ -25,11 +25,14 @@ from base_models.kohya_names import kernel_of, part_of
 from foundation.errors import DamagedFileError, LoraFileError
 from foundation.files import check_written, whole_file
 from foundation.safetensors_header import FLOATS, Header, opened_safetensors, read_header
-from loras.key_spellings import PeftScales, Spelling, spelling_of
-from loras.lora_family import KnownFamily, LoraFamily, family_of
+from loras.key_spellings import spelling_of
+from loras.lora_family import KnownFamily, LoraFamily, family_of, family_told
 from loras.module_kinds import Additive, LoraModule, Module, TuckerModule
 from loras.module_tensors import ModuleTensors, module_from
 from loras.serialised_tensors import SerialisedTensors
+from loras.spelling.eight_bits import BYTES, dequantised
+from loras.spelling.peft_scales import PeftScales
+from loras.spelling.spelling import Spelling
 from loras.value_checks import check_values, is_finite
 
 __all__ = [
@@ -90,6 +93,8 @@ class OpenedLora:
     @cached_property
     def family(self) -> LoraFamily:
         """The family of base models that it is for, or that this cannot be told."""
+        if self.spelling.told is not None:
+            return family_told(self.spelling.told, self.metadata)
         shapes = self.header.shapes
         modules = {
             name: {suffix: shapes[key] for suffix, key in keys.items()} for name, keys in self.spelling.modules.items()
@@ -107,7 +112,7 @@ class OpenedLora:
     def module(self, name: str) -> Module:
         """One module. Raises LoraFileError for a missing half or shapes that do not fit; values are not judged."""
         keys = self.spelling.modules[name]
-        parts = {suffix: self._opened.get_tensor(key) for suffix, key in keys.items()}
+        parts = {suffix: self._tensor(key) for suffix, key in keys.items()}
         path = self.spelling.paths.get(name)
         down = parts.get("lora_down.weight")
         if "alpha" not in parts and path is not None and down is not None and down.dim():
@@ -117,8 +122,13 @@ class OpenedLora:
         if down is not None and "lora_magnitude_vector" in keys.get("dora_scale", ""):
             # PEFT scales outputs always, and keeps (out,) for a linear layer, (1, out, 1, 1) for a convolution.
             parts["dora_scale"] = parts["dora_scale"].reshape(-1, *[1] * (down.dim() - 1))
-        kernel = kernel_of(name, self._has_linear_projections)
+        kernel = () if self.spelling.told is not None else kernel_of(name, self._has_linear_projections)
         return module_from(ModuleTensors(self.path, name, parts, kernel))
+
+    def _tensor(self, key: str) -> Tensor:
+        """A tensor as it is meant: one in 8 bits times the scale beside it, float32."""
+        tensor, scale = self._opened.get_tensor(key), self.spelling.scales.get(key)
+        return tensor if scale is None else dequantised(tensor, self._opened.get_tensor(scale), key, self.path)
 
 
 @contextmanager
@@ -132,7 +142,7 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
         raise LoraFileError(f"{path}: holds no tensors; it is not a LoRA file")
     spelling = spelling_of(header.shapes, path, header.metadata)
     for key, kind in header.types.items():
-        if kind not in FLOATS and not key.endswith(".alpha"):
+        if kind not in FLOATS and not key.endswith(".alpha") and not (kind in BYTES and key in spelling.scales):
             raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
         if 0 in header.shapes[key]:
             raise LoraFileError(f"{path}: `{key}` is empty ({header.shapes[key]}); the file was made wrongly")

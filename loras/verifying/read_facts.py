@@ -7,8 +7,8 @@ from pathlib import Path
 
 from base_models.kohya_names import part_of
 from foundation.safetensors_header import opened_safetensors
-from loras.key_spellings import PeftScales
 from loras.lora_file import OpenedLora, open_lora
+from loras.spelling.peft_scales import PeftScales
 from loras.verifying.facts import FORMS, FileFacts, ModuleFacts, NotVerifiedError, stem_of
 
 

@@ -24,6 +24,7 @@ ORDER = {
         "extract",
         "inspect",
         "compare",
+        "verify",
         "store",
     ],
 }

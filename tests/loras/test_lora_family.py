@@ -164,7 +164,7 @@ def test_parents_of_two_families_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_parents_that_may_be_of_one_family_agree() -> None:
-    open_, sd2, foreign = of({SELF: 320}), of({CROSS: 1024}), of({"lora_unet_double_blocks_0_img_attn_qkv": 3072})
+    open_, sd2, foreign = of({SELF: 320}), of({CROSS: 1024}), of({"lora_unet_foreign_blocks_0_mixer": 3072})
     paths = [Path("a"), Path("b"), Path("c")]
     assert common_family(list(zip(paths, (open_, sd2, open_), strict=True))) == sd2
     assert common_family(list(zip(paths, (open_, open_), strict=False))).name == "SD1 or SD2"

@@ -141,8 +141,8 @@ def test_configuration_that_is_no_json(tmp_path: Path) -> None:
 
 
 def test_a_path_of_no_stable_diffusion(tmp_path: Path) -> None:
-    stem = "diffusion_model.double_blocks.0.img_attn.proj"
+    stem = "diffusion_model.foreign_blocks.0.img_attn.proj"
     path = tmp_path / "a.safetensors"
     save_file({f"{stem}.lora_down.weight": ROW, f"{stem}.lora_up.weight": COLUMN}, path)
-    with pytest.raises(LoraFileError, match="double_blocks"):
+    with pytest.raises(LoraFileError, match="foreign_blocks"):
         read_lora(path)
