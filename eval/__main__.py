@@ -13,6 +13,7 @@ from eval.store import store_command
 from foundation.command_line import commands_app, run_app
 from loras.blending import blend_command
 from loras.checkpoints import bake_command, extract_command
+from loras.converting import convert_command
 from loras.inspecting import compare_command, inspect_command
 from loras.verifying import verify_command
 
@@ -25,6 +26,7 @@ COMMANDS = (
     export_command,
     search_command,
     blend_command,
+    convert_command,
     bake_command,
     extract_command,
     inspect_command,

@@ -49,6 +49,7 @@ __all__ = [
     "write_diffusers",
     "write_lora",
     "write_modules",
+    "write_tensors",
 ]
 _Kind_co = TypeVar("_Kind_co", bound=Module, covariant=True)
 
@@ -222,6 +223,15 @@ def write_diffusers(
     written = replace(cast, metadata={**kept, "lora_adapter_metadata": json.dumps(flat, sort_keys=True)})
     _write(SerialisedTensors.of(tensors), written, path)
     return written
+
+
+def write_tensors(tensors: Mapping[str, Tensor], lora: LoraFile[Module], path: Path) -> None:
+    """Write tensors by keys of any spelling, which are read back as the modules of `lora`, with kohya's hashes.
+
+    Raises DamagedFileError where a module comes back otherwise; nothing is left written then.
+    """
+    serialised = SerialisedTensors.of(tensors)
+    _write(serialised, replace(lora, metadata=serialised.hashed(lora.metadata)), path)
 
 
 def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:

@@ -29,7 +29,7 @@ def blend_metadata(
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(max((module.rank for module in lora.modules.values()), default=0)),
         "ss_network_alpha": f"{max((module.alpha for module in lora.modules.values()), default=0):g}",
-        **_family_keys(kept, family),
+        **family_keys(kept, family),
         "ss_output_name": title,
         "ss_epoch": parents[0].get("ss_epoch", "0") if parents else "0",
         "ss_steps": parents[0].get("ss_steps", "0") if parents else "0",
@@ -40,7 +40,7 @@ def blend_metadata(
     }
 
 
-def _family_keys(kept: Mapping[str, str], found: LoraFamily) -> dict[str, str]:
+def family_keys(kept: Mapping[str, str], found: LoraFamily) -> dict[str, str]:
     """What says the family: A1111 takes a file for SDXL by `sdxl_` in its base version, else for SD2 by `ss_v2`, else
     for SD1. The parents' own words stay where they are of that family, for they tell SD2's two predictions apart."""
     if not isinstance(found, KnownFamily):

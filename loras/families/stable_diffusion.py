@@ -22,6 +22,8 @@ _ENDS = ("time_embedding.linear_1", "time_embedding.linear_2", "conv_in", "conv_
 _TOLD = ("add_embedding.linear_1", "add_embedding.linear_2")
 _COMFYUI = {"lora_te2": "text_encoders.clip_g.transformer.", "lora_te1": CLIP_TRANSFORMER}
 
+_ALONE = {"sd1": CLIP_TRANSFORMER, "sd2": "text_encoders.clip_h.transformer.", "sdxl": CLIP_TRANSFORMER}
+
 
 def _paths(family: Family, layout: UnetLayout) -> Iterable[str]:
     """diffusers' paths of a UNet's modules."""
@@ -47,7 +49,7 @@ def _of(family: Family) -> ReadableFamily:
     )
     alone = len(family.text) == 1
     texts = tuple(
-        TextNames(f"te{at}", part.kohya, part.encoder, _COMFYUI.get(part.kohya, CLIP_TRANSFORMER), CLIP)
+        TextNames(f"te{at}", part.kohya, part.encoder, _COMFYUI.get(part.kohya, _ALONE[family.key]), CLIP)
         for at, part in enumerate(family.text, start=1)
     )
     return ReadableFamily(

@@ -15,7 +15,7 @@ from loras.verifying.facts import FORMS, FileFacts, ModuleFacts, NotVerifiedErro
 def facts_of(path: Path) -> FileFacts:
     """Read a file's keys and alphas. Raises what `open_lora` raises, and NotVerifiedError where no family is told."""
     with open_lora(path) as opened, opened_safetensors(path) as tensors:
-        families = opened.family.may_be
+        families = opened.family.readable
         if not families:
             raise NotVerifiedError(
                 f"{path}: {opened.family.because}, so its family cannot be told, and no tool's rules for it either"

@@ -20,6 +20,7 @@ ORDER = {
         "export",
         "search",
         "blend",
+        "convert",
         "bake",
         "extract",
         "inspect",
