@@ -15,6 +15,7 @@ from loras.verifying.rules import (
     with_prefix,
     without_configuration,
 )
+from loras.verifying.transformers import COMFYUI_READS, COMFYUI_TEXT, not_read, text_not_read
 
 SD = ("sd1", "sd2", "sdxl")
 ENDINGS = re.compile(
@@ -48,8 +49,18 @@ COMFYUI = Tool(
     "ComfyUI",
     "0.3 of 2026",
     "comfy/lora.py: model_lora_keys_unet, model_lora_keys_clip, load_lora; comfy/weight_adapter",
-    frozenset(SD),
+    frozenset([*SD, *COMFYUI_READS]),
     (
+        Rule(
+            not_read(COMFYUI_READS),
+            "ignored",
+            "names of this form are not on its list for this family; `diffusion_model.` with the original names is",
+        ),
+        Rule(
+            text_not_read(COMFYUI_READS, COMFYUI_TEXT),
+            "ignored",
+            "this text encoder's names are not on its list; `text_encoders.` with its own names is",
+        ),
         Rule(spelled("checkpoint"), "ignored", "`model.diffusion_model.` is not looked for, `diffusion_model.` is"),
         Rule(
             lambda module, file: file.family in SD and module.form in ("peft", "onetrainer", "onetrainer_kohya"),

@@ -6,6 +6,7 @@ import re
 
 from loras.verifying.facts import FileFacts, ModuleFacts
 from loras.verifying.rules import LYCORIS, Refusal, Rule, Tool, all_of, has, spelled
+from loras.verifying.transformers import DIFFUSERS_READS, DIFFUSERS_TEXT, not_read, text_not_read
 
 SD = ("sd1", "sd2", "sdxl")
 _ATTENTION = re.compile(r"_(?:attn\d?|self_attn)_")
@@ -59,6 +60,25 @@ def _by_the_commonest(module: ModuleFacts, file: FileFacts) -> float:
     return (_common(module, file) or 0) / (module.meant_alpha or 1)
 
 
+def _named_adapter(module: ModuleFacts, file: FileFacts) -> bool:
+    return any(ending.startswith("lora_") and ending.count(".") > 1 for ending in module.endings)
+
+
+def _kohyas_dora(module: ModuleFacts, file: FileFacts) -> bool:
+    return "dora_scale" in module.endings
+
+
+def _unswapped_output(module: ModuleFacts, file: FileFacts) -> bool:
+    return file.family == "flux2" and module.form == "comfyui" and module.path == "final_layer.adaLN_modulation.1"
+
+
+def _kohyas_factors(module: ModuleFacts, file: FileFacts) -> bool:
+    """`lora_down` beside dotted names, which only the loader of FLUX.1 and Chroma takes."""
+    if file.family in (*SD, "flux1", "chroma") or module.form == "kohya":
+        return False
+    return "lora_down.weight" in module.endings
+
+
 def _alpha_beside_paths(module: ModuleFacts, file: FileFacts) -> bool:
     return module.form != "kohya" and any(ending == "alpha" for ending in module.endings)
 
@@ -68,8 +88,24 @@ DIFFUSERS = Tool(
     "diffusers",
     "0.42.1 (with peft 0.21, transformers 5)",
     "loaders/lora_pipeline.py: lora_state_dict; lora_conversion_utils.py; utils/peft_utils.py: get_peft_kwargs",
-    frozenset(SD),
+    frozenset([*SD, *DIFFUSERS_READS]),
     (
+        Rule(
+            not_read(DIFFUSERS_READS),
+            "ignored",
+            "names of this form are not converted for this family; `transformer.` with diffusers' own names is read",
+        ),
+        Rule(
+            text_not_read(DIFFUSERS_READS, DIFFUSERS_TEXT),
+            "ignored",
+            "this text encoder is not among the parts that the pipeline loads, or has another name there",
+        ),
+        Rule(_named_adapter, "ignored", "an adapter's name stands between a factor's name and `weight`"),
+        Rule(
+            _unswapped_output,
+            "changed",
+            "shift and scale of the last modulation keep the original's order, which diffusers has turned round",
+        ),
         Rule(
             _not_converted,
             "ignored",
@@ -86,7 +122,7 @@ DIFFUSERS = Tool(
             "ignored",
             "diffusers' own name of SDXL's size embedding is not undone from underscores",
         ),
-        Rule(has("dora_scale"), "changed", "DoRA's magnitudes are filtered out, and the factors act as a plain LoRA"),
+        Rule(_kohyas_dora, "changed", "DoRA's magnitudes are filtered out, and the factors act as a plain LoRA"),
         Rule(
             _loses_its_alpha,
             "changed",
@@ -112,6 +148,10 @@ DIFFUSERS = Tool(
         Refusal(
             all_of(spelled("onetrainer"), lambda module, file: file.family in SD),
             "OneTrainer's dotted names are not converted, and nothing of it is loaded",
+        ),
+        Refusal(
+            _kohyas_factors,
+            "factors are looked for as `lora_A` and `lora_B` beside dotted names, and loading ends without any",
         ),
         Refusal(
             all_of(_alpha_beside_paths, lambda module, file: file.family in SD),

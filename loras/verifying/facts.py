@@ -56,7 +56,7 @@ class ModuleFacts:
     `name` is kohya's, `keys` the file's own. `form`: whose way its keys are spelled; `prefix` what they begin with,
     `path` what stands behind it. `endings`: what stands behind that, as the file has it. `suffixes`: kohya's and
     LyCORIS' words for the same. `alpha` is the tensor's, `configured` the adapter configuration's; None where there is
-    none. `down` and `dora` are shapes.
+    none. `down` and `dora` are shapes. `namings`: "original", "diffusers", or both, that its path may be of.
     """
 
     name: str
@@ -72,6 +72,7 @@ class ModuleFacts:
     configured: float | None
     down: tuple[int, ...]
     dora: tuple[int, ...] | None
+    namings: frozenset[str] = frozenset()
 
     @property
     def is_plain(self) -> bool:

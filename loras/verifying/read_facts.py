@@ -7,6 +7,7 @@ from pathlib import Path
 
 from base_models.kohya_names import part_of
 from foundation.safetensors_header import opened_safetensors
+from loras.families.family import ReadableFamily
 from loras.lora_file import OpenedLora, open_lora
 from loras.spelling.peft_scales import PeftScales
 from loras.verifying.facts import FORMS, FileFacts, ModuleFacts, NotVerifiedError, stem_of
@@ -26,11 +27,17 @@ def facts_of(path: Path) -> FileFacts:
             tensor = tensors.get_tensor(key)
             return float(tensor.float().reshape(-1)[0]) if tensor.numel() == 1 else None
 
-        modules = tuple(_module(opened, name, scales, number) for name in opened.names)
+        modules = tuple(_module(opened, name, families[0], scales, number) for name in opened.names)
         return FileFacts(path, families[0].key, opened.family.name, modules, opened.spelling.embeddings)
 
 
-def _module(opened: OpenedLora, name: str, scales: PeftScales, number: Callable[[str], float | None]) -> ModuleFacts:
+def _module(
+    opened: OpenedLora,
+    name: str,
+    family: ReadableFamily,
+    scales: PeftScales,
+    number: Callable[[str], float | None],
+) -> ModuleFacts:
     keys = opened.spelling.modules[name]
     shapes = {suffix: tuple(opened.header.shapes[key]) for suffix, key in keys.items()}
     stems = {stem_of(key) for key in keys.values()}
@@ -53,4 +60,20 @@ def _module(opened: OpenedLora, name: str, scales: PeftScales, number: Callable[
         configured=None if place is None or rank is None else scales.alpha(place, rank, opened.path),
         down=down,
         dora=shapes.get("dora_scale"),
+        namings=_namings(family, name, stem.removeprefix(prefix)),
     )
+
+
+def _namings(family: ReadableFamily, name: str, path: str) -> frozenset[str]:
+    """The namings in which a module of that name has this path, dots and underscores being alike."""
+    if family.to_kohya(name) is None:
+        return frozenset()
+    flat = path.replace(".", "_")
+    original = family.to_original(name)
+    there = family.to_diffusers(name)
+    found: set[str] = set()
+    if family.whole(name) is None and original.path.replace(".", "_").endswith(flat):
+        found.add("original")
+    if len(there) == 1 and there[0].path.replace(".", "_").endswith(flat):
+        found.add("diffusers")
+    return frozenset(found)

@@ -10,9 +10,9 @@ from loras.verifying.comfyui import COMFYUI
 from loras.verifying.diffusers_loader import DIFFUSERS
 from loras.verifying.facts import NotVerifiedError
 from loras.verifying.rules import Tool
-from loras.verifying.trainers import AI_TOOLKIT, SD_SCRIPTS
+from loras.verifying.trainers import AI_TOOLKIT, MUSUBI, SD_SCRIPTS
 
-TOOLS: Mapping[str, Tool] = {tool.key: tool for tool in (A1111, COMFYUI, DIFFUSERS, SD_SCRIPTS, AI_TOOLKIT)}
+TOOLS: Mapping[str, Tool] = {tool.key: tool for tool in (A1111, COMFYUI, DIFFUSERS, SD_SCRIPTS, MUSUBI, AI_TOOLKIT)}
 ALIASES = {"kohya": "sd-scripts", "forge": "a1111", "webui": "a1111", "aitoolkit": "ai-toolkit"}
 
 

@@ -18,6 +18,14 @@ from loras.verifying.rules import (
     with_prefix,
     without_configuration,
 )
+from loras.verifying.transformers import (
+    AI_TOOLKIT_READS,
+    MUSUBI_READS,
+    SD_SCRIPTS_READS,
+    SD_SCRIPTS_TEXT,
+    not_read,
+    text_not_read,
+)
 
 SD = ("sd1", "sd2", "sdxl")
 ENDS = (
@@ -59,9 +67,15 @@ SD_SCRIPTS = Tool(
     "sd-scripts",
     "0.9.x, commit 48d368fa of 2026-02-16",
     "networks/lora.py: create_network_from_weights, LoRANetwork; library/original_unet.py, sdxl_original_unet.py",
-    frozenset(SD),
+    frozenset([*SD, *SD_SCRIPTS_READS]),
     (
         Rule(not_spelled("kohya"), "ignored", KOHYA_ONLY),
+        Rule(not_read(SD_SCRIPTS_READS), "ignored", "its own modules have the original names, and whole projections"),
+        Rule(
+            text_not_read(SD_SCRIPTS_READS, SD_SCRIPTS_TEXT),
+            "ignored",
+            "this text encoder has another prefix there, or is not trained",
+        ),
         Rule(
             with_prefix(("sdxl",), "lora_te_"), "ignored", "SDXL's text encoders are `lora_te1_` and `lora_te2_` there"
         ),
@@ -107,15 +121,43 @@ SD_SCRIPTS = Tool(
         ),
     ),
 )
+
+
+def _is_stable_diffusion(module: ModuleFacts, file: FileFacts) -> bool:
+    return file.family in SD
+
+
+def _drops_its_alpha(module: ModuleFacts, file: FileFacts) -> bool:
+    if file.family not in AI_TOOLKIT_READS or "lora_down.weight" not in module.suffixes:
+        return False
+    return module.meant_alpha != module.rank
+
+
 AI_TOOLKIT = Tool(
     "ai-toolkit",
     "ai-toolkit",
     "commit 27a03a91 of 2026-08-21",
     "toolkit/network_mixins.py: load_weights, get_state_dict; toolkit/lora_special.py",
-    frozenset(SD),
+    frozenset([*SD, *AI_TOOLKIT_READS]),
     (
         Rule(
-            not_spelled("kohya"),
+            not_read(AI_TOOLKIT_READS),
+            "ignored",
+            "its own modules have other names than these, and keys that name none are listed as extra",
+        ),
+        Rule(
+            lambda module, file: file.family in AI_TOOLKIT_READS and module.part.startswith("te"),
+            "ignored",
+            "it trains no text encoder of this family",
+        ),
+        Rule(
+            _drops_its_alpha,
+            "changed",
+            "alphas are dropped for this family: the scale is taken for 1",
+            lambda module, file: (module.rank or 1) / (module.meant_alpha or 1),
+        ),
+        Rule(
+            all_of(_is_stable_diffusion, not_spelled("kohya")),
             "ignored",
             "for Stable Diffusion only kohya's names are kept; other keys are listed as extra",
         ),
@@ -130,4 +172,28 @@ AI_TOOLKIT = Tool(
         Rule(has("dora_scale"), "changed", "DoRA's magnitudes are left out, and the factors act as a plain LoRA"),
         Rule(alpha_is_0, "changed", "an alpha of 0 is read as the rank"),
     ),
+    converted="ai-toolkit",
+    converted_for=dict.fromkeys(SD, "kohya"),
+)
+MUSUBI = Tool(
+    "musubi",
+    "musubi-tuner",
+    "commit 30c658c of 2026-06-24",
+    "networks/lora.py, lora_zimage.py, lora_flux_2.py, lora_krea2.py, lora_qwen_image.py; convert_lora.py",
+    frozenset(MUSUBI_READS),
+    (
+        Rule(
+            not_read(MUSUBI_READS),
+            "ignored",
+            "its own modules have other names: `lora_unet_` and the path (Z-Image: q, k and v apart)",
+        ),
+        Rule(
+            lambda module, file: module.part.startswith("te"),
+            "ignored",
+            "it trains no text encoder",
+        ),
+        Rule(has("dora_scale"), "changed", "DoRA's magnitudes are left out, and the factors act as a plain LoRA"),
+        Rule(scaled_by_configuration, "changed", CONFIGURATION, without_configuration),
+    ),
+    converted="musubi",
 )

@@ -5,12 +5,10 @@ The models have the public ones' blocks and names, and are narrow (SDXL's deepes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
-from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 
 from base_models.architecture import Architecture
@@ -18,29 +16,7 @@ from foundation.progress import Silent
 from loras.blending.blend_files import BlendRequest, write_blend
 from loras.blending.weighted_lora import WeightedLora
 from loras.lora_file import LoraFile, LoraModule, open_lora, read_lora, write_diffusers
-from narrow_models import Model, kohya_file, narrow_model, random_lora
-
-TOLERANCE = 1e-5  # of a delta's norm, in float32
-
-
-def assert_loads_alike(model: Model, path: Path, lora: Mapping[str, LoraModule]) -> None:
-    """diffusers' delta of every module is ours of the file, and the one that the file was made of."""
-    model.pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name="lora")
-    read = read_lora(path).modules
-    assert set(read) == set(lora)
-    wrong = []
-    for name, module in lora.items():
-        layer = model.module(model.names.by_kohya[name].diffusers)
-        if not isinstance(layer, LoraLayer):
-            wrong.append((name, "untouched"))
-            continue
-        theirs = layer.get_delta_weight("lora").detach()
-        ours = read[name].delta()
-        for delta in (ours, module.delta()):
-            if not (delta - theirs).norm() <= TOLERANCE * theirs.norm():
-                wrong.append((name, (delta.norm() / theirs.norm()).item()))
-    assert wrong == []
-    assert len(model.adapted()) == len(lora)
+from narrow_models import assert_loads_alike, kohya_file, narrow_model, random_lora
 
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
