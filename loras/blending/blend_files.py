@@ -86,7 +86,7 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
         blocks, error = _errors(made)
         lora = LoraFile({name: one.module for name, one in made.items()}, {})
         ranks = [module.rank for module in lora.modules.values()]
-        recipe = _recipe(request, max(ranks), error)
+        recipe = _recipe(request, terms.parts, max(ranks), error)
         metadata = blend_metadata(lora, [one.metadata for one in opened], family, request.output.stem, recipe)
         _write(request, LoraFile(lora.modules, metadata))
     return WrittenLora(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
@@ -111,9 +111,12 @@ class BlendTerms:
     """The terms of each module of a blend, read from opened files when asked for."""
 
     def __init__(self, parts: Sequence[WeightedLora], opened: Sequence[OpenedLora]) -> None:
-        self._parts = list(zip(parts, opened, strict=True))
-        for part, one in self._parts:
-            part.blocks.check_layout(one.family, part.path)
+        self._parts = [(part.for_family(one.family), one) for part, one in zip(parts, opened, strict=True)]
+
+    @property
+    def parts(self) -> list[WeightedLora]:
+        """The files with their weights, as their families' blocks have them."""
+        return [part for part, _ in self._parts]
 
     def names(self) -> list[str]:
         """Modules that anything moves, sorted."""
@@ -186,11 +189,11 @@ def _relative(made: Sequence[BlendedModule]) -> float:
     return (sum(one.distance for one in made) / norm) ** 0.5 if norm > 0 else 0.0
 
 
-def _recipe(request: BlendRequest, rank: int, error: float) -> dict[str, object]:
+def _recipe(request: BlendRequest, parts: Sequence[WeightedLora], rank: int, error: float) -> dict[str, object]:
     """What makes the file again: parents by content, weights, method, and how exact it is."""
     merge = request.merge
     return {
-        "parents": [_parent(part) for part in request.parts],
+        "parents": [_parent(part) for part in parts],
         "method": EXACT_SUM if merge is None else str(merge),
         "rank": rank,
         "rule": "exact" if request.rank is None else str(request.rank),
@@ -202,5 +205,5 @@ def _recipe(request: BlendRequest, rank: int, error: float) -> dict[str, object]
 def _parent(part: WeightedLora) -> dict[str, object]:
     said: dict[str, object] = {"name": part.name, "sha256": sha256_of(part.path), **asdict(part.weights)}
     if part.blocks != BlockWeights():
-        said["blocks"] = dict(part.blocks.by_block or part.blocks.by_pattern)
+        said["blocks"] = part.blocks.said
     return said

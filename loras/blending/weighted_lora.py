@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loras.blending.block_weights import BlockWeights
+from loras.lora_family import LoraFamily
 from loras.weights import Weights, WeightsError
 
 SUFFIX = ".safetensors"
@@ -39,6 +40,10 @@ class WeightedLora:
             )
         except WeightsError as error:
             raise WeightsError(f"{text}: {error}") from None
+
+    def for_family(self, family: LoraFamily) -> WeightedLora:
+        """The same with its block weights' blocks known. Raises WeightsError where they are another family's."""
+        return replace(self, blocks=self.blocks.for_family(family, self.path))
 
     def on_module(self, name: str) -> float:
         """The factor on a module, by its kohya name: its part's times its block's."""

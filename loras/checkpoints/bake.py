@@ -172,10 +172,10 @@ def _acting(request: BakeRequest) -> Generator[LorasByModule]:
     """Every LoRA's acting parts by module, in the order given; the files stay open for the block."""
     by_module: dict[str, list[LoraOnModule]] = {}
     with ExitStack() as stack:
-        for weighted in request.loras:
-            lora = stack.enter_context(open_lora(weighted.path))
+        for asked in request.loras:
+            lora = stack.enter_context(open_lora(asked.path))
             check_nothing_is_lost(lora)
-            weighted.blocks.check_layout(lora.family, weighted.path)
+            weighted = asked.for_family(lora.family)
             for name in lora.names:
                 if strength := weighted.on_module(name):
                     on_module = LoraOnModule(lora, name, strength)
@@ -268,7 +268,7 @@ def _recipe(request: BakeRequest) -> dict[str, object]:
                 "unet": weighted.weights.unet,
                 "te1": weighted.weights.te1,
                 "te2": weighted.weights.te2,
-                "blocks": weighted.blocks.by_block or dict(weighted.blocks.by_pattern) or None,
+                "blocks": weighted.blocks.said or None,
             }
             for weighted in request.loras
         ],
