@@ -14,18 +14,15 @@ from foundation.typed.typed_torch import vector_norm
 from loras.base_bound_kinds import BiasedModule, DoraModule, NormModule, OftModule
 from loras.checkpoints.base_weights import BaseWeights
 from loras.inspecting.delta_size import DeltaSize, size_of
+from loras.inspecting.yardsticks import STABLE_DIFFUSION, Yardstick
 from loras.module_kinds import Additive, LohaModule, LokrModule, LoraModule, Module, TuckerModule
-
-# Root mean square of a weight of Stable Diffusion's UNets and text encoders: 0.02 to 0.05 by module (the miniature's
-# are 0.053 to 0.059). Stands for the base where none is given.
-TYPICAL_WEIGHT = 0.03
 
 
 @dataclass(frozen=True)
 class Movement:
     """How far a weight is moved: squared Frobenius norms of the change and of the weight, over `elements` numbers.
 
-    `measured` is False where the weight is a guess at TYPICAL_WEIGHT, `whole` where a DoRA's magnitudes, which act
+    `measured` is False where the weight is a yardstick's, `whole` where a DoRA's magnitudes, which act
     through the base alone, are left out.
     """
 
@@ -68,8 +65,13 @@ class ModuleReading:
         return self.movement is not None and self.movement.whole and self.movement.squares == 0
 
 
-def read_module(name: str, module: Module, base: BaseWeights | None) -> ModuleReading:
-    """Measure a module, against the base's weight where there is one. Raises LoraFileError where it does not fit."""
+def read_module(
+    name: str, module: Module, base: BaseWeights | None, yardstick: Yardstick = STABLE_DIFFUSION
+) -> ModuleReading:
+    """Measure a module, against the base's weight where there is one, else against the yardstick's.
+
+    Raises LoraFileError where it does not fit.
+    """
     core = module.inner if isinstance(module, BiasedModule) else module
     factors = core.inner if isinstance(core, DoraModule) else core
     kinds = tuple(part.kind for part in (core, module) if part is not None)
@@ -82,7 +84,7 @@ def read_module(name: str, module: Module, base: BaseWeights | None) -> ModuleRe
         module.stored_alpha,
         _scale(factors, rank),
         fault,
-        None if fault or core is None else _movement(name, core, size, base),
+        None if fault or core is None else _movement(name, core, size, base, yardstick),
         None if size is None else size.effective_rank,
     )
 
@@ -114,13 +116,15 @@ def _scale(module: Module | None, rank: int | None) -> float | None:
     return module.stored_alpha / rank
 
 
-def _movement(name: str, module: Module, size: DeltaSize | None, base: BaseWeights | None) -> Movement | None:
+def _movement(
+    name: str, module: Module, size: DeltaSize | None, base: BaseWeights | None, yardstick: Yardstick
+) -> Movement | None:
     """None for what is no matrix: a norm's weight is about 1 and tells nothing beside the others."""
     if isinstance(module, NormModule) or (size is not None and size.columns == 1):
         return None
     if isinstance(module, Additive) and size is not None:
         against = None if base is None else base.squares(name, size.elements)
-        typical = size.elements * TYPICAL_WEIGHT**2
+        typical = size.elements * yardstick.rms(size.columns) ** 2
         return Movement(size.squares, typical if against is None else against, size.elements, against is not None)
     weight = None if base is None else base.weight(name)
     if weight is not None:
@@ -128,19 +132,21 @@ def _movement(name: str, module: Module, size: DeltaSize | None, base: BaseWeigh
         if moved is not None:
             return Movement(_squares(moved), _squares(weight), weight.numel(), measured=True)
     if isinstance(module, OftModule):
-        return _turning(module)
-    return None if size is None else _guessed_dora(size)
+        return _turning(module, yardstick)
+    return None if size is None else _guessed_dora(size, yardstick)
 
 
-def _guessed_dora(size: DeltaSize) -> Movement:
-    return Movement(size.squares, size.elements * TYPICAL_WEIGHT**2, size.elements, measured=False, whole=False)
+def _guessed_dora(size: DeltaSize, yardstick: Yardstick) -> Movement:
+    typical = size.elements * yardstick.rms(size.columns) ** 2
+    return Movement(size.squares, typical, size.elements, measured=False, whole=False)
 
 
-def _turning(module: OftModule) -> Movement:
+def _turning(module: OftModule, yardstick: Yardstick) -> Movement:
     """A rotation's distance from doing nothing: how far it moves an orthonormal weight, in a typical one's units."""
     outputs = module.blocks.shape[-3] * module.blocks.shape[-1]
-    moved = _squares(module.moved(torch.eye(outputs)) - torch.eye(outputs)) * outputs * TYPICAL_WEIGHT**2
-    return Movement(moved, outputs * outputs * TYPICAL_WEIGHT**2, outputs * outputs, measured=False)
+    typical = yardstick.rms(outputs)
+    moved = _squares(module.moved(torch.eye(outputs)) - torch.eye(outputs)) * outputs * typical**2
+    return Movement(moved, outputs * outputs * typical**2, outputs * outputs, measured=False)
 
 
 def _change(module: Module, weight: Tensor) -> Tensor | None:
