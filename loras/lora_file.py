@@ -50,6 +50,7 @@ __all__ = [
     "write_lora",
     "write_modules",
 ]
+NUMBERS = (".alpha", ".on_input")  # single numbers, of whatever type
 _Kind_co = TypeVar("_Kind_co", bound=Module, covariant=True)
 
 
@@ -142,7 +143,7 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
         raise LoraFileError(f"{path}: holds no tensors; it is not a LoRA file")
     spelling = spelling_of(header.shapes, path, header.metadata)
     for key, kind in header.types.items():
-        if kind not in FLOATS and not key.endswith(".alpha") and not (kind in BYTES and key in spelling.scales):
+        if kind not in FLOATS and not key.endswith(NUMBERS) and not (kind in BYTES and key in spelling.scales):
             raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
         if 0 in header.shapes[key]:
             raise LoraFileError(f"{path}: `{key}` is empty ({header.shapes[key]}); the file was made wrongly")

@@ -262,6 +262,11 @@ def _notes(contents: LoraContents) -> list[str]:
         notes.append("sshs_model_hash does not match: the tensors were changed after the trainer saved them")
     if not {"dora", "oft", "boft"}.isdisjoint(contents.kinds) and contents.against is None:
         notes.append("DoRA and OFT act through the base's weights; give --base to measure what they do")
+    if not {"glora", "ia3"}.isdisjoint(contents.kinds):
+        notes.append(
+            "GLoRA and IA3 rescale or mix the base's weights: ComfyUI and LyCORIS apply them, diffusers and A1111 may "
+            "not; they can be baked (`python -m eval bake`) and not be blended"
+        )
     return notes
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from base_models.kohya_names import block_of
 from foundation.errors import LoraFileError
 from foundation.typed.typed_torch import vector_norm
-from loras.base_bound_kinds import BiasedModule, DoraModule, NormModule, OftModule
+from loras.base_bound_kinds import BiasedModule, DoraModule, GloraModule, Ia3Module, NormModule, OftModule
 from loras.checkpoints.base_weights import BaseWeights
 from loras.inspecting.delta_size import DeltaSize, size_of
 from loras.inspecting.yardsticks import STABLE_DIFFUSION, Yardstick
@@ -101,7 +101,7 @@ def _fault(module: Module) -> str | None:
 
 
 def _rank(module: Module | None) -> int | None:
-    if isinstance(module, LoraModule):
+    if isinstance(module, LoraModule | GloraModule):
         return module.rank
     if isinstance(module, TuckerModule):
         return module.down.shape[0]
@@ -131,8 +131,18 @@ def _movement(
         moved = _change(module, weight.float())
         if moved is not None:
             return Movement(_squares(moved), _squares(weight), weight.numel(), measured=True)
+    return _guessed(module, size, yardstick)
+
+
+def _guessed(module: Module, size: DeltaSize | None, yardstick: Yardstick) -> Movement | None:
+    """How far a kind that acts through the base's weight moves the yardstick's."""
     if isinstance(module, OftModule):
         return _turning(module, yardstick)
+    if isinstance(module, Ia3Module):
+        count, typical = module.factors.numel(), yardstick.rms(module.factors.numel()) ** 2
+        return Movement(_squares(module.factors) * typical, count * typical, count, measured=False)
+    if isinstance(module, GloraModule):
+        return _mixing(module, yardstick)
     return None if size is None else _guessed_dora(size, yardstick)
 
 
@@ -147,6 +157,17 @@ def _turning(module: OftModule, yardstick: Yardstick) -> Movement:
     typical = yardstick.rms(outputs)
     moved = _squares(module.moved(torch.eye(outputs)) - torch.eye(outputs)) * outputs * typical**2
     return Movement(moved, outputs * outputs * typical**2, outputs * outputs, measured=False)
+
+
+def _mixing(module: GloraModule, yardstick: Yardstick) -> Movement:
+    """A GLoRA on an orthonormal weight's like: what it mixes there, and what it adds."""
+    inputs, outputs = module.a1.shape[0], module.b1.shape[0]
+    typical = yardstick.rms(inputs) ** 2
+    mixed = _squares(module.a1.float().flatten(1) @ module.a2.float().flatten(1)) * outputs * typical
+    added = _squares(module.b1.float().flatten(1) @ module.b2.float().flatten(1))
+    columns = module.b2.flatten(1).shape[1]
+    squares = (mixed + added) * module.scale**2
+    return Movement(squares, outputs * columns * typical, outputs * columns, measured=False)
 
 
 def _change(module: Module, weight: Tensor) -> Tensor | None:
