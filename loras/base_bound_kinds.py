@@ -16,6 +16,8 @@ from foundation.errors import LoraFileError
 from foundation.typed.typed_torch import inv, vector_norm
 from loras.module_kinds import Additive, Module
 
+MOST_COLUMNS = 512  # of a wide identity at a time
+
 
 @dataclass(frozen=True)
 class NormModule(Module):
@@ -127,6 +129,19 @@ class OftModule(Module):
         turns = strength * turns + (1 - strength) * torch.eye(size)
         turned = self._turned(weight.float().flatten(1), turns).reshape(weight.shape)
         return turned if self.rescale is None else turned * self.rescale.float().reshape(-1, *[1] * (weight.dim() - 1))
+
+    def turning(self) -> float:
+        """The squared distance between an orthonormal weight of these outputs and the same one turned."""
+        outputs = self.blocks.shape[-3] * self.blocks.shape[-1]
+        if self.blocks.dim() == 3:
+            turned = self._rotations(outputs).transpose(-1, -2)
+            if self.rescale is not None:
+                turned = turned * self.rescale.float().reshape(*turned.shape[:2], 1)
+            return vector_norm((turned - torch.eye(turned.shape[-1])).double()).item() ** 2
+        # Columns are turned each by itself, so that no whole identity of a wide layer is needed.
+        starts = range(0, outputs, MOST_COLUMNS)
+        pieces = (torch.eye(outputs, min(MOST_COLUMNS, outputs - start)).roll(start, 0) for start in starts)
+        return sum(vector_norm((self.moved(piece) - piece).double()).item() ** 2 for piece in pieces)
 
     def _rotations(self, outputs: int) -> Tensor:
         """Cayley's transform of the skew part, bounded in norm."""

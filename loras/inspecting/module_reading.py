@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from base_models.kohya_names import block_of
@@ -15,6 +14,7 @@ from loras.base_bound_kinds import BiasedModule, DoraModule, GloraModule, Ia3Mod
 from loras.checkpoints.base_weights import BaseWeights
 from loras.inspecting.delta_size import DeltaSize, size_of
 from loras.inspecting.yardsticks import STABLE_DIFFUSION, Yardstick
+from loras.low_rank import Product
 from loras.module_kinds import Additive, LohaModule, LokrModule, LoraModule, Module, TuckerModule
 
 
@@ -155,19 +155,24 @@ def _turning(module: OftModule, yardstick: Yardstick) -> Movement:
     """A rotation's distance from doing nothing: how far it moves an orthonormal weight, in a typical one's units."""
     outputs = module.blocks.shape[-3] * module.blocks.shape[-1]
     typical = yardstick.rms(outputs)
-    moved = _squares(module.moved(torch.eye(outputs)) - torch.eye(outputs)) * outputs * typical**2
-    return Movement(moved, outputs * outputs * typical**2, outputs * outputs, measured=False)
+    return Movement(
+        module.turning() * outputs * typical**2, outputs * outputs * typical**2, outputs * outputs, measured=False
+    )
 
 
 def _mixing(module: GloraModule, yardstick: Yardstick) -> Movement:
     """A GLoRA on an orthonormal weight's like: what it mixes there, and what it adds."""
     inputs, outputs = module.a1.shape[0], module.b1.shape[0]
     typical = yardstick.rms(inputs) ** 2
-    mixed = _squares(module.a1.float().flatten(1) @ module.a2.float().flatten(1)) * outputs * typical
-    added = _squares(module.b1.float().flatten(1) @ module.b2.float().flatten(1))
+    mixed = _product(module.a1, module.a2).squared_norm() * outputs * typical
+    added = _product(module.b1, module.b2).squared_norm()
     columns = module.b2.flatten(1).shape[1]
     squares = (mixed + added) * module.scale**2
     return Movement(squares, outputs * columns * typical, outputs * columns, measured=False)
+
+
+def _product(up: Tensor, down: Tensor) -> Product:
+    return Product(up.float().flatten(1), down.float().flatten(1), None)
 
 
 def _change(module: Module, weight: Tensor) -> Tensor | None:
