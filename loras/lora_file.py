@@ -32,6 +32,7 @@ from loras.module_tensors import ModuleTensors, module_from
 from loras.serialised_tensors import SerialisedTensors
 from loras.spelling.eight_bits import BYTES, dequantised
 from loras.spelling.peft_scales import PeftScales
+from loras.spelling.reordered_halves import in_original_order
 from loras.spelling.spelling import Spelling
 from loras.value_checks import check_values, is_finite
 
@@ -114,6 +115,8 @@ class OpenedLora:
         """One module. Raises LoraFileError for a missing half or shapes that do not fit; values are not judged."""
         keys = self.spelling.modules[name]
         parts = {suffix: self._tensor(key) for suffix, key in keys.items()}
+        if name in self.spelling.reordered:
+            parts = in_original_order(parts, name)
         path = self.spelling.paths.get(name)
         down = parts.get("lora_down.weight")
         if "alpha" not in parts and path is not None and down is not None and down.dim():

@@ -43,10 +43,12 @@ SPELLINGS = {
     "anima": ("ai-toolkit",),
 }
 CASES = [(key, spelling) for key in LOADERS for spelling in ("diffusers", "PEFT's alphas", *SPELLINGS.get(key, ()))]
+# It gives these no folder (`x_embedder` for `transformer.x_embedder`), and then loads none of them.
+FIRST_AND_LAST = ("img_in", "txt_in", "time_in", "vector_in", "guidance_in", "final_layer")
 # What diffusers' converters of LoRA files do not know, or (FLUX.2's last modulation) forget to swap as its converter of
 # single files does: left out of the comparison, and said in docs/formats.md.
 UNKNOWN_TO_DIFFUSERS = {
-    ("flux1", "kohya"): ("linear1", "norm"),
+    ("flux1", "kohya"): ("linear1", "norm", *FIRST_AND_LAST),
     ("flux2", "kohya"): ("guidance_in", "modulation"),
     ("flux2", "ai-toolkit"): ("final_layer_adaLN",),
 }
@@ -121,7 +123,8 @@ def test_every_module_moves_as_diffusers_moves_it(key: str, spelling: str, tmp_p
     path = tmp_path / "a.safetensors"
     save_file(tensors, path, metadata)
     read: Any = loader.lora_state_dict(str(path), return_lora_metadata=True)
-    loader.load_lora_into_transformer(read[0], transformer=model, adapter_name="it", metadata=read[-1])
+    alphas = {"network_alphas": None} if loader is lora_pipeline.FluxLoraLoaderMixin else {}
+    loader.load_lora_into_transformer(read[0], transformer=model, adapter_name="it", metadata=read[-1], **alphas)
     theirs = {
         f"transformer.{name}": layer.get_delta_weight("it")
         for name, layer in model.named_modules()
