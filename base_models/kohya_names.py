@@ -208,6 +208,16 @@ def block_of(name: str) -> str:
     return _block_of_diffusers_path(path)
 
 
+# Blocks by their letters, in the order that a picture passes through them.
+_PASSING = ("BASE", "START", "TF", "TR", "A", "CR", "NR", "IN", "M", "OUT", "D", "S", "J", "B", "L", "END")
+
+
+def block_order(block: str) -> tuple[int, str]:
+    """Sorts blocks' names as a picture passes through them, what is no block's name last."""
+    letters = block.rstrip("0123456789")
+    return _PASSING.index(letters) if letters in _PASSING else len(_PASSING), block
+
+
 def _block_of_diffusers_path(path: str) -> str:
     found = re.match(r"(down|up)_blocks_(\d+)_(\w+?)_(\d+)_", path)
     if not found:

@@ -1,6 +1,7 @@
 """The kinds of a LoRA file that are no plain sum on a weight: norms, biases, and what depends on the base's own weight.
 
-DoRA, OFT and BOFT are functions of the weight that they change, so they can be baked into a model but not be added up.
+DoRA, OFT, BOFT, GLoRA and IA3 are functions of the weight that they change, so they can be baked into a model but not
+be added up.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from torch import Tensor
 from foundation.errors import LoraFileError
 from foundation.typed.typed_torch import inv, vector_norm
 from loras.module_kinds import Additive, Module
+
+MOST_COLUMNS = 512  # of a wide identity at a time
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,19 @@ class OftModule(Module):
         turned = self._turned(weight.float().flatten(1), turns).reshape(weight.shape)
         return turned if self.rescale is None else turned * self.rescale.float().reshape(-1, *[1] * (weight.dim() - 1))
 
+    def turning(self) -> float:
+        """The squared distance between an orthonormal weight of these outputs and the same one turned."""
+        outputs = self.blocks.shape[-3] * self.blocks.shape[-1]
+        if self.blocks.dim() == 3:
+            turned = self._rotations(outputs).transpose(-1, -2)
+            if self.rescale is not None:
+                turned = turned * self.rescale.float().reshape(*turned.shape[:2], 1)
+            return vector_norm((turned - torch.eye(turned.shape[-1])).double()).item() ** 2
+        # Columns are turned each by itself, so that no whole identity of a wide layer is needed.
+        starts = range(0, outputs, MOST_COLUMNS)
+        pieces = (torch.eye(outputs, min(MOST_COLUMNS, outputs - start)).roll(start, 0) for start in starts)
+        return sum(vector_norm((self.moved(piece) - piece).double()).item() ** 2 for piece in pieces)
+
     def _rotations(self, outputs: int) -> Tensor:
         """Cayley's transform of the skew part, bounded in norm."""
         skew = self.blocks.float() - self.blocks.float().transpose(-1, -2)
@@ -151,3 +167,62 @@ class OftModule(Module):
 
     def tensors(self) -> dict[str, Tensor]:
         return {"oft_blocks": self.blocks} | ({} if self.rescale is None else {"rescale": self.rescale})
+
+
+@dataclass(frozen=True)
+class GloraModule(Module):
+    """Generalised (Chavan et al. 2023, "One-for-All", as LyCORIS has it): alpha / r (W a1 a2 + b1 b2) is added.
+
+    `a1` (in, r), `a2` (r, in), `b1` (out, r), `b2` (r, in[, k, k]).
+    """
+
+    a1: Tensor
+    a2: Tensor
+    b1: Tensor
+    b2: Tensor
+    alpha: float
+    kind: ClassVar[str] = "glora"
+
+    @property
+    def stored_alpha(self) -> float:
+        return self.alpha
+
+    @property
+    def rank(self) -> int:
+        """r, the factors' inner width."""
+        return self.a2.shape[0]
+
+    @property
+    def scale(self) -> float:
+        """alpha / rank, which both summands are multiplied by."""
+        return self.alpha / self.rank
+
+    def moved(self, weight: Tensor, strength: float = 1.0) -> Tensor:
+        pristine = weight.float()
+        if self.b1.shape[0] != weight.shape[0] or self.a1.shape[0] != weight.shape[1]:
+            raise LoraFileError(f"a GLoRA of {tuple(self.b1.shape)} does not fit a weight of {tuple(weight.shape)}")
+        added = (self.b1.float().flatten(1) @ self.b2.float().flatten(1)).reshape(weight.shape)
+        mixing = self.a1.float().flatten(1) @ self.a2.float().flatten(1)
+        return pristine + strength * self.scale * (torch.einsum("oi...,ij->oj...", pristine, mixing) + added)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"a1.weight": self.a1, "a2.weight": self.a2, "b1.weight": self.b1, "b2.weight": self.b2}
+
+
+@dataclass(frozen=True)
+class Ia3Module(Module):
+    """Scaled activations (Liu et al. 2022, "IA3", as LyCORIS has it): W times 1 + w, along its outputs or inputs."""
+
+    factors: Tensor
+    on_input: bool
+    kind: ClassVar[str] = "ia3"
+
+    def moved(self, weight: Tensor, strength: float = 1.0) -> Tensor:
+        axis = 1 if self.on_input else 0
+        if self.factors.numel() != weight.shape[axis]:
+            raise LoraFileError(f"an IA3 of {self.factors.numel()} does not fit a weight of {tuple(weight.shape)}")
+        sides = [self.factors.numel() if at == axis else 1 for at in range(weight.dim())]
+        return weight.float() * (1 + strength * self.factors.float().reshape(sides))
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"weight": self.factors, "on_input": torch.tensor(int(self.on_input))}

@@ -28,6 +28,7 @@ from foundation.errors import LoraFileError
 from loras.lora_family import Shape, family_before_naming
 from loras.spelling.endings import SUFFIXES, endings, is_ending, scale_keys
 from loras.spelling.family_keys import spelling_by_family
+from loras.spelling.multiplied_keys import own_keys, without_doubt
 from loras.spelling.spelling import NotUnderstoodError, Spelling, UnknownFamilyError
 
 _KOHYA_PREFIXES = {
@@ -44,8 +45,6 @@ _KOHYA_PREFIXES = {
 }
 # OneTrainer's own names: kohya's part, and diffusers' path in dots.
 _DOTTED_PARTS = {"lora_unet.": 0, "lora_te.": 1, "lora_te1.": 1, "lora_te2.": 2}
-# Of LyCORIS' IA3 each module has a `weight` and says whether it multiplies what goes in.
-_IA3 = ".on_input"
 _BUNDLED = "bundle_emb."
 _TEXT_PREFIXES = {
     "text_encoder.": 0,
@@ -79,17 +78,13 @@ def spelling_of(shapes: Mapping[str, Shape], path: Path, metadata: Mapping[str, 
 
     Raises LoraFileError for an unknown or doubled key.
     """
-    ia3 = next((key for key in shapes if key.endswith(_IA3)), None)
-    if ia3 is not None:
-        raise NotUnderstoodError(
-            f"{path}: an IA3 of LyCORIS (`{ia3}`), which multiplies what passes through a model; no LoRA can do that, "
-            "so it is not read here"
-        )
+    own = without_doubt(shapes)
+    shapes = {key: shapes[there] for key, there in own.items()}
     scales = scale_keys(shapes)
     keys = [key for key in shapes if not key.startswith(_BUNDLED) and key not in scales.values()]
     embeddings = tuple(sorted({key.split(".")[1] for key in shapes if key.startswith(_BUNDLED)}))
     found = spelling_by_family(shapes, keys, path, metadata) or _stable_diffusion(shapes, keys, path, metadata)
-    return replace(found, embeddings=embeddings, scales=scales)
+    return replace(found, modules=own_keys(found.modules, own), embeddings=embeddings, scales=scales)
 
 
 def _stable_diffusion(

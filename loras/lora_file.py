@@ -32,6 +32,7 @@ from loras.module_tensors import ModuleTensors, module_from
 from loras.serialised_tensors import SerialisedTensors
 from loras.spelling.eight_bits import BYTES, dequantised
 from loras.spelling.peft_scales import PeftScales
+from loras.spelling.reordered_halves import in_original_order
 from loras.spelling.spelling import Spelling
 from loras.value_checks import check_values, is_finite
 
@@ -51,6 +52,7 @@ __all__ = [
     "write_modules",
     "write_tensors",
 ]
+NUMBERS = (".alpha", ".on_input")  # single numbers, of whatever type
 _Kind_co = TypeVar("_Kind_co", bound=Module, covariant=True)
 
 
@@ -114,6 +116,8 @@ class OpenedLora:
         """One module. Raises LoraFileError for a missing half or shapes that do not fit; values are not judged."""
         keys = self.spelling.modules[name]
         parts = {suffix: self._tensor(key) for suffix, key in keys.items()}
+        if name in self.spelling.reordered:
+            parts = in_original_order(parts, name)
         path = self.spelling.paths.get(name)
         down = parts.get("lora_down.weight")
         if "alpha" not in parts and path is not None and down is not None and down.dim():
@@ -143,7 +147,7 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
         raise LoraFileError(f"{path}: holds no tensors; it is not a LoRA file")
     spelling = spelling_of(header.shapes, path, header.metadata)
     for key, kind in header.types.items():
-        if kind not in FLOATS and not key.endswith(".alpha") and not (kind in BYTES and key in spelling.scales):
+        if kind not in FLOATS and not key.endswith(NUMBERS) and not (kind in BYTES and key in spelling.scales):
             raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
         if 0 in header.shapes[key]:
             raise LoraFileError(f"{path}: `{key}` is empty ({header.shapes[key]}); the file was made wrongly")

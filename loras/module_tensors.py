@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from foundation.errors import LoraFileError
-from loras.base_bound_kinds import BiasedModule, DoraModule, NormModule, OftModule
+from loras.base_bound_kinds import BiasedModule, DoraModule, GloraModule, Ia3Module, NormModule, OftModule
 from loras.module_kinds import (
     Additive,
     FullModule,
@@ -33,6 +33,8 @@ _BODIES = {
     "oft_": frozenset(["oft_blocks", "rescale"]),
     "diff": frozenset(["diff"]),
     "_norm": frozenset(["w_norm", "b_norm"]),
+    "glora": frozenset(["a1.weight", "a2.weight", "b1.weight", "b2.weight"]),
+    "ia3": frozenset(["ia3_weight", "on_input"]),
 }
 
 
@@ -168,4 +170,27 @@ def _norm(parts: ModuleTensors) -> Module:
     return NormModule(parts.need("w_norm"), parts.get("b_norm"))
 
 
-_BUILD = {"lora_": _lora, "hada_": _loha, "lokr_": _lokr, "oft_": _oft, "diff": _full, "_norm": _norm}
+def _glora(parts: ModuleTensors) -> Module:
+    a1, a2, b1, b2 = (parts.need(f"{name}.weight") for name in ("a1", "a2", "b1", "b2"))
+    parts.check(min(a1.dim(), a2.dim(), b1.dim(), b2.dim()) >= 2, a1, a2, b1, b2)
+    ranks = {a1.shape[1], a2.shape[0], b1.shape[1], b2.shape[0]}
+    parts.check(len(ranks) == 1 and a1.shape[0] == a2.shape[1] == b2.shape[1], a1, a2, b1, b2)
+    return GloraModule(a1, a2, b1, b2, parts.alpha(a2.shape[0]))
+
+
+def _ia3(parts: ModuleTensors) -> Module:
+    on_input = parts.need("on_input")
+    parts.check(on_input.numel() == 1, on_input)
+    return Ia3Module(parts.need("ia3_weight"), bool(on_input.item()))
+
+
+_BUILD = {
+    "lora_": _lora,
+    "hada_": _loha,
+    "lokr_": _lokr,
+    "oft_": _oft,
+    "diff": _full,
+    "_norm": _norm,
+    "glora": _glora,
+    "ia3": _ia3,
+}

@@ -123,6 +123,11 @@ class ReadableFamily:
             return None
         return f"{found.prefix}_{found.match.filled(found.match.row.original).replace('.', '_')}"
 
+    def reordered(self, name: str) -> bool:
+        """Whether that spelling of a module may have the halves of its outputs in diffusers' order (see `Place`)."""
+        found = self._found(name)
+        return found is not None and found.match.reordered
+
     def ratio(self, name: str) -> float | None:
         """Outputs over inputs of a module, where the family has one for it."""
         found = self._found(name)

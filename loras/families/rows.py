@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 _NUMBER = re.compile(r"(?<![A-Za-z0-9])\d+(?![A-Za-z0-9])")
@@ -88,11 +88,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Match:
-    """A row with its block's numbers; `part` where it is a part of a fused one, else None."""
+    """A row with its block's numbers; `part` where it is a part of a fused one, else None.
+
+    `reordered`: found by diffusers' path, where that one's outputs are in another order than the original's.
+    """
 
     row: Row
     numbers: tuple[str, ...]
     part: int | None = None
+    reordered: bool = False
 
     @property
     def name(self) -> str:
@@ -149,7 +153,7 @@ class Rows:
                 found += [(row.part_path(at), part) for at, part in enumerate(parts)]
                 found += [(row.diffusers[at], part) for at, part in enumerate(parts)]
             elif row.diffusers[0] not in (row.name, row.original):
-                found.append((row.diffusers[0], whole))
+                found.append((row.diffusers[0], Match(row, (), reordered=row.swapped)))
         return found
 
 
@@ -164,7 +168,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 def _matched(pattern: re.Pattern[str], match: Match, path: str) -> Match | None:
     found = pattern.fullmatch(path)
-    return None if found is None else Match(match.row, found.groups(), match.part)
+    return None if found is None else replace(match, numbers=found.groups())
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from base_models.kohya_names import block_of
+from base_models.kohya_names import block_of, block_order
 from foundation.errors import UserError
 from foundation.typed.typed_torch import fork_rng, manual_seed, matrix_norm, qr
 from loras.base_bound_kinds import BiasedModule, NormModule
@@ -140,7 +140,7 @@ def compare_loras(a: Path, b: Path) -> Comparison:
             )
         pairs = [_pair(name, opened_a, opened_b, names_a, names_b) for name in sorted(names_a | names_b)]
     total = _summed("all", pairs)
-    blocks = sorted({block_of(pair.name) for pair in pairs}, key=_in_passing_order)
+    blocks = sorted({block_of(pair.name) for pair in pairs}, key=block_order)
     return Comparison(
         a,
         b,
@@ -165,11 +165,6 @@ def verdict_on(total: BlockComparison) -> str:
     if cosine < -SAME_COSINE:
         return f"opposites: B takes back what A does, at {ratio:.3g} times its strength"
     return next(words for least, words in DIFFERENT if cosine > least)
-
-
-def _in_passing_order(block: str) -> tuple[int, str]:
-    """BASE, IN.., M00, OUT.., other."""
-    return next(at for at, start in enumerate(("BASE", "IN", "M", "OUT", "")) if block.startswith(start)), block
 
 
 def _pair(name: str, a: OpenedLora, b: OpenedLora, names_a: set[str], names_b: set[str]) -> _Pair:

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from base_models.kohya_names import part_of
+from base_models.kohya_names import block_order, part_of
 from loras.inspecting.module_reading import ModuleReading, Movement
+from loras.inspecting.yardsticks import STABLE_DIFFUSION, Yardstick
 
 EXPLODED_BLOCK = 2.0
 EXPLODED_MODULE = 10.0
@@ -32,7 +33,16 @@ OUTLYING_MODULE, OUTLYING_RATIO = 1.0, 100.0
 VANISHED = 3e-4
 VANISHED_WITH_LOW_SCALE, LOW_SCALE = 3e-3, 1 / 32
 
-Name = Literal["healthy", "broken", "exploded", "vanished", "dead blocks", "text-encoder-only"]
+Name = Literal[
+    "healthy",
+    "broken",
+    "exploded",
+    "vanished",
+    "dead blocks",
+    "text-encoder-only",
+    "unknown family",
+    "not understood",
+]
 
 
 @dataclass(frozen=True)
@@ -54,20 +64,17 @@ def pooled(movements: Sequence[Movement]) -> float | None:
 def by_block(readings: Sequence[ModuleReading]) -> dict[str, list[ModuleReading]]:
     """The readings by block, blocks in the order that a picture passes through them."""
     found: dict[str, list[ModuleReading]] = {}
-    for reading in sorted(readings, key=lambda one: (_block_order(one.block), one.block)):
+    for reading in sorted(readings, key=lambda one: block_order(one.block)):
         found.setdefault(reading.block, []).append(reading)
     return found
 
 
-def _block_order(block: str) -> int:
-    return next(at for at, start in enumerate(("BASE", "IN", "M", "OUT", "")) if block.startswith(start))
-
-
-def judge(readings: Sequence[ModuleReading]) -> Verdict:
+def judge(readings: Sequence[ModuleReading], yardstick: Yardstick = STABLE_DIFFUSION) -> Verdict:
     """The first rule that is broken, gravest first, or "healthy"."""
-    rules = (_not_finite, _alpha_of_zero, _exploded, _vanished, _dead_blocks, _text_encoder_only)
+    rules = (_not_finite, _alpha_of_zero, _exploded, _vanished, _dead_blocks)
     found = (verdict for rule in rules if (verdict := rule(readings)) is not None)
-    return next(found, Verdict("healthy", _healthy(readings)))
+    sound = _text_encoder_only(readings, yardstick.denoiser) or Verdict("healthy", _healthy(readings, yardstick))
+    return next(found, sound)
 
 
 def _not_finite(readings: Sequence[ModuleReading]) -> Verdict | None:
@@ -168,20 +175,22 @@ def _dead_blocks(readings: Sequence[ModuleReading]) -> Verdict | None:
     )
 
 
-def _text_encoder_only(readings: Sequence[ModuleReading]) -> Verdict | None:
-    if any(part_of(reading.name) == "unet" for reading in readings):
+def _text_encoder_only(readings: Sequence[ModuleReading], denoiser: str) -> Verdict | None:
+    if any(part_of(reading.name) in ("unet", "adapter") for reading in readings):
         return None
     return Verdict(
-        "text-encoder-only", "holds no module of the UNet: it changes what words mean, and the UNet weight does nothing"
+        "text-encoder-only",
+        f"holds no module of the {denoiser}: it changes what words mean, and the {denoiser} weight does nothing",
     )
 
 
-def _healthy(readings: Sequence[ModuleReading]) -> str:
+def _healthy(readings: Sequence[ModuleReading], yardstick: Yardstick) -> str:
     size = pooled([movement for _, movement in _moved(readings)])
     if size is None:
         return "holds norms and biases only, all finite"
     measured = all(movement.measured for _, movement in _moved(readings))
-    return f"moves the base by {size:.2g} of {'its' if measured else 'typical'} weights, all values finite"
+    against = "the base by {} of its weights" if measured else yardstick.size
+    return f"moves {against.format(f'{size:.2g}')}, all values finite"
 
 
 def _moved(readings: Sequence[ModuleReading]) -> list[tuple[ModuleReading, Movement]]:

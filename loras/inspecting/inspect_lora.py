@@ -18,12 +18,18 @@ from base_models.kohya_names import part_of
 from foundation.errors import MissingFileError, UserError
 from foundation.safetensors_header import PICKLES
 from loras.checkpoints.base_weights import BaseWeights
+from loras.families.family import DENOISER
+from loras.families.known import READABLE
 from loras.inspecting.header_in_words import metadata_in_words, printable
+from loras.inspecting.health import Name as VerdictName
 from loras.inspecting.health import Verdict, by_block, judge, pooled
 from loras.inspecting.module_reading import ModuleReading, read_module
 from loras.inspecting.unreadable_file import reason_unreadable
+from loras.inspecting.yardsticks import yardstick_for
 from loras.lora_family import LoraFamily, contradicted_header
 from loras.lora_file import OpenedLora, open_lora
+from loras.spelling.spelling import NotUnderstoodError, UnknownFamilyError
+from loras.spelling.transformer_family import TransformerFamily
 
 Number = TypeVar("Number", int, float)
 SUFFIXES = frozenset([".safetensors", *PICKLES])
@@ -51,7 +57,7 @@ class BlockReport:
 class LoraContents:
     """What a readable file holds. Counts are of modules; `ranks`, `alphas` and `scales` by their value.
 
-    `total` is over all blocks. `against` is the base's name, or None where sizes are against typical weights;
+    `total` is over all blocks. `against` is the base's name, or None where sizes are against the yardstick's weights;
     `misfits` are the modules for which that base has no weight of their shape. `embeddings` are words that OneTrainer
     bundled; `other_alphas` counts, by part, the modules whose alpha is not the one that most have.
     """
@@ -68,6 +74,7 @@ class LoraContents:
     non_finite: tuple[str, ...]
     dead: tuple[str, ...]
     against: str | None
+    yardstick: str
     misfits: tuple[str, ...]
     hash_check: str
     metadata: Mapping[str, str]
@@ -121,22 +128,37 @@ def inspect_lora(path: Path, base: BaseWeights | None = None) -> LoraReport:
     try:
         length = path.stat().st_size
         with open_lora(path) as opened:
-            readings = [read_module(name, opened.module(name), base) for name in opened.names]
+            yardstick = yardstick_for(opened.family)
+            readings = [read_module(name, opened.module(name), base, yardstick) for name in opened.names]
             contents = _contents(opened, readings, base)
+    except UnknownFamilyError as error:
+        return _unreadable(path, _of_no_family(printable(str(error)).removeprefix(f"{path}: ")), "unknown family")
+    except NotUnderstoodError as error:
+        reason = reason_unreadable(path, error)
+        is_other = reason != printable(str(error)).removeprefix(f"{path}: ")
+        return _unreadable(path, reason, "broken" if is_other else "not understood")
     except (UserError, OSError) as error:
         return _unreadable(path, reason_unreadable(path, error))
     except (IndexError, RuntimeError, ValueError) as error:
         # Shapes are a stranger's: what the readers' own checks let through fails in the arithmetic.
         return _unreadable(path, f"its tensors' shapes make no sense ({printable(str(error))}); save it again")
-    return LoraReport(path, length, judge(readings), tuple(_notes(contents)), contents)
+    verdict = judge(readings, yardstick)
+    if verdict.name != "broken" and not contents.family.readable:
+        verdict = Verdict("unknown family", _of_no_family(contents.family.because))
+    return LoraReport(path, length, verdict, tuple(_notes(contents)), contents)
 
 
-def _unreadable(path: Path, reason: str) -> LoraReport:
+def _of_no_family(because: str) -> str:
+    known = ", ".join(family.name for family in READABLE.values())
+    return f"{because}; sound as far as it can be read, but for none of the families known here ({known})"
+
+
+def _unreadable(path: Path, reason: str, name: VerdictName = "broken") -> LoraReport:
     try:
         length = path.stat().st_size
     except OSError:
         length = 0
-    return LoraReport(path, length, Verdict("broken", reason), (), None)
+    return LoraReport(path, length, Verdict(name, reason), (), None)
 
 
 def _contents(opened: OpenedLora, readings: list[ModuleReading], base: BaseWeights | None) -> LoraContents:
@@ -149,7 +171,7 @@ def _contents(opened: OpenedLora, readings: list[ModuleReading], base: BaseWeigh
         family=opened.family,
         dialect=opened.spelling.dialect,
         kinds=Counter(kind for reading in readings for kind in reading.kinds),
-        parts=Counter(part_of(reading.name) for reading in readings),
+        parts=Counter(_shown_part(reading.name, opened.family) for reading in readings),
         ranks=_counted(reading.rank for reading in readings),
         alphas=_counted(reading.alpha for reading in readings),
         scales=_counted(reading.scale for reading in readings),
@@ -158,6 +180,7 @@ def _contents(opened: OpenedLora, readings: list[ModuleReading], base: BaseWeigh
         non_finite=tuple(reading.name for reading in readings if reading.fault),
         dead=tuple(reading.name for reading in readings if reading.is_dead),
         against=None if base is None else base.name,
+        yardstick=yardstick_for(opened.family).words,
         misfits=tuple(misfits),
         hash_check=_hash_check(opened.path, opened.metadata),
         metadata=metadata_in_words(opened.metadata),
@@ -211,8 +234,8 @@ def _notes(contents: LoraContents) -> list[str]:
     modules, notes = contents.total.modules, list[str]()
     if contents.dead and len(contents.dead) < modules:
         notes.append(f"{len(contents.dead)} of {modules} modules move nothing, first `{contents.dead[0]}`")
-    if set(contents.parts) == {"unet"}:
-        notes.append("UNet only: the text encoder's weight does nothing")
+    if (alone := _lone_denoiser(contents)) is not None:
+        notes.append(alone)
     if contradicted := contradicted_header(contents.family):
         notes.append(contradicted)
     if contents.misfits:
@@ -220,7 +243,7 @@ def _notes(contents: LoraContents) -> list[str]:
             f"{contents.against} has no weight that fits {len(contents.misfits)} of {modules} modules, first "
             f"`{contents.misfits[0]}`; those are held against typical weights. Is it the base that this file is for?"
         )
-    if contents.other_alphas and "kohya" in contents.dialect:
+    if contents.other_alphas and "kohya" in contents.dialect and not isinstance(contents.family, TransformerFamily):
         where = " and ".join(
             f"{count} of {contents.parts[part]} in {part}" for part, count in contents.other_alphas.items()
         )
@@ -239,13 +262,37 @@ def _notes(contents: LoraContents) -> list[str]:
         notes.append("sshs_model_hash does not match: the tensors were changed after the trainer saved them")
     if not {"dora", "oft", "boft"}.isdisjoint(contents.kinds) and contents.against is None:
         notes.append("DoRA and OFT act through the base's weights; give --base to measure what they do")
+    if not {"glora", "ia3"}.isdisjoint(contents.kinds):
+        notes.append(
+            "GLoRA and IA3 rescale or mix the base's weights: ComfyUI and LyCORIS apply them, diffusers and A1111 may "
+            "not; they can be baked (`python -m eval bake`) and not be blended"
+        )
     return notes
+
+
+def _shown_part(name: str, family: LoraFamily) -> str:
+    """A module's part as its family calls it; Stable Diffusion's text encoders by their numbers."""
+    part = part_of(name)
+    return family.readable[0].shown(part) if isinstance(family, TransformerFamily) else part
+
+
+def _lone_denoiser(contents: LoraContents) -> str | None:
+    """A note where a file moves the denoiser alone of a family that has text encoders."""
+    if set(contents.parts) == {"unet"}:
+        return "UNet only: the text encoder's weight does nothing"
+    family = contents.family
+    if not isinstance(family, TransformerFamily) or set(contents.parts) != {"transformer"}:
+        return None
+    others = [part.name for part in family.readable[0].parts if part.id != DENOISER]
+    return f"transformer only: the weights of {' and '.join(others)} do nothing" if others else None
 
 
 def _contents_as_json(contents: LoraContents) -> dict[str, object]:
     return {
         "family": contents.family.name,
         "family_because": contents.family.because,
+        "families": [family.key for family in contents.family.readable],
+        "family_parts": [part.name for part in contents.family.readable[0].parts] if contents.family.readable else [],
         "text_width": contents.family.text_width,
         "dialect": contents.dialect,
         "modules": contents.total.modules,
@@ -254,7 +301,7 @@ def _contents_as_json(contents: LoraContents) -> dict[str, object]:
         "ranks": {str(rank): count for rank, count in contents.ranks.items()},
         "alphas": {f"{alpha:.6g}": count for alpha, count in contents.alphas.items()},
         "scales": {f"{scale:.6g}": count for scale, count in contents.scales.items()},
-        "against": contents.against or "typical weights of Stable Diffusion",
+        "against": contents.against or contents.yardstick,
         **_block_as_json(contents.total),
         "blocks": {block.block: _block_as_json(block) for block in contents.blocks},
         "non_finite": list(contents.non_finite),

@@ -119,7 +119,7 @@ def _blocks(contents: LoraContents, width: int) -> list[Text]:
         for at, (heading, worth) in enumerate(BLOCK_HEADINGS.items())
     ]
     rows = [Row("bold" if block is contents.total else "") for block in blocks]
-    against = contents.against or "typical weights of Stable Diffusion (--base says which are meant)"
+    against = contents.against or f"{contents.yardstick} (--base says which are meant)"
     meaning = (
         f"moves: |delta| / |W|, W: {against}; rms: root mean square of the delta's elements; eff. rank: (sum s^2)^2 / "
         "sum s^4 over singular values s, the number of directions that share the energy, mean over modules; - where it "

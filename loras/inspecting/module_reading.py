@@ -5,27 +5,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from base_models.kohya_names import block_of
 from foundation.errors import LoraFileError
 from foundation.typed.typed_torch import vector_norm
-from loras.base_bound_kinds import BiasedModule, DoraModule, NormModule, OftModule
+from loras.base_bound_kinds import BiasedModule, DoraModule, GloraModule, Ia3Module, NormModule, OftModule
 from loras.checkpoints.base_weights import BaseWeights
 from loras.inspecting.delta_size import DeltaSize, size_of
+from loras.inspecting.yardsticks import STABLE_DIFFUSION, Yardstick
+from loras.low_rank import Product
 from loras.module_kinds import Additive, LohaModule, LokrModule, LoraModule, Module, TuckerModule
-
-# Root mean square of a weight of Stable Diffusion's UNets and text encoders: 0.02 to 0.05 by module (the miniature's
-# are 0.053 to 0.059). Stands for the base where none is given.
-TYPICAL_WEIGHT = 0.03
 
 
 @dataclass(frozen=True)
 class Movement:
     """How far a weight is moved: squared Frobenius norms of the change and of the weight, over `elements` numbers.
 
-    `measured` is False where the weight is a guess at TYPICAL_WEIGHT, `whole` where a DoRA's magnitudes, which act
+    `measured` is False where the weight is a yardstick's, `whole` where a DoRA's magnitudes, which act
     through the base alone, are left out.
     """
 
@@ -68,8 +65,13 @@ class ModuleReading:
         return self.movement is not None and self.movement.whole and self.movement.squares == 0
 
 
-def read_module(name: str, module: Module, base: BaseWeights | None) -> ModuleReading:
-    """Measure a module, against the base's weight where there is one. Raises LoraFileError where it does not fit."""
+def read_module(
+    name: str, module: Module, base: BaseWeights | None, yardstick: Yardstick = STABLE_DIFFUSION
+) -> ModuleReading:
+    """Measure a module, against the base's weight where there is one, else against the yardstick's.
+
+    Raises LoraFileError where it does not fit.
+    """
     core = module.inner if isinstance(module, BiasedModule) else module
     factors = core.inner if isinstance(core, DoraModule) else core
     kinds = tuple(part.kind for part in (core, module) if part is not None)
@@ -82,7 +84,7 @@ def read_module(name: str, module: Module, base: BaseWeights | None) -> ModuleRe
         module.stored_alpha,
         _scale(factors, rank),
         fault,
-        None if fault or core is None else _movement(name, core, size, base),
+        None if fault or core is None else _movement(name, core, size, base, yardstick),
         None if size is None else size.effective_rank,
     )
 
@@ -99,7 +101,7 @@ def _fault(module: Module) -> str | None:
 
 
 def _rank(module: Module | None) -> int | None:
-    if isinstance(module, LoraModule):
+    if isinstance(module, LoraModule | GloraModule):
         return module.rank
     if isinstance(module, TuckerModule):
         return module.down.shape[0]
@@ -114,33 +116,63 @@ def _scale(module: Module | None, rank: int | None) -> float | None:
     return module.stored_alpha / rank
 
 
-def _movement(name: str, module: Module, size: DeltaSize | None, base: BaseWeights | None) -> Movement | None:
+def _movement(
+    name: str, module: Module, size: DeltaSize | None, base: BaseWeights | None, yardstick: Yardstick
+) -> Movement | None:
     """None for what is no matrix: a norm's weight is about 1 and tells nothing beside the others."""
     if isinstance(module, NormModule) or (size is not None and size.columns == 1):
         return None
     if isinstance(module, Additive) and size is not None:
         against = None if base is None else base.squares(name, size.elements)
-        typical = size.elements * TYPICAL_WEIGHT**2
+        typical = size.elements * yardstick.rms(size.columns) ** 2
         return Movement(size.squares, typical if against is None else against, size.elements, against is not None)
     weight = None if base is None else base.weight(name)
     if weight is not None:
         moved = _change(module, weight.float())
         if moved is not None:
             return Movement(_squares(moved), _squares(weight), weight.numel(), measured=True)
+    return _guessed(module, size, yardstick)
+
+
+def _guessed(module: Module, size: DeltaSize | None, yardstick: Yardstick) -> Movement | None:
+    """How far a kind that acts through the base's weight moves the yardstick's."""
     if isinstance(module, OftModule):
-        return _turning(module)
-    return None if size is None else _guessed_dora(size)
+        return _turning(module, yardstick)
+    if isinstance(module, Ia3Module):
+        count, typical = module.factors.numel(), yardstick.rms(module.factors.numel()) ** 2
+        return Movement(_squares(module.factors) * typical, count * typical, count, measured=False)
+    if isinstance(module, GloraModule):
+        return _mixing(module, yardstick)
+    return None if size is None else _guessed_dora(size, yardstick)
 
 
-def _guessed_dora(size: DeltaSize) -> Movement:
-    return Movement(size.squares, size.elements * TYPICAL_WEIGHT**2, size.elements, measured=False, whole=False)
+def _guessed_dora(size: DeltaSize, yardstick: Yardstick) -> Movement:
+    typical = size.elements * yardstick.rms(size.columns) ** 2
+    return Movement(size.squares, typical, size.elements, measured=False, whole=False)
 
 
-def _turning(module: OftModule) -> Movement:
+def _turning(module: OftModule, yardstick: Yardstick) -> Movement:
     """A rotation's distance from doing nothing: how far it moves an orthonormal weight, in a typical one's units."""
     outputs = module.blocks.shape[-3] * module.blocks.shape[-1]
-    moved = _squares(module.moved(torch.eye(outputs)) - torch.eye(outputs)) * outputs * TYPICAL_WEIGHT**2
-    return Movement(moved, outputs * outputs * TYPICAL_WEIGHT**2, outputs * outputs, measured=False)
+    typical = yardstick.rms(outputs)
+    return Movement(
+        module.turning() * outputs * typical**2, outputs * outputs * typical**2, outputs * outputs, measured=False
+    )
+
+
+def _mixing(module: GloraModule, yardstick: Yardstick) -> Movement:
+    """A GLoRA on an orthonormal weight's like: what it mixes there, and what it adds."""
+    inputs, outputs = module.a1.shape[0], module.b1.shape[0]
+    typical = yardstick.rms(inputs) ** 2
+    mixed = _product(module.a1, module.a2).squared_norm() * outputs * typical
+    added = _product(module.b1, module.b2).squared_norm()
+    columns = module.b2.flatten(1).shape[1]
+    squares = (mixed + added) * module.scale**2
+    return Movement(squares, outputs * columns * typical, outputs * columns, measured=False)
+
+
+def _product(up: Tensor, down: Tensor) -> Product:
+    return Product(up.float().flatten(1), down.float().flatten(1), None)
 
 
 def _change(module: Module, weight: Tensor) -> Tensor | None:

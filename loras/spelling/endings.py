@@ -11,11 +11,9 @@ SUFFIXES = frozenset(
         *("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"),
         *("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t1", "lokr_t2"),
         *("oft_blocks", "rescale", "diff", "diff_b", "w_norm", "b_norm"),
+        *("a1.weight", "a2.weight", "b1.weight", "b2.weight", "ia3_weight", "on_input"),
     ]
 )
-# Of kinds that multiply or mix the base's own weight, which only LyCORIS and ComfyUI have.
-GLORA = frozenset(["a1.weight", "a2.weight", "b1.weight", "b2.weight"])
-IA3 = "on_input"
 # The other dialects' endings behind a module's path, and kohya's for the same tensor.
 _ENDINGS = (
     (re.compile(r"\.lora_A(?:\.[^.]+)?\.weight$"), "lora_down.weight"),
@@ -34,9 +32,6 @@ def endings(key: str) -> Iterable[tuple[str, str]]:
         if found := pattern.search(key):
             yield key[: found.start()], suffix.format(*found.groups())
     for suffix in SUFFIXES:
-        if key.endswith(f".{suffix}"):
-            yield key.removesuffix(f".{suffix}"), suffix
-    for suffix in GLORA:
         if key.endswith(f".{suffix}"):
             yield key.removesuffix(f".{suffix}"), suffix
 

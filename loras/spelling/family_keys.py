@@ -81,7 +81,8 @@ def _spelling(stems: Stems, found: Told, path: Path) -> Spelling:
             has_folder = inner.startswith((f"{family.diffusers}.", "text_encoder", "text_conditioner."))
             paths[name] = inner if has_folder else f"{family.diffusers}.{inner}"
     _check_not_twice(family, modules, path)
-    return Spelling("+".join(sorted(dialects)), modules, paths, told=found)
+    reordered = frozenset(_name(family, stem) for stem in stems if family.reordered(stem))
+    return Spelling("+".join(sorted(dialects)), modules, paths, told=found, reordered=reordered)
 
 
 def _name(family: ReadableFamily, stem: str) -> str:

@@ -22,7 +22,8 @@ class Spelling:
     """A file's keys read: its dialects in a word; by module in kohya's name, its tensors' suffixes and own keys; by
     module, its path in diffusers behind `unet.` or `text_encoder.`, where the file itself spells one out; names of
     embeddings (textual inversion) that OneTrainer bundled with the LoRA. `told` is the family of transformers, None
-    for Stable Diffusion; `scales` the keys of 8-bit tensors' scales."""
+    for Stable Diffusion; `scales` the keys of 8-bit tensors' scales; `reordered` the modules whose outputs may be in
+    diffusers' order."""
 
     dialect: str
     modules: Mapping[str, Mapping[str, str]]
@@ -30,3 +31,4 @@ class Spelling:
     embeddings: tuple[str, ...] = ()
     told: Told | None = None
     scales: Mapping[str, str] = field(default_factory=dict[str, str])
+    reordered: frozenset[str] = frozenset()

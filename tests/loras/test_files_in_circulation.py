@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from foundation.errors import LoraFileError
+from foundation.errors import LoraFileError, UserError
 from foundation.progress import Silent
 from loras.blending.blend_files import BlendRequest, write_blend
 from loras.blending.weighted_lora import WeightedLora
@@ -116,12 +116,13 @@ def test_bundled_embeddings_are_refused_by_name_and_not_called_broken(
     assert report.as_json()["embeddings"] == ["hat", "katface"]
 
 
-def test_ia3_is_called_by_its_name(tmp_path: Path) -> None:
-    tensors = {f"{UNET_NAME}.weight": torch.ones(16, 1), f"{UNET_NAME}.on_input": torch.tensor(False)}
+def test_ia3_is_read_and_no_blend_takes_it(tmp_path: Path) -> None:
+    tensors = {f"{UNET_NAME}.weight": torch.full((16,), 0.1), f"{UNET_NAME}.on_input": torch.tensor(0)}
     path = saved(tensors, tmp_path / "a.safetensors")
-    with pytest.raises(LoraFileError, match="an IA3 of LyCORIS"):
-        read_lora(path)
-    assert "IA3" in inspect_lora(path).verdict.reason
+    assert read_lora(path).modules[UNET_NAME].kind == "ia3"
+    assert inspect_lora(path).verdict.name == "healthy"
+    with pytest.raises(UserError, match="ia3"):
+        _blended(path)
 
 
 def test_alphas_that_differ_are_said_with_what_mends_them(tmp_path: Path) -> None:
