@@ -2,6 +2,7 @@
 
 Random factors on the modules that kohya trains, shapes from the public configurations. PEFT is given each module as
 a model of its own, so that neither reading, writing nor its own loading is timed: `add_weighted_adapter` alone.
+`flux_..`: two LoRAs of rank 32 on all of FLUX.1's 19 double and 38 single blocks, summed and compressed to rank 32.
 `seconds` is a process of its own, start and imports included; `concat_seconds` is the exact sum with reading, writing
 and the check of its error, in a process that has torch loaded, and `concat_process_seconds` with a process's start.
 The last line is one JSON object.
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import peft
@@ -45,6 +47,37 @@ def targets(family: str) -> Shapes:
         if inside and len(module.shape) in (2, 4) and "norm" not in name:
             found[name] = module.shape
     return found
+
+
+def flux_targets() -> Shapes:
+    """Shapes of what sd-scripts trains of FLUX.1: every linear layer of its 19 double and 38 single blocks."""
+    width = 3072
+    double = {"attn_qkv": (3, 1), "attn_proj": (1, 1), "mlp_0": (4, 1), "mlp_2": (1, 4), "mod_lin": (6, 1)}
+    single = {"linear1": (7, 1), "linear2": (1, 5), "modulation_lin": (3, 1)}
+    found: Shapes = {}
+    for number, side, (name, (out, ins)) in product(range(19), ("img", "txt"), double.items()):
+        found[f"lora_unet_double_blocks_{number}_{side}_{name}"] = (out * width, ins * width)
+    for number, (name, (out, ins)) in product(range(38), single.items()):
+        found[f"lora_unet_single_blocks_{number}_{name}"] = (out * width, ins * width)
+    return found
+
+
+def flux_figures(place: Path) -> dict[str, float]:
+    """Seconds and peak MiB of blending two LoRAs of rank 32 and FLUX.1's size: the exact sum, and to rank 32 again."""
+    shapes = flux_targets()
+    parts = [f"{random_lora(shapes, 32, seed, place / f'flux{seed}.safetensors')}:unet={weight}"
+             for seed, weight in zip((1, 2), WEIGHTS, strict=True)]  # fmt: skip
+    os.sync()
+    exact, exact_peak = timed_command("blend", *parts, "-o", str(place / "flux.safetensors"))
+    (place / "flux.safetensors").unlink()
+    small, small_peak = timed_command("blend", *parts, "--rank", "32", "-o", str(place / "flux.safetensors"))
+    return {
+        "flux_seconds": round(small, 2),
+        "flux_peak_mib": round(small_peak),
+        "flux_concat_seconds": round(exact, 2),
+        "flux_concat_peak_mib": round(exact_peak),
+        "flux_modules": len(shapes),
+    }
 
 
 def random_lora(shapes: Shapes, rank: int, seed: int, path: Path) -> Path:
@@ -134,7 +167,16 @@ def compare(one: Path, other: Path, rank: int, every: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="compare every n-th module only, for a quick look")
-    every = parser.parse_args().every
+    parser.add_argument("--flux", action="store_true", help="FLUX.1's figures alone")
+    asked = parser.parse_args()
+    every, machine = (
+        asked.every,
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+    )
+    if asked.flux:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps({**flux_figures(Path(folder)), "machine": machine}))
+        return
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         sd1, sdxl = targets("sd1"), targets("sdxl")
@@ -149,6 +191,7 @@ def main() -> None:
         spent = compare(Path(one), Path(other), 64, every)
         Path(one).unlink(), Path(other).unlink()
         big = [str(random_lora(sdxl, 64, seed, place / f"xl{seed}.safetensors")) for seed in (1, 2)]
+        flux = flux_figures(place)
         sdxl_seconds, sdxl_peak = timed_command("blend", *big, "--rank", "64", "-o", str(place / "xl.safetensors"))
     figures = {
         "ratio": round(spent["peft"] / spent["ours"], 1),
@@ -164,7 +207,8 @@ def main() -> None:
         "modules": len(sd1),
         "sdxl_modules": len(sdxl),
         "against": f"peft {peft.__version__}",
-        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+        **flux,
+        "machine": machine,
     }
     print(json.dumps(figures))
 

@@ -83,12 +83,14 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
         for name in names:
             made[name] = _blended(request, terms, name, alpha)
             advance(1)
-        blocks, error = _errors(made)
-        lora = LoraFile({name: one.module for name, one in made.items()}, {})
-        ranks = [module.rank for module in lora.modules.values()]
-        recipe = _recipe(request, terms.parts, max(ranks), error)
-        metadata = blend_metadata(lora, [one.metadata for one in opened], family, request.output.stem, recipe)
-        _write(request, LoraFile(lora.modules, metadata))
+        parts, parents = terms.parts, [one.metadata for one in opened]
+    # The parents are closed: a blend of large files then fits where either of them and itself do.
+    blocks, error = _errors(made)
+    lora = LoraFile({name: one.module for name, one in made.items()}, {})
+    ranks = [module.rank for module in lora.modules.values()]
+    recipe = _recipe(request, parts, max(ranks), error)
+    metadata = blend_metadata(lora, parents, family, request.output.stem, recipe)
+    _write(request, LoraFile(lora.modules, metadata))
     return WrittenLora(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from eval.__main__ import app
 from foundation.progress import Silent
 from foundation.safetensors_header import read_metadata
+from loaded_transformers import TINY, diffusers_file, loaded_by_diffusers, random_pairs
 from loras.converting.convert_lora import Converted, convert
 from loras.converting.targets import TARGETS, ConvertError, target_called
 from loras.families.known import READABLE
@@ -23,7 +24,6 @@ from loras.verifying.read_facts import facts_of
 from loras.verifying.tools import TOOLS
 from loras.verifying.verify_lora import verify
 from narrow_models import assert_loads_alike, kohya_file, narrow_model, random_lora
-from tiny_transformers import TINY, diffusers_file, loaded_by_diffusers, random_pairs
 
 # What diffusers itself reads of what is written; its converters of the others want the full-size models' widths.
 READ_BY_DIFFUSERS = {
