@@ -18,7 +18,7 @@ def _soft_face(bench: Bench) -> Expected:
     """The focus lies on the clothes."""
     one = bench.one()
     picture = opened(one)
-    blurred = picture.filter(ImageFilter.GaussianBlur(4.6))
+    blurred = picture.filter(ImageFilter.GaussianBlur(picture.width / 14))
     high = round(HEAD * picture.height)
     picture.paste(blurred.crop((0, 0, picture.width, high)), (0, 0))
     saved(picture, one)
