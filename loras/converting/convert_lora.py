@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from loras.families.family import ReadableFamily
 from loras.lora_family import LoraFamily
 from loras.lora_file import LoraFile, LoraModule, Module, OpenedLora, check_nothing_is_lost, open_lora, write_tensors
 from loras.module_kinds import Additive
+from loras.spelling.reordered_halves import in_original_order
 from loras.value_checks import check_values
 
 EXACT = 1e-6  # of a delta's norm
@@ -80,7 +80,7 @@ class Converted:
 
 @dataclass(frozen=True)
 class _Read:
-    """A file's modules: plain factors in the original naming's order of outputs, and those of other kinds."""
+    """A file's modules: plain factors, and those of other kinds."""
 
     plain: dict[str, Factors]
     others: dict[str, Module]
@@ -138,7 +138,7 @@ def _read(opened: OpenedLora, family: ReadableFamily, style: Style, reporter: Re
             others[name] = module
         else:
             made_plain += not isinstance(module, LoraModule)
-            plain[name] = _oriented(_factors(module, name, family, style), name, family, opened)
+            plain[name] = _factors(module, name, family, style)
         advance(1)
     return _Read(plain, others, made_plain)
 
@@ -164,22 +164,6 @@ def _factors(module: Module, name: str, family: ReadableFamily, style: Style) ->
             "smaller one with `python -m eval blend FILE -o OUT --rank auto` first"
         )
     return Factors.of(low)
-
-
-def _oriented(factors: Factors, name: str, family: ReadableFamily, opened: OpenedLora) -> Factors:
-    """diffusers keeps the halves (shift and scale) of some modulations the other way round than the original."""
-    if not _is_swapped(family, name, factors):
-        return factors
-    path = family.to_diffusers(name)[0].path.replace(".", "_")
-    key = next(iter(opened.spelling.modules[name].values())).replace(".", "_")
-    inner = path.partition("_")[2]
-    return factors.swapped() if f"{inner}_lora" in key or f"_{inner}_" in key else factors
-
-
-def _is_swapped(family: ReadableFamily, name: str, factors: Factors | LoraModule) -> bool:
-    with suppress(KeyError):
-        return family.to_diffusers(name)[0].swapped and factors.up.shape[0] == 2 * factors.down.shape[1]
-    return False
 
 
 def _arranged(
@@ -250,11 +234,9 @@ def _by_part(found: Mapping[str, Factors], family: ReadableFamily) -> dict[str, 
 
 
 def _in_place(module: Module, name: str, family: ReadableFamily, style: Style) -> Module:
-    """As the file has it: halves in diffusers' order there, and the dimensions that trainers' own layers have."""
+    """With the dimensions that trainers' own layers have."""
     if not isinstance(module, LoraModule):
         return module
-    if style.naming == "diffusers" and _is_swapped(family, name, module):
-        return LoraModule(module.down, Factors.of(module).swapped().up.contiguous(), module.alpha)
     if family.key in FAMILIES and name.endswith(("_proj_in", "_proj_out")):
         has_kernel = family.key == "sd1" or (family.key == "sd2" and style.naming == "kohya")
         ones = (1, 1) if has_kernel else ()
@@ -273,7 +255,10 @@ def _tensors(written: Mapping[str, Module], family: ReadableFamily, style: Style
     for name, module in written.items():
         stem = style.stem(family, name)
         plain = isinstance(module, LoraModule)
-        for suffix, tensor in module.tensors().items():
+        found = module.tensors()
+        if style.naming == "diffusers" and family.to_diffusers(name)[0].swapped:
+            found = in_original_order(found, name)  # the same exchange of halves, the other way round
+        for suffix, tensor in found.items():
             tensors[f"{stem}.{called[suffix] if plain else suffix}"] = tensor.contiguous()
         alpha = module.stored_alpha
         if alpha is not None and not (plain and style.alphas != "one" and alpha == module.rank):

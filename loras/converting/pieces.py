@@ -52,11 +52,6 @@ class Factors:
             return Factors(self.down, up.contiguous(), self.scale)
         return Factors(self.down[acting].contiguous(), up[:, acting].contiguous(), self.scale)
 
-    def swapped(self) -> Factors:
-        """With the two halves of the outputs in each other's place."""
-        first, second = self.up.chunk(2)
-        return Factors(self.down, torch.cat([second, first]), self.scale)
-
 
 def shares_of(family: ReadableFamily, name: str) -> Mapping[str, Share]:
     """By the names of a fused module's parts, which of its outputs each has; nothing for any other module."""
