@@ -20,6 +20,7 @@ from loras.blending.blend_metadata import blend_metadata
 from loras.blending.merge_methods import EXACT_SUM
 from loras.lora_family import LoraFamily, common_family
 from loras.lora_file import LoraFile, LoraModule, open_lora, write_lora
+from loras.weights import recipe_weights
 
 
 class ExportError(UserError):
@@ -131,9 +132,7 @@ def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, obj
             {
                 "name": use.checkpoint.name,
                 "sha256": use.checkpoint.sha256,
-                "unet": use.weights.unet,
-                "te1": use.weights.te1,
-                "te2": use.weights.te2,
+                **recipe_weights(use.weights),
             }
             for use in cell.uses
         ],

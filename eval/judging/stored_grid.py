@@ -26,7 +26,7 @@ from eval.store.search_record import SearchRecord
 from eval.store.store import KeptPicture, Store
 from eval.store.tables import Reading
 from foundation.toml_config import Section
-from loras.weights import Weights
+from loras.weights import Weights, recipe_weights
 
 KEY = "grid"
 
@@ -41,7 +41,7 @@ class UnitRecord(Section):
 
 
 class UseRecord(Section):
-    """A LoRA file at its weights on UNet and text encoders, as it was when the grid was made. `same_as` is a hash."""
+    """A LoRA file at its weights, as it was when the grid was made. `same_as` is a hash."""
 
     path: str
     name: str
@@ -52,13 +52,19 @@ class UseRecord(Section):
     te2: float
     same_as: str = ""
     step: int | None = None
+    te3: float | None = None
+    adapter: float | None = None
 
 
 class CellRecord(Section):
-    """The files of a cell, the one that is judged first; `dtype` is the type that their sum is rendered in."""
+    """The files of a cell, the one that is judged first; `dtype` is the type that their sum is rendered in.
+
+    `same_as`: as in `Cell`.
+    """
 
     uses: list[UseRecord]
     dtype: str
+    same_as: str = ""
 
 
 class GridRecord(Section):
@@ -155,7 +161,7 @@ def grid_record_of(spec: GridSpec, plan: Plan, references: References, judges: J
         trigger=spec.prompts.trigger,
         class_word=spec.prompts.class_word,
         units=units,
-        cells=[CellRecord(uses=[_use_record(use) for use in cell.uses], dtype=cell.dtype) for cell in plan.cells],
+        cells=[_cell_record(cell) for cell in plan.cells],
         limits=spec.limits,
         **judgement_of(references, judges),
     )
@@ -302,21 +308,25 @@ def _facts_of(cell: Cell) -> CellFacts:
     return CellFacts(cell.id, one.name, one.epoch, cell.use.weights, also, one.step)
 
 
+def _cell_record(cell: Cell) -> CellRecord:
+    return CellRecord(uses=[_use_record(use) for use in cell.uses], dtype=cell.dtype, same_as=cell.same_as)
+
+
 def _use_record(use: Use) -> UseRecord:
     one, weights = use.checkpoint, use.weights
     file = asdict(one) | {"path": str(one.path)}
-    return UseRecord.model_validate(file | asdict(weights))
+    return UseRecord.model_validate(file | recipe_weights(weights))
 
 
 def _cell_of(record: CellRecord) -> Cell:
     uses = [
         Use(
             Checkpoint(Path(use.path), use.name, use.sha256, use.epoch, use.same_as, use.step),
-            Weights(use.unet, use.te1, use.te2),
+            Weights(use.unet, use.te1, use.te2, use.te3, use.adapter),
         )
         for use in record.uses
     ]
-    return Cell(uses[0], tuple(uses[1:]), record.dtype)
+    return Cell(uses[0], tuple(uses[1:]), record.dtype, record.same_as)
 
 
 def _parts(texts: dict[str, Reading], unit: UnitRecord) -> int:

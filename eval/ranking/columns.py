@@ -125,6 +125,7 @@ COLUMNS: tuple[Column, ...] = (
             "te": lambda row: row.te,
             "te1": _own_weight(lambda row: row.te1),
             "te2": _own_weight(lambda row: row.te2),
+            "weights": lambda row: row.by_part,
         },
         "TEnc",
         "weight of the LoRA on the text encoder",

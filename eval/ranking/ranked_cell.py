@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eval.ranking.second_face_model import SecondModelFigures
 from eval.request.training_order import Trained
@@ -26,7 +26,7 @@ class RankedCell:
     of other draws of seeds it would be first. `pareto_front`: no other row beats it in everything. `measured`: the
     figures that a column measures itself, by its key. `trends`: what the grid shows over epochs and weights that
     concerns this row. `second`: what a second face model says. `scored_by`: names and hashes of the models, `licences`
-    theirs by name.
+    theirs by name. `beyond`: weights of parts that few families have (`Weights.beyond`).
     """
 
     place: int
@@ -78,6 +78,7 @@ class RankedCell:
     second: SecondModelFigures | None
     scored_by: Mapping[str, str]
     licences: Mapping[str, str]
+    beyond: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def name(self) -> str:
@@ -111,7 +112,12 @@ class RankedCell:
 
     @property
     def _weights(self) -> Weights:
-        return Weights(self.unet, self.te1, self.te2)
+        return Weights(self.unet, self.te1, self.te2, **self.beyond)
+
+    @property
+    def by_part(self) -> dict[str, float]:
+        """How strongly the LoRA acts, by part: `te` where all text encoders have the same."""
+        return self._weights.by_part
 
 
 def recommended(ranked: Sequence[RankedCell]) -> RankedCell | None:

@@ -207,6 +207,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         second=judged.second[at],
         scored_by={"likeness": evidence.face_model, "clip": evidence.clip_model},
         licences=evidence.licences,
+        beyond=facts.weights.beyond,
     )
 
 

@@ -16,11 +16,12 @@ from base_models.base_source import find_base
 from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.request.checkpoint_names import names_apart
 from eval.request.checkpoints import BlendedLoras, DamagedLorasError, find_blended, find_checkpoints
+from eval.request.part_weights import every_weight
+from eval.request.parts_there import check_base_parts, same_cells_known
 from eval.request.prompts import Prompt, read_prompts, units_of
 from eval.request.spec import GridSpec
 from eval.request.training_order import order_in_words
 from eval.request.units import Unit
-from loras.weights import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ class Plan:
     @cached_property
     def _distinct(self) -> list[Cell]:
         """The cells in which something acts, each once, in the order of the work."""
-        unique = {cell.id: cell for cell in self.cells if cell.id != CONTROL}
+        acting = [cell for cell in self.cells if cell.id != CONTROL]
+        unique = {cell.id: cell for cell in sorted(acting, key=lambda cell: not cell.same_as)}
         return sorted(unique.values(), key=_cost_order)
 
     def _base_pictures(self) -> Iterable[PlannedPicture]:
@@ -167,20 +169,17 @@ def _told_apart(checkpoints: list[Checkpoint], blended: BlendedLoras) -> tuple[l
 def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> list[Cell]:
     cells: list[Cell] = []
     for others in spec.lora.also_lists:
-        also = tuple(
-            Use(blended.checkpoints[other.file], Weights.of(other.unet, other.te))
-            for other in others
-            if other.file is not None
-        )
+        also = tuple(Use(blended.checkpoints[other.file], other.on_parts) for other in others if other.file is not None)
         asked = {other.checkpoints for other in others}
         beside = checkpoints[:1] if "first" in asked else checkpoints[-1:] if "last" in asked else checkpoints
-        for checkpoint, te, unet in product(beside, spec.lora.te, spec.lora.unet):
-            cells.append(Cell(Use(checkpoint, Weights.of(unet, te)), also, spec.lora.export_dtype))
-    return cells
+        for checkpoint, own in product(beside, every_weight(spec.lora.said_weights)):
+            cells.append(Cell(Use(checkpoint, own), also, spec.lora.export_dtype))
+    return same_cells_known(cells)
 
 
 def _sampling_of(spec: GridSpec, negative: str) -> Sampling:
     base = find_base(spec.model.base, spec.model.overrides)
+    check_base_parts(spec, len(base.family.text), base.family.key.upper())
     return Sampling(
         base=base.sha256,
         dtype=spec.model.dtype,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -12,6 +13,7 @@ from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
 from base_models.model_hub import stay_offline
 from eval.request.choosing_sections import BudgetSection, LimitsSection, SearchSection
+from eval.request.part_weights import PartAxes, PartWeights
 from foundation.key_reference.units import PIXELS, STEPS
 from foundation.path_fields import (
     DINOV2,
@@ -25,8 +27,10 @@ from foundation.path_fields import (
 )
 from foundation.seeds import fault_of_seeds
 from foundation.toml_config import Section, read_toml, validate
+from loras.weights import Weights
 from miniature.paths import FOLDERS, NAME
 
+Sectioned = TypeVar("Sectioned", bound=Section)
 BY_CLIP = "clip"
 # What to name where the base is not the miniature, whose own models are the defaults.
 JUDGES = {"faces": '"buffalo_l" (or "opencv:FOLDER")', "clip": '"ViT-B-32/laion2b_s34b_b79k"'}
@@ -69,12 +73,32 @@ class AlsoEntry(Section):
     """Its weight on the UNet."""
     te: float = 1.0
     """Its weight on the text encoders."""
+    weights: PartWeights = PartWeights()
+    """Its weights by part, instead of `unet` and `te`, where text encoders are to differ."""
     checkpoints: Literal["all", "first", "last"] = "all"
     """Beside which of the grid's checkpoints it is tried, in the order of training."""
 
+    @model_validator(mode="after")
+    def _said_once(self) -> AlsoEntry:
+        return _checked_once(self, self.weights.said)
+
+    @property
+    def on_parts(self) -> Weights:
+        """Its weights."""
+        return Weights.by(self.weights.said) if self.weights.said else Weights.of(self.unet, self.te)
+
+
+def _checked_once(section: Sectioned, by_part: Mapping[str, object]) -> Sectioned:
+    """Raise ValueError where weights are said both in the table itself and by part."""
+    both = [key for key in ("unet", "te") if key in section.model_fields_set]
+    if by_part and both:
+        raise ValueError(f"weights are given by part ({', '.join(by_part)}), and as {' and '.join(both)}; give either")
+    return section
+
 
 class LoraSection(Section):
-    """`checkpoints` are files or patterns; every combination with `unet`, `te` and `also` is a cell."""
+    """`checkpoints` are files or patterns; every combination with weights (`unet`, `te`, or by part in `weights`) and
+    `also` is a cell."""
 
     checkpoints: list[FilePattern] = Field(min_length=1)
     """LoRA files, or patterns of them; each is a row of cells."""
@@ -82,6 +106,8 @@ class LoraSection(Section):
     """Weights on the UNet, each a cell of every checkpoint."""
     te: list[float] = Field(default=[1.0], min_length=1)
     """Weights on the text encoders, each a cell of every checkpoint."""
+    weights: PartAxes = PartAxes()
+    """Weights by part, an axis a part, instead of `unet` and `te`: `te1` and `te2` apart, a `transformer`."""
     also: list[AlsoEntry | list[AlsoEntry]] = Field(default_factory=lambda: [AlsoEntry()])
     """What is blended in, each a cell: an entry, or a list of entries that come together."""
     export_dtype: DTYPES = "float16"
@@ -94,6 +120,15 @@ class LoraSection(Section):
             if isinstance(together, list) and {"first", "last"} <= {entry.checkpoints for entry in together}:
                 raise ValueError("LoRAs that come together stand beside the first checkpoint or the last; name one")
         return also or [AlsoEntry()]
+
+    @model_validator(mode="after")
+    def _said_once(self) -> LoraSection:
+        return _checked_once(self, self.weights.said)
+
+    @property
+    def said_weights(self) -> dict[str, list[float]]:
+        """The axes of weights, by word."""
+        return self.weights.said or {"te": self.te, "unet": self.unet}
 
     @property
     def also_lists(self) -> list[list[AlsoEntry]]:
