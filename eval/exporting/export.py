@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -141,7 +141,7 @@ def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, obj
         "dtype": cell.dtype,
         "error": 0.0,
         "cell": cell.id,
-        "grid": grid.snapshot.sampling,
+        "grid": asdict(grid.beside(cell).sampling),
         "scores": row_as_json(row),
         "scored_by": {"likeness": grid.snapshot.face_sha256, "clip": grid.snapshot.clip_sha256},
     }

@@ -70,12 +70,14 @@ class Cell:
     """One (checkpoint, also, weights), exported as `dtype`: the export's type is part of what is scored.
 
     `same_as`: the id of a cell of the grid that differs in weights alone on parts which the files lack; "" for others.
+    `on`: how it is drawn, where a grid has several ways and its rows are held beside one another; else None.
     """
 
     use: Use
     also: tuple[Use, ...]
     dtype: str
     same_as: str = ""
+    on: Sampling | None = None
 
     @property
     def uses(self) -> tuple[Use, ...]:
@@ -88,6 +90,11 @@ class Cell:
 
     @cached_property
     def id(self) -> str:
+        """What a row goes by: `lora_id`, with how it is drawn where that varies."""
+        return self.lora_id if self.on is None else digest("cell on", self.lora_id, asdict(self.on))
+
+    @cached_property
+    def lora_id(self) -> str:
         """A hash over contents and weights, not names: two files of the same tensors at the same weights are one cell.
 
         Where nothing acts, whatever the files, it is the base model itself.
