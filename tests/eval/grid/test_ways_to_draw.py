@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from foundation.progress import Silent
 from foundation.safetensors_header import read_metadata
 from grid_folders import GridFolder, write_grid
 
-UNITS, CELLS = 2, 1
+UNITS, CELLS, REFERENCES = 2, 1, 4
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,24 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
     made = write_grid(tmp_path_factory.mktemp("ways"), steps=1)
     text = made.spec.read_text(encoding="utf-8")
     text = text.replace("runs of hina ö/*.safetensors", "runs of hina ö/hina.safetensors")
-    text = text.replace("unet = [0.5, 1.0]", "unet = [1.0]").replace("seeds = 2", "seeds = 1")
+    text = (
+        text.replace('training = "Train"\n', "")
+        .replace("unet = [0.5, 1.0]", "unet = [1.0]")
+        .replace("seeds = 2", "seeds = 1")
+    )
     made.spec.write_text("".join(line for line in text.splitlines(True) if not line.startswith("also")), "utf-8")
+    for at, picture in enumerate(sorted((made.folder / "references").iterdir())):
+        if at >= REFERENCES:
+            picture.unlink()
+    shutil.rmtree(made.folder / "Train")
     return made
 
 
 def test_a_way_that_is_added_leaves_what_is_there_and_all_is_ranked_in_pairs(small: GridFolder, tmp_path: Path) -> None:
     alone = run_grid(read_spec(small.spec), Silent())
     assert (alone.cells, alone.rendered) == (CELLS, (CELLS + 1) * UNITS)
+    record = GridRecord.model_validate(open_store(small.store).fact(KEY))
+    assert (record.settings, {cell.setting for cell in record.cells}) == ([], {None}), "as an earlier version wrote it"
     before = [row_as_json(row) for row in open_ranked(small.store).rows]
     text = small.spec.read_text(encoding="utf-8")
     small.spec.write_text(text.replace("steps = 1", "steps = [1, 2]"), encoding="utf-8")
@@ -68,13 +79,6 @@ def test_a_way_that_is_added_leaves_what_is_there_and_all_is_ranked_in_pairs(sma
     assert recipe["grid"]["steps"] == chosen.on.steps
     rescore(small.store, RescoreRequest(), Silent())
     assert [row.on for row in open_ranked(small.store).rows] == [row.on for row in ranked.rows]
-
-
-def test_a_record_of_one_way_says_nothing_of_ways(rendered_grid: GridFolder) -> None:
-    fact = open_store(rendered_grid.store).fact(KEY)
-    record = GridRecord.model_validate(fact)
-    assert record.settings == []
-    assert {cell.setting for cell in record.cells} == {None}
 
 
 def test_a_search_takes_one_way(small: GridFolder) -> None:
