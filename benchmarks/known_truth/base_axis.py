@@ -83,7 +83,7 @@ def raw_likeness(ranked: RankedGrid, base: str, unet: float) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=8)
     asked = parser.parse_args()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as made, terminal() as reporter:

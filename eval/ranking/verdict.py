@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eval.ranking.evidence import Evidence
 from eval.ranking.flags import FAR_BEYOND
@@ -16,6 +16,7 @@ from eval.wording.figure_texts import interval_text, percent
 from eval.wording.subject_words import SubjectWords
 
 NAMED_ROWS = 3
+MOST_SENTENCES = 3  # below the headline
 # Costs closer than this to the best row's are not worth a sentence.
 NOTICEABLE = 0.01
 # More seeds a prompt than this are hours of rendering for a difference that is hardly seen.
@@ -54,7 +55,8 @@ def verdict(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) ->
     """For a person who will not read the table: at most four sentences, the headline included."""
     best, taken = ranked[0], recommended(ranked)
     if taken is None:
-        return none_to_take(ranked, evidence, scores)
+        none = none_to_take(ranked, evidence, scores)
+        return replace(none, sentences=[*none.sentences, *_elsewhere(ranked, best)][:MOST_SENTENCES])
     if taken.cell != best.cell:
         return _not_the_first(ranked, taken, scores)
     good = [row for row in _others(ranked, "as good") if row.worth_taking]
