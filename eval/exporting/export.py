@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from loras.blending.blend_metadata import blend_metadata
 from loras.blending.merge_methods import EXACT_SUM
 from loras.lora_family import LoraFamily, common_family
 from loras.lora_file import LoraFile, LoraModule, open_lora, write_lora
+from loras.weights import recipe_weights
 
 
 class ExportError(UserError):
@@ -131,9 +132,7 @@ def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, obj
             {
                 "name": use.checkpoint.name,
                 "sha256": use.checkpoint.sha256,
-                "unet": use.weights.unet,
-                "te1": use.weights.te1,
-                "te2": use.weights.te2,
+                **recipe_weights(use.weights),
             }
             for use in cell.uses
         ],
@@ -142,7 +141,7 @@ def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, obj
         "dtype": cell.dtype,
         "error": 0.0,
         "cell": cell.id,
-        "grid": grid.snapshot.sampling,
+        "grid": asdict(grid.beside(cell).sampling),
         "scores": row_as_json(row),
         "scored_by": {"likeness": grid.snapshot.face_sha256, "clip": grid.snapshot.clip_sha256},
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -10,11 +11,11 @@ from base_models.base_source import BaseSource, find_base
 from base_models.devices import chosen_device
 from base_models.drawing.batch_size import DeviceFacts, batch_size, device_facts
 from eval.executors.executor import Amount
-from eval.grid.early_checks import look_without_store
+from eval.grid.early_checks import check_files, look_without_store
 from eval.grid.picture_maker import amount_of, missing_batches
 from eval.rendering.render_cost import picture_shape, seconds_a_picture
 from eval.request.cells import Sampling
-from eval.request.plan import Plan, batches_of, make_plan
+from eval.request.plan import Plan, batches_of, make_plans
 from eval.request.references import find_references
 from eval.request.spec import GridSpec
 from eval.store.connection import FILE_NAME
@@ -99,16 +100,38 @@ class Forecast:
 def forecast(spec: GridSpec) -> Forecast:
     """Plan `spec` and reckon. Raises what planning raises, and what a grid would raise before it renders."""
     references = find_references(spec.references)
-    plan = make_plan(spec)
-    plan = replace(plan, notes=(*plan.notes, *look_without_store(spec, plan, references)))
+    ways = list(zip(spec.settings, make_plans(spec), strict=True))
+    for one, plan in ways[1:]:
+        check_files(one, plan)
+    one, plan = ways[0]
+    ways[0] = one, replace(plan, notes=(*plan.notes, *look_without_store(one, plan, references)))
     there = spec.store.path / FILE_NAME
     if not there.is_file():
-        return _reckoned(spec, plan, None)
+        return _together([_reckoned(one, plan, None) for one, plan in ways])
     store = open_store(there.parent)
     try:
-        return _reckoned(spec, plan, store)
+        return _together([_reckoned(one, plan, store) for one, plan in ways])
     finally:
         store.close()
+
+
+def _together(parts: Sequence[Forecast]) -> Forecast:
+    """What several ways to draw take: sums, and the seconds of a picture as they are among those to render."""
+    if len(parts) == 1:
+        return parts[0]
+    amounts = [part.amount for part in parts]
+    pictures = sum(amount.pictures for amount in amounts)
+    seconds = sum(part.seconds for part in parts)
+    return replace(
+        parts[0],
+        cells=sum(part.cells for part in parts),
+        pictures=sum(part.pictures for part in parts),
+        cached=sum(part.cached for part in parts),
+        amount=Amount(**{one.name: sum(getattr(amount, one.name) for amount in amounts) for one in fields(Amount)}),
+        batch=max(part.batch for part in parts),
+        seconds_a_picture=seconds / pictures if pictures else parts[0].seconds_a_picture,
+        rate_from="; ".join(dict.fromkeys(part.rate_from for part in parts)),
+    )
 
 
 def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:

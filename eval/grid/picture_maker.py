@@ -200,6 +200,6 @@ def checkpoints_in(pictures: Iterable[PlannedPicture]) -> Iterator[Checkpoint]:
 
 
 def _row(planned: PlannedPicture, file: RecordedFile, failure: str | None) -> PictureRow:
-    cell = planned.cell.id if planned.cell else CONTROL
+    cell = planned.cell.lora_id if planned.cell else CONTROL
     kept = {"sha256": file.sha256, "size": file.size, "changed": file.changed}
     return PictureRow(id=planned.id, cell=cell, prompt=planned.prompt, seed=planned.seed, failure=failure, **kept)

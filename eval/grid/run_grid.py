@@ -6,12 +6,14 @@ A grid that is finished is recognised from the contents of its files alone, so n
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
-from eval.judging.judges import judged_by
+from eval.judging.judges import Judges, judged_by
 from eval.request.cells import digest
-from eval.request.plan import Plan, any_lost, make_plan
+from eval.request.plan import Plan, any_lost, make_plans
 from eval.request.references import References, find_references
 from eval.request.spec import GridSpec
 from eval.store.store import Store, create_store
@@ -41,56 +43,81 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
     """
     with reporter.waiting("reading what the grid is made of"):
         references = find_references(spec.references)
-        plan = make_plan(spec)
-    for note in plan.said:
+        plans = make_plans(spec)
+    for note in plans[0].said:
         reporter.say(note)
     store = create_store(spec.store.path, spec.store.pictures)
     try:
-        request = request_digest(spec, plan, references)
+        request = grid_digest(spec, plans, references)
         finished: dict[str, object] = {"request": request}
         rendered = 0
-        if store.fact(FINISHED) != finished or any_lost(plan, store.lost()):
-            rendered = _make_missing(spec, plan, references, store, request, reporter, ray)
+        if store.fact(FINISHED) != finished or _any_lost(plans, store.lost()):
+            rendered = _make_missing(spec, plans, references, store, request, reporter, ray)
             store.set_fact(FINISHED, finished)
-        made = _count_made(plan, store)
-        return GridOutcome(store.folder, len(plan.cells), rendered, made.total() - rendered, made[True])
+        made = _count_made(plans, store)
+        cells = sum(len(plan.cells) for plan in plans)
+        return GridOutcome(store.folder, cells, rendered, made.total() - rendered, made[True])
     finally:
         store.close()
 
 
 def _make_missing(
-    spec: GridSpec, plan: Plan, references: References, store: Store, request: str, reporter: Reporter, ray: str | None
+    spec: GridSpec,
+    plans: Sequence[Plan],
+    references: References,
+    store: Store,
+    request: str,
+    reporter: Reporter,
+    ray: str | None,
 ) -> int:
-    """Make and judge what is missing; how many pictures were rendered."""
-    reporter.say(_in_words(plan, _count_made(plan, store).total()))
+    """Make and judge what is missing, one way to draw after another; how many pictures were rendered."""
+    reporter.say(_in_words(plans, _count_made(plans, store).total()))
     with reporter.waiting("starting torch and diffusers"):
-        from eval.grid.early_checks import look_first
+        from eval.grid.early_checks import check_files, look_first
         from eval.grid.picture_maker import opened_maker
         from eval.judging.stored_grid import write_grid_record
 
-    references = look_first(spec, plan, references, store, reporter)
-    with opened_maker(spec, plan, store, request, reporter, ray) as maker:
-        rendered = maker.make(plan)
-    write_grid_record(spec, plan, references, maker.reader.judges, store)
+    ways = list(zip(spec.settings, plans, strict=True))
+    for one, plan in ways[1:]:
+        check_files(one, plan)
+    references = look_first(ways[0][0], plans[0], references, store, reporter)
+    rendered, judges = 0, list[Judges]()
+    for one, plan in ways:
+        with opened_maker(one, plan, store, request, reporter, ray) as maker:
+            rendered += maker.make(plan)
+            judges.append(maker.reader.judges)
+    write_grid_record(spec, plans, references, judges[-1], store)
     return rendered
 
 
-def _in_words(plan: Plan, there: int) -> str:
-    sampling, count = plan.sampling, plan.picture_count
-    pictures = f"{sampling.width}x{sampling.height}, {sampling.steps} steps"
+def _any_lost(plans: Iterable[Plan], lost: set[str]) -> bool:
+    return any(any_lost(plan, lost) for plan in plans)
+
+
+def _in_words(plans: Sequence[Plan], there: int) -> str:
+    sampling, count = plans[0].sampling, sum(plan.picture_count for plan in plans)
+    steps = " or ".join(str(one) for one in dict.fromkeys(plan.sampling.steps for plan in plans))
+    pictures = f"{sampling.width}x{sampling.height}, {steps} steps"
+    ways = f" x {len(plans)} ways to draw" if len(plans) > 1 else ""
     return (
-        f"plan: {how_many(len(plan.cells), 'cell')} x {len(plan.units)} prompts and seeds, and the base model's own: "
-        f"{count} pictures ({pictures}), of which {there} are there"
+        f"plan: {how_many(len(plans[0].cells), 'cell')} x {len(plans[0].units)} prompts and seeds{ways}, and the base "
+        f"model's own: {count} pictures ({pictures}), of which {there} are there"
     )
 
 
-def _count_made(plan: Plan, store: Store) -> Counter[bool]:
-    """How many of the plan's pictures are there, by whether they failed."""
+def _count_made(plans: Iterable[Plan], store: Store) -> Counter[bool]:
+    """How many of the plans' pictures are there, by whether they failed."""
     counted: Counter[bool] = Counter()
-    for pictures in chunks(plan, 500):
+    for pictures in chunks(chain.from_iterable(plans), 500):
         failures = store.failures(picture.id for picture in pictures)
         counted.update(failure is not None for failure in failures.values())
     return counted
+
+
+def grid_digest(spec: GridSpec, plans: Sequence[Plan], references: References) -> str:
+    """`request_digest` of all ways to draw; of one it is as it always was."""
+    own = [request_digest(one, plan, references) for one, plan in zip(spec.settings, plans, strict=True)]
+    return own[0] if len(own) == 1 else digest("ways to draw", own, [one.model.base for one in spec.settings])
 
 
 def request_digest(spec: GridSpec, plan: Plan, references: References) -> str:

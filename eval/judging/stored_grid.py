@@ -2,123 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from base_models.prompts.prompt_weights import plain_text
+from eval.judging.grid_record import (
+    CellRecord,
+    GridRecord,
+    SettingRecord,
+    UnitRecord,
+    UseRecord,
+    cell_of,
+    cell_record,
+)
 from eval.judging.judge_facts import appearance_key, texts_key
 from eval.judging.judges import Judges
 from eval.judging.reading_arrays import counts_of, seen_in, vectors_found, vectors_of
 from eval.ranking.evidence import Appearances, CellFacts, Evidence
 from eval.ranking.missing_pictures import LeftOut, without_missing
 from eval.ranking.scores import SUBJECT
-from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
+from eval.request.cells import CONTROL, Cell, Sampling
 from eval.request.plan import Plan
 from eval.request.references import References
-from eval.request.spec import GridSpec, LimitsSection
+from eval.request.settings import UNVARIED, Setting, settings_of
+from eval.request.spec import GridSpec
 from eval.request.units import Unit
 from eval.store.connection import StoreError
-from eval.store.search_record import SearchRecord
 from eval.store.store import KeptPicture, Store
 from eval.store.tables import Reading
-from foundation.toml_config import Section
-from loras.weights import Weights
+
+__all__ = ["CellRecord", "Grid", "GridRecord", "UnitRecord", "UseRecord"]
 
 KEY = "grid"
-
-
-class UnitRecord(Section):
-    """A unit, with what the control cell is shown in its place."""
-
-    prompt: str
-    class_prompt: str
-    seed: int
-    role: str
-
-
-class UseRecord(Section):
-    """A LoRA file at its weights on UNet and text encoders, as it was when the grid was made. `same_as` is a hash."""
-
-    path: str
-    name: str
-    sha256: str
-    epoch: int | None
-    unet: float
-    te1: float
-    te2: float
-    same_as: str = ""
-    step: int | None = None
-
-
-class CellRecord(Section):
-    """The files of a cell, the one that is judged first; `dtype` is the type that their sum is rendered in."""
-
-    uses: list[UseRecord]
-    dtype: str
-
-
-class GridRecord(Section):
-    """Everything of a grid but pictures and readings. `licences`: what each scoring model may be used for.
-
-    `subject`: "face", or "image" where likeness is CLIP's or DINOv2's; then `face_model` is that one's name. `places`:
-    where each reference and training picture lay when it was read; `remarks`: what was odd about them. `second_model`
-    is "" where none was asked. `gone`: pictures whose files were gone or damaged before these models had read them.
-    """
-
-    base_name: str
-    sampling: dict[str, str | int | float]
-    trigger: str
-    class_word: str
-    units: list[UnitRecord]
-    cells: list[CellRecord]
-    references: list[str]
-    training: list[str]
-    face_model: str
-    face_sha256: str
-    clip_model: str
-    clip_sha256: str
-    licences: dict[str, str]
-    subject: str = "face"
-    second_model: str = ""
-    second_sha256: str = ""
-    places: dict[str, str] = Field(default_factory=dict)
-    limits: LimitsSection = LimitsSection()
-    search: SearchRecord | None = None
-    gone: list[str] = Field(default_factory=list)
-    remarks: list[str] = Field(default_factory=list)
-
-    @property
-    def again(self) -> str:
-        """What makes pictures again that are gone."""
-        return f"run `python -m eval {'search' if self.search else 'grid'} SPEC`, which makes them again"
 
 
 @dataclass(frozen=True)
 class Grid:
     """A stored grid, read back: rows of `cells` and `units` are those of the evidence's arrays.
 
-    `left_out`: what it has no more, because pictures are gone.
+    `left_out`: what it has no more, because pictures are gone. `way`: which of the ways to draw is the control's.
     """
 
     store: Store
     snapshot: GridRecord
     cells: list[Cell]
     left_out: LeftOut | None = None
+    way: int = 0
+
+    @cached_property
+    def drawn(self) -> list[tuple[str, Sampling]]:
+        """Every way to draw: the base model's name, and the sampling."""
+        return self.snapshot.drawn
 
     @property
     def sampling(self) -> Sampling:
-        """How every picture of the grid was drawn."""
-        kept: dict[str, Any] = self.snapshot.sampling
-        return Sampling(**kept)
+        """How the base model's own pictures are drawn, and all others where the grid has one way to draw."""
+        return self.drawn[self.way][1]
+
+    @property
+    def base_name(self) -> str:
+        """The name of the base model by itself."""
+        return self.drawn[self.way][0]
+
+    @property
+    def by_setting(self) -> list[Grid]:
+        """The grid once for each way to draw: the cells drawn so, beside the base model drawn so."""
+        if not self.snapshot.settings:
+            return [self]
+        parts = [
+            replace(self, way=way, cells=[cell for cell in self.cells if cell.on == sampling])
+            for way, (_, sampling) in enumerate(self.drawn)
+        ]
+        return [part for part in parts if part.cells]
+
+    def beside(self, cell: Cell) -> Grid:
+        """The grid with the base model drawn as `cell` is."""
+        ways = [way for way, (_, sampling) in enumerate(self.drawn) if sampling == cell.on]
+        return replace(self, way=ways[0]) if ways else self
+
+    @cached_property
+    def settings(self) -> dict[Sampling, Setting]:
+        """What varies among the ways to draw, by sampling; empty where there is one."""
+        if not self.snapshot.settings:
+            return {}
+        return dict(zip((sampling for _, sampling in self.drawn), settings_of(self.drawn), strict=True))
+
+    def facts_of(self, cell: Cell) -> CellFacts:
+        """Who a cell is, for the ranking."""
+        also, one = " + ".join(str(use) for use in cell.also), cell.use.checkpoint
+        on = UNVARIED if cell.on is None else self.settings[cell.on]
+        acts = cell.lora_id != CONTROL
+        return CellFacts(cell.id, one.name, one.epoch, cell.use.weights, also, one.step, on, acts)
 
     def picture_id(self, cell: Cell | None, unit: UnitRecord) -> str:
         """A cell's picture of a unit, or the base model's own of the same seed for no cell: its id in the store."""
-        text = unit.prompt if cell else unit.class_prompt
-        return self.sampling.picture_id(cell.id if cell else CONTROL, text, unit.seed)
+        if cell is None:
+            return self.sampling.picture_id(CONTROL, unit.class_prompt, unit.seed)
+        return (cell.on or self.sampling).picture_id(cell.lora_id, unit.prompt, unit.seed)
+
+    def all_pictures(self) -> list[list[str]]:
+        """Ids of the pictures, a list a row: the base model's own, whichever way it is drawn, then the cells'."""
+        parts = self.by_setting
+        return [
+            *([part.picture_id(None, unit) for unit in self.snapshot.units] for part in parts),
+            *([self.picture_id(cell, unit) for unit in self.snapshot.units] for cell in self.cells),
+        ]
 
     def picture_path(self, cell: Cell | None, unit: UnitRecord) -> Path:
         """Its file, whatever it holds; one that lies at a URL is fetched."""
@@ -136,9 +130,19 @@ class Grid:
         raise StoreError(f"{self.store.folder}: has no cell {cell_id}; `python -m eval rank` lists the cells")
 
 
-def write_grid_record(spec: GridSpec, plan: Plan, references: References, judges: Judges, store: Store) -> None:
-    """Record the grid, once everything it needs is in the store."""
-    store.set_fact(KEY, grid_record_of(spec, plan, references, judges).model_dump(mode="json"))
+def write_grid_record(
+    spec: GridSpec, plans: Sequence[Plan], references: References, judges: Judges, store: Store
+) -> None:
+    """Record the grid, once everything it needs is in the store. `plans`: one for each of `spec.settings`."""
+    record = grid_record_of(spec, plans[0], references, judges)
+    if len(plans) > 1:
+        ways = [
+            SettingRecord(base_name=Path(one.model.base).name, sampling=asdict(plan.sampling))
+            for one, plan in zip(spec.settings, plans, strict=True)
+        ]
+        cells = [cell_record(cell, way) for way, plan in enumerate(plans) for cell in plan.cells]
+        record = record.model_copy(update={"settings": ways, "cells": cells})
+    store.set_fact(KEY, record.model_dump(mode="json"))
 
 
 def grid_record_of(spec: GridSpec, plan: Plan, references: References, judges: Judges) -> GridRecord:
@@ -155,7 +159,7 @@ def grid_record_of(spec: GridSpec, plan: Plan, references: References, judges: J
         trigger=spec.prompts.trigger,
         class_word=spec.prompts.class_word,
         units=units,
-        cells=[CellRecord(uses=[_use_record(use) for use in cell.uses], dtype=cell.dtype) for cell in plan.cells],
+        cells=[cell_record(cell) for cell in plan.cells],
         limits=spec.limits,
         **judgement_of(references, judges),
     )
@@ -192,8 +196,9 @@ def readable(grid: Grid) -> Grid:
     snapshot, gone = grid.snapshot, set(grid.snapshot.gone)
     if not gone:
         return grid
-    ids = [[grid.picture_id(cell, unit) for unit in snapshot.units] for cell in (None, *grid.cells)]
-    rows, units = without_missing(np.array([[one in gone for one in row] for row in ids]))
+    controls = len(grid.by_setting)
+    lost_of = np.array([[one in gone for one in row] for row in grid.all_pictures()])
+    rows, units = without_missing(np.vstack([lost_of[:controls].any(0), lost_of[controls:]]))
     shown = [unit for unit, stays in zip(snapshot.units, units, strict=True) if stays]
     records = [record for record, stays in zip(snapshot.cells, rows, strict=True) if stays]
     if not records or SUBJECT not in {unit.role for unit in shown}:
@@ -201,7 +206,7 @@ def readable(grid: Grid) -> Grid:
             f"{grid.store.folder}: {len(gone)} of its pictures are gone or damaged, nothing is left to compare; "
             f"{snapshot.again}"
         )
-    lost = tuple(_facts_of(cell).name for cell, stays in zip(grid.cells, rows, strict=True) if not stays)
+    lost = tuple(grid.facts_of(cell).name for cell, stays in zip(grid.cells, rows, strict=True) if not stays)
     left_out = LeftOut(len(gone), int((~units).sum()), len(units), int((~rows).sum()), len(rows), snapshot.again, lost)
     cells = [cell for cell, stays in zip(grid.cells, rows, strict=True) if stays]
     return Grid(grid.store, snapshot.model_copy(update={"units": shown, "cells": records}), cells, left_out)
@@ -218,11 +223,11 @@ def load_whole_grid(store: Store) -> Grid:
         raise StoreError(
             f"{store.folder}: was written by another version; run `python -m eval grid SPEC` again"
         ) from error
-    return Grid(store, snapshot, [_cell_of(record) for record in snapshot.cells])
+    return Grid(store, snapshot, [cell_of(record, snapshot.drawn) for record in snapshot.cells])
 
 
 def load_evidence(grid: Grid) -> Evidence:
-    """The grid's readings as arrays (see Evidence)."""
+    """The readings of a grid of one way to draw, or of its cells of one (`Grid.by_setting`), as arrays."""
     snapshot, store = grid.snapshot, grid.store
     clip = store.readings(snapshot.clip_sha256)
     texts = clip | store.readings(texts_key(snapshot.clip_sha256))
@@ -230,7 +235,7 @@ def load_evidence(grid: Grid) -> Evidence:
     control = np.array([grid.picture_id(None, unit) for unit in snapshot.units])
     failures = store.failures([*ids.ravel().tolist(), *control.tolist()])
     evidence = Evidence(
-        cells=[_facts_of(cell) for cell in grid.cells],
+        cells=[grid.facts_of(cell) for cell in grid.cells],
         units=[Unit(unit.prompt, unit.seed, unit.role) for unit in snapshot.units],
         pictures=vectors_of(clip, ids),
         failed=_failed(failures, ids),
@@ -244,6 +249,7 @@ def load_evidence(grid: Grid) -> Evidence:
         remarks=snapshot.remarks,
         trigger=snapshot.trigger,
         class_word=snapshot.class_word,
+        on=grid.settings.get(grid.sampling, UNVARIED),
         looks=_looks(grid, ids, control, _failed(failures, control)),
         **_seen_by(grid, snapshot.face_model, snapshot.face_sha256, ids, control, _failed(failures, control)),
     )
@@ -295,28 +301,6 @@ def _failed(failures: dict[str, str | None], ids: np.ndarray) -> np.ndarray:
         return failures.get(one, "missing") is not None
 
     return np.vectorize(failed)(ids)
-
-
-def _facts_of(cell: Cell) -> CellFacts:
-    also, one = " + ".join(str(use) for use in cell.also), cell.use.checkpoint
-    return CellFacts(cell.id, one.name, one.epoch, cell.use.weights, also, one.step)
-
-
-def _use_record(use: Use) -> UseRecord:
-    one, weights = use.checkpoint, use.weights
-    file = asdict(one) | {"path": str(one.path)}
-    return UseRecord.model_validate(file | asdict(weights))
-
-
-def _cell_of(record: CellRecord) -> Cell:
-    uses = [
-        Use(
-            Checkpoint(Path(use.path), use.name, use.sha256, use.epoch, use.same_as, use.step),
-            Weights(use.unet, use.te1, use.te2),
-        )
-        for use in record.uses
-    ]
-    return Cell(uses[0], tuple(uses[1:]), record.dtype)
 
 
 def _parts(texts: dict[str, Reading], unit: UnitRecord) -> int:

@@ -25,6 +25,7 @@ from eval.ranking.column import (
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT, Scores
+from eval.request.settings import UNVARIED
 from eval.wording.figure_texts import interval_text, percent, percents, text_encoder_weight
 from foundation.terminal_tables import NOT_MEASURED
 
@@ -67,6 +68,21 @@ def _extra_faces(evidence: Evidence, scores: Scores) -> np.ndarray:
         return np.full(len(evidence.cells), np.nan)
     at = evidence.where(SUBJECT)
     return ((evidence.face_counts[:, at] > 1) & ~evidence.failed[:, at]).mean(1)
+
+
+def _drawn_with(
+    key: str, heading: str, meaning: str, read: Callable[[RankedCell], str | float | None], *, is_name: bool = False
+) -> Column:
+    """What a row is drawn with, in tables and JSON only where that varies."""
+
+    def told(row: RankedCell) -> object:
+        return LEFT_OUT if read(row) is None else read(row)
+
+    def text(row: RankedCell) -> str:
+        value = read(row)
+        return "" if value is None else value if isinstance(value, str) else f"{value:g}"
+
+    return Column({key: told}, heading, meaning, text, is_name=is_name)
 
 
 STANDING = Column(
@@ -125,6 +141,7 @@ COLUMNS: tuple[Column, ...] = (
             "te": lambda row: row.te,
             "te1": _own_weight(lambda row: row.te1),
             "te2": _own_weight(lambda row: row.te2),
+            "weights": lambda row: row.by_part,
         },
         "TEnc",
         "weight of the LoRA on the text encoder",
@@ -132,6 +149,13 @@ COLUMNS: tuple[Column, ...] = (
         justify="right",
     ),
     ALSO,
+    _drawn_with("base", "base", "the base model it is drawn on", lambda row: row.on.base, is_name=True),
+    _drawn_with("sampler", "sampler", "how the noise is taken away", lambda row: row.on.sampler),
+    _drawn_with("steps", "steps", "of each picture", lambda row: row.on.steps),
+    _drawn_with("cfg", "CFG", "how strongly the prompt guides", lambda row: row.on.cfg),
+    only_json(
+        "elsewhere", lambda row: LEFT_OUT if row.on == UNVARIED else [other.as_json() for other in row.elsewhere]
+    ),
     figure(
         "identity",
         "identity",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from eval.ranking.missing_pictures import LeftOut
+from eval.request.settings import UNVARIED, Setting
 from eval.request.training_order import Trained
 from eval.request.units import Unit
 from eval.wording.figure_texts import cell_name
@@ -20,7 +21,11 @@ BLEED = "bleed"
 
 @dataclass(frozen=True)
 class CellFacts:
-    """Who a row of the arrays is. `also` is the text of the other LoRAs blended in ("" for none)."""
+    """Who a row of the arrays is. `also` is the text of the other LoRAs blended in ("" for none).
+
+    `on`: what it is drawn with, as far as that varies; `acts`: whether it moves anything, so that it is not the base
+    model itself.
+    """
 
     id: str
     checkpoint: str
@@ -28,6 +33,8 @@ class CellFacts:
     weights: Weights
     also: str
     step: int | None = None
+    on: Setting = UNVARIED
+    acts: bool = True
 
     @property
     def trained(self) -> Trained:
@@ -37,7 +44,7 @@ class CellFacts:
     @property
     def name(self) -> str:
         """What the cell is called."""
-        return cell_name(self.checkpoint, self.weights, self.also)
+        return cell_name(self.checkpoint, self.weights, self.also, str(self.on))
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,8 @@ class Evidence:
     model's embeddings of whole pictures, `face_model` its name. `second`: the same grid as a second, independent face
     model sees it. `looks` None: not read. `left_out`: what is not here because pictures are gone. `remarks`: what is
     odd about the references, in sentences. `trigger`, `class_word`: what the prompts call the subject by, and what the
-    base model is shown instead; "" where it is not known. `parts`: in how many parts CLIP read a unit's prompt.
+    base model is shown instead; "" where it is not known. `parts`: in how many parts CLIP read a unit's prompt. `on`:
+    what the base model's own rows are drawn with, as far as that varies; cells of other settings may stand beside it.
     """
 
     cells: list[CellFacts]
@@ -96,6 +104,7 @@ class Evidence:
     trigger: str = ""
     class_word: str = ""
     parts: Mapping[str, int] = field(default_factory=dict[str, int])
+    on: Setting = UNVARIED
 
     @property
     def words(self) -> SubjectWords:

@@ -173,7 +173,8 @@ def picture_change(evidence: Evidence) -> float:
     """
     at = evidence.where(SUBJECT)
     control = evidence.pictures_control[at].astype(np.float64)
-    moved = 1 - np.einsum("cue,ue->cu", evidence.pictures[:, at].astype(np.float64), control)
+    beside = np.array([cell.on == evidence.on for cell in evidence.cells])
+    moved = 1 - np.einsum("cue,ue->cu", evidence.pictures[beside][:, at].astype(np.float64), control)
     names = np.array(evidence.prompts_of(SUBJECT))
     pairs = (names[:, None] == names[None, :]) & ~np.eye(len(names), dtype=bool)
     by_seed = 1 - (control @ control.T)[pairs]

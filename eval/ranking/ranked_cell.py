@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 from eval.ranking.second_face_model import SecondModelFigures
+from eval.request.settings import UNVARIED, Setting
 from eval.request.training_order import Trained
 from eval.statistics.standing import Standing
-from eval.wording.figure_texts import cell_name, settings_text
+from eval.wording.figure_texts import cell_name, rounded, settings_text
 from eval.wording.subject_words import of_whole_pictures
 from loras.weights import Weights
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """The same LoRAs at the same weights drawn another way: how much more alike (less: below 0), with the interval."""
+
+    on: Setting
+    difference: float
+    low: float | None
+    high: float | None
+
+    def as_json(self) -> dict[str, object]:
+        """What `elsewhere` holds in a row of `rank --json`."""
+        drawn: dict[str, object] = {key: value for key, value in asdict(self.on).items() if value is not None}
+        figures = {"difference": self.difference, "difference_low": self.low, "difference_high": self.high}
+        return drawn | {key: rounded(value) for key, value in figures.items()}
 
 
 @dataclass(frozen=True)
@@ -26,7 +43,8 @@ class RankedCell:
     of other draws of seeds it would be first. `pareto_front`: no other row beats it in everything. `measured`: the
     figures that a column measures itself, by its key. `trends`: what the grid shows over epochs and weights that
     concerns this row. `second`: what a second face model says. `scored_by`: names and hashes of the models, `licences`
-    theirs by name.
+    theirs by name. `beyond`: weights of parts that few families have (`Weights.beyond`).
+    `on`: what it is drawn with, as far as that varies in the grid, and `elsewhere` the same drawn otherwise.
     """
 
     place: int
@@ -78,11 +96,14 @@ class RankedCell:
     second: SecondModelFigures | None
     scored_by: Mapping[str, str]
     licences: Mapping[str, str]
+    beyond: Mapping[str, float] = field(default_factory=dict[str, float])
+    on: Setting = UNVARIED
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     @property
     def name(self) -> str:
         """What the row is called."""
-        return cell_name(self.checkpoint, self._weights, self.also)
+        return cell_name(self.checkpoint, self._weights, self.also, str(self.on))
 
     @property
     def trained(self) -> Trained:
@@ -92,7 +113,7 @@ class RankedCell:
     @property
     def settings(self) -> str:
         """All of the cell but its checkpoint."""
-        return settings_text(self._weights, self.also)
+        return settings_text(self._weights, self.also, str(self.on))
 
     @property
     def weights(self) -> str:
@@ -111,7 +132,12 @@ class RankedCell:
 
     @property
     def _weights(self) -> Weights:
-        return Weights(self.unet, self.te1, self.te2)
+        return Weights(self.unet, self.te1, self.te2, **self.beyond)
+
+    @property
+    def by_part(self) -> dict[str, float]:
+        """How strongly the LoRA acts, by part: `te` where all text encoders have the same."""
+        return self._weights.by_part
 
 
 def recommended(ranked: Sequence[RankedCell]) -> RankedCell | None:

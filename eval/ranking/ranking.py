@@ -38,13 +38,13 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
     scores = score(evidence)
     limits = applicable(limits or Limits(), evidence)
     broken = limits_broken(scores, limits)
-    order = _order(evidence, scores.identity, broken)
+    order = order_of(evidence.cells, scores.identity, broken)
     best = order[0]
     faults = np.array([len(reasons) for reasons in broken])
     names = [cell.name for cell in evidence.cells]
     second = second_opinion(evidence, scores, best, faults == faults[best], names)
-    expected = _expected(evidence.cells, scores.counted, scores.prompts)
-    gained = _expected(evidence.cells, scores.gains, scores.prompts)
+    expected = expected_of(evidence.cells, scores.counted, scores.prompts)
+    gained = expected_of(evidence.cells, scores.gains, scores.prompts)
     told_apart = surely_behind(best, scores.counted, scores.prompts)
     differences = expected.differences_to(best)
     judged = _Judged(
@@ -91,7 +91,7 @@ class _Judged:
     limits: Limits
 
 
-def _expected(cells: Sequence[CellFacts], values: np.ndarray, prompts: Sequence[str]) -> ExpectedMeans:
+def expected_of(cells: Sequence[CellFacts], values: np.ndarray, prompts: Sequence[str]) -> ExpectedMeans:
     """`expected_means` of rows (C, U) of cosines; rows that are one cell count once, and get the same."""
     if np.isnan(values).any():
         unknown = np.full(len(values), np.nan)
@@ -137,18 +137,20 @@ def _twins(cells: Sequence[CellFacts]) -> list[list[str]]:
     for cell in cells:
         others = sorted(of[cell.id])
         others.remove(cell.name)
-        does = "nothing acts, as in" if cell.id == CONTROL else "the same tensors as"
+        does = "nothing acts, as in" if cell.id == CONTROL or not cell.acts else "the same tensors as"
         more = f" and {len(others) - NAMED_TWINS} more" if len(others) > NAMED_TWINS else ""
         found.append([f"{does} {', '.join(others[:NAMED_TWINS])}{more}: it scores the same"] if others else [])
     return found
 
 
-def _order(evidence: Evidence, identity: np.ndarray, broken: Sequence[Sequence[str]]) -> list[int]:
+def order_of(cells: Sequence[CellFacts], identity: np.ndarray, broken: Sequence[Sequence[str]]) -> list[int]:
+    """The rows, best first: fewest limits broken, then identity (C,)."""
+
     def key(at: int) -> tuple[int, float, str, str]:
         value = -math.inf if np.isnan(identity[at]) else round(float(identity[at]), ORDER_DIGITS)
-        return len(broken[at]), -value, evidence.cells[at].id, evidence.cells[at].checkpoint
+        return len(broken[at]), -value, cells[at].id, cells[at].checkpoint
 
-    return sorted(range(len(evidence.cells)), key=key)
+    return sorted(range(len(cells)), key=key)
 
 
 def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: Sequence[str]) -> RankedCell:
@@ -207,6 +209,8 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         second=judged.second[at],
         scored_by={"likeness": evidence.face_model, "clip": evidence.clip_model},
         licences=evidence.licences,
+        beyond=facts.weights.beyond,
+        on=facts.on,
     )
 
 
@@ -226,7 +230,7 @@ def _other_winners(evidence: Evidence, scores: Scores, broken: Sequence[Sequence
     }
     found: list[str] = []
     for policy, identity in policies.items():
-        first = evidence.cells[_order(evidence, identity, broken)[0]]
+        first = evidence.cells[order_of(evidence.cells, identity, broken)[0]]
         if first.id != evidence.cells[best].id:
             found.append(f"the winner hangs on {policy}, {first.name} would be first")
     return found

@@ -40,6 +40,8 @@ MAY_OVERDO = {
     COPY: ("may copy training pictures", "{lost} count as copies; look at them"),
     PROMPT: ("may no longer do what is asked", "failed pictures count as showing nothing of it; look at them"),
 }
+# Parts that few families have, as axes.
+BEYOND = {"TEnc 3": "te3", "adapter": "adapter"}
 
 
 @dataclass(frozen=True)
@@ -148,16 +150,17 @@ def _weight_axes(evidence: Evidence, once: np.ndarray) -> list[Axis]:
     if any(one.te1 != one.te2 for one in weights):
         names = {"UNet": "unet", "TEnc 1": "te1", "TEnc 2": "te2"}
     together = "TEnc" in names
+    names |= {title: part for title, part in BEYOND.items() if any(part in one.beyond for one in weights)}
 
     def block(at: int, name: str) -> Hashable:
-        own = weights[at]
-        kept = {"unet": own.unet, "te1": own.te1, "te2": own.te2} | {name: None} | ({"te2": None} if together else {})
-        return evidence.cells[at].checkpoint, evidence.cells[at].also, tuple(kept.items())
+        kept = {part: weights[at].on(part) for part in names.values() if part != name}
+        apart = {} if together or name == "te2" else {"te2": weights[at].te2}
+        return evidence.cells[at].checkpoint, evidence.cells[at].also, tuple((kept | apart).items())
 
     return [
         Axis(
             title,
-            np.where(once, [getattr(one, name) for one in weights], np.nan),
+            np.where(once, [one.on(name) for one in weights], np.nan),
             [block(at, name) for at in range(len(weights))],
         )
         for title, name in names.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eval.ranking.evidence import Evidence
 from eval.ranking.flags import FAR_BEYOND
@@ -16,6 +16,7 @@ from eval.wording.figure_texts import interval_text, percent
 from eval.wording.subject_words import SubjectWords
 
 NAMED_ROWS = 3
+MOST_SENTENCES = 3  # below the headline
 # Costs closer than this to the best row's are not worth a sentence.
 NOTICEABLE = 0.01
 # More seeds a prompt than this are hours of rendering for a difference that is hardly seen.
@@ -54,12 +55,14 @@ def verdict(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) ->
     """For a person who will not read the table: at most four sentences, the headline included."""
     best, taken = ranked[0], recommended(ranked)
     if taken is None:
-        return none_to_take(ranked, evidence, scores)
+        none = none_to_take(ranked, evidence, scores)
+        return replace(none, sentences=[*none.sentences, *_elsewhere(ranked, best)][:MOST_SENTENCES])
     if taken.cell != best.cell:
         return _not_the_first(ranked, taken, scores)
     good = [row for row in _others(ranked, "as good") if row.worth_taking]
     also = f", or any of the {_rows(good)} as good" if len(good) > 1 else f", or {good[0].name}" if good else ""
-    said = [_likeness(best, scores), _beside_it(ranked, evidence, scores), *_costs(ranked, scores.words)[:1]]
+    last = _elsewhere(ranked, best) or _costs(ranked, scores.words)[:1]
+    said = [_likeness(best, scores), _beside_it(ranked, evidence, scores), *last]
     return Verdict(f"Take {best.name}{also}.", said, best)
 
 
@@ -80,7 +83,7 @@ def _not_the_first(ranked: Sequence[RankedCell], taken: RankedCell, scores: Scor
             _likeness(taken, scores),
             f"{rows}, {first} {gain_text(best)} on the base model, not surely {matters_text(taken)} or more; look at "
             "how its pictures scatter, or give more `seeds`.",
-            *([beside] if beside else _given_up([taken], scores.words)),
+            *(_elsewhere(ranked, taken) or ([beside] if beside else _given_up([taken], scores.words))),
         ],
         taken,
     )
@@ -153,6 +156,35 @@ def _what_would_tell(ranked: Sequence[RankedCell], evidence: Evidence, scores: S
     if not 0 < seeds <= MOST_SEEDS:
         return "telling them apart would take very many pictures, so choose by eye, or take the first"
     return f"put `seeds = {seeds}` into [prompts] and run `python -m eval grid` again (made pictures are kept)"
+
+
+def _elsewhere(ranked: Sequence[RankedCell], taken: RankedCell) -> list[str]:
+    """What drawing it another way costs, and what is best there; one sentence for all other ways."""
+    told: list[str] = []
+    for other in taken.elsewhere[:NAMED_ROWS]:
+        ends = "" if other.low is None or other.high is None else _ends(other.low, other.high, other.difference)
+        level = "lower" if other.difference < 0 else "higher"
+        sure = other.low is not None and other.high is not None and not other.low <= 0 <= other.high
+        differs = f"is {level} by {abs(other.difference):.3f}{ends}"
+        text = f"on {other.on} the same cell {differs if sure else f'is not shown to differ: it {differs}'}"
+        there = next((row for row in ranked if row.on == other.on), None)
+        if there is not None and (there.checkpoint, there.weights, there.also) != (
+            taken.checkpoint,
+            taken.weights,
+            taken.also,
+        ):
+            text += f", and the first there is {there.name} ({there.identity:.3f})"
+        told.append(text)
+    more = len(taken.elsewhere) - NAMED_ROWS
+    told += [f"and so on for {more} more"] * (more > 0)
+    said = "; ".join(told)
+    return [f"{said[0].upper()}{said[1:]}."] if said else []
+
+
+def _ends(low: float, high: float, value: float) -> str:
+    """The interval of how far below, or above, another way is."""
+    near, far = (-high, -low) if value < 0 else (low, high)
+    return f" ({interval_text(near, far)})"
 
 
 def _costs(ranked: Sequence[RankedCell], words: SubjectWords) -> list[str]:

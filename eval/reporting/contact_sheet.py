@@ -25,6 +25,8 @@ def write_sheet(ranked: RankedGrid, path: Path) -> None:
     font = ImageFont.load_default(size=14)
     columns = [(_folded(title, font), cell) for title, cell in _columns(ranked)]
     units = _first_of_each_prompt(ranked)
+    best = ranked.rows[0]
+    grid = ranked.grid.beside(ranked.grid.cell(best.cell, best.checkpoint))
     head = HEAD + FOLD * max(title.count("\n") for title, _ in columns)
     size = (GAP + len(columns) * (TILE + GAP), head + len(units) * (LINE + TILE + GAP))
     sheet = Image.new("RGB", size, PAPER)
@@ -36,7 +38,7 @@ def write_sheet(ranked: RankedGrid, path: Path) -> None:
             top = head + row * (LINE + TILE + GAP)
             if place == 0:
                 pen.text((left, top + 2), f"{unit.prompt} (seed {unit.seed})", fill=PALE, font=font)
-            sheet.paste(_tile(ranked.grid.picture(cell, unit)), (left, top + LINE))
+            sheet.paste(_tile(grid.picture(cell, unit)), (left, top + LINE))
     with whole_file(path) as beside:
         sheet.save(beside, format="PNG")
 
@@ -45,7 +47,8 @@ def _columns(ranked: RankedGrid) -> list[tuple[str, Cell | None]]:
     """The base model, the winner's epochs at its own weights, and the winner last, marked."""
     best = ranked.rows[0]
     winner = ranked.grid.cell(best.cell, best.checkpoint)
-    alone = [cell for cell in ranked.grid.cells if not cell.also and cell.use.weights == winner.use.weights]
+    own = [cell for cell in ranked.grid.cells if cell.on == winner.on]
+    alone = [cell for cell in own if not cell.also and cell.use.weights == winner.use.weights]
     distinct = {cell.id: cell for cell in alone if cell.id != winner.id}.values()
     others = in_training_order(distinct, lambda cell: cell.use.checkpoint.trained)
     titled: list[tuple[str, Cell | None]] = [("base model", None)]

@@ -11,10 +11,11 @@ from eval.ranking.columns import row_as_json
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import limits_of
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.ranking import rank
 from eval.reporting.report import ReportData
 from eval.reporting.search_sentences import in_sentences
+from eval.request.cells import Sampling
 from eval.store.store import KeptPicture, open_store
+from eval.ways.ranked_together import rank_together
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class RankedGrid:
 def open_ranked(folder: Path) -> RankedGrid:
     """Open a store and rank its last grid; no model is loaded. Raises StoreError."""
     grid = load_grid(open_store(folder))
-    evidence = load_evidence(grid)
-    return RankedGrid(grid, evidence, rank(evidence, limits_of(grid.snapshot.limits)))
+    ways = [load_evidence(part) for part in grid.by_setting]
+    return RankedGrid(grid, *rank_together(ways, limits_of(grid.snapshot.limits)))
 
 
 def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
@@ -42,16 +43,24 @@ def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
     grid, snapshot = ranked.grid, ranked.grid.snapshot
 
     def picture(cell_id: str | None, unit: int) -> KeptPicture:
-        return grid.picture(grid.cell(cell_id) if cell_id else None, snapshot.units[unit])
+        return shown.picture(grid.cell(cell_id) if cell_id else None, snapshot.units[unit])
 
-    sampling = grid.sampling
+    first = ranked.rows[0]
+    shown = grid.beside(grid.cell(first.cell, first.checkpoint))
+    bases = dict.fromkeys(f"{name} ({sampling.base[:12]})" for name, sampling in grid.drawn)
+    samplings = dict.fromkeys(_in_words(sampling) for _, sampling in grid.drawn)
     facts = {
-        "Base model": f"{snapshot.base_name} ({sampling.base[:12]})",
-        "Sampler": f"{SAMPLERS[sampling.sampler].a1111}, {sampling.steps} steps, CFG {sampling.cfg:g}, "
-        f"{sampling.width}x{sampling.height}",
+        "Base model": "; ".join(bases),
+        "Sampler": "; ".join(samplings),
+        **({"Shown as the base model": str(first.on)} if snapshot.settings else {}),
         "Trigger": f"{snapshot.trigger} (class: {snapshot.class_word})",
         "Exported as": grid.cells[0].dtype,
         **({"Chosen by": " ".join(in_sentences(snapshot.search))} if snapshot.search else {}),
         **{f"Licence of {name}": licence for name, licence in snapshot.licences.items()},
     }
     return ReportData(title, ranked.evidence, ranked.rows, picture, facts)
+
+
+def _in_words(sampling: Sampling) -> str:
+    sampler = SAMPLERS[sampling.sampler].a1111
+    return f"{sampler}, {sampling.steps} steps, CFG {sampling.cfg:g}, {sampling.width}x{sampling.height}"

@@ -14,6 +14,7 @@ from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, Scores, score
 from eval.ranking.verdict import verdict
+from eval.request.settings import UNVARIED
 from eval.wording.figure_texts import percent
 from foundation.printing import ENDLESS, console_on, how_many, print_lines
 from foundation.terminal_tables import Row, TableColumn, asked_columns, fitting, table_lines
@@ -65,7 +66,8 @@ def control_line(evidence: Evidence, scores: Scores) -> str:
     """What the base model's own pictures show on the same units, with the class word in the trigger's place."""
     faces = f", faces {percent(scores.face_rate_control)}" if evidence.subject == "face" else ""
     floor = "not measured" if np.isnan(scores.floor) else f"{scores.floor:.3f} (the floor)"
-    return f"Base model without a LoRA: identity {floor}{faces}, prompt +0.000 (what others are compared with)"
+    name = f" ({evidence.on})" if evidence.on != UNVARIED else ""
+    return f"Base model{name} without a LoRA: identity {floor}{faces}, prompt +0.000 (what others are compared with)"
 
 
 def ranking_lines(

@@ -104,7 +104,8 @@ def write_report(data: ReportData, path: Path) -> None:
     scores = score(data.evidence)
     pictures = CaptionedPictures(data, identities(data.evidence), control_identities(data.evidence))
     common = shared_flags(data.ranked)
-    curve = _epoch_curve(data.ranked, scores)
+    own = [row for row in data.ranked if row.on == data.ranked[0].on]  # a line or a map shows one way to draw
+    curve = _epoch_curve(own, scores)
     said = verdict(data.ranked, data.evidence, scores)
     page = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     text = page.get_template("report.html.jinja").render(
@@ -120,12 +121,12 @@ def write_report(data: ReportData, path: Path) -> None:
         common_set=frozenset(common),
         curve=curve[0] if curve else None,
         curve_key=curve[1] if curve else [],
-        heat_maps=_heat_maps(data.ranked),
+        heat_maps=_heat_maps(own),
         trends=trends_of(data.ranked),
         trade_off=_trade_off(data.ranked),
         sheet=_contact_sheet(data.ranked, pictures),
         bleed_sheet=_bleed_sheet(data.ranked, pictures),
-        strip=_epoch_strip(data.ranked, pictures),
+        strip=_epoch_strip(own, pictures),
         strip_unit=_unit_text(data.evidence),
         failures=_failures(data, pictures),
         provenance=provenance(data.evidence, len(data.ranked)),

@@ -10,6 +10,7 @@ from eval.judging.stored_grid import GridRecord
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import UnscorableError
 from eval.reporting.ranked_grid import RankedGrid, open_ranked
+from eval.request.settings import UNVARIED
 from eval.wording.figure_texts import rounded
 from foundation.errors import ConfigurationError
 from foundation.files import write_text
@@ -69,6 +70,7 @@ def _told(ranked: RankedGrid, row: RankedCell) -> dict[str, object]:
         "high": rounded(row.identity_high),
         "weights": row.weights,
         "also": row.also,
+        **({"on": str(row.on)} if row.on != UNVARIED else {}),
         "pictures": row.pictures,
         **_judge_of_likeness(snapshot),
         "references": len(snapshot.references),

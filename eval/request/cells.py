@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from eval.request.training_order import Trained
-from loras.weights import Weights
+from loras.weights import ADAPTER, TEXT_PARTS, Weights
 
 CONTROL = "control"  # the id of the base model's own cell
 # Counts up when the renderer's pictures change, so that a store never answers with what an older one drew.
@@ -67,11 +67,17 @@ class Use:
 
 @dataclass(frozen=True)
 class Cell:
-    """One (checkpoint, also, weights), exported as `dtype`: the export's type is part of what is scored."""
+    """One (checkpoint, also, weights), exported as `dtype`: the export's type is part of what is scored.
+
+    `same_as`: the id of a cell of the grid that differs in weights alone on parts which the files lack; "" for others.
+    `on`: how it is drawn, where a grid has several ways and its rows are held beside one another; else None.
+    """
 
     use: Use
     also: tuple[Use, ...]
     dtype: str
+    same_as: str = ""
+    on: Sampling | None = None
 
     @property
     def uses(self) -> tuple[Use, ...]:
@@ -84,20 +90,27 @@ class Cell:
 
     @cached_property
     def id(self) -> str:
+        """What a row goes by: `lora_id`, with how it is drawn where that varies."""
+        return self.lora_id if self.on is None else digest("cell on", self.lora_id, asdict(self.on))
+
+    @cached_property
+    def lora_id(self) -> str:
         """A hash over contents and weights, not names: two files of the same tensors at the same weights are one cell.
 
         Where nothing acts, whatever the files, it is the base model itself.
         """
-        acting = [(use.checkpoint.content, use.weights.unet, use.weights.te1, use.weights.te2) for use in self.acting]
+        if self.same_as:
+            return self.same_as
+        acting = [(use.checkpoint.content, *_of_parts(use.weights)) for use in self.acting]
         return digest("cell", acting, self.dtype) if acting else CONTROL
 
     @property
     def text_key(self) -> str:
         """Cells with the same key move the text encoders alike, and share encoded prompts."""
         acting = [
-            (use.checkpoint.content, use.weights.te1, use.weights.te2)
+            (use.checkpoint.content, *_of_parts(use.weights)[1:])
             for use in self.uses
-            if use.weights.te1 or use.weights.te2
+            if any(use.weights.on(part) for part in TEXT_PARTS)
         ]
         return digest("text", acting, self.dtype)
 
@@ -110,11 +123,22 @@ class Cell:
         """
         acting = self.acting
         if len(acting) == 1:
-            return digest("unet", [(acting[0].checkpoint.content, acting[0].weights.unet)], self.dtype)
-        moved = [
-            (use.checkpoint.content, use.weights.unet, use.weights.te1 != 0, use.weights.te2 != 0) for use in acting
-        ]
+            return digest("unet", [(acting[0].checkpoint.content, *_of_denoiser(acting[0].weights))], self.dtype)
+        moved = [(use.checkpoint.content, *_of_denoiser(use.weights), *_moved_texts(use.weights)) for use in acting]
         return digest("unet", moved, self.dtype)
+
+
+def _of_parts(weights: Weights) -> tuple[object, ...]:
+    """What ids hash of weights; parts that few families have come behind, where they do not follow."""
+    return (weights.unet, weights.te1, weights.te2, *weights.beyond.items())
+
+
+def _moved_texts(weights: Weights) -> list[bool]:
+    return [weights.te1 != 0, weights.te2 != 0, *([] if weights.te3 is None else [weights.te3 != 0])]
+
+
+def _of_denoiser(weights: Weights) -> tuple[object, ...]:
+    return (weights.unet, *([] if weights.adapter is None else [(ADAPTER, weights.adapter)]))
 
 
 @dataclass(frozen=True)

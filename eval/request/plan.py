@@ -6,21 +6,27 @@ asked for, so a plan of a million takes the memory of its cells.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise, product
 from operator import attrgetter
+from pathlib import Path
 
 from base_models.base_source import find_base
+from base_models.kohya_names import part_of
 from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.request.checkpoint_names import names_apart
 from eval.request.checkpoints import BlendedLoras, DamagedLorasError, find_blended, find_checkpoints
+from eval.request.lora_section import every_weight
 from eval.request.prompts import Prompt, read_prompts, units_of
 from eval.request.spec import GridSpec
 from eval.request.training_order import order_in_words
 from eval.request.units import Unit
-from loras.weights import Weights
+from foundation.errors import ConfigurationError
+from foundation.safetensors_header import read_header
+from loras.key_spellings import spelling_of
+from loras.weights import PARTS, TEXT_PARTS, parts_set_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +84,9 @@ class Plan:
         """The picture of a row (None: the control, which sees the class word) and a unit."""
         prompt = self.prompts[unit.prompt]
         text = prompt.text if cell else prompt.class_text
-        if cell is None or cell.id == CONTROL:
+        if cell is None or cell.lora_id == CONTROL:
             return PlannedPicture(self.sampling.picture_id(CONTROL, text, unit.seed), None, text, unit.seed)
-        identity = self.sampling.picture_id(cell.id, text, unit.seed)
+        identity = self.sampling.picture_id(cell.lora_id, text, unit.seed)
         return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.content, cell.unet_key)
 
     @property
@@ -96,12 +102,13 @@ class Plan:
     @cached_property
     def _distinct(self) -> list[Cell]:
         """The cells in which something acts, each once, in the order of the work."""
-        unique = {cell.id: cell for cell in self.cells if cell.id != CONTROL}
+        acting = [cell for cell in self.cells if cell.lora_id != CONTROL]
+        unique = {cell.id: cell for cell in sorted(acting, key=lambda cell: not cell.same_as)}
         return sorted(unique.values(), key=_cost_order)
 
     def _base_pictures(self) -> Iterable[PlannedPicture]:
         """The control's, and those of cells at weight 0: the base model, shown the trigger."""
-        idle = next((cell for cell in self.cells if cell.id == CONTROL), None)
+        idle = next((cell for cell in self.cells if cell.lora_id == CONTROL), None)
         rows = [None] if idle is None else [None, idle]
         listed = [self.picture(row, unit) for row in rows for unit in self.units]
         return {picture.id: picture for picture in listed}.values()
@@ -125,7 +132,12 @@ def any_lost(pictures: Iterable[PlannedPicture], lost: Collection[str]) -> bool:
 
 
 def make_plan(spec: GridSpec) -> Plan:
-    """Work out the whole grid. Hashes files, loads no model.
+    """Work out the grid as it is drawn in the first way that the specification lists. Raises as `make_plans`."""
+    return make_plans(spec)[0]
+
+
+def make_plans(spec: GridSpec) -> list[Plan]:
+    """Work out the whole grid: a plan for each of `spec.settings`. Hashes files, loads no model.
 
     Raises MissingFileError, DamagedLorasError, LoraFileError, BaseModelError or ConfigurationError.
     """
@@ -134,7 +146,12 @@ def make_plan(spec: GridSpec) -> Plan:
     found = find_checkpoints(spec.lora.checkpoints)
     if found.damaged or blended.damaged:
         raise DamagedLorasError(found.damaged, blended.damaged)
-    return _plan_of(spec, found.checkpoints, blended)
+    ways = spec.settings
+    plans = [_plan_of(one, found.checkpoints, blended) for one in ways]
+    if len(ways) == 1:
+        return plans
+    # Rows of several ways to draw stand in one ranking, so each says which is its own; pictures are as without it.
+    return [replace(plan, cells=[replace(cell, on=plan.sampling) for cell in plan.cells]) for plan in plans]
 
 
 def plan_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> Plan:
@@ -167,20 +184,17 @@ def _told_apart(checkpoints: list[Checkpoint], blended: BlendedLoras) -> tuple[l
 def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> list[Cell]:
     cells: list[Cell] = []
     for others in spec.lora.also_lists:
-        also = tuple(
-            Use(blended.checkpoints[other.file], Weights.of(other.unet, other.te))
-            for other in others
-            if other.file is not None
-        )
+        also = tuple(Use(blended.checkpoints[other.file], other.on_parts) for other in others if other.file is not None)
         asked = {other.checkpoints for other in others}
         beside = checkpoints[:1] if "first" in asked else checkpoints[-1:] if "last" in asked else checkpoints
-        for checkpoint, te, unet in product(beside, spec.lora.te, spec.lora.unet):
-            cells.append(Cell(Use(checkpoint, Weights.of(unet, te)), also, spec.lora.export_dtype))
-    return cells
+        for checkpoint, own in product(beside, every_weight(spec.lora.said_weights)):
+            cells.append(Cell(Use(checkpoint, own), also, spec.lora.export_dtype))
+    return _same_cells_known(cells)
 
 
 def _sampling_of(spec: GridSpec, negative: str) -> Sampling:
     base = find_base(spec.model.base, spec.model.overrides)
+    _check_base_parts(spec, len(base.family.text), base.family.key.upper())
     return Sampling(
         base=base.sha256,
         dtype=spec.model.dtype,
@@ -198,3 +212,54 @@ def _cost_order(cell: Cell) -> tuple[str, str, float, str, str]:
     """The file; what else is put on; the UNet's weight and key, so that equal keys stand together; the text's key."""
     others = " ".join(use.checkpoint.content for use in cell.also)
     return (cell.use.checkpoint.content, others, cell.use.weights.unet, cell.unet_key, cell.text_key)
+
+
+def _check_base_parts(spec: GridSpec, encoders: int, family: str) -> None:
+    """Raise ConfigurationError for a weight that is said for a part which the base model lacks.
+
+    `encoders`: how many text encoders it has; `family`: what it is called.
+    """
+    there = {"unet", *TEXT_PARTS[:encoders]}
+    also = {word for entries in spec.lora.also_lists for entry in entries for word in entry.weights.said}
+    for key, words in (("lora.weights", [*spec.lora.weights.said]), ("lora.also weights", sorted(also))):
+        if lacking := [word for word in words if not there & set(parts_set_by(word))]:
+            each = ", ".join(TEXT_PARTS[:encoders])
+            holds = "unet and te" if encoders == 1 else f"unet, {each} and te for all of them"
+            raise ConfigurationError(
+                f"[{key}] {lacking[0]}: the base model is {family}, which has {holds}; leave it out"
+            )
+
+
+def _same_cells_known(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells, those that differ in parts alone which their files lack under one id: that of the first of them.
+
+    Such rows are one cell, rendered once, and each is said to be the same as the others. Alone, a cell keeps the id of
+    its own weights, so stores answer as before.
+    """
+    paths = {use.checkpoint.path for cell in cells for use in cell.uses}
+    if len({cell.use.weights for cell in cells}) < 2:
+        return list(cells)
+    parts = {path: _parts_of_file(path) for path in paths}
+    first: dict[object, Cell] = {}
+    return [_known(cell, first.setdefault(_what_acts(cell, parts), cell)) for cell in cells]
+
+
+def _parts_of_file(path: Path) -> frozenset[str]:
+    """The parts of a model that a LoRA file has modules of, off its header. Raises LoraFileError."""
+    header = read_header(path)
+    return frozenset(map(part_of, spelling_of(header.shapes, path, header.metadata).modules))
+
+
+def _what_acts(cell: Cell, parts: dict[Path, frozenset[str]]) -> object:
+    def acting(use: Use) -> Iterable[tuple[str, float]]:
+        there = parts[use.checkpoint.path]
+        return ((part, weight) for part in PARTS if part in there and (weight := use.weights.on(part)))
+
+    return (cell.dtype, *((use.checkpoint.content, moved) for use in cell.uses if (moved := tuple(acting(use)))))
+
+
+def _known(cell: Cell, first: Cell) -> Cell:
+    """The cell under the first one's id."""
+    if cell is first or cell.lora_id == first.lora_id:
+        return cell
+    return replace(cell, same_as=first.lora_id)

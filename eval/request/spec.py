@@ -5,32 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
 from base_models.base_source import Overrides
 from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
 from base_models.model_hub import stay_offline
 from eval.request.choosing_sections import BudgetSection, LimitsSection, SearchSection
+from eval.request.lora_section import DTYPES, LoraSection
+from eval.request.settings import combined, or_a_list
 from foundation.key_reference.units import PIXELS, STEPS
 from foundation.path_fields import (
     DINOV2,
     AnchoredPath,
     ClipName,
     FacesName,
-    FilePattern,
     FolderOrUrl,
     LikenessName,
     PathOrName,
 )
 from foundation.seeds import fault_of_seeds
 from foundation.toml_config import Section, read_toml, validate
+from foundation.typed.json_values import is_table
 from miniature.paths import FOLDERS, NAME
 
 BY_CLIP = "clip"
 # What to name where the base is not the miniature, whose own models are the defaults.
 JUDGES = {"faces": '"buffalo_l" (or "opencv:FOLDER")', "clip": '"ViT-B-32/laion2b_s34b_b79k"'}
-DTYPES = Literal["float32", "float16", "bfloat16"]
 
 
 class ModelSection(Section):
@@ -40,8 +49,8 @@ class ModelSection(Section):
     slightly other pictures; "auto" offloads where a GPU's free memory asks for it.
     """
 
-    base: PathOrName
-    """The base model: a diffusers folder, a single .safetensors file, a hub id, or "miniature"."""
+    base: PathOrName = Field(json_schema_extra=or_a_list)
+    """The base model: a diffusers folder, a single .safetensors file, a hub id, or "miniature"; a list is an axis."""
     vae: AnchoredPath | None = None
     """A VAE's folder or file, taken instead of the base's own."""
     prediction: Literal["epsilon", "v_prediction"] | None = None
@@ -60,64 +69,18 @@ class ModelSection(Section):
         return Overrides(None if self.vae is None else str(self.vae), self.prediction, self.memory == "tiled")
 
 
-class AlsoEntry(Section):
-    """Another LoRA blended in; `{}` stands for none. `checkpoints` says beside which ones of the grid it is tried."""
-
-    file: AnchoredPath | None = None
-    """Another LoRA that is blended in; an entry without one stands for none."""
-    unet: float = 1.0
-    """Its weight on the UNet."""
-    te: float = 1.0
-    """Its weight on the text encoders."""
-    checkpoints: Literal["all", "first", "last"] = "all"
-    """Beside which of the grid's checkpoints it is tried, in the order of training."""
-
-
-class LoraSection(Section):
-    """`checkpoints` are files or patterns; every combination with `unet`, `te` and `also` is a cell."""
-
-    checkpoints: list[FilePattern] = Field(min_length=1)
-    """LoRA files, or patterns of them; each is a row of cells."""
-    unet: list[float] = Field(default=[1.0], min_length=1)
-    """Weights on the UNet, each a cell of every checkpoint."""
-    te: list[float] = Field(default=[1.0], min_length=1)
-    """Weights on the text encoders, each a cell of every checkpoint."""
-    also: list[AlsoEntry | list[AlsoEntry]] = Field(default_factory=lambda: [AlsoEntry()])
-    """What is blended in, each a cell: an entry, or a list of entries that come together."""
-    export_dtype: DTYPES = "float16"
-    """The type in which LoRAs are added up and exported."""
-
-    @field_validator("also")
-    @classmethod
-    def _some(cls, also: list[AlsoEntry | list[AlsoEntry]]) -> list[AlsoEntry | list[AlsoEntry]]:
-        for together in also:
-            if isinstance(together, list) and {"first", "last"} <= {entry.checkpoints for entry in together}:
-                raise ValueError("LoRAs that come together stand beside the first checkpoint or the last; name one")
-        return also or [AlsoEntry()]
-
-    @property
-    def also_lists(self) -> list[list[AlsoEntry]]:
-        """What is blended in together, a list for each value of the axis."""
-        return [entry if isinstance(entry, list) else [entry] for entry in self.also]
-
-    @property
-    def blended(self) -> list[Path]:
-        """Every file that is blended in, as often as it is named."""
-        return [entry.file for entries in self.also_lists for entry in entries if entry.file is not None]
-
-
 class SamplerSection(Section):
     """The protocol's defaults: Euler a, 30 steps, CFG 9. Width and height default to the base model's own size.
 
     `batch` "auto" follows from the pictures' size and the device's memory.
     """
 
-    name: Annotated[str, AfterValidator(sampler_name)] = "euler_a"
-    """How the noise is taken away."""
-    steps: Annotated[int, STEPS] = Field(default=30, ge=1)
-    """Of each picture."""
-    cfg: float = Field(default=9.0, ge=1.0)
-    """How strongly the prompt guides."""
+    name: Annotated[str, AfterValidator(sampler_name)] = Field(default="euler_a", json_schema_extra=or_a_list)
+    """How the noise is taken away; a list is an axis."""
+    steps: Annotated[int, STEPS] = Field(default=30, ge=1, json_schema_extra=or_a_list)
+    """Of each picture; a list is an axis."""
+    cfg: float = Field(default=9.0, ge=1.0, json_schema_extra=or_a_list)
+    """How strongly the prompt guides; a list is an axis."""
     width: Annotated[int | None, PIXELS] = Field(default=None, ge=8)
     """Of the pictures; without it, the base model's own."""
     height: Annotated[int | None, PIXELS] = Field(default=None, ge=8)
@@ -226,7 +189,8 @@ class StoreSection(Section):
 
 
 class GridSpec(Section):
-    """A whole specification."""
+    """A whole specification. Of base models, samplers, steps and CFG that it lists it has the first by itself, and all
+    in `settings`."""
 
     model: ModelSection
     lora: LoraSection
@@ -238,6 +202,26 @@ class GridSpec(Section):
     store: StoreSection = StoreSection()
     budget: BudgetSection = BudgetSection()
     search: SearchSection = SearchSection()
+    _drawn: tuple[tuple[str, str, int, float], ...] = PrivateAttr(default=())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _listed(cls, values: object, handler: ModelWrapValidatorHandler[GridSpec]) -> GridSpec:
+        ways = [handler(one) for one in combined(values)] if is_table(values) else [handler(values)]
+        if len(ways) > 1:
+            ways[0]._drawn = tuple((one.model.base, *_sampled(one.sampler)) for one in ways)
+        return ways[0]
+
+    @property
+    def settings(self) -> list[GridSpec]:
+        """The specification once for each way to draw, which is mostly one."""
+        return [self._on(*one) for one in self._drawn] or [self]
+
+    def _on(self, base: str, name: str, steps: int, cfg: float) -> GridSpec:
+        sampler = self.sampler.model_copy(update={"name": name, "steps": steps, "cfg": cfg})
+        one = self.model_copy(update={"model": self.model.model_copy(update={"base": base}), "sampler": sampler})
+        one._drawn = ()
+        return one
 
     @model_validator(mode="after")
     def _priced(self) -> GridSpec:
@@ -265,6 +249,10 @@ class GridSpec(Section):
         if search.budget_cost is not None and price:
             return 3600 * search.budget_cost / price
         return None if search.budget_minutes is None else 60 * search.budget_minutes
+
+
+def _sampled(sampler: SamplerSection) -> tuple[str, int, float]:
+    return sampler.name, sampler.steps, sampler.cfg
 
 
 def forced(spec: GridSpec) -> GridSpec:

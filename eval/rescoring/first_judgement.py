@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from eval.judging.readings import Reader
 from eval.judging.stored_grid import KEY, write_grid_record
-from eval.request.plan import Plan, make_plan
+from eval.request.plan import Plan, make_plans
 from eval.request.references import find_references
 from eval.request.spec import GridSpec, ScoreSection
 from eval.rescoring.rescore import NO_SECOND_MODEL, RescoreRequest, request_by, rescore
@@ -43,16 +45,17 @@ def judge_first(folder: Path, spec: GridSpec, over: RescoreRequest, reporter: Re
     Raises StoreError where its pictures are not all there, and what reading raises.
     """
     spec = _with(spec, over)
-    plan, references = make_plan(spec), find_references(spec.references)
+    plans, references = make_plans(spec), find_references(spec.references)
+    plan = plans[0]
     store = open_store(folder)
     try:
-        _check_whole(plan, store)
+        _check_whole(plans, store)
         reader = Reader(spec.score, store, reporter)
         drawn_side = min(plan.sampling.width, plan.sampling.height)
         references = reader.with_remarks(references, drawn_side, allow_others=spec.references.allow_others)
-        reader.read_pictures(plan)
+        reader.read_pictures(chain.from_iterable(plans))
         reader.read_prompts(plan.prompts.values())
-        write_grid_record(spec, plan, references, reader.judges, store)
+        write_grid_record(spec, plans, references, reader.judges, store)
     finally:
         store.close()
 
@@ -82,10 +85,11 @@ def _with(spec: GridSpec, over: RescoreRequest) -> GridSpec:
     return spec.model_copy(update={"score": score, "references": references})
 
 
-def _check_whole(plan: Plan, store: Store) -> None:
-    """Raise StoreError where pictures of the plan are missing."""
-    missing = sum(len(part) - len(store.failures(one.id for one in part)) for part in chunks(plan, 500))
+def _check_whole(plans: Sequence[Plan], store: Store) -> None:
+    """Raise StoreError where pictures of the plans are missing."""
+    wanted = chunks(chain.from_iterable(plans), 500)
+    missing = sum(len(part) - len(store.failures(one.id for one in part)) for part in wanted)
     if missing:
-        total = plan.picture_count
+        total = sum(plan.picture_count for plan in plans)
         there = "none of its pictures is" if missing == total else f"{missing} of its {total} pictures are not"
         raise StoreError(f"{store.folder}: {there} rendered yet; `python -m eval grid SPEC` goes on with them")

@@ -83,7 +83,7 @@ def rescore(folder: Path, wanted: RescoreRequest, reporter: Reporter) -> None:
             check_held_out(references)
         reader = Reader(_asked_judges(grid.snapshot, wanted), store, reporter)
         units = grid.snapshot.units
-        pictures = [grid.picture_id(cell, unit) for cell in (None, *grid.cells) for unit in units]
+        pictures = [one for row in grid.all_pictures() for one in row]
         made = store.failures(pictures)
         unread = reader.unread(one for one in pictures if one in made)
         gone = store.unsound(unread)

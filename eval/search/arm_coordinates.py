@@ -9,6 +9,9 @@ import numpy as np
 from eval.request.cells import Cell
 from eval.request.saved_when import run_called
 from eval.request.training_order import positions
+from loras.weights import PARTS
+
+ALWAYS = ("unet", "te1", "te2")  # axes in every family; others have one where a cell sets them apart
 
 
 def coordinates_of(cells: Sequence[Cell]) -> np.ndarray:
@@ -17,7 +20,8 @@ def coordinates_of(cells: Sequence[Cell]) -> np.ndarray:
     also = [" ".join(map(str, cell.also)) for cell in cells]
     along = positions([cell.use.checkpoint.trained for cell in cells])
     weights = [cell.use.weights for cell in cells]
-    numbers = [(at, one.unet, one.te1, one.te2) for at, one in zip(along, weights, strict=True)]
+    parts = [part for part in PARTS if part in ALWAYS or any(part in one.beyond for one in weights)]
+    numbers = [(at, *(one.on(part) for part in parts)) for at, one in zip(along, weights, strict=True)]
     return np.hstack([np.array(numbers, dtype=float), _indicator_axes(runs), _indicator_axes(also)])
 
 

@@ -18,7 +18,7 @@ from eval.search.cost_bound import PROPOSALS, Refinement
 from eval.search.strategies.halving import Affordable, Halved
 from foundation.progress import Reporter
 from loras.lora_file import read_lora
-from loras.weights import Weights
+from loras.weights import ADAPTER, PARTS, Weights
 
 WEIGHT_DIGITS = 2  # of a weight
 PROPOSAL_SEED = 0  # a search that goes on proposes the same weights again, and their pictures are there
@@ -117,7 +117,7 @@ def axes_of(start: Cell, cells: Sequence[Cell]) -> list[Axis]:
     found: list[Axis] = []
     for lora, use in enumerate(start.uses):
         parts = _parts_of(use)
-        for part in ("unet", "te1", "te2"):
+        for part in PARTS:
             if part in parts:
                 low, high = _range_of([cell.uses[lora].weights.on(part) for cell in kin])
                 found.append(Axis(lora, part, low, high))
@@ -131,8 +131,9 @@ def cell_at(start: Cell, axes: Sequence[Axis], point: Point) -> Cell:
         there = {axis.part: value for axis, value in zip(axes, point, strict=True) if axis.lora == lora}
         te1 = there.get("te1", use.weights.te1)
         te2 = there.get("te2", te1 if "te1" in there else use.weights.te2)
-        uses.append(replace(use, weights=Weights(there.get("unet", use.weights.unet), te1, te2)))
-    return replace(start, use=uses[0], also=tuple(uses[1:]))
+        beyond = use.weights.beyond | {part: there[part] for part in ("te3", ADAPTER) if part in there}
+        uses.append(replace(use, weights=Weights(there.get("unet", use.weights.unet), te1, te2, **beyond)))
+    return replace(start, use=uses[0], also=tuple(uses[1:]), same_as="")
 
 
 def refine(

@@ -25,6 +25,7 @@ from eval.search.spending import Spending
 from eval.search.strategies.schedule import round_plan_of
 from eval.store.search_record import SearchRecord
 from eval.store.store import Store, create_store
+from foundation.errors import ConfigurationError
 from foundation.extras import require
 from foundation.progress import Reporter
 
@@ -53,6 +54,11 @@ class _Search:
 
 def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> SearchOutcome:
     """Search, never making a picture twice. Interrupted, it goes on where it stopped. Raises UserErrors."""
+    if len(spec.settings) > 1:
+        raise ConfigurationError(
+            "a search chooses among cells that are drawn one way: name one base model, sampler, number of steps and "
+            "CFG, or run `python -m eval grid SPEC`, which takes lists of them"
+        )
     if spec.search.refine_trials:
         require("optuna", "eval search", "[search] refine_trials")
     with _opened(spec, certify, reporter) as search:

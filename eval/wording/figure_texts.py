@@ -8,14 +8,16 @@ from loras.weights import Weights
 JSON_DIGITS = 4
 
 
-def cell_name(checkpoint: str, weights: Weights, also: str) -> str:
-    """What a cell is called: "hina-000004 at unet=0.8,te=0.6 with style:unet=0.3,te=0.2"."""
-    return f"{checkpoint} at {settings_text(weights, also)}"
+def cell_name(checkpoint: str, weights: Weights, also: str, on: str = "") -> str:
+    """What a cell is called: "hina-000004 at unet=0.8,te=0.6 with style:unet=0.3,te=0.2 on turbo.safetensors"."""
+    return f"{checkpoint} at {settings_text(weights, also, on)}"
 
 
-def settings_text(weights: Weights, also: str) -> str:
-    """All of a cell but its checkpoint: "unet=0.8,te=0.6 with style:unet=0.3,te=0.2"."""
-    return with_others(str(weights), also)
+def settings_text(weights: Weights, also: str, on: str = "") -> str:
+    """All of a cell but its checkpoint: "unet=0.8,te=0.6 with style:unet=0.3,te=0.2"; `on`: what it is drawn with,
+    where that varies."""
+    text = with_others(str(weights), also)
+    return f"{text} on {on}" if on else text
 
 
 def with_others(text: str, also: str) -> str:

@@ -20,9 +20,9 @@ from loras.blending.merge_methods import (
 from loras.command_options import DTYPES, Dtype, Json
 
 LORAS_HELP = (
-    "A.safetensors:unet=0.8,te=0.6,blocks=OUTALL: what is not said is 1. SDXL has te1= and te2= too; blocks= comes "
-    "last and is a preset's name, 17 or 26 numbers (SDXL: 12 or 20; FLUX.1: 61; other families: BASE, START, their "
-    "blocks, END), or *attn2*=0.5;*ff_net*=0"
+    "A.safetensors:unet=0.8,te=0.6,blocks=OUTALL: what is not said is 1. unet may be called transformer or model; te1= "
+    "and te2= are text encoders apart; blocks= comes last and is a preset's name, 17 or 26 numbers (SDXL: 12 or 20; "
+    "FLUX.1: 61; other families: BASE, START, their blocks, END), or *attn2*=0.5;*ff_net*=0"
 )
 RANK_HELP = "Compress: a number, auto (99 % of the energy), energy=0.999, sv_fro=0.98 or sv_ratio=20."
 METHOD_HELP = f"{methods_in_words()}. Of whole deltas, so with --rank, are {', '.join(methods_of_whole_deltas())}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -32,6 +32,7 @@ from loras.lora_file import (
 )
 from loras.low_rank import Product
 from loras.value_checks import check_values
+from loras.weights import recipe_weights
 
 Alphas = Callable[[str, int], float]
 
@@ -72,6 +73,8 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
         opened = [stack.enter_context(open_lora(part.path)) for part in request.parts]
         for one in opened:
             check_nothing_is_lost(one)
+        for part, one in zip(request.parts, opened, strict=True):
+            part.check_parts(one.names)
         family = common_family([(one.path, one.family) for one in opened])
         terms = BlendTerms(request.parts, opened)
         names = terms.names()
@@ -205,7 +208,7 @@ def _recipe(request: BlendRequest, parts: Sequence[WeightedLora], rank: int, err
 
 
 def _parent(part: WeightedLora) -> dict[str, object]:
-    said: dict[str, object] = {"name": part.name, "sha256": sha256_of(part.path), **asdict(part.weights)}
+    said: dict[str, object] = {"name": part.name, "sha256": sha256_of(part.path), **recipe_weights(part.weights)}
     if part.blocks != BlockWeights():
         said["blocks"] = part.blocks.said
     return said

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from base_models.kohya_names import part_of
 from loras.blending.block_weights import BlockWeights
 from loras.lora_family import LoraFamily
-from loras.weights import Weights, WeightsError
+from loras.weights import Weights, WeightsError, check_parts, read_weights
 
 SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
 class WeightedLora:
-    """A LoRA file, and how strongly it acts on each part and block of the model; without either, 1 everywhere."""
+    """A LoRA file, and how strongly it acts on each part and block of the model; without either, 1 everywhere.
+
+    `said`: the weights as they were written, by word.
+    """
 
     path: Path
     weights: Weights = field(default_factory=lambda: Weights.of(1.0, 1.0))
     blocks: BlockWeights = field(default_factory=BlockWeights)
+    said: Mapping[str, float] = field(default_factory=dict[str, float], compare=False)
 
     @classmethod
     def parse(cls, text: str) -> WeightedLora:
@@ -33,10 +39,12 @@ class WeightedLora:
             return cls(Path(text))
         weights, *blocks = re.split(r"(?:^|,)\s*blocks=", said, maxsplit=1)
         try:
+            written = read_weights(weights)
             return cls(
                 Path(path + SUFFIX),
-                Weights.parse(weights),
+                Weights.by(written),
                 BlockWeights.parse(blocks[0]) if blocks else BlockWeights(),
+                written,
             )
         except WeightsError as error:
             raise WeightsError(f"{text}: {error}") from None
@@ -44,6 +52,10 @@ class WeightedLora:
     def for_family(self, family: LoraFamily) -> WeightedLora:
         """The same with its block weights' blocks known. Raises WeightsError where they are another family's."""
         return replace(self, blocks=self.blocks.for_family(family, self.path))
+
+    def check_parts(self, names: Iterable[str]) -> None:
+        """Raise WeightsError for a weight that is said for a part of which the file (modules `names`) has nothing."""
+        check_parts(self.said, {part_of(name) for name in names}, str(self.path))
 
     def on_module(self, name: str) -> float:
         """The factor on a module, by its kohya name: its part's times its block's."""

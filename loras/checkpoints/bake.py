@@ -33,6 +33,7 @@ from loras.checkpoints.safetensors_stream import Entry, write_stream
 from loras.checkpoints.whole_folder import whole_folder
 from loras.lora_file import Module, OpenedLora, check_nothing_is_lost, open_lora
 from loras.value_checks import check_values
+from loras.weights import recipe_weights
 
 TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 BIASES = frozenset(["diff_b", "b_norm"])
@@ -176,6 +177,7 @@ def _acting(request: BakeRequest) -> Generator[LorasByModule]:
             lora = stack.enter_context(open_lora(asked.path))
             check_nothing_is_lost(lora)
             weighted = asked.for_family(lora.family)
+            weighted.check_parts(lora.names)
             for name in lora.names:
                 if strength := weighted.on_module(name):
                     on_module = LoraOnModule(lora, name, strength)
@@ -265,9 +267,7 @@ def _recipe(request: BakeRequest) -> dict[str, object]:
             {
                 "name": weighted.name,
                 "sha256": sha256_of(weighted.path),
-                "unet": weighted.weights.unet,
-                "te1": weighted.weights.te1,
-                "te2": weighted.weights.te2,
+                **recipe_weights(weighted.weights),
                 "blocks": weighted.blocks.said or None,
             }
             for weighted in request.loras

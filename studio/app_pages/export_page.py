@@ -66,7 +66,7 @@ def _show_written(opened: OpenedStore, row: RankedCell) -> None:
     left.image(exported.preview, caption="the preview beside it", width="stretch")
     with right:
         _show_downloads(exported)
-        _show_uses(opened, exported)
+        _show_uses(opened, row, exported)
 
 
 def _show_downloads(exported: Exported) -> None:
@@ -85,10 +85,10 @@ def _show_downloads(exported: Exported) -> None:
         st.download_button("Download the preview", preview.read_bytes, preview.name, "image/png", on_click="ignore")
 
 
-def _show_uses(opened: OpenedStore, exported: Exported) -> None:
-    base_name = opened.ranked.grid.snapshot.base_name
+def _show_uses(opened: OpenedStore, row: RankedCell, exported: Exported) -> None:
+    base_name = opened.ranked.grid.beside(opened.cell(row)).base_name
     st.markdown(f"**Use it at weight 1**, with the base model it was scored on ({escaped(base_name)}):")
-    uses = usage_by_tool(opened, exported.path.stem)
+    uses = usage_by_tool(opened, row, exported.path.stem)
     for tab, (where, what) in zip(st.tabs(list(uses)), uses.values(), strict=True):
         tab.markdown(where)
         tab.code(what, language=None)

@@ -68,9 +68,10 @@ def write_export(opened: OpenedStore, row: RankedCell, path: Path) -> Exported:
     return export_cell(opened.ranked.grid, row, path)
 
 
-def usage_by_tool(opened: OpenedStore, name: str) -> dict[str, tuple[str, str]]:
+def usage_by_tool(opened: OpenedStore, row: RankedCell, name: str) -> dict[str, tuple[str, str]]:
     """How the file is used, by tool: where to put it, and what to write. Weight 1 is the cell as it was scored."""
-    trigger, sampling = opened.ranked.grid.snapshot.trigger, opened.ranked.grid.sampling
+    grid = opened.ranked.grid.beside(opened.cell(row))
+    trigger, sampling = grid.snapshot.trigger, grid.sampling
     script = (
         f'pipe.load_lora_weights("FOLDER", weight_name="{name}{SUFFIX}")\n'
         f'prompt = "{trigger}, ..."\n'

@@ -11,9 +11,10 @@ from eval.ranking.column import Column
 from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
 from eval.ranking.ranked_cell import RankedCell
 from eval.request.training_order import in_training_order
-from eval.wording.figure_texts import text_encoder_weight
+from eval.wording.figure_texts import settings_text, text_encoder_weight
 from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
+from loras.weights import Weights
 from studio.logic.pictures import median_picture
 from studio.logic.stores import OpenedStore
 
@@ -86,7 +87,8 @@ def intervals_of(row: RankedCell) -> list[str]:
 def usual_settings(rows: Sequence[RankedCell]) -> list[str]:
     """The best row's settings, and weight 1 where that was rendered: what most people would have used."""
     there = {row.settings for row in rows}
-    return [one for one in dict.fromkeys([rows[0].settings, "unet=1,te=1"]) if one in there]
+    usual = settings_text(Weights.of(1, 1), "", str(rows[0].on))
+    return [one for one in dict.fromkeys([rows[0].settings, usual]) if one in there]
 
 
 def curve_frame(rows: Sequence[RankedCell], settings: Sequence[str]) -> pd.DataFrame:
@@ -112,8 +114,10 @@ def checkpoints_in_order(rows: Sequence[RankedCell]) -> list[str]:
 
 
 def heat_frame(rows: Sequence[RankedCell], checkpoint: str) -> pd.DataFrame:
-    """Identity over the weights of one checkpoint: columns unet, te, also, identity, standing, best."""
-    own = [row for row in rows if row.checkpoint == checkpoint]
+    """Identity over the weights of one checkpoint, drawn as the best of its rows: columns unet, te, also, identity,
+    standing, best."""
+    all_own = [row for row in rows if row.checkpoint == checkpoint]
+    own = [row for row in all_own if row.on == all_own[0].on]
     return pd.DataFrame(
         {
             "unet": [row.unet for row in own],

@@ -88,7 +88,8 @@ def _picture(opened: OpenedStore, row: RankedCell | None, unit: int) -> Picture:
 
 def _kept(opened: OpenedStore, row: RankedCell | None, unit: int) -> KeptPicture:
     grid = opened.ranked.grid
-    return grid.picture(grid.cell(row.cell) if row else None, grid.snapshot.units[unit])
+    shown = grid.beside(opened.cell(opened.rows[0]))
+    return shown.picture(grid.cell(row.cell) if row else None, grid.snapshot.units[unit])
 
 
 def _in_words(opened: OpenedStore, likeness: float) -> str:

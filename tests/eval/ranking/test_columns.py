@@ -34,6 +34,7 @@ KEYS = [
     "checkpoint",
     "unet",
     "te",
+    "weights",
     "also",
     "identity",
     "expected",

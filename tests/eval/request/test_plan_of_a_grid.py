@@ -15,6 +15,7 @@ from eval.request.checkpoints import find_checkpoints
 from eval.request.plan import Batch, Plan, PlannedPicture, any_lost, batches_of, make_plan, plan_of
 from eval.request.prompts import Prompt
 from eval.request.spec import GridSpec
+from foundation.errors import ConfigurationError
 from loras.weights import Weights
 from tiny_families import tiny_folder
 
@@ -166,3 +167,67 @@ def test_a_clip_skip_counts_only_where_it_acts(folder: Path) -> None:
     skipped, plain = (make_plan(_spec(folder, "sdxl", sampler={"clip_skip": skip})).sampling for skip in (2, 1))
     assert skipped == plain
     assert skipped.clip_skip == 1
+
+
+def test_parts_of_the_text_are_axes_of_their_own(folder: Path) -> None:
+    by_part = {"transformer": [0.5, 1.0], "te1": [0.0, 0.25], "te2": [1.0]}
+    plan = make_plan(_by_part(folder, "sdxl", {"weights": by_part}))
+    run = [str(cell.use.weights) for cell in plan.cells if cell.use.checkpoint.name == "run-000001"]
+    texts = ["te1=0,te2=1", "te1=0.25,te2=1"]
+    assert run == [f"unet={unet},{text}" for text in texts for unet in ("0.5", "1")]
+    said = make_plan(_by_part(folder, "sdxl", {"weights": {"unet": [0.5, 1.0], "te": [0.0, 0.25]}}))
+    assert said.cells == make_plan(_spec(folder, "sdxl")).cells, "te by part is te as before"
+
+
+def test_what_is_blended_in_has_weights_by_part(folder: Path) -> None:
+    other = {"file": str(folder / "other.safetensors"), "weights": {"model": 0.3, "te2": 0.5}}
+    plan = make_plan(_spec(folder, "sdxl", lora={"also": [other]}))
+    assert {str(use) for cell in plan.cells for use in cell.also} == {"other:unet=0.3,te1=1,te2=0.5"}
+
+
+@pytest.mark.parametrize(
+    ("base", "weights", "reason"),
+    [
+        ("sd1", {"te2": [0.5]}, r"\[lora.weights\] te2: the base model is SD1, which has unet and te; leave it out"),
+        ("sdxl", {"te3": [0.5]}, "te3: the base model is SDXL, which has unet, te1, te2 and te for all of them"),
+        ("sdxl", {"adapter": [0.5]}, "adapter: the base model is SDXL"),
+    ],
+)
+def test_a_weight_for_a_part_that_the_base_lacks_is_refused(
+    base: str, weights: dict[str, object], reason: str, folder: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        make_plan(_by_part(folder, base, {"weights": weights}))
+
+
+@pytest.mark.parametrize(
+    ("lora", "reason"),
+    [
+        ({"unet": [1.0], "weights": {"te1": [0.5]}}, r"by part \(te1\), and as unet; give either"),
+        ({"weights": {"te": [1.0], "te2": [0.5]}}, "te is all text encoders, and te2 of them"),
+        ({"weights": {"unet": [1.0], "model": [0.5]}}, "unet and model are one part"),
+        ({"also": [{"te": 1.0, "weights": {"unet": 0.5}}]}, r"by part \(unet\), and as te; give either"),
+    ],
+)
+def test_a_weight_is_said_in_one_way(lora: dict[str, object], reason: str, folder: Path) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        _by_part(folder, "sdxl", lora)
+
+
+def test_cells_that_differ_in_what_their_files_lack_are_one_cell(folder: Path) -> None:
+    """These files have a UNet's module alone; stores that were made by them at one weight of the text answer on."""
+    plan = make_plan(_spec(folder))
+    run = [cell for cell in plan.cells if cell.use.checkpoint.name == "run-000001"]
+    assert [cell.use.weights.te1 for cell in run] == [0.0, 0.0, 0.25, 0.25]
+    assert [cell.id for cell in run] == [run[0].id, run[1].id] * 2
+    assert run[0].id != run[1].id
+    assert run[0].same_as == ""
+    assert run[0].id == Cell(run[0].use, (), "float16").id
+    assert plan.picture_count == len(list(plan)) == 2 * 2 * len(plan.units) + len(plan.units)
+    one = make_plan(_spec(folder, lora={"te": [0.25]}))
+    assert one.cells[0].id == Cell(one.cells[0].use, (), "float16").id != run[2].id
+
+
+def _by_part(folder: Path, base: str, lora: dict[str, object]) -> GridSpec:
+    tables = _spec(folder, base).model_dump(by_alias=True, exclude_unset=True)
+    return GridSpec.model_validate(tables | {"lora": {"checkpoints": tables["lora"]["checkpoints"], **lora}})

@@ -16,7 +16,8 @@ from eval.ranking.limits import Limits, limits_of
 from eval.ranking.ranking import rank
 from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.search_sentences import in_sentences
-from eval.request.spec import AlsoEntry, GridSpec, read_spec
+from eval.request.lora_section import AlsoEntry
+from eval.request.spec import GridSpec, read_spec
 from eval.rescoring.rescore import RescoreRequest, request_by, rescore
 from eval.search.run_search import run_search
 from foundation.progress import Silent

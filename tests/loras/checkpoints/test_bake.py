@@ -69,7 +69,8 @@ def test_each_weight_moves_as_its_kind_says_in_both_layouts(
     first = write_lora_of_kinds(model, tmp_path / "a.safetensors", 1, kinds)
     second = write_lora_of_kinds(model, tmp_path / "b ö.safetensors", 2, kinds)
     before = state_of_folder(folder)
-    asked = f"{first}:unet=0.8,te1=0.6,te2=-0.3", f"{second}:unet=0.5,te=0.25"
+    texts = "te1=0.6,te2=-0.3" if family == "sdxl" else "te=0.6"
+    asked = f"{first}:unet=0.8,{texts}", f"{second}:unet=0.5,te=0.25"
     done = baked(folder, tmp_path / "out folder", *asked)
     baked(single, tmp_path / "out file.safetensors", *asked)
     after = state_of_folder(tmp_path / "out folder")

@@ -1,0 +1,134 @@
+"""What a store keeps of its last grid besides pictures and readings, as it is written; and cells to and from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from eval.request.cells import Cell, Checkpoint, Sampling, Use
+from eval.request.spec import LimitsSection
+from eval.store.search_record import SearchRecord
+from foundation.toml_config import Section
+from loras.weights import Weights, recipe_weights
+
+
+class UnitRecord(Section):
+    """A unit, with what the control cell is shown in its place."""
+
+    prompt: str
+    class_prompt: str
+    seed: int
+    role: str
+
+
+class UseRecord(Section):
+    """A LoRA file at its weights, as it was when the grid was made. `same_as` is a hash."""
+
+    path: str
+    name: str
+    sha256: str
+    epoch: int | None
+    unet: float
+    te1: float
+    te2: float
+    same_as: str = ""
+    step: int | None = None
+    te3: float | None = None
+    adapter: float | None = None
+
+
+class CellRecord(Section):
+    """The files of a cell, the one that is judged first; `dtype` is the type that their sum is rendered in.
+
+    `same_as`: as in `Cell`. `setting`: which of the grid's ways to draw it has, by number; None where there is one.
+    """
+
+    uses: list[UseRecord]
+    dtype: str
+    same_as: str = ""
+    setting: int | None = None
+
+
+class SettingRecord(Section):
+    """A way to draw: the base model's name, and the whole sampling."""
+
+    base_name: str
+    sampling: dict[str, str | int | float]
+
+
+class GridRecord(Section):
+    """Everything of a grid but pictures and readings. `licences`: what each scoring model may be used for.
+
+    `subject`: "face", or "image" where likeness is CLIP's or DINOv2's; then `face_model` is that one's name. `places`:
+    where each reference and training picture lay when it was read; `remarks`: what was odd about them. `second_model`
+    is "" where none was asked. `gone`: pictures whose files were gone or damaged before these models had read them.
+    `settings`: the ways to draw, where there are several; `base_name` and `sampling` are then the first's.
+    """
+
+    base_name: str
+    sampling: dict[str, str | int | float]
+    trigger: str
+    class_word: str
+    units: list[UnitRecord]
+    cells: list[CellRecord]
+    references: list[str]
+    training: list[str]
+    face_model: str
+    face_sha256: str
+    clip_model: str
+    clip_sha256: str
+    licences: dict[str, str]
+    subject: str = "face"
+    second_model: str = ""
+    second_sha256: str = ""
+    places: dict[str, str] = Field(default_factory=dict)
+    limits: LimitsSection = LimitsSection()
+    search: SearchRecord | None = None
+    gone: list[str] = Field(default_factory=list)
+    remarks: list[str] = Field(default_factory=list)
+    settings: list[SettingRecord] = Field(default_factory=list)
+
+    @property
+    def drawn(self) -> list[tuple[str, Sampling]]:
+        """Every way to draw: the base model's name, and the sampling."""
+        listed = self.settings or [SettingRecord(base_name=self.base_name, sampling=self.sampling)]
+        return [(one.base_name, sampling_of(one.sampling)) for one in listed]
+
+    @property
+    def again(self) -> str:
+        """What makes pictures again that are gone."""
+        return f"run `python -m eval {'search' if self.search else 'grid'} SPEC`, which makes them again"
+
+
+def sampling_of(kept: Mapping[str, Any]) -> Sampling:
+    """A sampling as it is kept."""
+    return Sampling(**kept)
+
+
+def cell_record(cell: Cell, setting: int | None = None) -> CellRecord:
+    """A cell as it is kept, of that way to draw by number, where there are several."""
+    uses = [_use_record(use) for use in cell.uses]
+    return CellRecord(uses=uses, dtype=cell.dtype, same_as=cell.same_as, setting=setting)
+
+
+def _use_record(use: Use) -> UseRecord:
+    one, weights = use.checkpoint, use.weights
+    file = asdict(one) | {"path": str(one.path)}
+    return UseRecord.model_validate(file | recipe_weights(weights))
+
+
+def cell_of(record: CellRecord, drawn: Sequence[tuple[str, Sampling]]) -> Cell:
+    """A kept cell. `drawn`: the grid's ways to draw."""
+    uses = [
+        Use(
+            Checkpoint(Path(use.path), use.name, use.sha256, use.epoch, use.same_as, use.step),
+            Weights(use.unet, use.te1, use.te2, use.te3, use.adapter),
+        )
+        for use in record.uses
+    ]
+    on = None if record.setting is None else drawn[record.setting][1]
+    return Cell(uses[0], tuple(uses[1:]), record.dtype, record.same_as, on)
