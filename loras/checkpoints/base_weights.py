@@ -13,6 +13,7 @@ from torch import Tensor
 from base_models.base_source import find_base
 from foundation.typed.typed_torch import vector_norm
 from loras.checkpoints.checkpoint_layout import Checkpoint, ParameterPlace, open_checkpoint, open_tensors
+from loras.checkpoints.transformer_weights import TransformerWeights, transformer_weights
 from miniature.paths import folder_of
 
 
@@ -43,12 +44,20 @@ class BaseWeights:
         return self._squares[module]
 
 
+OpenBase = BaseWeights | TransformerWeights
+
+
 @contextmanager
-def open_base(name: str) -> Generator[BaseWeights]:
+def open_base(name: str) -> Generator[OpenBase]:
     """Open a base's files: "miniature", a diffusers folder, a .safetensors checkpoint or a hub id.
+
+    A transformer's are read by `loras.checkpoints.transformer_weights`.
 
     Raises CheckpointError or LoraFileError for what is none of these, BaseModelError for an id that cannot be had.
     """
+    if Path(name).exists() and (transformer := transformer_weights(name)) is not None:
+        yield transformer
+        return
     is_here = folder_of("base", name) is not None or Path(name).exists()
     checkpoint = open_checkpoint(name if is_here else find_base(name).path)
     with open_tensors(checkpoint) as read:

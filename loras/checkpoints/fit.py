@@ -15,6 +15,7 @@ from loras.checkpoints.checkpoint_layout import Checkpoint, open_checkpoint
 from loras.lora_family import OTHER_BASE, made_for
 from loras.lora_file import OpenedLora, open_lora
 from loras.spelling.sides import sides_of
+from loras.spelling.transformer_family import TransformerFamily
 
 
 def check_fit(paths: list[Path], base: BaseSource) -> None:
@@ -25,6 +26,11 @@ def check_fit(paths: list[Path], base: BaseSource) -> None:
     checkpoint = open_checkpoint(base.path)
     for path in paths:
         with open_lora(path) as lora:
+            if isinstance(lora.family, TransformerFamily):
+                raise LoraFileError(
+                    f"{path}: {made_for(lora.family)}; models that are drawn are Stable Diffusion 1, 2 and XL, and the "
+                    f"base {base.name} is {base.family.name}: leave this file out"
+                )
             if fault := _misfit(lora, checkpoint):
                 same = base.family in lora.family.may_be
                 made = f"this LoRA is for a {base.family.name} of other sizes" if same else made_for(lora.family)

@@ -17,7 +17,7 @@ from typing import TypeVar
 from base_models.kohya_names import part_of
 from foundation.errors import MissingFileError, UserError
 from foundation.safetensors_header import PICKLES
-from loras.checkpoints.base_weights import BaseWeights
+from loras.checkpoints.base_weights import OpenBase
 from loras.families.family import DENOISER
 from loras.families.known import READABLE
 from loras.inspecting.header_in_words import metadata_in_words, printable
@@ -123,7 +123,7 @@ def lora_files(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def inspect_lora(path: Path, base: BaseWeights | None = None) -> LoraReport:
+def inspect_lora(path: Path, base: OpenBase | None = None) -> LoraReport:
     """Read and judge one file. Whatever is wrong with the file is in the report; nothing is raised for it."""
     try:
         length = path.stat().st_size
@@ -161,7 +161,7 @@ def _unreadable(path: Path, reason: str, name: VerdictName = "broken") -> LoraRe
     return LoraReport(path, length, Verdict(name, reason), (), None)
 
 
-def _contents(opened: OpenedLora, readings: list[ModuleReading], base: BaseWeights | None) -> LoraContents:
+def _contents(opened: OpenedLora, readings: list[ModuleReading], base: OpenBase | None) -> LoraContents:
     misfits = [
         reading.name
         for reading in readings

@@ -11,7 +11,7 @@ from base_models.kohya_names import block_of
 from foundation.errors import LoraFileError
 from foundation.typed.typed_torch import vector_norm
 from loras.base_bound_kinds import BiasedModule, DoraModule, GloraModule, Ia3Module, NormModule, OftModule
-from loras.checkpoints.base_weights import BaseWeights
+from loras.checkpoints.base_weights import OpenBase
 from loras.inspecting.delta_size import DeltaSize, size_of
 from loras.inspecting.yardsticks import STABLE_DIFFUSION, Yardstick
 from loras.low_rank import Product
@@ -66,7 +66,7 @@ class ModuleReading:
 
 
 def read_module(
-    name: str, module: Module, base: BaseWeights | None, yardstick: Yardstick = STABLE_DIFFUSION
+    name: str, module: Module, base: OpenBase | None, yardstick: Yardstick = STABLE_DIFFUSION
 ) -> ModuleReading:
     """Measure a module, against the base's weight where there is one, else against the yardstick's.
 
@@ -117,7 +117,7 @@ def _scale(module: Module | None, rank: int | None) -> float | None:
 
 
 def _movement(
-    name: str, module: Module, size: DeltaSize | None, base: BaseWeights | None, yardstick: Yardstick
+    name: str, module: Module, size: DeltaSize | None, base: OpenBase | None, yardstick: Yardstick
 ) -> Movement | None:
     """None for what is no matrix: a norm's weight is about 1 and tells nothing beside the others."""
     if isinstance(module, NormModule) or (size is not None and size.columns == 1):

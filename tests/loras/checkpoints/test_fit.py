@@ -15,6 +15,7 @@ from checkpoints import KINDS, tiny_model, write_folder, write_lora_of_kinds, wr
 from foundation.errors import LoraFileError
 from loras.checkpoints.fit import check_fit, sides_of
 from miniature.paths import SUBJECT
+from planted_families import Planted, spelt
 
 ADDING = tuple(kind for kind in KINDS if kind != "oft")
 
@@ -39,6 +40,12 @@ def test_a_file_for_the_miniature_does_not_fit_another_model_of_its_family(tmp_p
     assert said.startswith(f"{shipped}: this LoRA is for a SD1.x of other sizes, but `lora_")
     assert "in the base base.safetensors, which is SD1.x; use the base model it was trained on" in said
     check_fit([shipped], find_base("miniature"))
+
+
+def test_a_transformers_file_is_refused_by_its_familys_name(tmp_path: Path) -> None:
+    lora = Planted("", lambda: spelt("z_image", "kohya"), "").save(tmp_path / "a.safetensors")
+    with pytest.raises(LoraFileError, match=r"this LoRA is for Z-Image, .* leave this file out"):
+        check_fit([lora], find_base("miniature"))
 
 
 def test_one_wrong_module_is_named_with_both_shapes(tmp_path: Path) -> None:

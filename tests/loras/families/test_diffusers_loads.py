@@ -18,8 +18,8 @@ from loras.families.family import ReadableFamily
 from loras.families.known import READABLE
 from loras.lora_file import read_lora
 from loras.module_kinds import Additive
-from tests.loras.families.planted import KOHYA, PEFT
-from tests.loras.families.tiny_transformers import tiny, weights
+from planted_families import KOHYA, PEFT
+from tiny_transformers import tiny, weights
 
 Tensors = dict[str, Tensor]
 LOADERS: dict[str, Any] = {

@@ -13,7 +13,7 @@ from base_models.kohya_names import part_of
 from loras.families.family import ReadableFamily
 from loras.families.known import READABLE, TRANSFORMERS
 from loras.families.rows import Share
-from tests.loras.families.tiny_transformers import FULL, full, weights
+from tiny_transformers import FULL, full, weights
 
 CONVERTERS: dict[str, Callable[..., dict[str, Tensor]]] = {
     "flux1": single_file.convert_flux_transformer_checkpoint_to_diffusers,

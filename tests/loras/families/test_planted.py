@@ -13,7 +13,7 @@ from base_models.kohya_names import part_of
 from foundation.typed.json_values import is_table
 from loras.families.known import READABLE, TRANSFORMERS
 from loras.inspecting.inspect_lora import inspect_lora
-from tests.loras.families.planted import (
+from planted_families import (
     DAMAGE,
     DIALECTS,
     KINDS,
