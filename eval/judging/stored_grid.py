@@ -14,7 +14,7 @@ from eval.judging.judge_facts import appearance_key, texts_key
 from eval.judging.judges import Judges
 from eval.judging.reading_arrays import counts_of, seen_in, vectors_found, vectors_of
 from eval.ranking.evidence import Appearances, CellFacts, Evidence
-from eval.ranking.missing_pictures import LeftOut, without_missing
+from eval.ranking.missing_pictures import GONE, LeftOut, without_missing
 from eval.ranking.scores import SUBJECT
 from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.request.plan import Plan
@@ -66,7 +66,9 @@ class GridRecord(Section):
 
     `subject`: "face", or "image" where likeness is CLIP's or DINOv2's; then `face_model` is that one's name. `places`:
     where each reference and training picture lay when it was read; `remarks`: what was odd about them. `second_model`
-    is "" where none was asked. `gone`: pictures whose files were gone or damaged before these models had read them.
+    is "" where none was asked. `gone`: pictures whose files were gone or damaged before these models had read them, or
+    that were not among those that were `imported`: from where, where the grid's pictures were not rendered here.
+    `notes`: what is to be said of such a grid.
     """
 
     base_name: str
@@ -90,10 +92,14 @@ class GridRecord(Section):
     search: SearchRecord | None = None
     gone: list[str] = Field(default_factory=list)
     remarks: list[str] = Field(default_factory=list)
+    imported: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
 
     @property
     def again(self) -> str:
         """What makes pictures again that are gone."""
+        if self.imported:
+            return "draw them, and run `python -m eval import` with all of them"
         return f"run `python -m eval {'search' if self.search else 'grid'} SPEC`, which makes them again"
 
 
@@ -155,7 +161,7 @@ def grid_record_of(spec: GridSpec, plan: Plan, references: References, judges: J
         trigger=spec.prompts.trigger,
         class_word=spec.prompts.class_word,
         units=units,
-        cells=[CellRecord(uses=[_use_record(use) for use in cell.uses], dtype=cell.dtype) for cell in plan.cells],
+        cells=[CellRecord(uses=[use_record(use) for use in cell.uses], dtype=cell.dtype) for cell in plan.cells],
         limits=spec.limits,
         **judgement_of(references, judges),
     )
@@ -198,13 +204,30 @@ def readable(grid: Grid) -> Grid:
     records = [record for record, stays in zip(snapshot.cells, rows, strict=True) if stays]
     if not records or SUBJECT not in {unit.role for unit in shown}:
         raise StoreError(
-            f"{grid.store.folder}: {len(gone)} of its pictures are gone or damaged, nothing is left to compare; "
+            f"{grid.store.folder}: {len(gone)} of its pictures are {_why_gone(snapshot)}, nothing is left to compare; "
             f"{snapshot.again}"
         )
     lost = tuple(_facts_of(cell).name for cell, stays in zip(grid.cells, rows, strict=True) if not stays)
-    left_out = LeftOut(len(gone), int((~units).sum()), len(units), int((~rows).sum()), len(rows), snapshot.again, lost)
+    left_out = LeftOut(
+        len(gone),
+        int((~units).sum()),
+        len(units),
+        int((~rows).sum()),
+        len(rows),
+        snapshot.again,
+        lost,
+        _gone_in_words(snapshot),
+    )
     cells = [cell for cell, stays in zip(grid.cells, rows, strict=True) if stays]
     return Grid(grid.store, snapshot.model_copy(update={"units": shown, "cells": records}), cells, left_out)
+
+
+def _why_gone(snapshot: GridRecord) -> str:
+    return "not among what was imported, or damaged" if snapshot.imported else GONE
+
+
+def _gone_in_words(snapshot: GridRecord) -> str:
+    return _why_gone(snapshot) if snapshot.imported else f"{GONE} before they were read"
 
 
 def load_whole_grid(store: Store) -> Grid:
@@ -241,7 +264,7 @@ def load_evidence(grid: Grid) -> Evidence:
         subject=snapshot.subject,
         licences=snapshot.licences,
         left_out=grid.left_out,
-        remarks=snapshot.remarks,
+        remarks=[*snapshot.remarks, *snapshot.notes],
         trigger=snapshot.trigger,
         class_word=snapshot.class_word,
         looks=_looks(grid, ids, control, _failed(failures, control)),
@@ -302,7 +325,8 @@ def _facts_of(cell: Cell) -> CellFacts:
     return CellFacts(cell.id, one.name, one.epoch, cell.use.weights, also, one.step)
 
 
-def _use_record(use: Use) -> UseRecord:
+def use_record(use: Use) -> UseRecord:
+    """A LoRA at its weights, as a store keeps it."""
     one, weights = use.checkpoint, use.weights
     file = asdict(one) | {"path": str(one.path)}
     return UseRecord.model_validate(file | asdict(weights))

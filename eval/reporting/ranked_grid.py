@@ -14,6 +14,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.ranking import rank
 from eval.reporting.report import ReportData
 from eval.reporting.search_sentences import in_sentences
+from eval.request.cells import Sampling
 from eval.store.store import KeptPicture, open_store
 
 
@@ -37,6 +38,18 @@ def open_ranked(folder: Path) -> RankedGrid:
     return RankedGrid(grid, evidence, rank(evidence, limits_of(grid.snapshot.limits)))
 
 
+def _drawn_in_words(sampling: Sampling) -> str:
+    """How pictures were drawn; of imported ones not all of it may be told."""
+    known = SAMPLERS.get(sampling.sampler)
+    told = [
+        known.a1111 if known else sampling.sampler,
+        f"{sampling.steps} steps" * bool(sampling.steps),
+        f"CFG {sampling.cfg:g}" * bool(sampling.cfg),
+        f"{sampling.width}x{sampling.height}",
+    ]
+    return ", ".join(filter(None, told))
+
+
 def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
     """What the report shows of a ranked grid."""
     grid, snapshot = ranked.grid, ranked.grid.snapshot
@@ -47,8 +60,8 @@ def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
     sampling = grid.sampling
     facts = {
         "Base model": f"{snapshot.base_name} ({sampling.base[:12]})",
-        "Sampler": f"{SAMPLERS[sampling.sampler].a1111}, {sampling.steps} steps, CFG {sampling.cfg:g}, "
-        f"{sampling.width}x{sampling.height}",
+        "Sampler": _drawn_in_words(sampling),
+        **({"Imported from": ", ".join(snapshot.imported)} if snapshot.imported else {}),
         "Trigger": f"{snapshot.trigger} (class: {snapshot.class_word})",
         "Exported as": grid.cells[0].dtype,
         **({"Chosen by": " ".join(in_sentences(snapshot.search))} if snapshot.search else {}),
