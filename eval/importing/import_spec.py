@@ -16,6 +16,7 @@ from foundation.errors import ConfigurationError
 from foundation.path_fields import FOLDER, AnchoredPath
 from foundation.toml_config import Section, read_toml, validate
 from foundation.typed.json_values import is_table
+from miniature.paths import NAME
 
 # Tables of a grid's specification that say how pictures are drawn: these are drawn already.
 OF_DRAWING = ("model", "sampler", "lora", "store", "budget", "search")
@@ -77,7 +78,7 @@ def _text(path: Path | None) -> str | None:
 
 def import_spec(file: Path | None, options: ImportOptions) -> ImportSpec:
     """The whole of what is asked for. Raises ConfigurationError, which says what to give."""
-    read = {} if file is None else validate_file(file)
+    read = {} if file is None else tables_of(file)
     try:
         asked = options.as_tables()
         together = {name: {**_plain(read.get(name)), **asked.get(name, {})} for name in {**asked, **read}}
@@ -90,9 +91,12 @@ def import_spec(file: Path | None, options: ImportOptions) -> ImportSpec:
         raise ConfigurationError(f"{file or 'the options'}: {reasons.replace('Value error, ', '')}") from error
 
 
-def validate_file(file: Path) -> dict[str, object]:
+def tables_of(file: Path) -> dict[str, object]:
     """The tables of a file that concern an import, their keys checked as far as the file has them."""
-    tables = {name: table for name, table in read_toml(file).items() if name not in OF_DRAWING}
+    read = read_toml(file)
+    tables = {name: table for name, table in read.items() if name not in OF_DRAWING}
+    if _plain(read.get("model")).get("base") == NAME:  # whose own judges are the defaults
+        tables["score"] = {"faces": NAME, "clip": NAME, **_plain(tables.get("score"))}
     if is_table(prompts := tables.get("prompts")):
         tables["prompts"] = {key: value for key, value in prompts.items() if key not in ("seeds", "negative")}
     if unknown := next((name for name in tables if name not in ImportSpec.model_fields), None):

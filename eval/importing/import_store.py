@@ -80,7 +80,7 @@ def _copy(grid: ImportedGrid, store: Store, reporter: Reporter) -> Written:
                 data = picture.source.data()
                 content = hashlib.sha256(data).hexdigest()
                 if one not in there or known.get(one) != content:
-                    rows.append(_row(store, one, cells[one], picture, data))
+                    rows.append(row_of(store, one, cells[one], picture, data))
                     known[one] = content
             except (DamagedPictureError, UnreadablePictureError, OSError) as error:
                 damaged[str(picture.source)] = getattr(error, "fault", str(error))
@@ -102,7 +102,7 @@ def _cells_by_id(grid: ImportedGrid) -> dict[str, str]:
     return {one: ids.get(one, CONTROL) for one in grid.places}
 
 
-def _row(store: Store, one: str, cell: str, picture: ReadPicture, data: bytes) -> PictureRow:
+def row_of(store: Store, one: str, cell: str, picture: ReadPicture, data: bytes) -> PictureRow:
     """Put a picture into the store, a PNG to the byte. Raises UnreadablePictureError for what cannot be decoded."""
     store.pictures.write(one, data)
     path = store.picture_path(one)

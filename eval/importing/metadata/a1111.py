@@ -40,6 +40,8 @@ _WITH_HASH = re.compile(r"^(?P<name>.*?)(?:\((?P<hash>[0-9a-fA-F]{8,64})\))?$")
 _HASH = re.compile(r"^(?:0x)?([0-9a-fA-F]{8,64})$")
 _DETAILED = re.compile(r"^(?:ADetailer|Hires)\b.*\bprompt\b", re.IGNORECASE)
 _OWN_RUN = re.compile(r"(?P<run>.+) epoch (?P<epoch>\d{1,6})")
+_PUTS_ON = re.compile(r"lora|lyco|hypernet|locon", re.IGNORECASE)
+_UNDERSTOOD = ("Lora hashes",)
 _HAS_DEFAULT = {CLIP_SKIP: "1"}
 
 
@@ -52,6 +54,7 @@ def told_by_a1111(picture: PictureTexts) -> Told | None:
     tagged = split_tags(text.prompt)
     loras = [*tagged.loras, *_additional(text.pairs), *_of_civitai(text.lists), *_of_own_training(text.pairs)]
     check_once(loras)
+    _check_nothing_else(text.pairs, loras)
     hashes = _hashes(text)
     _check_all_told(loras, hashes)
     _check_details(text.pairs, tagged.loras)
@@ -134,6 +137,15 @@ def _check_all_told(loras: list[ToldLora], hashes: Mapping[str, str]) -> None:
     named = {lora.stem for lora in loras} | {lora.name for lora in loras}
     if silent := sorted(hashes.keys() - named):
         raise UnclearPictureError(f"the LoRA `{silent[0]}` is among its hashes, and no weight of it is told")
+
+
+def _check_nothing_else(pairs: Mapping[str, str], loras: list[ToldLora]) -> None:
+    """What puts LoRAs on in ways that are not known; silence of a saver that leaves LoRAs out is none."""
+    for key, value in pairs.items():
+        if _PUTS_ON.search(key) and key not in _UNDERSTOOD and value and not (loras and key == "LoRA networks"):
+            raise UnclearPictureError(f"its `{key}` tells of LoRAs in a way that is not understood")
+    if not loras and pairs.get("Version", "").lower().startswith("comfyui"):
+        raise UnclearPictureError("it was written by a saver of ComfyUI without its graph, and so may have LoRAs")
 
 
 def _check_details(pairs: Mapping[str, str], loras: tuple[ToldLora, ...]) -> None:

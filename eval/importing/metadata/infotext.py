@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 MOST_TEXT = 2**20  # characters
 _STEPS = re.compile(r"^\s*Steps:\s*\d+\s*(?:,|$)")
+# Dynamic Prompts adds what the prompt was made of, which may look like anything.
+_TEMPLATE = re.compile(r"^\s*(?:Negative )?Template:")
 _NEGATIVE = "Negative prompt:"
 _PAIR = re.compile(r'\s*([A-Za-z_][\w \-/.+()]*?):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
 # Lists in brackets that are written without quotes: Civitai's own generator.
@@ -38,7 +40,8 @@ def parse_infotext(text: str) -> Infotext | None:
         return None
     begins = next((number for number, line in enumerate(lines[:at]) if line.strip().startswith(_NEGATIVE)), at)
     negative = "\n".join(lines[begins:at]).strip().removeprefix(_NEGATIVE)
-    settings, lists = _lists_taken(" ".join(lines[at:]))
+    ends = next((end for end in range(at, len(lines)) if _TEMPLATE.match(lines[end])), len(lines))
+    settings, lists = _lists_taken(" ".join(lines[at:ends]))
     pairs: dict[str, str] = {}
     for key, value in _PAIR.findall(settings):
         pairs.setdefault(key.strip(), _unquoted(value.strip()))

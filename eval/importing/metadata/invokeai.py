@@ -29,7 +29,11 @@ PASSED = frozenset(
      "loras", "model", "width", "height", "cfg_scale", "steps", "scheduler", "clip_skip", "created_by",
      "canvas_v2_metadata", "ref_images", "generation_mode"]
 )  # fmt: skip
-_WITH_LORA = re.compile(r"withLora\(\s*([^,()]+?)\s*(?:,\s*([-+.\d]+)\s*)?\)")
+# With a weight, or without: then it is 1. A name may have brackets in it, and never a comma.
+_WITH_LORA = re.compile(
+    r"(?:with|use)Lora\(\s*(?:(?P<name>(?:(?!Lora\()[^,])+?)\s*,\s*(?P<weight>[-+.\d]+)\s*\)|(?P<alone>[^,()]+)\))",
+    re.IGNORECASE,
+)
 
 
 def told_by_invokeai(picture: PictureTexts) -> Told | None:
@@ -80,12 +84,15 @@ def _of_2(told: dict[str, object]) -> Told:
     parts = [prompt] if isinstance(prompt, str) else [text_at(one, "prompt") for one in listed(prompt)]
     if len(parts) != 1 or not parts[0]:
         raise UnclearPictureError("its prompt is not told, or is a blend of several")
-    loras = [
-        ToldLora(lora_name(name), weight := weight_of(told_weight or 1.0, f"`{name}`"), weight)
-        for name, told_weight in _WITH_LORA.findall(parts[0])
-    ]
+    loras: list[ToldLora] = []
+    for tag in _WITH_LORA.finditer(parts[0]):
+        name = lora_name(tag["name"] or tag["alone"])
+        weight = weight_of(tag["weight"] or 1.0, f"`{name}`")
+        loras.append(ToldLora(name, weight, weight))
     check_once(loras)
     words, _, rest = _WITH_LORA.sub("", parts[0]).partition("[")
+    if "lora(" in words.lower():
+        raise UnclearPictureError("a LoRA stands in its prompt in words that are not understood")
     settings = {
         SAMPLER: text_at(image, "sampler"),
         STEPS: number_text(image.get("steps", "")),
