@@ -250,7 +250,7 @@ def sampling_of(picture: ReadPicture) -> tuple[Sampling, str]:
         height=height,
         clip_skip=int(_number(told.get(CLIP_SKIP, "")) or 1),
         negative=picture.told.negative,
-    ), base
+    ), picture.told.base or base
 
 
 def _sampler(told: str) -> str:

@@ -56,7 +56,7 @@ def _told_by(graph: Graph, saver: Node) -> Told:
     words = _words(first)
     skip = _clip_skip(graph)
     settings = {**first.settings, MODEL: first.base, CLIP_SKIP: skip, **_further(graph, drawn, passes)}
-    return Told(words, first.seed, first.loras, "ComfyUI", plain_words(first.negative), settings)
+    return Told(words, first.seed, first.loras, "ComfyUI", plain_words(first.negative), settings, first.base)
 
 
 def _words(first: Sampled) -> str:

@@ -59,8 +59,9 @@ def told_by_a1111(picture: PictureTexts) -> Told | None:
     _check_all_told(loras, hashes)
     _check_details(text.pairs, tagged.loras)
     hashed = tuple(replace(lora, hash=lora.hash or hashes.get(lora.stem, "")) for lora in loras)
+    base = text.pairs.get("Model", "")
     words, negative = plain_words(tagged.words), plain_words(split_tags(text.negative).words)
-    return Told(words, seed_of(text.pairs.get("Seed")), hashed, "A1111", negative, _settings(text.pairs))
+    return Told(words, seed_of(text.pairs.get("Seed")), hashed, "A1111", negative, _settings(text.pairs), base)
 
 
 def _settings(pairs: Mapping[str, str]) -> dict[str, str]:

@@ -50,8 +50,9 @@ def _of_graph(told: dict[str, object]) -> Told:
         raise UnclearPictureError("its prompt is not told")
     loras = [_lora(one) for one in listed(told.get("loras"))]
     check_once(loras)
-    negative = plain_words(text_at(told, "negative_prompt"))
-    return Told(plain_words(prompt), seed_of(told.get("seed")), tuple(loras), "InvokeAI", negative, _settings(told))
+    negative, settings = plain_words(text_at(told, "negative_prompt")), _settings(told)
+    base = settings.get(MODEL, "")
+    return Told(plain_words(prompt), seed_of(told.get("seed")), tuple(loras), "InvokeAI", negative, settings, base)
 
 
 def _lora(one: object) -> ToldLora:
@@ -101,4 +102,12 @@ def _of_2(told: dict[str, object]) -> Told:
     }
     known = {key: value for key, value in settings.items() if value}
     negative = plain_words(rest.partition("]")[0])  # in 2.x the negative prompt stands in brackets behind the other
-    return Told(plain_words(words), seed_of(image.get("seed")), tuple(loras), "InvokeAI 2", negative, known)
+    return Told(
+        plain_words(words),
+        seed_of(image.get("seed")),
+        tuple(loras),
+        "InvokeAI 2",
+        negative,
+        known,
+        text_at(told, "model_weights"),
+    )

@@ -49,8 +49,10 @@ def told_by_swarmui(picture: PictureTexts) -> Told | None:
         raise UnclearPictureError("its prompt has LoRAs or parts of its own in it, which SwarmUI did not take out")
     loras = _loras(told, whole)
     check_once(loras)
-    negative = plain_words(text_at(told, "negativeprompt"))
-    return Told(plain_words(prompt), seed_of(told.get("seed")), tuple(loras), "SwarmUI", negative, _settings(told))
+    negative, base = plain_words(text_at(told, "negativeprompt")), text_at(told, "model")
+    return Told(
+        plain_words(prompt), seed_of(told.get("seed")), tuple(loras), "SwarmUI", negative, _settings(told), base
+    )
 
 
 def _loras(told: dict[str, object], whole: object) -> list[ToldLora]:

@@ -45,9 +45,8 @@ class ToldLora:
 
 @dataclass(frozen=True)
 class Told:
-    """One picture, told whole. `settings`: all else that shapes it, by name; `by`: the tool that told it.
-
-    `notes`: what was passed over without a bearing on weights, prompt or seed.
+    """One picture, told whole. `settings`: all else that shapes it, by name; `by`: the tool that told it;
+    `base`: what the base model is called.
     """
 
     prompt: str
@@ -56,7 +55,7 @@ class Told:
     by: str
     negative: str = ""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
-    notes: tuple[str, ...] = ()
+    base: str = ""
 
 
 def lora_name(told: str) -> str:
