@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from base_models.pictures.picture_file import UnreadablePictureError, size_of
 from eval.importing.containers.chunk_reading import DamagedPictureError
+from eval.importing.containers.picture_sources import FoundPictures, SourcePicture
 from eval.importing.containers.picture_texts import PictureTexts, read_texts
 from eval.importing.metadata.told import Told, UnclearPictureError
 from eval.importing.naming.file_pattern import FilePattern
 from eval.importing.naming.manifest import Manifest
 from eval.importing.naming.trainer_samples import SampleNames
-from eval.importing.picture_sources import FoundPictures, SourcePicture
 from eval.importing.readers import read_told
 from foundation.progress import counted
 from foundation.text_files import legible_text

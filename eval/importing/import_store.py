@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from eval.importing.containers.chunk_reading import DamagedPictureError
 from eval.importing.containers.png_texts import PNG
 from eval.importing.import_spec import ImportSpec
 from eval.importing.imported_grid import ImportedGrid
+from eval.importing.written_import import Written, control_remarks
 from eval.judging.readings import Reader
 from eval.judging.stored_grid import KEY, CellRecord, GridRecord, UnitRecord, judgement_of, use_record
 from eval.request.cells import CONTROL
@@ -30,17 +31,8 @@ IMPORTED = "imported"  # the fact: by a picture's id, the hash of the file that 
 AT_ONCE = 64
 
 
-@dataclass(frozen=True)
-class Written:
-    """`new`: pictures that were not in the store before; `damaged`: by their place, what turned out when decoded."""
-
-    new: int
-    failed: int
-    damaged: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
 def write_import(
-    folder: Path, grid: ImportedGrid, spec: ImportSpec, sources: list[Path], reporter: Reporter
+    folder: Path, grid: ImportedGrid, spec: ImportSpec, sources: Sequence[Path], reporter: Reporter
 ) -> Written:
     """Make the store, or go on with it: what is there by the same content is neither copied nor read again.
 
@@ -136,7 +128,7 @@ def _stored(seed: int) -> int:
 
 
 def _record(
-    grid: ImportedGrid, spec: ImportSpec, sources: list[Path], gone: list[str], judged: dict[str, object]
+    grid: ImportedGrid, spec: ImportSpec, sources: Sequence[Path], gone: list[str], judged: dict[str, object]
 ) -> GridRecord:
     return GridRecord.model_validate(
         {
@@ -160,17 +152,3 @@ def _unit(grid: ImportedGrid, at: int) -> UnitRecord:
     return UnitRecord(
         prompt=unit.prompt, class_prompt=grid.prompts[unit.prompt].class_text, seed=unit.seed, role=unit.role
     )
-
-
-def control_remarks(grid: ImportedGrid, trigger: str, class_word: str) -> Iterator[str]:
-    """What is said of the base model's pictures where they are not as a grid's are."""
-    if not grid.has_control:
-        yield (
-            "no pictures of the base model, so what the LoRA adds is not known: draw the same prompts and seeds by the "
-            f"same settings without any LoRA, with `{class_word}` in the place of `{trigger}`, and import all together"
-        )
-    elif grid.stand_ins:
-        yield (
-            f"{grid.stand_ins} of the base model's pictures were shown the trigger, for there are none with "
-            f"`{class_word}` in its place"
-        )

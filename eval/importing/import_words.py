@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.importing.import_store import Written, control_remarks
-from eval.importing.imported_grid import ImportedGrid
-from eval.importing.run_import import PlannedImport
+from eval.importing.import_plan import PlannedImport
+from eval.importing.imported_grid import ImportedGrid, Subject
+from eval.importing.written_import import Written, control_remarks
 from foundation.printing import console_on, how_many
 from foundation.terminal_tables import Row, TableColumn, table_lines
 
@@ -19,8 +20,8 @@ MOST_NAMED = 5
 MOST_REASONS = 12
 
 
-def plan_lines(planned: PlannedImport, subject: tuple[str, str]) -> Iterator[str | Text]:
-    """The whole of a plan, for a person. `subject`: the trigger and the class word."""
+def plan_lines(planned: PlannedImport, subject: Subject) -> Iterator[str | Text]:
+    """The whole of a plan, for a person."""
     grid = planned.grid
     yield from _table(planned)
     prompts, seeds = len({unit.prompt for unit in grid.units}), len({unit.seed for unit in grid.units})
@@ -30,7 +31,7 @@ def plan_lines(planned: PlannedImport, subject: tuple[str, str]) -> Iterator[str
     )
     for prompt in dict.fromkeys(unit.prompt for unit in grid.units):
         yield f"  {grid.prompts[prompt].role}: {prompt}"
-    yield from control_remarks(grid, *subject)
+    yield from control_remarks(grid, subject.trigger, subject.class_word)
     yield from problems(planned)
 
 
@@ -58,14 +59,14 @@ def absent_loras(planned: PlannedImport) -> list[str]:
     return [name for path, name in paths.items() if path not in planned.loras.found]
 
 
-def done_lines(planned: PlannedImport, written: Written, store: str, subject: tuple[str, str]) -> Iterator[str]:
+def done_lines(planned: PlannedImport, written: Written, store: Path, subject: Subject) -> Iterator[str]:
     """What was done, what is missing, and what to do next."""
     grid = planned.grid
     yield (
         f"{how_many(len(grid.cells), 'row')}, {how_many(len(grid.places), 'picture')}: {written.new} new, "
         f"{len(grid.places) - written.new - len(written.damaged)} were there, {written.failed} show nothing."
     )
-    yield from control_remarks(grid, *subject)
+    yield from control_remarks(grid, subject.trigger, subject.class_word)
     yield from problems(planned, written.damaged)
     yield f"Next: python -m eval rank {store}"
 
@@ -90,6 +91,13 @@ def plan_json(planned: PlannedImport) -> dict[str, object]:
         "doubts": dict(planned.doubts),
         "manifest_rows_without_picture": list(planned.unused_rows),
     }  # fmt: skip
+
+
+def done_json(planned: PlannedImport, written: Written, store: Path) -> dict[str, object]:
+    """What was done, for programs."""
+    damaged = [{"picture": one, "why": why} for one, why in written.damaged.items()]
+    done = {"store": str(store), "new": written.new, "failed": written.failed, "damaged": damaged}
+    return plan_json(planned) | done
 
 
 def _table(planned: PlannedImport) -> list[Text]:

@@ -1,85 +1,54 @@
-"""An import from its sources to the grid that they make: what `--dry-run` shows, and what is then written."""
+"""Runs an import: read, shown or written, and what is said of it in the end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from eval.importing.collected import Collected, Ways, collect
-from eval.importing.imported_cells import KnownLoras, all_loras, know_loras
-from eval.importing.imported_grid import ImportedGrid, Subject, grid_of
-from eval.importing.lora_files import LoraFolders, lora_folders
-from eval.importing.naming.file_pattern import read_pattern
-from eval.importing.naming.manifest import read_manifest
-from eval.importing.naming.trainer_samples import SampleNames
-from eval.importing.picture_sources import find_pictures
-from eval.importing.same_settings import largest_group
-from foundation.errors import UserError
+from eval.importing.import_plan import ImportRequest, PlannedImport, plan_import
+from eval.importing.import_spec import ImportOptions, asked_subject, import_spec
+from eval.importing.import_words import done_json, done_lines, plan_json, plan_lines
+from eval.importing.imported_grid import Subject
+from eval.importing.written_import import Written
+from foundation.progress import Reporter
 
-
-class NothingUnderstoodError(UserError):
-    """Sources of which no picture tells how it was made. The text names the first ones with the reason."""
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 @dataclass(frozen=True)
-class ImportRequest:
-    """Where pictures lie and how they are read. `seed`: of pictures whose names tell none."""
+class ImportOutcome:
+    """What was planned and, where it was asked for, what was written to `store`."""
 
-    sources: Sequence[Path]
+    planned: PlannedImport
     subject: Subject
-    loras: Sequence[Path] = ()
-    manifest: Path | None = None
-    pattern: str | None = None
-    seed: int | None = None
-    dtype: str = "float16"
+    store: Path | None
+    written: Written | None
+
+    def as_json(self) -> dict[str, object]:
+        """The document of `import --json`."""
+        if self.written is None or self.store is None:
+            return plan_json(self.planned)
+        return done_json(self.planned, self.written, self.store)
+
+    def in_lines(self) -> list[str | Text]:
+        """What `import` says."""
+        if self.written is None or self.store is None:
+            return list(plan_lines(self.planned, self.subject))
+        return list(done_lines(self.planned, self.written, self.store, self.subject))
 
 
-@dataclass(frozen=True)
-class PlannedImport:
-    """`grid`, and what is not of it: `unclear` pictures, those of other settings, LoRA files that are not found."""
-
-    grid: ImportedGrid
-    collected: Collected
-    other_settings: Mapping[str, str]
-    loras: KnownLoras
-    doubts: Mapping[str, str]
-    unused_rows: Sequence[str]
-
-    @property
-    def left_out(self) -> dict[str, str]:
-        """Pictures that were understood and that nothing compares, with the reason."""
-        return {**self.other_settings, **self.grid.duplicates, **self.grid.left_out}
-
-
-def plan_import(request: ImportRequest) -> PlannedImport:
-    """Read what all pictures tell and put them into a grid. Nothing is written, decoded or loaded.
-
-    Raises UserErrors for what cannot be done.
-    """
-    folders = lora_folders(request.loras)
-    manifest = read_manifest(request.manifest) if request.manifest else None
-    prompts = request.subject.order
-    pattern = read_pattern(request.pattern, request.seed, prompts) if request.pattern else None
-    ways = Ways(manifest, pattern, SampleNames(prompts, request.seed), frozenset(folders.files))
-    collected = collect(find_pictures(request.sources), ways)
-    if not collected.read:
-        raise NothingUnderstoodError(_in_words(collected))
-    kept, others = largest_group(collected.read)
-    loras = know_loras(all_loras([picture.told for picture in kept]), folders)
-    grid = grid_of(kept, loras, request.subject, request.dtype)
-    return PlannedImport(grid, collected, others, loras, _doubts(folders), manifest.unused if manifest else ())
-
-
-def _doubts(folders: LoraFolders) -> dict[str, str]:
-    return dict(folders.doubts)
-
-
-def _in_words(collected: Collected) -> str:
-    if not collected.unclear:
-        return "the sources hold no pictures (.png, .jpg, .webp); name the folder or archive that does"
-    first, why = next(iter(collected.unclear.items()))
-    return (
-        f"none of {len(collected.unclear)} pictures tells how it was made (the first: {first}: {why}); "
-        "give a manifest (--manifest) or a pattern of names (--pattern)"
-    )
+def run_import(
+    request: ImportRequest, file: Path | None, options: ImportOptions, store: Path | None, reporter: Reporter
+) -> ImportOutcome:
+    """Read all pictures and write the store; without one nothing is written. Raises UserErrors."""
+    subject, dtype = asked_subject(file, options)
+    spec = import_spec(file, options) if store else None
+    planned = plan_import(request, subject, dtype)
+    written = None
+    if store and spec:
+        with reporter.waiting("starting the judges"):
+            from eval.importing.import_store import write_import
+        written = write_import(store, planned.grid, spec, request.sources, reporter)
+    return ImportOutcome(planned, subject, store, written)

@@ -58,7 +58,7 @@ def graph_of_workflow(told: Mapping[str, object]) -> Graph:
     """The graph of a workflow. Raises UnclearPictureError for one with groups of nodes that are nodes themselves."""
     if listed(below(told, "definitions", "subgraphs")):
         raise UnclearPictureError("it has no graph but the editor's workflow, and that has nodes within nodes")
-    sources = {
+    sources: dict[str, list[object]] = {
         str(link[0]): [str(link[1]), link[2]]
         for link in listed(told.get("links"))
         if is_list(link) and len(link) > 4 and isinstance(link[2], int)

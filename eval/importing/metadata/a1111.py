@@ -25,6 +25,7 @@ from eval.importing.metadata.told import (
     seed_of,
     weight_of,
 )
+from foundation.typed.json_values import is_table
 
 NAMES = {"Sampler": SAMPLER, "Steps": STEPS, "CFG scale": CFG, "Clip skip": CLIP_SKIP}
 # What says nothing of how the picture looks, or is told otherwise here.
@@ -126,10 +127,10 @@ def _hashes(text: Infotext) -> dict[str, str]:
         if name.strip() and (hashed := _HASH.match(told.strip())):
             found[name.strip()] = hashed[1].lower()
     told = text.lists.get("Hashes")
-    for key in told if isinstance(told, dict) else ():
-        hashed = _HASH.match(text_at(told, str(key)))
-        if str(key).lower().startswith("lora:") and hashed:
-            found.setdefault(str(key)[5:], hashed[1].lower())
+    for key in told if is_table(told) else ():
+        hashed = _HASH.match(text_at(told, key))
+        if key.lower().startswith("lora:") and hashed:
+            found.setdefault(key[5:], hashed[1].lower())
     return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path, PurePosixPath
 
+from eval.importing.containers.picture_sources import SourcePicture
 from eval.importing.metadata.told import (
     Told,
     ToldLora,
@@ -17,7 +18,6 @@ from eval.importing.metadata.told import (
     seed_of,
     weight_of,
 )
-from eval.importing.picture_sources import SourcePicture
 from foundation.errors import ConfigurationError, UserError
 from foundation.text_files import read_text
 from loras.weights import Weights

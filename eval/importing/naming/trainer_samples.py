@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from eval.importing.containers.picture_sources import SourcePicture
 from eval.importing.metadata.told import Told, ToldLora, UnclearPictureError, seed_of
 from eval.importing.naming.file_pattern import numbered_prompt
-from eval.importing.picture_sources import SourcePicture
 
 SD_SCRIPTS = re.compile(
     r"(?:(?P<run>.+)_)?(?:e(?P<epoch>\d{6})|(?P<step>\d{6}))_(?P<at>\d{2,3})_\d{14}(?:_(?P<seed>\d+))?(?:_\d+)?"

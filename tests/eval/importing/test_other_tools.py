@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from eval.importing.collected import Ways, collect
+from eval.importing.containers.picture_sources import find_pictures
 from eval.importing.naming.trainer_samples import SampleNames
-from eval.importing.picture_sources import find_pictures
 from foreign_kinds import Drawn, Variant
 from two_hundred import VARIANTS, WANTED, write_variant
 

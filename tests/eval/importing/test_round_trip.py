@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 from bare_pictures import pictures_of, write_bare, write_stripped
 from eval.__main__ import app
 from eval.exporting.export import export_cell
+from eval.importing.import_plan import ImportRequest, plan_import
 from eval.importing.import_spec import ImportOptions, asked_subject, import_spec
-from eval.importing.import_store import Written, write_import
-from eval.importing.run_import import ImportRequest, plan_import
+from eval.importing.import_store import write_import
+from eval.importing.written_import import Written
 from eval.judging import readings
 from eval.reporting.ranked_grid import open_ranked
 from eval.store.store import open_store
@@ -35,7 +36,7 @@ def _references_looked_at_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def imported(grid: GridFolder, source: Path, store: Path, manifest: Path | None = None, loras: bool = True) -> Written:
     subject, dtype = asked_subject(grid.spec, ImportOptions())
     folders = [grid.folder / "runs of hina ö", grid.folder / "andere"] if loras else []
-    planned = plan_import(ImportRequest([source], subject, folders, manifest, dtype=dtype))
+    planned = plan_import(ImportRequest([source], folders, manifest), subject, dtype)
     assert planned.collected.unclear == {}
     assert planned.left_out == {}
     return write_import(store, planned.grid, import_spec(grid.spec, FORCED), [source], Silent())
@@ -73,7 +74,7 @@ def test_missing_pictures_are_said_and_rows_compared_over_what_they_share(
     (tmp_path / "bare" / "00001.png").unlink()
     (tmp_path / "bare" / "00004.png").write_bytes((tmp_path / "bare" / "00004.png").read_bytes()[:200])
     subject, dtype = asked_subject(rendered_grid.spec, ImportOptions())
-    planned = plan_import(ImportRequest([tmp_path / "bare"], subject, dtype=dtype))
+    planned = plan_import(ImportRequest([tmp_path / "bare"]), subject, dtype)
     assert list(planned.collected.unclear.values()) == ["is cut off"]
     assert sum(map(len, planned.grid.lacking.values())) == 2
     spec = import_spec(rendered_grid.spec, FORCED)

@@ -14,8 +14,8 @@ import pytest
 
 from comfy_graphs import chain, ends, node
 from eval.importing.collected import Collected, Ways, collect
+from eval.importing.containers.picture_sources import find_pictures
 from eval.importing.naming.trainer_samples import SampleNames
-from eval.importing.picture_sources import find_pictures
 from foreign_kinds import Drawn
 from picture_bytes import chunk, exif_picture, packed_chunk, pixels, png, text_chunk
 
