@@ -1,4 +1,4 @@
-"""How long it takes to read what ten thousand pictures tell, and what memory that takes: `eval import` before it copies.
+"""How long it takes to read what ten thousand pictures tell, and in what memory: `eval import` before it copies.
 
 Pictures are written by the tests' stand-ins for every tool, filled up to the size of real ones with a chunk that is
 passed over. Read twice: the first tenth alone, then all, so that memory which grows with their number shows.
@@ -14,7 +14,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from dataclasses import replace
-from itertools import count, cycle
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,12 +37,10 @@ def write(folder: Path, pictures: int) -> dict[str, Drawn]:
     wanted: dict[str, Drawn] = {}
     rows = cycle([(variant, drawn) for variant in VARIANTS for drawn in wanted_by(variant)])
     filling = chunk(b"ruSt", os.urandom(FILLED))
-    for number, (variant, drawn) in zip(count(), rows, strict=False):
-        if number == pictures:
-            break
+    for number, (variant, asked) in zip(range(pictures), rows, strict=False):
         path = folder / f"{number // IN_A_FOLDER:03d}" / f"{number:06d}{variant.suffix}"
         path.parent.mkdir(exist_ok=True)
-        drawn = replace(drawn, number=number)
+        drawn = replace(asked, number=number)
         data = variant.write(drawn)
         path.write_bytes(data[:33] + filling + data[33:] if variant.suffix == ".png" else data)
         if variant.beside:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foundation.progress import Silent
-from planted_faults import file_faults, picture_faults, word_faults
+from planted_faults import file_faults, picture_faults, set_faults, word_faults
 from planted_faults.good_sets import SIDES, GoodSet, Kind
 from planted_faults.planting import Expected, Fault, bench_of
 from trainer.checking.findings import Finding, Report
 from trainer.checking.request import CheckRequest
 from trainer.checking.whole.check import checked
 
-FAULTS: tuple[Fault, ...] = (*file_faults.FAULTS, *picture_faults.FAULTS, *word_faults.FAULTS)
+FAULTS: tuple[Fault, ...] = (*file_faults.FAULTS, *picture_faults.FAULTS, *set_faults.FAULTS, *word_faults.FAULTS)
 # True of every drawn set: its pictures are drawn at the training size, from the front, in the same light, and it has as
 # many reg pictures as training pictures, which are shown five times an epoch.
 TRUE_OF_DRAWINGS = ("small_sources", "one_angle", "one_light", "reg_repeated")

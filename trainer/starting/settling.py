@@ -64,12 +64,13 @@ def settle(request: StartRequest, reporter: Reporter) -> Start:
     base = read_base(request.base)
     dataset = read_data(request.train, request.reg)
     trigger, class_word = _named_subject(request, dataset)
-    words = read_captions([one.caption for one in dataset.train], trigger, class_word)
+    read_captions([one.caption for one in dataset.train], trigger, class_word)  # its faults come before the waiting
     judges = choose_judges(request, class_word, is_miniature(base))
     faces = _loaded(judges)
     reporter.say(f"looking at {len(dataset.train)} training pictures and the references")
     references = _references(request, dataset, faces)
     dataset = dataset.without({one.path for one in references.held_out})
+    words = read_captions([one.caption for one in dataset.train], trigger, class_word)
     preset = request.preset or (OF_THE_MINIATURE if is_miniature(base) else DEFAULT_PRESET)
     wanted = PRESETS[preset]["data"]["resolution"]
     assert isinstance(wanted, int)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,25 @@ def test_the_files_are_read_by_their_own_readers_and_name_what_was_given(folder:
     assert started.plan.steps == 3 * 2
     pictures = (3 * 3 * 2 + 1) * (4 * 5 + 2 * 2)
     assert (started.plan.cells, started.plan.pictures) == (18, pictures)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("training.epochs=3", "write train.TABLE.KEY=VALUE"),
+        ("train.training.epochs", "write train.TABLE.KEY=VALUE"),
+        ("train.training.epoch=3", "did you mean train.training.epochs?"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_named_before_anything_is_looked_at(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, change: str, said: str
+) -> None:
+    def looked(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("trainer.starting.start.settle", looked)
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        begin(asked(folder, changes=(change,)), Silent())
 
 
 def test_nothing_of_the_drawn_world_is_in_the_files_of_another_base(folder: Path) -> None:
@@ -178,6 +198,7 @@ def test_pictures_are_held_out_only_where_moving_is_asked_for(folder: Path) -> N
     assert spec.references.held_out == config.data.held_out == folder / "mine" / "references"
     assert find_references(spec.references).training
     assert started.plan.steps == 12
+    assert started.start.settled.words.captions == 4
 
 
 def test_held_out_pictures_are_spread_and_the_oddest_is_not_among_them() -> None:
