@@ -126,21 +126,22 @@ def _of_trigger(prompt: str, subject: Subject) -> bool:
 
 
 def _shared(table: Table, rows: list[Key], units: list[Unit]) -> tuple[list[Key], list[Unit]]:
-    """The rows and units that can be compared: what half of the others lack goes, strays among the units first.
+    """The rows and units that can be compared: who lacks half of the others goes, the one that lacks most first.
 
-    What is missing of the rest is left out unit by unit when the store is ranked, and said there.
+    Of a row and a unit that lack as much it is the unit. What is missing of the rest is left out unit by unit when the
+    store is ranked, and said there.
     """
     there = np.array([[(key, unit.prompt, unit.seed) in table for unit in units] for key in rows])
     kept_rows, kept_units = np.ones(len(rows), bool), np.ones(len(units), bool)
-    while True:
-        held = there & kept_rows[:, None] & kept_units
-        strays = kept_units & (held.sum(0) <= HALF * kept_rows.sum()) & (kept_rows.sum() > 1)
-        if not strays.any():
-            strays_of_rows = kept_rows & (held.sum(1) <= HALF * kept_units.sum())
-            if not strays_of_rows.any():
-                break
-            kept_rows &= ~strays_of_rows
-        kept_units &= ~strays
+    while kept_rows.any() and kept_units.any():
+        of_rows = _missing(there[:, kept_units], 1) * kept_rows
+        of_units = _missing(there[kept_rows], 0) * kept_units
+        if max(of_rows.max(), of_units.max()) < HALF:
+            break
+        if of_units.max() >= of_rows.max():
+            kept_units &= of_units < of_units.max()
+        else:
+            kept_rows &= of_rows < of_rows.max()
     shown = [unit for unit, stays in zip(units, kept_units, strict=True) if stays]
     if not kept_rows.any() or not shown:
         raise NothingToCompareError(
@@ -148,6 +149,11 @@ def _shared(table: Table, rows: list[Key], units: list[Unit]) -> tuple[list[Key]
             "pairs; draw all rows with the same prompts and fixed seeds"
         )
     return [key for key, stays in zip(rows, kept_rows, strict=True) if stays], shown
+
+
+def _missing(there: np.ndarray, axis: int) -> np.ndarray:
+    """The share of pictures that are not there, along an axis."""
+    return 1 - there.mean(axis)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from eval.judging.judge_facts import appearance_key, texts_key
 from eval.judging.judges import Judges
 from eval.judging.reading_arrays import counts_of, seen_in, vectors_found, vectors_of
 from eval.ranking.evidence import Appearances, CellFacts, Evidence
-from eval.ranking.missing_pictures import GONE, LeftOut, without_missing
+from eval.ranking.missing_pictures import GONE, NOT_IMPORTED, LeftOut, without_missing
 from eval.ranking.scores import SUBJECT
 from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.request.plan import Plan
@@ -94,6 +94,11 @@ class GridRecord(Section):
     remarks: list[str] = Field(default_factory=list)
     imported: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
+
+    @property
+    def why_gone(self) -> str:
+        """What became of pictures that are gone."""
+        return NOT_IMPORTED if self.imported else GONE
 
     @property
     def again(self) -> str:
@@ -204,7 +209,7 @@ def readable(grid: Grid) -> Grid:
     records = [record for record, stays in zip(snapshot.cells, rows, strict=True) if stays]
     if not records or SUBJECT not in {unit.role for unit in shown}:
         raise StoreError(
-            f"{grid.store.folder}: {len(gone)} of its pictures are {_why_gone(snapshot)}, nothing is left to compare; "
+            f"{grid.store.folder}: {len(gone)} of its pictures are {snapshot.why_gone.partition(' before')[0]}, nothing is left to compare; "
             f"{snapshot.again}"
         )
     lost = tuple(_facts_of(cell).name for cell, stays in zip(grid.cells, rows, strict=True) if not stays)
@@ -216,18 +221,10 @@ def readable(grid: Grid) -> Grid:
         len(rows),
         snapshot.again,
         lost,
-        _gone_in_words(snapshot),
+        snapshot.why_gone,
     )
     cells = [cell for cell, stays in zip(grid.cells, rows, strict=True) if stays]
     return Grid(grid.store, snapshot.model_copy(update={"units": shown, "cells": records}), cells, left_out)
-
-
-def _why_gone(snapshot: GridRecord) -> str:
-    return "not among what was imported, or damaged" if snapshot.imported else GONE
-
-
-def _gone_in_words(snapshot: GridRecord) -> str:
-    return _why_gone(snapshot) if snapshot.imported else f"{GONE} before they were read"
 
 
 def load_whole_grid(store: Store) -> Grid:
@@ -264,6 +261,7 @@ def load_evidence(grid: Grid) -> Evidence:
         subject=snapshot.subject,
         licences=snapshot.licences,
         left_out=grid.left_out,
+        imported=bool(snapshot.imported),
         remarks=[*snapshot.remarks, *snapshot.notes],
         trigger=snapshot.trigger,
         class_word=snapshot.class_word,

@@ -71,6 +71,7 @@ class Evidence:
     model sees it. `looks` None: not read. `left_out`: what is not here because pictures are gone. `remarks`: what is
     odd about the references, in sentences. `trigger`, `class_word`: what the prompts call the subject by, and what the
     base model is shown instead; "" where it is not known. `parts`: in how many parts CLIP read a unit's prompt.
+    `imported`: the pictures were drawn elsewhere.
     """
 
     cells: list[CellFacts]
@@ -96,6 +97,7 @@ class Evidence:
     trigger: str = ""
     class_word: str = ""
     parts: Mapping[str, int] = field(default_factory=dict[str, int])
+    imported: bool = False
 
     @property
     def words(self) -> SubjectWords:

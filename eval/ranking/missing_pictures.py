@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-GONE = "gone or damaged"
+GONE, NOT_IMPORTED = "gone or damaged before they were read", "not among what was imported, or damaged"
 MOST = 0.5  # a row that has lost this share goes itself, or it would take its units from all the others
 
 
@@ -22,7 +22,7 @@ class LeftOut:
     of_rows: int
     again: str
     names: tuple[str, ...] = ()
-    why: str = f"{GONE} before they were read"
+    why: str = GONE
 
     def __str__(self) -> str:
         left_out = f"{self.units} of {self.of_units} (prompt, seed) pairs and {self.rows} of {self.of_rows} rows"
