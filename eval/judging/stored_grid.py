@@ -208,21 +208,13 @@ def readable(grid: Grid) -> Grid:
     shown = [unit for unit, stays in zip(snapshot.units, units, strict=True) if stays]
     records = [record for record, stays in zip(snapshot.cells, rows, strict=True) if stays]
     if not records or SUBJECT not in {unit.role for unit in shown}:
+        why = snapshot.why_gone.partition(" before")[0]
         raise StoreError(
-            f"{grid.store.folder}: {len(gone)} of its pictures are {snapshot.why_gone.partition(' before')[0]}, nothing is left to compare; "
-            f"{snapshot.again}"
+            f"{grid.store.folder}: {len(gone)} of its pictures are {why}, nothing is left to compare; {snapshot.again}"
         )
     lost = tuple(_facts_of(cell).name for cell, stays in zip(grid.cells, rows, strict=True) if not stays)
-    left_out = LeftOut(
-        len(gone),
-        int((~units).sum()),
-        len(units),
-        int((~rows).sum()),
-        len(rows),
-        snapshot.again,
-        lost,
-        snapshot.why_gone,
-    )
+    counts = len(gone), int((~units).sum()), len(units), int((~rows).sum()), len(rows)
+    left_out = LeftOut(*counts, snapshot.again, lost, snapshot.why_gone)
     cells = [cell for cell, stays in zip(grid.cells, rows, strict=True) if stays]
     return Grid(grid.store, snapshot.model_copy(update={"units": shown, "cells": records}), cells, left_out)
 
