@@ -83,7 +83,7 @@ def test_missing_pictures_are_said_and_rows_compared_over_what_they_share(
     assert len(ranked.rows) == len(open_ranked(rendered_grid.store).rows)
     assert len(ranked.evidence.units) < len(planned.grid.units)
     assert "not among what was imported" in " ".join(ranked.rows[0].flags)
-    with pytest.raises(MissingFileError, match="is gone"):
+    with pytest.raises(MissingFileError, match="--loras"):
         export_cell(ranked.grid, ranked.rows[0], tmp_path / "best.safetensors")
     done = CliRunner().invoke(app, ["score", str(tmp_path / "eval"), "--json"])
     assert done.exit_code == 0, done.output
