@@ -6,6 +6,7 @@ import sys
 
 from eval.exporting import export_command
 from eval.grid import grid_command
+from eval.importing import import_command
 from eval.reporting import rank_command, report_command
 from eval.rescoring import score_command
 from eval.search import search_command
@@ -20,6 +21,7 @@ from loras.verifying import verify_command
 app = commands_app()
 COMMANDS = (
     grid_command,
+    import_command,
     rank_command,
     score_command,
     report_command,

@@ -81,7 +81,7 @@ def export_cell(grid: Grid, row: RankedCell, path: Path) -> Exported:
     if path.suffix != ".safetensors":
         raise ExportError(f"{path}: a LoRA file ends in .safetensors; name it so")
     cell = grid.cell(row.cell, row.checkpoint)
-    _check_parents(cell)
+    _check_parents(grid, cell)
     shown = _preview_of(grid, cell)
     lora = lora_of(cell)
     if not lora.modules:
@@ -105,9 +105,14 @@ def _preview_of(grid: Grid, cell: Cell) -> Path:
     return kept.path
 
 
-def _check_parents(cell: Cell) -> None:
+def _check_parents(grid: Grid, cell: Cell) -> None:
     for use in cell.uses:
         source = use.checkpoint
+        if not source.path.is_file() and grid.snapshot.imported:
+            raise MissingFileError(
+                f"{source.path}: this LoRA file is not there; import the pictures again with --loras FOLDER, "
+                "where it lies, and export then"
+            )
         if not source.path.is_file():
             raise MissingFileError(f"{source.path}: is gone; the cell was made from it, put it back")
         if sha256_of(source.path) != source.sha256:

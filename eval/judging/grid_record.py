@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from eval.ranking.missing_pictures import GONE, NOT_IMPORTED
 from eval.request.cells import Cell, Checkpoint, Sampling, Use
 from eval.request.spec import LimitsSection
 from eval.store.search_record import SearchRecord
@@ -65,8 +66,10 @@ class GridRecord(Section):
 
     `subject`: "face", or "image" where likeness is CLIP's or DINOv2's; then `face_model` is that one's name. `places`:
     where each reference and training picture lay when it was read; `remarks`: what was odd about them. `second_model`
-    is "" where none was asked. `gone`: pictures whose files were gone or damaged before these models had read them.
-    `settings`: the ways to draw, where there are several; `base_name` and `sampling` are then the first's.
+    is "" where none was asked. `gone`: pictures whose files were gone or damaged before these models had read them, or
+    that were not among those that were `imported`: from where, where the grid's pictures were not rendered here.
+    `notes`: what is to be said of such a grid. `settings`: the ways to draw, where there are several; `base_name` and
+    `sampling` are then the first's.
     """
 
     base_name: str
@@ -90,7 +93,14 @@ class GridRecord(Section):
     search: SearchRecord | None = None
     gone: list[str] = Field(default_factory=list)
     remarks: list[str] = Field(default_factory=list)
+    imported: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
     settings: list[SettingRecord] = Field(default_factory=list)
+
+    @property
+    def why_gone(self) -> str:
+        """What became of pictures that are gone."""
+        return NOT_IMPORTED if self.imported else GONE
 
     @property
     def drawn(self) -> list[tuple[str, Sampling]]:
@@ -101,6 +111,8 @@ class GridRecord(Section):
     @property
     def again(self) -> str:
         """What makes pictures again that are gone."""
+        if self.imported:
+            return "draw them, and run `python -m eval import` with all of them"
         return f"run `python -m eval {'search' if self.search else 'grid'} SPEC`, which makes them again"
 
 

@@ -202,12 +202,13 @@ def readable(grid: Grid) -> Grid:
     shown = [unit for unit, stays in zip(snapshot.units, units, strict=True) if stays]
     records = [record for record, stays in zip(snapshot.cells, rows, strict=True) if stays]
     if not records or SUBJECT not in {unit.role for unit in shown}:
+        why = snapshot.why_gone.partition(" before")[0]
         raise StoreError(
-            f"{grid.store.folder}: {len(gone)} of its pictures are gone or damaged, nothing is left to compare; "
-            f"{snapshot.again}"
+            f"{grid.store.folder}: {len(gone)} of its pictures are {why}, nothing is left to compare; {snapshot.again}"
         )
     lost = tuple(grid.facts_of(cell).name for cell, stays in zip(grid.cells, rows, strict=True) if not stays)
-    left_out = LeftOut(len(gone), int((~units).sum()), len(units), int((~rows).sum()), len(rows), snapshot.again, lost)
+    counts = len(gone), int((~units).sum()), len(units), int((~rows).sum()), len(rows)
+    left_out = LeftOut(*counts, snapshot.again, lost, snapshot.why_gone)
     cells = [cell for cell, stays in zip(grid.cells, rows, strict=True) if stays]
     return Grid(grid.store, snapshot.model_copy(update={"units": shown, "cells": records}), cells, left_out)
 
@@ -246,7 +247,8 @@ def load_evidence(grid: Grid) -> Evidence:
         subject=snapshot.subject,
         licences=snapshot.licences,
         left_out=grid.left_out,
-        remarks=snapshot.remarks,
+        imported=bool(snapshot.imported),
+        remarks=[*snapshot.remarks, *snapshot.notes],
         trigger=snapshot.trigger,
         class_word=snapshot.class_word,
         on=grid.settings.get(grid.sampling, UNVARIED),

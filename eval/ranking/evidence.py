@@ -79,6 +79,7 @@ class Evidence:
     odd about the references, in sentences. `trigger`, `class_word`: what the prompts call the subject by, and what the
     base model is shown instead; "" where it is not known. `parts`: in how many parts CLIP read a unit's prompt. `on`:
     what the base model's own rows are drawn with, as far as that varies; cells of other settings may stand beside it.
+    `imported`: the pictures were drawn elsewhere.
     """
 
     cells: list[CellFacts]
@@ -105,6 +106,7 @@ class Evidence:
     class_word: str = ""
     parts: Mapping[str, int] = field(default_factory=dict[str, int])
     on: Setting = UNVARIED
+    imported: bool = False
 
     @property
     def words(self) -> SubjectWords:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+GONE, NOT_IMPORTED = "gone or damaged before they were read", "not among what was imported, or damaged"
 MOST = 0.5  # a row that has lost this share goes itself, or it would take its units from all the others
 
 
 @dataclass(frozen=True)
 class LeftOut:
     """Pictures that are gone, and the units and rows that are left out for them, of so many. `again`: the command that
-    makes them again. `names`: what the rows are called."""
+    makes them again. `names`: what the rows are called; `why`: what became of the pictures."""
 
     pictures: int
     units: int
@@ -21,13 +22,12 @@ class LeftOut:
     of_rows: int
     again: str
     names: tuple[str, ...] = ()
+    why: str = GONE
 
     def __str__(self) -> str:
         left_out = f"{self.units} of {self.of_units} (prompt, seed) pairs and {self.rows} of {self.of_rows} rows"
         left_out += f" ({', '.join(self.names)})" if self.names else ""
-        return (
-            f"gone or damaged before they were read: {self.pictures} pictures, so {left_out} are left out; {self.again}"
-        )
+        return f"{self.why}: {self.pictures} pictures, so {left_out} are left out; {self.again}"
 
 
 def without_missing(gone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from eval.ranking.limits import may_be_broken
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT, Scores, rows_mean
 from eval.wording.figure_texts import interval_text
+from eval.wording.subject_words import SubjectWords
 
 # Pictures that change less than this share of what another seed changes are the base model's own.
 UNCHANGED = 0.1
@@ -39,7 +40,7 @@ def none_to_take(ranked: Sequence[RankedCell], evidence: Evidence, scores: Score
     if not scores.faces_seen.any():
         return _nothing_seen(evidence, scores)
     if np.isnan(scores.floor):
-        return _nothing_to_compare_with(ranked, scores)
+        return _nothing_to_compare_with(ranked, evidence, scores)
     if ranked[0].broken:
         return _all_broken(ranked)
     works = next((row for row in ranked if row.worth_taking), None)
@@ -59,7 +60,7 @@ def _nothing_seen(evidence: Evidence, scores: Scores) -> Verdict:
     )
 
 
-def _nothing_to_compare_with(ranked: Sequence[RankedCell], scores: Scores) -> Verdict:
+def _nothing_to_compare_with(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> Verdict:
     best, words = ranked[0], scores.words
     ceiling = "" if np.isnan(scores.ceiling) else f"; the subject's own pictures {scores.ceiling:.3f}"
     return Verdict(
@@ -68,9 +69,21 @@ def _nothing_to_compare_with(ranked: Sequence[RankedCell], scores: Scores) -> Ve
         [
             f"{best.name} is the most like the subject ({best.identity:.3f}{ceiling}), but how alike "
             "any stranger would be is not known.",
-            f"Put a prompt into [prompts] on which the base model shows {words.shown}, of the subject or of "
-            f"{words.others}, and run `python -m eval grid` again.",
+            _on_the_base_model(evidence, words),
         ],
+    )
+
+
+def _on_the_base_model(evidence: Evidence, words: SubjectWords) -> str:
+    """What brings pictures of the base model to compare with."""
+    if evidence.imported:
+        return (
+            "Draw the same prompts and seeds by the same settings without any LoRA, with the class word in the "
+            "trigger's place, and import all pictures together."
+        )
+    return (
+        f"Put a prompt into [prompts] on which the base model shows {words.shown}, of the subject or of "
+        f"{words.others}, and run `python -m eval grid` again."
     )
 
 
@@ -114,7 +127,7 @@ def _nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Sco
             [
                 f"In it, {best.name} is the most like the subject ({best.identity:.3f}; the base model "
                 f"{scores.floor:.3f}).",
-                "Put `seeds = 4` into [prompts] of the specification and run `python -m eval grid` with it again.",
+                _with_more_seeds(evidence),
             ],
         )
     return Verdict(
@@ -126,6 +139,18 @@ def _nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Sco
             _why_nothing_works(ranked, evidence, scores),
         ],
     )
+
+
+def _more(evidence: Evidence) -> str:
+    if evidence.imported:
+        return "draw more seeds of every row and import all pictures together"
+    return "put more `seeds` into [prompts] and run `python -m eval grid` again"
+
+
+def _with_more_seeds(evidence: Evidence) -> str:
+    if evidence.imported:
+        return "Draw every row with 4 seeds a prompt, and import all pictures together."
+    return "Put `seeds = 4` into [prompts] of the specification and run `python -m eval grid` with it again."
 
 
 def gain_text(row: RankedCell) -> str:
@@ -155,10 +180,7 @@ def _why_nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores:
     if any("likeness still rises" in text for row in ranked for text in row.trends):
         return "Likeness still rises at the last epoch: train for longer, and grade the later epochs."
     if (ranked[0].gain_high or 0.0) > (ranked[0].gain_that_matters or 0.0):
-        return (
-            "It may gain more than these few pictures can show: put more `seeds` into [prompts] and run "
-            "`python -m eval grid` again, or train for longer."
-        )
+        return f"It may gain more than these few pictures can show: {_more(evidence)}, or train for longer."
     return (
         "The pictures change, but not towards the subject: see that the trigger stands in the captions that were "
         "trained on, and that the held-out references show the same subject."

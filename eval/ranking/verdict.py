@@ -155,6 +155,8 @@ def _what_would_tell(ranked: Sequence[RankedCell], evidence: Evidence, scores: S
     seeds = max(-(-needed // prompts), len(scores.prompts) // prompts + 1) if needed else 0
     if not 0 < seeds <= MOST_SEEDS:
         return "telling them apart would take very many pictures, so choose by eye, or take the first"
+    if evidence.imported:
+        return f"draw every row with {seeds} seeds a prompt, and import them with those that are there"
     return f"put `seeds = {seeds}` into [prompts] and run `python -m eval grid` again (made pictures are kept)"
 
 

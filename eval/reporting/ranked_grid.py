@@ -38,6 +38,18 @@ def open_ranked(folder: Path) -> RankedGrid:
     return RankedGrid(grid, *rank_together(ways, limits_of(grid.snapshot.limits)))
 
 
+def _drawn_in_words(sampling: Sampling) -> str:
+    """How pictures were drawn; of imported ones not all of it may be told."""
+    known = SAMPLERS.get(sampling.sampler)
+    told = [
+        known.a1111 if known else sampling.sampler,
+        f"{sampling.steps} steps" * bool(sampling.steps),
+        f"CFG {sampling.cfg:g}" * bool(sampling.cfg),
+        f"{sampling.width}x{sampling.height}",
+    ]
+    return ", ".join(filter(None, told))
+
+
 def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
     """What the report shows of a ranked grid."""
     grid, snapshot = ranked.grid, ranked.grid.snapshot
@@ -48,19 +60,15 @@ def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
     first = ranked.rows[0]
     shown = grid.beside(grid.cell(first.cell, first.checkpoint))
     bases = dict.fromkeys(f"{name} ({sampling.base[:12]})" for name, sampling in grid.drawn)
-    samplings = dict.fromkeys(_in_words(sampling) for _, sampling in grid.drawn)
+    samplings = dict.fromkeys(_drawn_in_words(sampling) for _, sampling in grid.drawn)
     facts = {
         "Base model": "; ".join(bases),
         "Sampler": "; ".join(samplings),
         **({"Shown as the base model": str(first.on)} if snapshot.settings else {}),
+        **({"Imported from": ", ".join(snapshot.imported)} if snapshot.imported else {}),
         "Trigger": f"{snapshot.trigger} (class: {snapshot.class_word})",
         "Exported as": grid.cells[0].dtype,
         **({"Chosen by": " ".join(in_sentences(snapshot.search))} if snapshot.search else {}),
         **{f"Licence of {name}": licence for name, licence in snapshot.licences.items()},
     }
     return ReportData(title, ranked.evidence, ranked.rows, picture, facts)
-
-
-def _in_words(sampling: Sampling) -> str:
-    sampler = SAMPLERS[sampling.sampler].a1111
-    return f"{sampler}, {sampling.steps} steps, CFG {sampling.cfg:g}, {sampling.width}x{sampling.height}"

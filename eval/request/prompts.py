@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from base_models.prompts.prompt_syntax import cautions_of_prompt, fault_of_prompt
 from base_models.prompts.prompt_weights import plain_text
@@ -64,9 +65,8 @@ def read_prompts(section: PromptsSection) -> AskedPrompts:
     for text in filter(None, (*(one.text for one in written), negative)):
         if fault := fault_of_prompt(text):
             raise ConfigurationError(f"{source}: {fault}")
-    trigger = _as_word(section.trigger)
     texts = dict.fromkeys(one.text for one in written)
-    prompts = [Prompt(text, trigger.sub(lambda _: section.class_word, text)) for text in texts]
+    prompts = [prompt_of(text, section.trigger, section.class_word) for text in texts]
     missed = near_misses(prompts, section.trigger)
     if all(prompt.role == "bleed" for prompt in prompts):
         near = "".join(f"; {miss}" for miss in missed)
@@ -109,6 +109,12 @@ def near_misses(prompts: Sequence[Prompt], trigger: str) -> list[str]:
     ]
 
 
+def prompt_of(text: str, trigger: str, class_word: str) -> Prompt:
+    """A text as a prompt: what the base model is shown in its place has the class word where the trigger stands."""
+    return Prompt(text, _as_word(trigger).sub(lambda _: class_word, text))
+
+
+@cache
 def _as_word(trigger: str) -> re.Pattern[str]:
     """The trigger as a whole word, in any case: `sks` is not in "people wearing masks"."""
     words = r"\s+".join(re.escape(word) for word in trigger.split())

@@ -86,7 +86,7 @@ def rescore(folder: Path, wanted: RescoreRequest, reporter: Reporter) -> None:
         pictures = [one for row in grid.all_pictures() for one in row]
         made = store.failures(pictures)
         unread = reader.unread(one for one in pictures if one in made)
-        gone = store.unsound(unread)
+        gone = store.unsound(unread) | {one for one in grid.snapshot.gone if one not in made}
         reader.read_ids(one for one in unread if one not in gone)
         references = _looked_at(references, wanted, grid.snapshot, reader)
         reader.read_texts(plain_text(unit.class_prompt) for unit in units)

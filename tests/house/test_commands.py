@@ -14,6 +14,7 @@ ORDER = {
     "trainer": ["init", "check", "caption", "regularize", "prepare", "plan", "run", "runs", "import-kohya"],
     "eval": [
         "grid",
+        "import",
         "rank",
         "score",
         "report",

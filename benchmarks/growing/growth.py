@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 CELLS, TIMES = 6, 10
-SUBJECT = Path(__file__).resolve().parents[1] / "miniature" / "subject"
+SUBJECT = Path(__file__).resolve().parents[2] / "miniature" / "subject"
 SPEC = """
 [model]
 base = "miniature"
