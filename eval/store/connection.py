@@ -138,16 +138,10 @@ def _lay_out(engine: Engine, file: Path) -> None:
         if found == LAYOUT:
             return
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # the others wait here, and then find it done
-        found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-        if found != LAYOUT:
+        if connection.exec_driver_sql("PRAGMA user_version").scalar_one() != LAYOUT:
             there = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'picture'").first()
-            for statement in _lacking(found) if there else ():
+            for statement in ADDED if there else ():
                 connection.exec_driver_sql(statement)
             Table.metadata.create_all(connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {LAYOUT}")
         connection.commit()
-
-
-def _lacking(layout: int) -> list[str]:
-    """What makes tables of that layout those of this one, in order."""
-    return [statement for one in sorted(ADDED) if one > layout for statement in ADDED[one]]

@@ -10,7 +10,7 @@ from sqlalchemy import JSON, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # Of the file as a whole (SQLite's `user_version`). 0: from before there was a number.
-LAYOUT = 2
+LAYOUT = 1
 
 
 class Table(DeclarativeBase):
@@ -67,29 +67,13 @@ class SpentRow(Table):
     seconds: Mapped[float]
 
 
-class VoteRow(Table):
-    """What a person answered of two cells' pictures of one unit. `at`: when, ISO 8601 in UTC."""
-
-    __tablename__ = "vote"
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    voter: Mapped[str] = mapped_column(String, index=True)
-    at: Mapped[str]
-    left: Mapped[str]
-    right: Mapped[str]
-    prompt: Mapped[str]
-    seed: Mapped[int]
-    answer: Mapped[str]
-
-
-# By layout: what its tables have more than those of the one before, a line each. New tables are made in any case.
-ADDED = {
-    1: (
-        "ALTER TABLE picture ADD COLUMN sha256 VARCHAR",
-        "ALTER TABLE picture ADD COLUMN size INTEGER",
-        "ALTER TABLE picture ADD COLUMN changed INTEGER",
-        "ALTER TABLE embedding ADD COLUMN checksum INTEGER",
-    ),
-}
+# What layout 1 has more than the one before, a line each.
+ADDED = (
+    "ALTER TABLE picture ADD COLUMN sha256 VARCHAR",
+    "ALTER TABLE picture ADD COLUMN size INTEGER",
+    "ALTER TABLE picture ADD COLUMN changed INTEGER",
+    "ALTER TABLE embedding ADD COLUMN checksum INTEGER",
+)
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from eval.store.connection import FILE_NAME
 from eval.store.store import create_store, open_store
 from foundation.files import sha256_of
 from loras.lora_file import read_lora
-from studio.logic.exporting import contents_of, export_path, suggested_name
-from studio.logic.frames import Filters, curve_frame, heat_frame, ranking_frame, usual_settings
-from studio.logic.markdown_text import escaped
-from studio.logic.pictures import comparison, evenly_spaced, pairs_won, rival_of, units_of_role
-from studio.logic.stores import find_stores, last_changed, open_for_pages, short_names, stores_below
+from studio.exporting.export_file import contents_of, export_path, suggested_name
+from studio.ranking.frames import Filters, curve_frame, heat_frame, ranking_frame, usual_settings
+from studio.shared.markdown_text import escaped
+from studio.shared.pictures import comparison, evenly_spaced, pairs_won, rival_of, units_of_role
+from studio.shared.stores import find_stores, last_changed, open_for_pages, short_names, stores_below
 from synthetic_store import Size, write_store
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -98,7 +98,7 @@ def test_rows_over_a_limit_are_named_and_can_be_hidden(app: AppTest, store: Path
 
 
 def test_pictures_page_compares_the_chosen_cell_with_its_rival_and_the_base_model(app: AppTest, store: Path) -> None:
-    app.switch_page("app_pages/cell_page.py").run()
+    app.switch_page("comparing/comparing_page.py").run()
     rows = open_ranked(store).rows
     assert not app.exception
     assert f"More alike than {rows[1].name}" in words(app)
@@ -111,7 +111,7 @@ def test_pictures_page_compares_the_chosen_cell_with_its_rival_and_the_base_mode
     assert not app.exception
     assert f"More alike than {rows[0].name}" in words(app)
     assert rows[last].broken[0] in words(app)
-    app.switch_page("app_pages/export_page.py").run()
+    app.switch_page("exporting/export_page.py").run()
     assert app.selectbox(key="chosen").value == last
 
 
@@ -131,12 +131,12 @@ def test_of_a_subject_without_a_face_the_pages_speak_of_pictures(
     helps = " ".join(tile.help for tile in app.metric)
     assert "face" not in helps + words(app).replace("the face rate does not apply", "")
     assert "other subjects" in helps
-    app.switch_page("app_pages/cell_page.py").run()
+    app.switch_page("comparing/comparing_page.py").run()
     assert app.button_group[0].options == ["The subject", "Other subjects"]
 
 
 def test_export_page_writes_the_tensors_that_were_scored(app: AppTest, store: Path) -> None:
-    app.switch_page("app_pages/export_page.py").run()
+    app.switch_page("exporting/export_page.py").run()
     assert not app.exception
     name = app.text_input[0].value
     app.button[0].click().run()
@@ -163,7 +163,7 @@ def test_an_export_that_its_parents_no_longer_allow_is_refused_in_words(
 ) -> None:
     store = write_store(tmp_path, TINY)
     monkeypatch.setenv("LORA_STUDIO_STORE", str(store))
-    app = open_app(tmp_path).switch_page("app_pages/export_page.py").run()
+    app = open_app(tmp_path).switch_page("exporting/export_page.py").run()
     parent = open_for_pages(store).cell(open_ranked(store).rows[0]).use.checkpoint.path
     parent.unlink()
     app.run()

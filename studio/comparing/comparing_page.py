@@ -8,11 +8,11 @@ from eval.ranking.columns import INTERVAL
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT
 from eval.reporting.ranking_table import shared_flags
-from studio.logic.frames import intervals_of, tiles_of
-from studio.logic.markdown_text import escaped
-from studio.logic.pictures import Picture, comparison, pairs_won, rival_of, units_of_role
-from studio.logic.stores import OpenedStore
-from studio.session import choose_row, opened_store
+from studio.ranking.frames import intervals_of, tiles_of
+from studio.shared.markdown_text import escaped
+from studio.shared.pictures import Picture, comparison, pairs_won, rival_of, units_of_role
+from studio.shared.session import choose_row, opened_store
+from studio.shared.stores import OpenedStore
 
 PAGE = 8
 ROLES = SUBJECT, BLEED

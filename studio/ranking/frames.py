@@ -14,8 +14,8 @@ from eval.request.training_order import in_training_order
 from eval.wording.figure_texts import text_encoder_weight
 from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
-from studio.logic.pictures import median_picture
-from studio.logic.stores import OpenedStore
+from studio.shared.pictures import median_picture
+from studio.shared.stores import OpenedStore
 
 NO_OTHER = "none"
 
