@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy import stats
 
 from eval.voting.strengths import Strengths
+from foundation.typed.untyped import untyped
 
 FEWEST = 4  # cells: of three, an order is right by chance once in six
 
@@ -54,13 +55,19 @@ def by_both(strengths: Strengths, scores: Mapping[str, float]) -> list[str]:
     if not cells:
         return []
     strength = np.array([strengths.strength[strengths.cells.index(cell)] for cell in cells])
-    places = rankdata(-strength) + rankdata([-scores[cell] for cell in cells])
+    places = _ranks(-strength) + _ranks(np.array([-scores[cell] for cell in cells]))
     return [cells[at] for at in np.lexsort((-strength, places))]
 
 
 def _correlations(rows: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Spearman's of each row (B, C) with `own` (C,); 0 where a row is all alike."""
-    one, other = rankdata(rows, axis=1), rankdata(own)
+    one, other = _ranks(rows), _ranks(own)
     one, other = one - one.mean(1, keepdims=True), other - other.mean()
     norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other)
     return np.divide(one @ other, norms, out=np.zeros(len(rows)), where=norms > 0)
+
+
+def _ranks(rows: np.ndarray) -> np.ndarray:
+    """The place of each along the last axis, from 1; those that are alike share theirs."""
+    found: np.ndarray = untyped(stats).rankdata(rows, axis=-1)
+    return found

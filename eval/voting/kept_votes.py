@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from eval.voting.vote import ANSWERS, Pair, Vote, VoteError
+from eval.voting.vote import ANSWERS, Answer, Pair, Vote, VoteError
 from foundation.text_files import parsing_fault, read_text
 from foundation.typed.json_values import is_table, parse_json
 
@@ -109,7 +109,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def _vote(row: dict[str, object], voter: str, place: str) -> Vote:
-    answer = next((one for one in ANSWERS if one == row.get("answer")), None)
+    answer: Answer | None = next((one for one in ANSWERS if one == row.get("answer")), None)
     seed, at = row.get("seed"), _moment(row.get("at"))
     texts = [row.get(key) for key in ("left", "right", "prompt")]
     if answer is None or at is None or not isinstance(seed, int) or not all(isinstance(one, str) for one in texts):

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import evalica
 import numpy as np
-from evalica import Winner, bradley_terry
-from scipy.special import log_expit, logsumexp
+from scipy import special
 
 from eval.voting.vote import Vote
+from foundation.typed.untyped import untyped
 
 MIDDLING = ""  # the id of no cell
 BEGINS_WITH = 1.0  # votes of each cell against a middling one
@@ -23,7 +24,7 @@ PROPOSED, DRAWS = 16_000, 4_000
 TAILS = 6  # degrees of freedom: the proposal reaches further than what it stands for
 SEED = 20261127
 SURE = 0.95
-_WINNERS = {1.0: Winner.X, 0.0: Winner.Y, 0.5: Winner.Draw}
+_WINNERS = {1.0: evalica.Winner.X, 0.0: evalica.Winner.Y, 0.5: evalica.Winner.Draw}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Strengths:
     def named_best(self) -> tuple[str, ...]:
         """The fewest cells of which one is the best with a chance of 95 %, the likeliest first."""
         chances = self.chance_to_be_best
-        order = np.argsort(-chances, kind="stable")
+        order: list[int] = np.argsort(-chances, kind="stable").tolist()
         count = int((np.cumsum(chances[order]) < SURE).sum()) + 1
         return tuple(self.cells[at] for at in order[:count])
 
@@ -72,10 +73,11 @@ def strengths_of(cells: Sequence[str], votes: Sequence[Vote]) -> Strengths:
 def _likeliest(cells: Sequence[str], votes: Sequence[Vote]) -> np.ndarray:
     lefts = [*(vote.pair.left for vote in votes), *cells]
     rights = [*(vote.pair.right for vote in votes), *[MIDDLING] * len(cells)]
-    winners = [*(_WINNERS[vote.outcome] for vote in votes), *[Winner.Draw] * len(cells)]
+    winners = [*(_WINNERS[vote.outcome] for vote in votes), *[evalica.Winner.Draw] * len(cells)]
     weights = [1.0] * len(votes) + [BEGINS_WITH] * len(cells)
-    scores = bradley_terry(lefts, rights, winners, weights=weights, tolerance=1e-9, limit=10_000).scores
-    return np.log([float(scores[cell]) for cell in cells]) - np.log(float(scores[MIDDLING]))
+    fitted = untyped(evalica).bradley_terry(lefts, rights, winners, weights=weights, tolerance=1e-9, limit=10_000)
+    scores: dict[str, float] = fitted.scores.to_dict()
+    return np.log([scores[cell] for cell in cells]) - np.log(scores[MIDDLING])
 
 
 def _points(votes: Sequence[Vote], at: Mapping[str, int]) -> np.ndarray:
@@ -97,15 +99,16 @@ def _left_open(strength: np.ndarray, points: np.ndarray) -> np.ndarray:
     proposed = strength + (steps * wide[:, None]) @ root.T
     squares = (steps**2).sum(1) * wide**2
     density = -(TAILS + len(strength)) / 2 * np.log1p(squares / TAILS)
-    weights = _log_likelihood(proposed, points) - density
-    return proposed[rng.choice(PROPOSED, DRAWS, p=np.exp(weights - logsumexp(weights)))]
+    likely = _log_likelihood(proposed, points) - density
+    weights = np.exp(likely - likely.max())
+    return proposed[rng.choice(PROPOSED, DRAWS, p=weights / weights.sum())]
 
 
 def _log_likelihood(rows: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(B,) of strengths (B, C), the tie that each cell begins with among it."""
-    found = BEGINS_WITH / 2 * (log_expit(rows) + log_expit(-rows)).sum(1)
+    found = BEGINS_WITH / 2 * (_log_odds(rows) + _log_odds(-rows)).sum(1)
     for one, other in zip(*np.nonzero(points), strict=True):
-        found += points[one, other] * log_expit(rows[:, one] - rows[:, other])
+        found += points[one, other] * _log_odds(rows[:, one] - rows[:, other])
     return found
 
 
@@ -119,3 +122,9 @@ def _variance(apart: np.ndarray) -> np.ndarray:
     """Of one vote between two cells whose strengths are so far apart."""
     preferred = 1 / (1 + np.exp(-apart))
     return preferred * (1 - preferred)
+
+
+def _log_odds(apart: np.ndarray) -> np.ndarray:
+    """The logarithm of how often the one is preferred to the other."""
+    found: np.ndarray = untyped(special).log_expit(apart)
+    return found

@@ -1,6 +1,8 @@
-"""The second page: a cell's pictures beside those of its rival and the base model, unit by unit."""
+"""The page of pictures: a cell's beside those of up to three others and of the base model, unit by unit."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -15,6 +17,10 @@ from studio.shared.session import choose_row, opened_store
 from studio.shared.stores import OpenedStore
 
 PAGE = 8
+MOST_BESIDE = 3
+SHOWN = "unit on show"
+LARGE, ENLARGE, SMALL_AGAIN = "one at a time", "One at a time, large", "All of them"
+TURNS = (("Back", "left", -1), ("Next", "right", 1))
 ROLES = SUBJECT, BLEED
 
 
@@ -23,22 +29,41 @@ def show() -> None:
     opened = opened_store()
     st.title("Pictures, side by side", anchor=False)
     row = choose_row("Cell", opened.rows)
-    rival = rival_of(opened, row)
-    _show_figures(opened, row, rival)
-    columns = [row, *([rival] if rival else []), None]
+    others = _chosen_others(opened, row)
+    _show_figures(opened, row, others)
+    columns: list[RankedCell | None] = [row, *others, None]
     called = {SUBJECT: "The subject", BLEED: opened.words.others.capitalize()}
     role = st.segmented_control("Pictures of", _roles_in(opened), format_func=called.__getitem__, default=SUBJECT)
     _show_pictures(opened, columns, role or SUBJECT)
 
 
-def _show_figures(opened: OpenedStore, row: RankedCell, rival: RankedCell | None) -> None:
+def _chosen_others(opened: OpenedStore, row: RankedCell) -> list[RankedCell]:
+    """The cells beside it: up to three of one's own choice, its rival at first."""
+    rows, rival = opened.rows, rival_of(opened, row)
+
+    def called(place: int) -> str:
+        return f"{rows[place].place}. {rows[place].name}"
+
+    places = st.multiselect(
+        "Beside",
+        [place for place, other in enumerate(rows) if other != row],
+        default=[rows.index(rival)] if rival else [],
+        format_func=called,
+        max_selections=MOST_BESIDE,
+        key=f"beside {row.place}",
+        help=f"Up to {MOST_BESIDE} cells, on the same prompts and seeds. The base model stands last.",
+    )
+    return [rows[place] for place in places]
+
+
+def _show_figures(opened: OpenedStore, row: RankedCell, others: Sequence[RankedCell]) -> None:
     for place, tile in zip(st.columns(6), tiles_of(row, opened.words), strict=False):
         place.metric(tile.name, tile.figure, help=tile.meaning)
     said = [f"Identity, {INTERVAL.heading}: {INTERVAL.text(row)}."] if INTERVAL.has_something([row]) else []
     said += intervals_of(row)
-    if rival:
-        won, pairs = pairs_won(opened, row, rival)
-        said.append(f"More alike than {rival.name} on {won} of {pairs} (prompt, seed) pairs.")
+    for other in others:
+        won, pairs = pairs_won(opened, row, other)
+        said.append(f"More alike than {other.name} on {won} of {pairs} (prompt, seed) pairs.")
     st.markdown(escaped(" ".join(said)))
     common = shared_flags(opened.rows)
     for flag in row.flags:
@@ -52,6 +77,12 @@ def _roles_in(opened: OpenedStore) -> list[str]:
 
 def _show_pictures(opened: OpenedStore, columns: list[RankedCell | None], role: str) -> None:
     units = units_of_role(opened, role)
+    # A button: a chooser that has been clicked takes the arrow keys for itself.
+    large = bool(st.session_state.get(LARGE))
+    st.button(SMALL_AGAIN if large else ENLARGE, on_click=_enlarge, args=(not large,))
+    if large:
+        _show_one(opened, columns, units)
+        return
     pages = -(-len(units) // PAGE)
     page = st.pagination(pages) if pages > 1 else 1
     _show_heads(opened, columns)
@@ -61,6 +92,28 @@ def _show_pictures(opened: OpenedStore, columns: list[RankedCell | None], role: 
         for tile, picture in zip(tiles, unit.pictures, strict=True):
             with tile:
                 _show_picture(picture)
+
+
+def _show_one(opened: OpenedStore, columns: list[RankedCell | None], units: Sequence[int]) -> None:
+    """One prompt and seed, as large as there is room; a single widget's row of pictures is turned over in place."""
+    at = int(st.session_state.get(SHOWN, 0)) % len(units)
+    for place, (label, key, step) in zip(st.columns(len(TURNS)), TURNS, strict=True):
+        place.button(label, shortcut=key, width="stretch", on_click=_turn, args=((at + step) % len(units),))
+    unit = comparison(opened, columns, [units[at]])[0]
+    st.markdown(f"{escaped(unit.prompt)}  \n:gray[seed {unit.seed}, {at + 1} of {len(units)}]")
+    places = st.columns(len(columns), vertical_alignment="bottom")
+    for place, row, picture in zip(places, columns, unit.pictures, strict=True):
+        with place:
+            st.markdown(f"**{escaped(_head(opened, row))}**")
+            _show_picture(picture)
+
+
+def _enlarge(large: bool) -> None:
+    st.session_state[LARGE] = large
+
+
+def _turn(at: int) -> None:
+    st.session_state[SHOWN] = at
 
 
 def _show_heads(opened: OpenedStore, columns: list[RankedCell | None]) -> None:

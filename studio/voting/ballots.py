@@ -96,7 +96,7 @@ def _table(rows: Sequence[RankedCell], strengths: Strengths, votes: Sequence[Vot
     shown, chances = bad_shares(votes), strengths.chance_to_be_best
     preferred = 100 * expit(strengths.draws - strengths.draws.mean(1, keepdims=True))
     low, high = np.quantile(preferred, [0.025, 0.975], axis=0)
-    order = np.argsort(-strengths.strength, kind="stable").tolist()
+    order: list[int] = np.argsort(-strengths.strength, kind="stable").tolist()
     seen = [shown.get(rows[at].cell, (0, 0)) for at in order]
     return pd.DataFrame(
         {

@@ -18,13 +18,13 @@ from studio.shared.session import opened_store
 from studio.shared.stores import OpenedStore
 from studio.voting.ballots import BEST, PREFERRED, Tally, ballot_pictures, ballot_units, candidates, tally
 
-VOTER, PAIR, EVERYBODY = "voter", "pair to vote on", "everybody"
+VOTER, FIELD, PAIR, EVERYBODY = "voter", "voter's name", "pair to vote on", "everybody"
 # The button's words, its key on the keyboard, and what it answers.
 BUTTONS: tuple[tuple[str, str, Answer], ...] = (
-    ("Left is better", "left", "left"),
+    ("Left", "left", "left"),
     ("Tie", "down", "tie"),
     ("Both bad", "b", "both bad"),
-    ("Right is better", "right", "right"),
+    ("Right", "right", "right"),
 )
 
 
@@ -37,16 +37,35 @@ def show() -> None:
         "arrow keys answer, B says that both are bad, U takes the last vote back."
     )
     rows = _chosen_rows(opened)
-    name = st.text_input("Your name", key=VOTER, max_chars=LONGEST_NAME, placeholder="several people vote by name")
+    name = _voter()
     if len(rows) < 2:
         st.info("Choose at least two cells.")
         return
     votes = kept_votes(opened.folder)
-    if name.strip():
-        _show_ballot(opened, rows, votes, checked_name(name))
-    else:
-        st.info("Write your name to begin.")
+    if name:
+        _show_ballot(opened, rows, votes, name)
     _show_tally(rows, votes)
+
+
+def _voter() -> str:
+    """Who votes; "" until a name is given. The field then goes: as long as it is there, the keys are letters in it."""
+    if name := st.session_state.get(VOTER, ""):
+        st.button(f"Voting as {escaped(name)}. Somebody else?", type="tertiary", on_click=_forget_voter)
+        return str(name)
+    st.text_input(
+        "Your name, to begin", key=FIELD, max_chars=LONGEST_NAME, on_change=_remember_voter,
+        placeholder="several people vote under their own names",
+    )  # fmt: skip
+    return ""
+
+
+def _remember_voter() -> None:
+    if name := st.session_state[FIELD].strip():
+        st.session_state[VOTER] = checked_name(name)
+
+
+def _forget_voter() -> None:
+    del st.session_state[VOTER]
 
 
 def _chosen_rows(opened: OpenedStore) -> list[RankedCell]:
