@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUBJECT := miniature/subject
 DEMO := runs/demo
-FIGURES := $(wildcard benchmarks/*.py benchmarks/before_training/*.py)
+FIGURES := $(wildcard benchmarks/*.py benchmarks/before_training/*.py benchmarks/voters/*.py)
 # Two busy cores lose several times over when OpenMP's threads spin instead of sleeping.
 export OMP_WAIT_POLICY := passive
 export PYTHONUNBUFFERED := 1

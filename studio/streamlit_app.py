@@ -5,16 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from foundation.errors import UserError
-from studio.notices import show_no_store, show_problem
-from studio.session import choose_store, open_store_once
+from studio.shared.notices import show_no_store, show_problem
+from studio.shared.session import choose_store, open_store_once
 
 st.set_page_config(page_title="LoRA studio", layout="wide")
 # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
 page = st.navigation(
     [
-        st.Page("app_pages/ranking_page.py", title="Ranking", default=True),
-        st.Page("app_pages/cell_page.py", title="Pictures"),
-        st.Page("app_pages/export_page.py", title="Export"),
+        st.Page("ranking/ranking_page.py", title="Ranking", default=True),
+        st.Page("comparing/comparing_page.py", title="Pictures"),
+        st.Page("voting/voting_page.py", title="Vote"),
+        st.Page("exporting/export_page.py", title="Export"),
     ]
 )
 folder = choose_store()

@@ -23,11 +23,11 @@ from eval.store.connection import FILE_NAME
 from eval.store.store import create_store, open_store
 from foundation.files import sha256_of
 from loras.lora_file import read_lora
-from studio.logic.exporting import contents_of, export_path, suggested_name
-from studio.logic.frames import Filters, curve_frame, heat_frame, ranking_frame, usual_settings
-from studio.logic.markdown_text import escaped
-from studio.logic.pictures import comparison, evenly_spaced, pairs_won, rival_of, units_of_role
-from studio.logic.stores import find_stores, last_changed, open_for_pages, short_names, stores_below
+from studio.exporting.export_file import contents_of, export_path, suggested_name
+from studio.ranking.frames import Filters, curve_frame, heat_frame, ranking_frame, usual_settings
+from studio.shared.markdown_text import escaped
+from studio.shared.pictures import comparison, evenly_spaced, pairs_won, rival_of, units_of_role
+from studio.shared.stores import find_stores, last_changed, open_for_pages, short_names, stores_below
 from synthetic_store import Size, write_store
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -98,7 +98,7 @@ def test_rows_over_a_limit_are_named_and_can_be_hidden(app: AppTest, store: Path
 
 
 def test_pictures_page_compares_the_chosen_cell_with_its_rival_and_the_base_model(app: AppTest, store: Path) -> None:
-    app.switch_page("app_pages/cell_page.py").run()
+    app.switch_page("comparing/comparing_page.py").run()
     rows = open_ranked(store).rows
     assert not app.exception
     assert f"More alike than {rows[1].name}" in words(app)
@@ -111,8 +111,25 @@ def test_pictures_page_compares_the_chosen_cell_with_its_rival_and_the_base_mode
     assert not app.exception
     assert f"More alike than {rows[0].name}" in words(app)
     assert rows[last].broken[0] in words(app)
-    app.switch_page("app_pages/export_page.py").run()
+    app.switch_page("exporting/export_page.py").run()
     assert app.selectbox(key="chosen").value == last
+
+
+def test_pictures_page_stands_chosen_cells_beside_and_turns_them_over(app: AppTest, store: Path) -> None:
+    rows = open_ranked(store).rows
+    app.switch_page("comparing/comparing_page.py").run()
+    beside = app.multiselect(key="beside 1")
+    assert beside.value == [1]
+    beside.select(3).run()
+    assert not app.exception
+    assert f"More alike than {rows[3].name} on" in words(app)
+    next(one for one in app.button if one.label == "One at a time, large").click().run()
+    assert not app.exception
+    shown = units_of_role(open_for_pages(store), "subject")
+    assert f", 1 of {len(shown)}" in words(app)
+    next(one for one in app.button if one.label == "Back").click().run()
+    assert f", {len(shown)} of {len(shown)}" in words(app)
+    assert words(app).count("Base model") == 1
 
 
 def test_of_a_subject_without_a_face_the_pages_speak_of_pictures(
@@ -131,12 +148,12 @@ def test_of_a_subject_without_a_face_the_pages_speak_of_pictures(
     helps = " ".join(tile.help for tile in app.metric)
     assert "face" not in helps + words(app).replace("the face rate does not apply", "")
     assert "other subjects" in helps
-    app.switch_page("app_pages/cell_page.py").run()
+    app.switch_page("comparing/comparing_page.py").run()
     assert app.button_group[0].options == ["The subject", "Other subjects"]
 
 
 def test_export_page_writes_the_tensors_that_were_scored(app: AppTest, store: Path) -> None:
-    app.switch_page("app_pages/export_page.py").run()
+    app.switch_page("exporting/export_page.py").run()
     assert not app.exception
     name = app.text_input[0].value
     app.button[0].click().run()
@@ -163,7 +180,7 @@ def test_an_export_that_its_parents_no_longer_allow_is_refused_in_words(
 ) -> None:
     store = write_store(tmp_path, TINY)
     monkeypatch.setenv("LORA_STUDIO_STORE", str(store))
-    app = open_app(tmp_path).switch_page("app_pages/export_page.py").run()
+    app = open_app(tmp_path).switch_page("exporting/export_page.py").run()
     parent = open_for_pages(store).cell(open_ranked(store).rows[0]).use.checkpoint.path
     parent.unlink()
     app.run()
@@ -274,9 +291,10 @@ def test_names_of_files_reach_the_page_unchanged() -> None:
     assert escaped("__a*b*__ $x$ :red[c]") == r"\_\_a\*b\*\_\_ \$x\$ \:red\[c\]"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[int]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """`streamlit run studio`, started elsewhere by a user who never ran Streamlit; the port it listens on."""
+    tmp_path = tmp_path_factory.mktemp("elsewhere")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -292,6 +310,30 @@ def test_the_app_listens_on_this_machine_only_wherever_it_is_started(server: int
     assert _answers("127.0.0.1", server, within=SECONDS)
     # Another address of the loopback network: a server bound to all addresses would answer there too.
     assert not _answers("127.0.0.2", server, within=0.5)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "answer"),
+    [
+        ("127.0.0.1", "http://127.0.0.1", b"101"),
+        ("localhost", "http://localhost", b"101"),
+        ("evil.example", "http://evil.example", b"403"),
+        ("127.0.0.1", "http://evil.example", b"403"),
+    ],
+)
+def test_a_page_elsewhere_whose_name_points_here_is_not_answered(
+    server: int, host: str, origin: str, answer: bytes
+) -> None:
+    """DNS rebinding: the browser of the user is made to ask for another site's name at this address."""
+    assert _answers("127.0.0.1", server, within=SECONDS)
+    with socket.create_connection(("127.0.0.1", server), timeout=SECONDS) as asking:
+        lines = [
+            "GET /_stcore/stream HTTP/1.1", f"Host: {host}:{server}", f"Origin: {origin}:{server}",
+            "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13", "", "",
+        ]  # fmt: skip
+        asking.sendall("\r\n".join(lines).encode())
+        assert asking.recv(100).split(b" ")[1] == answer
 
 
 def _answers(host: str, port: int, within: float) -> bool:

@@ -23,8 +23,8 @@ from eval.reporting.ranking_table import ranking_lines
 from eval.reporting.report import ReportData, write_report
 from eval.store.store import KeptPicture
 from loras.weights import Weights
-from studio.logic.frames import ranking_frame, tiles_of
-from studio.logic.stores import open_for_pages
+from studio.ranking.frames import ranking_frame, tiles_of
+from studio.shared.stores import open_for_pages
 from synthetic_evidence import make_evidence, of_a_teapot, without_faces
 from synthetic_store import Size, write_store
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from eval.reporting.thumbnail import thumbnail
 from eval.store.store import KeptPicture
-from studio.logic.frames import ranking_frame
-from studio.logic.stores import open_for_pages
+from studio.ranking.frames import ranking_frame
+from studio.shared.stores import open_for_pages
 from synthetic_store import Size, write_store
 
 

@@ -8,10 +8,17 @@ from eval.exporting.export import Exported
 from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell
 from foundation.typed.untyped import untyped
-from studio.logic.exporting import contents_of, export_path, size_in_words, suggested_name, usage_by_tool, write_export
-from studio.logic.markdown_text import escaped
-from studio.logic.stores import OpenedStore
-from studio.session import choose_row, opened_store
+from studio.exporting.export_file import (
+    contents_of,
+    export_path,
+    size_in_words,
+    suggested_name,
+    usage_by_tool,
+    write_export,
+)
+from studio.shared.markdown_text import escaped
+from studio.shared.session import choose_row, opened_store
+from studio.shared.stores import OpenedStore
 
 WRITTEN = "written"
 

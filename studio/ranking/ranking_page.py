@@ -15,8 +15,8 @@ from eval.reporting.ranked_grid import report_data
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.wording.subject_words import SubjectWords
 from foundation.typed.untyped import untyped
-from studio.logic.charts import epoch_curve, weights_map
-from studio.logic.frames import (
+from studio.ranking.charts import epoch_curve, weights_map
+from studio.ranking.frames import (
     Filters,
     also_of,
     checkpoints_in_order,
@@ -26,10 +26,10 @@ from studio.logic.frames import (
     tiles_of,
     usual_settings,
 )
-from studio.logic.markdown_text import escaped
-from studio.logic.pictures import comparison, evenly_spaced, units_of_role
-from studio.logic.stores import OpenedStore
-from studio.session import opened_store, set_chosen
+from studio.shared.markdown_text import escaped
+from studio.shared.pictures import comparison, evenly_spaced, units_of_role
+from studio.shared.session import opened_store, set_chosen
+from studio.shared.stores import OpenedStore
 
 SAMPLES = 6
 MOST_ROWS = 100
@@ -63,7 +63,7 @@ def _show_verdict(opened: OpenedStore) -> None:
         st.info(escaped(sentence), icon=":material/trending_up:")
     for flag in best.flags:
         st.warning(escaped(flag), icon=":material/info:")
-    st.page_link("app_pages/export_page.py", label="Export it as one file", icon=":material/download:")
+    st.page_link("exporting/export_page.py", label="Export it as one file", icon=":material/download:")
 
 
 def _show_samples(opened: OpenedStore, best: RankedCell) -> None:
@@ -132,7 +132,7 @@ def _show_chosen(opened: OpenedStore, place: int) -> None:
         st.markdown(f"**{place + 1}\\. {escaped(row.name)}**")
         own = [flag for flag in row.flags if flag not in shared_flags(opened.rows)]
         st.markdown("\n".join(f"- {escaped(flag)}" for flag in own) or "Nothing odd is noted about it.")
-        st.page_link("app_pages/cell_page.py", label="Look at its pictures", icon=":material/compare:")
+        st.page_link("comparing/comparing_page.py", label="Look at its pictures", icon=":material/compare:")
 
 
 def _show_curve(opened: OpenedStore) -> None:

@@ -8,8 +8,8 @@ import streamlit as st
 
 from eval.store.connection import StoreError
 from foundation.errors import UserError
-from studio.logic.markdown_text import escaped
-from studio.logic.stores import RUNS, VARIABLE, pictures_made
+from studio.shared.markdown_text import escaped
+from studio.shared.stores import RUNS, VARIABLE, pictures_made
 
 
 def show_no_store() -> None:

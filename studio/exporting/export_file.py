@@ -13,7 +13,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell, Use
 from foundation.safetensors_header import read_header
 from loras.key_spellings import spelling_of
-from studio.logic.stores import OpenedStore
+from studio.shared.stores import OpenedStore
 
 EXPORTS = "exports"
 SUFFIX = ".safetensors"

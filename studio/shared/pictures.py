@@ -13,7 +13,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT
 from eval.reporting.thumbnail import thumbnail
 from eval.store.store import KeptPicture
-from studio.logic.stores import OpenedStore
+from studio.shared.stores import OpenedStore
 
 
 @dataclass(frozen=True)

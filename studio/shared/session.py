@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from eval.ranking.ranked_cell import RankedCell
-from studio.logic.stores import OpenedStore, find_stores, last_changed, open_for_pages, short_names
+from studio.shared.stores import OpenedStore, find_stores, last_changed, open_for_pages, short_names
 
 STORE = "store"
 CHOSEN = "chosen"

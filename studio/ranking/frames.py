@@ -15,8 +15,8 @@ from eval.wording.figure_texts import settings_text, text_encoder_weight
 from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
 from loras.weights import Weights
-from studio.logic.pictures import median_picture
-from studio.logic.stores import OpenedStore
+from studio.shared.pictures import median_picture
+from studio.shared.stores import OpenedStore
 
 NO_OTHER = "none"
 
