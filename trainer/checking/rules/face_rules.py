@@ -107,7 +107,7 @@ def _views(evidence: Evidence) -> Iterator[Finding]:
 
 def _people(evidence: Evidence) -> Iterator[Finding]:
     faces = evidence.with_face
-    odd = _surely_odd(evidence)
+    odd = surely_odd(evidence)
     if len(odd) * TOO_MANY > len(faces):
         yield row.SEVERAL_PEOPLE.found(
             None, f"{len(odd)} of {len(faces)} faces are not who most of them show", len(odd), None,
@@ -118,7 +118,7 @@ def _people(evidence: Evidence) -> Iterator[Finding]:
     yield from _odd_references(evidence)
 
 
-def _surely_odd(evidence: Evidence) -> list[int]:
+def surely_odd(evidence: Evidence) -> list[int]:
     """The faces of others: those that stand apart and lie further towards strangers than glasses or a turn bring the
     subject, and whatever lies nearly where strangers do.
 

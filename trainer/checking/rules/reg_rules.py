@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from trainer.checking.evidence import Evidence, Looked, embeddings_of
 from trainer.checking.findings import Finding
 from trainer.checking.phrases import any_of
 from trainer.checking.rules import reg_rows as row
+from trainer.checking.rules.face_rules import surely_odd
 from trainer.checking.settings import Role
 
+FROM_TRAIN = "remove it from Train: it shows somebody else"
 FEWEST = 4  # faces, of which the subject's own likeness is known
 
 
@@ -40,6 +43,7 @@ def reg_findings(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _twins(evidence: Evidence) -> Iterator[Finding]:
+    strangers = {evidence.with_face[at].path for at in surely_odd(evidence)}
     for pair in evidence.twins:
         one, other = evidence.pictures[pair.one], evidence.pictures[pair.other]
         how = "byte for byte" if pair.same else "changed a little"
@@ -47,9 +51,10 @@ def _twins(evidence: Evidence) -> Iterator[Finding]:
             yield row.TWINS.found(other.path, f"is {one.path.parent.name}/{one.path.name}, {how}", others=[one.path])
         elif Role.REG in (one.role, other.role):
             reg, own = (one, other) if one.role == Role.REG else (other, one)
-            yield row.IS_TRAIN.found(
-                reg.path, f"is the subject's {own.path.parent.name}/{own.path.name}, {how}", others=[own.path]
+            found = row.IS_TRAIN.found(
+                reg.path, f"is the training picture {own.path.parent.name}/{own.path.name}, {how}", others=[own.path]
             )
+            yield replace(found, advice=FROM_TRAIN) if own.path in strangers else found
 
 
 def _captions(evidence: Evidence) -> Iterator[Finding]:

@@ -135,6 +135,8 @@ def _figures(one: Measured) -> dict[str, object]:
     return {
         "width": one.size[0],
         "height": one.size[1],
+        "format": one.kind,
+        "turned": one.is_turned,
         "blur": None if one.blur is None else round(one.blur, 3),
         "noise": round(one.noise, 2),
         "bright_end": round(one.bright_end, 3),
