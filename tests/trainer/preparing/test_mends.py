@@ -15,10 +15,13 @@ from foundation.progress import Silent
 from tiny import tiny_picture
 from trainer.captioning.unwanted import Phrase, PhraseList
 from trainer.checking.findings import CheckedPicture, Finding, Group, Report, Severity
+from trainer.checking.request import CheckRequest, NoDatasetError
 from trainer.checking.settings import Place, Role
 from trainer.checking.survey import Survey, surveyed
 from trainer.preparing.copying import JOURNAL, OtherCopyError, check_place, write_copy
 from trainer.preparing.mends import ENOUGH, Manner, Piece, mending_of
+from trainer.preparing.prepared_in_words import default_copy
+from trainer.preparing.preparing import prepare
 
 PHRASES = PhraseList((Phrase("take a cell phone", "en", "invented"),))
 NAME = "5_ohwx person"
@@ -170,6 +173,12 @@ def written(folder: Path, copy: Path, report: Report) -> dict[str, bytes]:
     assert not write_copy(folder, copy, pieces, Silent())
     files = (path for path in copy.rglob("*") if path.is_file() and path.name != JOURNAL)
     return {str(path.relative_to(copy)): path.read_bytes() for path in files}
+
+
+def test_a_dataset_that_is_not_there_is_told_so(tmp_path: Path) -> None:
+    missing = tmp_path / "nothere"
+    with pytest.raises(NoDatasetError, match="no such folder"):
+        prepare(CheckRequest(missing), default_copy(missing), frozenset(), Silent())
 
 
 def test_a_turned_picture_is_saved_as_training_reads_it(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from foundation.errors import ConfigurationError
 from foundation.files import write_text
 from foundation.printing import printable
 from trainer.checking.findings import IN_WORDS, CheckedPicture, Finding, Report, Severity
@@ -45,6 +46,14 @@ class ShownRule:
     shown: list[ShownFinding]
     named: list[str]
     left_out: int
+
+
+def check_page_place(path: Path) -> None:
+    """Raise ConfigurationError for a place where no page can be written, before anything is looked at."""
+    if path.is_dir():
+        raise ConfigurationError(f"--html {path}: is a folder; name a file in it, as {path / 'check.html'}")
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"--html {path}: there is no folder {path.parent}; make it, or name another place")
 
 
 def write_page(report: Report, path: Path) -> None:

@@ -27,7 +27,7 @@ ALL_WHITE = 0.9  # of the middle, where there is no face to look at: a thing on 
 def quality_findings(evidence: Evidence) -> Iterator[Finding]:
     """All findings about quality, of the train pictures."""
     limits = evidence.thresholds.quality
-    blurs = [one.measured.blur for one in evidence.train if one.measured.blur is not None]
+    blurs = [one.measured.blur / _blown_up(one) for one in evidence.train if one.measured.blur is not None]
     usual = median(blurs) if blurs else 0.0
     for one in evidence.train:
         yield from _sharpness(one, limits, usual)
@@ -40,19 +40,22 @@ def quality_findings(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _sharpness(one: Looked, limits: QualityLimits, usual: float) -> Iterator[Finding]:
-    """A set that is soft throughout, as paintings may be, is measured against itself, but for the softest."""
-    blur, face = one.measured.blur, one.face
+    """A set that is soft throughout, as paintings may be, is measured against itself, but for the softest.
+
+    Of a picture that is blown up, what that cannot explain is blur: edges are as wide as in its own pixels.
+    """
+    times, face = _blown_up(one), one.face
+    blur = None if one.measured.blur is None else one.measured.blur / times
+    of_face = None if face is None or face.blur is None else face.blur / times
     most = max(limits.blur, min(2 * limits.blur, limits.blur_by_median * usual))
-    enlarged = _scale(one)
-    if enlarged > limits.enlarged:  # said already, and why
-        return
+    pixels = "of its own pixels" if times > limits.enlarged else "pixels"
     if blur is not None and blur > most:
-        yield row.SOFT.found(one.path, f"its sharpest edges are {blur:.1f} pixels wide", blur, most, "pixels")
-    elif face is not None and face.blur is not None and face.blur > max(limits.face_blur, most):
+        yield row.SOFT.found(one.path, f"its sharpest edges are {blur:.1f} {pixels} wide", blur, most, "pixels")
+    elif of_face is not None and of_face > max(limits.face_blur, most):
         yield row.SOFT_FACE.found(
             one.path,
-            f"the face's sharpest edges are {face.blur:.1f} pixels wide",
-            face.blur,
+            f"the face's sharpest edges are {of_face:.1f} {pixels} wide",
+            of_face,
             limits.face_blur,
             "pixels",
         )
@@ -103,6 +106,11 @@ def _cleanness(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
 
 def _scale(one: Looked) -> float:
     return 1.0 if one.frame is None else one.frame.resized[0] / one.frame.original[0]
+
+
+def _blown_up(one: Looked) -> float:
+    """How many times it is blown up, 1 at least."""
+    return max(1.0, _scale(one))
 
 
 def _size_and_cut(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
