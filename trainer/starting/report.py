@@ -119,7 +119,10 @@ def _notes(started: Started) -> Iterator[str]:
     if small := enlarged(settled.facts.sizes, settled.resolution):
         yield f"{how_many(small, 'picture')} smaller than {settled.resolution} px squared, to be enlarged"
     if not settled.has_captioned_references:
-        yield "references without captions: the run measures no loss on them"
+        yield (
+            "references without captions: the run measures no loss on them, and holds pictures of Train out for it in "
+            "their place (data.held_out_share); captions beside the references leave Train whole"
+        )
     if not settled.machine.has_gpu and plan.train_seconds + plan.grid_seconds > LONG:
         yield (
             "there is no GPU here, and a CPU takes that long: run this where there is one, with device = "

@@ -10,6 +10,7 @@ import numpy as np
 
 from trainer.checking.evidence import Evidence, Looked
 from trainer.checking.findings import Finding
+from trainer.checking.measures.edges_of_picture import CORNER, MARK
 from trainer.checking.rules import quality_rows as row
 from trainer.checking.settings import Role
 from trainer.checking.thresholds import QualityLimits
@@ -166,6 +167,10 @@ def _watermarks(evidence: Evidence) -> Iterator[Finding]:
     marks = np.array([one.measured.corners for one in pictures], dtype=np.float32)  # (N, 4, K)
     backdrops = [one.measured.backdrop for one in pictures]
     groups = [_marked(_beside_people(marks[:, at], backdrops, at), asked, backdrops) for at in range(len(CORNERS))]
+    groups = [
+        group if any(_lies_free(marks[one, at], backdrops[one], at) for one in group) else []
+        for at, group in enumerate(groups)
+    ]
     if sum(map(bool, groups)) > MOST_CORNERS:
         return
     for name, marked in zip(CORNERS, groups, strict=True):
@@ -183,6 +188,21 @@ def _beside_people(details: np.ndarray, backdrops: list[np.ndarray], corner: int
     row, column = -1 if corner >= 2 else 0, -1 if corner % 2 else 0
     free = np.array([one.size > 0 and bool(np.isfinite(one[row, column]).all()) for one in backdrops])
     return np.where(free[:, None], details, 0.0)
+
+
+def _lies_free(details: np.ndarray, backdrop: np.ndarray, corner: int) -> bool:
+    """Whether most of the detail (K,) of a corner lies outside the person: what lies upon people in all pictures of a
+    group, as hair does that reaches into the corner, is theirs.
+    """
+    free = np.isfinite(backdrop).all(-1)
+    down, across = (
+        (np.arange(count) * share * side / count).astype(int)
+        for count, share, side in zip(MARK, CORNER, free.shape, strict=True)
+    )
+    down = free.shape[0] - 1 - down[::-1] if corner >= 2 else down
+    across = free.shape[1] - 1 - across[::-1] if corner % 2 else across
+    strength = np.square(details)
+    return float(strength[free[np.ix_(down, across)].ravel()].sum()) > 0.5 * float(strength.sum())
 
 
 def _marked(details: np.ndarray, asked: float, backdrops: list[np.ndarray]) -> list[int]:

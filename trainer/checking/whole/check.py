@@ -125,6 +125,7 @@ def _shown(evidence: Evidence, read: ReadSet, kept: KeptValues) -> tuple[Checked
             caption=one.caption,
             measured=_figures(one.measured),
             thumbnail=small.get(read.keys.get(one.path, "")) or None,
+            is_captioned=one.sighted.is_captioned,
         )
         for one in evidence.pictures
     )
