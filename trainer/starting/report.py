@@ -104,7 +104,8 @@ def _plan(plan: FirstPlan) -> dict[str, str]:
         "training": f"{how_many(plan.epochs, 'epoch')} of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
         "buckets": ", ".join(buckets[:SHOWN]) + more,
         "grid": f"{how_many(plan.cells, 'cell')}, {plan.pictures} pictures of {size}",
-        "time": f"about {train} to train, {grid} to render",
+        "time": f"about {train} to train, {grid} to render, by arithmetic for an idle machine (half or double); "
+        "`trainer plan` makes a few steps and knows better",
     }
     return rows if plan.cost is None else rows | {"cost": f"about {plan.cost:.2f} at {plan.price_per_hour:g} an hour"}
 
