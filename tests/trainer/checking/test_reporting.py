@@ -32,10 +32,10 @@ def test_a_long_caption_is_cut_in_the_list_and_on_the_page() -> None:
 
 def test_all_pictures_of_a_finding_are_named() -> None:
     lines = listing(report(finding("b.png", "c.png")))
-    assert "    a.png: said (b.png, c.png)" in lines
+    assert "    set/a.png: said (b.png, c.png)" in lines
     many = listing(report(finding(*(f"{at}.png" for at in range(9)))))
-    assert "    a.png: said (0.png, 1.png, 2.png, 3.png, 4.png and 4 more)" in many
-    assert "    a.png: said" in listing(report(finding("b.png")))
+    assert "    set/a.png: said (0.png, 1.png, 2.png, 3.png, 4.png and 4 more)" in many
+    assert "    set/a.png: said" in listing(report(finding("b.png")))
 
 
 def test_the_page_tells_figures_with_their_units_and_nothing_of_itself() -> None:
