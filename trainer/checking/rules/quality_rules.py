@@ -194,13 +194,13 @@ def _lies_free(details: np.ndarray, backdrop: np.ndarray, corner: int) -> bool:
     """Whether most of the detail (K,) of a corner lies outside the person: what lies upon people in all pictures of a
     group, as hair does that reaches into the corner, is theirs.
     """
-    free = np.isfinite(backdrop).all(-1)
+    free, sides = np.asarray(np.isfinite(backdrop).all(-1)), (backdrop.shape[0], backdrop.shape[1])
     down, across = (
         (np.arange(count) * share * side / count).astype(int)
-        for count, share, side in zip(MARK, CORNER, free.shape, strict=True)
+        for count, share, side in zip(MARK, CORNER, sides, strict=True)
     )
-    down = free.shape[0] - 1 - down[::-1] if corner >= 2 else down
-    across = free.shape[1] - 1 - across[::-1] if corner % 2 else across
+    down = sides[0] - 1 - down[::-1] if corner >= 2 else down
+    across = sides[1] - 1 - across[::-1] if corner % 2 else across
     strength = np.square(details)
     return float(strength[free[np.ix_(down, across)].ravel()].sum()) > 0.5 * float(strength.sum())
 
