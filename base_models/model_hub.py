@@ -18,6 +18,11 @@ OFFLINE = ("LORA_STUDIO_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 NO = ("", "0", "false", "no", "off")
 FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx", ".gguf", ".json", ".toml")
 HUB = "huggingface.co"
+# What may be named in a model's place, by its kind.
+WAYS_OUT = {
+    "CLIP model": "name a folder of its files as local-dir:FOLDER, or miniature",
+    "BLIP": "name a folder of its files (--blip FOLDER), or caption with --model clip or tagger",
+}
 
 
 class NotFetchedError(UserError):
@@ -59,12 +64,18 @@ class Fetched:
     size: str = "size not told"
     licence: str = "licence not told"
 
+    @property
+    def way_out(self) -> str:
+        """What may be named in its place."""
+        return WAYS_OUT.get(self.kind, "name a folder or file")
+
     def announce(self) -> None:
         """Say it, before the first byte. Raises NotFetchedError where nothing may be fetched."""
         if is_offline():
             raise NotFetchedError(
                 f"{self.kind} `{self.name}`: is not on this machine, and nothing is fetched (`offline = true`, or "
-                f"{' or '.join(name for name in OFFLINE if os.environ.get(name))} is set); name a folder or file"
+                f"{' or '.join(name for name in OFFLINE if os.environ.get(name))} is set); "
+                f"{self.way_out}"
             )
         at_hand().say(f"fetching {self.kind} `{self.name}` from {self.server}: {self.size}, {self.licence}; once")
 
@@ -72,20 +83,32 @@ class Fetched:
 def hub_model(kind: str, name: str) -> Fetched:
     """What the hub says of a model: asked for its size and licence, where it answers.
 
-    Raises NotFetchedError, before anything is asked, for a name that looks like a path.
+    Raises NotFetchedError, before anything is asked, for a name that looks like a path, and where no hub is reached.
     """
     refuse_path(kind, name)
-    found = Fetched(kind, name, HUB)
+    found, is_unreachable = Fetched(kind, name, HUB), False
     if is_offline():
         return found
     with suppress(Exception):  # huggingface_hub, requests and httpx each raise their own; then nothing is told
         from huggingface_hub import HfApi
 
-        told = HfApi().model_info(name, files_metadata=True, timeout=10)
+        try:
+            told = HfApi().model_info(name, files_metadata=True, timeout=10)
+        except Exception as error:
+            is_unreachable = _is_unreachable(error)
+            raise
         sizes = [file.size or 0 for file in told.siblings or []]
         licence = told.card_data.get("license") if told.card_data else None
         return Fetched(kind, name, HUB, _in_bytes(sum(sizes)), f"licence {licence}" if licence else found.licence)
+    if is_unreachable:  # what fetches would try for minutes
+        raise NotFetchedError(f"{kind} `{name}`: is not on this machine, and {HUB} cannot be reached; {found.way_out}")
     return found
+
+
+def _is_unreachable(error: BaseException) -> bool:
+    """Whether there is no way to the hub at all: no name server, no route, nobody who answers there."""
+    kinds = {each.__name__ for each in type(error).__mro__}
+    return bool(kinds & {"ConnectError", "ConnectionError", "ProxyError"})
 
 
 def refuse_path(kind: str, name: str) -> None:

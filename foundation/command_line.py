@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from foundation.errors import DivergedError, StoppedError, UserError
+from foundation.errors import ConfigurationError, DivergedError, StoppedError, UserError
 from foundation.printing import complain
 from foundation.progress import at_hand
 
@@ -38,6 +38,7 @@ WHAT_TO_DO = {
     errno.EPERM: OTHER_PLACE,
     errno.EEXIST: OTHER_THAN_A_FILE,
     errno.ENOTDIR: OTHER_THAN_A_FILE,
+    errno.EISDIR: "name a file, not a folder",
     errno.EROFS: "name a place that can be written",
     errno.ENOENT: "check the path, or put it back",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
@@ -57,6 +58,12 @@ TYPE_AND_NEED = re.compile(r" <[^>]*>$| *\[required\]$")
 
 class Command(TyperCommand):
     """One command, whose help names arguments as the user knows them: no Python types, and no braces."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As Typer's, but for an empty argument, as of a variable that a script never set: it is no folder."""
+        if any(not one and not before.startswith("-") for before, one in zip(["", *args], args, strict=False)):
+            raise ConfigurationError("an argument is empty; give a path, or `.` for the current folder")
+        return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """`SPEC` where Typer writes `{SPEC}`."""
@@ -117,6 +124,7 @@ def run_app(app: typer.Typer) -> None:
 
     128 and the signal's number where it was stopped.
     """
+    _open_closed_streams()
     quieten()
     _write_any_name()
     try:
@@ -144,6 +152,14 @@ def run_app(app: typer.Typer) -> None:
     except KeyboardInterrupt:
         complain(STOPPED_BY_HAND)
         sys.exit(BY_SIGNAL + signal.SIGINT)
+
+
+def _open_closed_streams() -> None:
+    """Where the caller closed a stream (`>&-`) Python has none; what would be said there goes nowhere."""
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _write_any_name() -> None:

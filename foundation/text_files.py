@@ -50,6 +50,12 @@ def read_text(path: Path) -> str:
     return _text_of(path.read_bytes(), path)
 
 
+def is_utf8(whole: bytes) -> bool:
+    """Whether a text's bytes are UTF-8, which is all that other programs read."""
+    mark = next((mark for mark in MARKS if whole.startswith(mark)), b"")
+    return MARKS.get(mark, "UTF-8") == "UTF-8"
+
+
 def legible_text(path: Path) -> str:
     """The same where it is only shown: what cannot be read becomes a replacement character, and nothing is an error."""
     return "" if why_unopenable(path) else _one_kind_of_ends(path.read_bytes().decode("utf-8-sig", errors="replace"))

@@ -18,6 +18,12 @@ def _no_text(bench: Bench) -> Expected:
     return [("caption_no_text", one)]
 
 
+def _not_utf8(bench: Bench) -> Expected:
+    one = bench.one().with_suffix(".txt")
+    one.write_bytes(one.read_text(encoding="utf-8").encode(bench.rng.choice(["utf-16", "utf-32"])))
+    return [("caption_not_utf8", one)]
+
+
 def _empty(bench: Bench) -> Expected:
     one = bench.one().with_suffix(".txt")
     one.write_text(bench.rng.choice(["", "\n\n", "  \nsecond line"]), encoding="utf-8")
@@ -165,6 +171,7 @@ def _reg_trigger(bench: Bench) -> Expected:
 
 FAULTS = (
     Fault("no text", _no_text, brings=("no_caption",)),
+    Fault("saved as UTF-16", _not_utf8),
     Fault("empty caption", _empty, brings=("no_caption",)),
     Fault("long caption", _long),
     Fault("no trigger", _no_trigger),

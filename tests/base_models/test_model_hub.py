@@ -199,3 +199,21 @@ def test_no_pickle_is_read(planted: Callable[[Path, Path], Callable[[], object]]
     assert isinstance(caught.value, UserError)
     assert read == []
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_hub_that_is_not_reached_is_told_at_once_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreached(*asked: object, **more: object) -> None:
+        raise ConnectionError("Temporary failure in name resolution")
+
+    def slow(*asked: object, **more: object) -> None:
+        raise TimeoutError
+
+    for name in OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreached)
+    with pytest.raises(NotFetchedError, match=r"cannot be reached; name a folder of its files as local-dir:FOLDER"):
+        hub_model("CLIP model", "a/b")
+    with pytest.raises(NotFetchedError, match=r"--blip FOLDER"):
+        hub_model("BLIP", "a/b")
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", slow)
+    assert hub_model("CLIP model", "a/b") == Fetched("CLIP model", "a/b", HUB)

@@ -11,14 +11,15 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import typer
 import typer.main
 from typer.testing import CliRunner
 
-from foundation.command_line import in_words, run_app
-from foundation.errors import UserError
+from foundation.command_line import commands_app, in_words, run_app
+from foundation.errors import ConfigurationError, UserError
 from foundation.files import whole_file, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,29 @@ def test_an_error_of_the_disk_is_one_line(
 
     assert ended(work, monkeypatch) == 2
     assert capsys.readouterr().err == f"error: runs/hina.safetensors: {advice}, and run the same command again\n"
+
+
+def test_a_closed_stdout_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> None:
+        print("nobody hears")
+
+    monkeypatch.setattr(sys, "stdout", None)
+    assert ended(work, monkeypatch) == 0
+
+
+def test_an_empty_argument_is_not_the_current_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    app = commands_app()
+    heard: list[Path] = []
+
+    def look(folder: Path, words: Annotated[str, typer.Option("--with")] = "x") -> None:
+        heard.append(folder)
+
+    app.command("look")(look)
+    app.command("other")(look)
+    with pytest.raises(ConfigurationError, match="an argument is empty"):
+        typer.main.get_command(app).main(["look", ""], standalone_mode=False)
+    typer.main.get_command(app).main(["look", "here", "--with", ""], standalone_mode=False)
+    assert heard == [Path("here")]
 
 
 def test_a_full_disk_names_the_file_that_was_to_be(

@@ -52,13 +52,18 @@ def plan(
     with starting():
         from foundation.extras import missing_named
         from trainer.config.config import read_config
+        from trainer.planning.wanted_steps import check_wanted
+
+        # Before torch, which takes seconds: what is asked may be wrong.
+        configs = [read_config(path) for path in (config, other) if path is not None]
+        if suggest is not None:
+            check_wanted(suggest)
         from trainer.planning.plan_in_words import comparison_document, comparison_lines, plan_lines
 
         with missing_named("trainer plan"):
             from trainer.calibrating.forecasting import Asked, forecast
 
     asked = Asked(price, suggest, time_from, begun)
-    configs = [read_config(path) for path in (config, other) if path is not None]
     with terminal() as reporter, missing_named("trainer plan"):
         first, *second = (forecast(one, asked, reporter) for one in configs)
     width = min(console_on().width, WIDEST)

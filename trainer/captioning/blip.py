@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub import try_to_load_from_cache
 from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 from transformers.utils import logging
 
+from base_models.model_hub import hub_model
 from base_models.vision.torch_judges import device_of
 from foundation.errors import UserError
 from foundation.typed.untyped import untyped
@@ -21,6 +24,7 @@ from trainer.captioning.vocabulary import Vocabulary
 NAME = "blip"
 DEFAULT = "Salesforce/blip-image-captioning-base"
 MOST_TOKENS = 40
+CONFIG = "config.json"
 
 
 class BlipError(UserError):
@@ -35,6 +39,8 @@ class Blip:
     def __init__(self, source: str, vocabulary: Vocabulary, unwanted: PhraseList, device: str = "auto") -> None:
         self._vocabulary, self._unwanted, self._device = vocabulary, unwanted, device_of(device)
         logging.disable_progress_bar()
+        if not Path(source).expanduser().is_dir() and not isinstance(try_to_load_from_cache(source, CONFIG), str):
+            hub_model("BLIP", source).announce()
         try:
             self._processor: Any = untyped(BlipProcessor).from_pretrained(source)
             model: Any = untyped(BlipForConditionalGeneration).from_pretrained(source)

@@ -69,6 +69,8 @@ class CaptionRequest:
             raise CaptionRequestError(f"--review goes with --model, or stands alone; {chosen[0]} changes captions")
         if Model.TAGGER in self.models and self.tagger is None:
             raise CaptionRequestError("--model tagger needs its ONNX file: --tagger model.onnx, its tag list beside it")
+        if Model.TAGGER in self.models and self.tagger is not None and not self.tagger.expanduser().exists():
+            raise CaptionRequestError(f"{self.tagger}: no such tagger; give its ONNX file, or the folder that has it")
         if (self.replace is None) != (self.by is None):
             raise CaptionRequestError('--replace FIND and --with TEXT go together; --with "" leaves the words out')
         if self.regex and self.replace is None:

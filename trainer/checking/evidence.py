@@ -16,6 +16,8 @@ from trainer.checking.thresholds import Thresholds
 from trainer.config.config import TrainConfig
 from trainer.data.pictures import Frame
 
+FACELESS = 0.5  # of the pictures: with a face in fewer, the pack is to be doubted, and not the pictures
+
 
 @dataclass(frozen=True)
 class Looked:
@@ -99,6 +101,11 @@ class Evidence:
     def train(self) -> list[Looked]:
         """The subject's pictures that can be read."""
         return self.of(Role.TRAIN)
+
+    @property
+    def lacks_faces(self) -> bool:
+        """Whether a face is found in so few of the subject's pictures that the face pack is to be doubted."""
+        return self.has_faces and bool(self.train) and len(self.with_face) < FACELESS * len(self.train)
 
     @cached_property
     def with_face(self) -> list[Looked]:

@@ -65,13 +65,17 @@ class Tag:
 
 @dataclass(frozen=True)
 class CheckedPicture:
-    """A picture of the set: its role ("train", "reg", "reference"), caption, what was measured, and a small JPEG."""
+    """A picture of the set: its role ("train", "reg", "reference"), caption, what was measured, and a small JPEG.
+
+    `is_captioned`: whether the caption is its own, and not its folder's class words.
+    """
 
     path: Path
     role: str
     caption: str
     measured: Mapping[str, object]
     thumbnail: bytes | None = None
+    is_captioned: bool = True
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,10 @@ NO_PACK = (
     "non-commercial research only; --faces opencv:FOLDER is free of that)"
 )
 NOT_ASKED = "faces: not looked at, as asked for"
-NO_PERSON = "faces: `{}` is no person, so none are looked for; if it is one: --faces PACK"
+NO_PERSON = (
+    "faces: `{}` is not in the list of words for people, so none are looked for; where the pictures have faces: "
+    "--faces PACK has them looked for"
+)
 
 
 class FacePack:

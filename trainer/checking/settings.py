@@ -58,6 +58,8 @@ class Settings:
 def settings_of(request: CheckRequest) -> Settings:
     """Raises NoDatasetError for what is no dataset, ConfigurationError for a configuration that cannot be read."""
     path = request.dataset.expanduser()
+    if path.resolve() == Path(path.resolve().anchor):
+        raise NoDatasetError(f"{path}: is the root of this machine's files; give the folder of the dataset")
     if path.suffix.lower() == ".toml" and path.is_file():
         return _of_config(path, request)
     _check_folder(path)

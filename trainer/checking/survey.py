@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from base_models.pictures.listing import Listing, is_picture, list_folder, list_pictures_below
-from foundation.text_files import TextFileError, read_text
+from foundation.text_files import TextFileError, is_utf8, read_text
 from trainer.checking.settings import Place, Role
 from trainer.data.captions import is_caption
 
@@ -40,11 +40,15 @@ class Folder:
 
 @dataclass(frozen=True)
 class CaptionFile:
-    """A caption as it lies on the disk: its first line; `more`: whether lines follow; `fault`: why it is no text."""
+    """A caption as it lies on the disk: its first line; `more`: whether lines follow; `fault`: why it is no text.
+
+    `is_utf8`: whether its bytes are UTF-8, as other trainers read them.
+    """
 
     path: Path
     text: str = ""
     more: bool = False
+    is_utf8: bool = True
     fault: str = ""
 
 
@@ -149,8 +153,9 @@ def read_caption(path: Path) -> CaptionFile:
     """What stands in a caption file, whatever it is."""
     try:
         first, *rest = (line.strip() for line in read_text(path).split("\n"))
+        utf8 = is_utf8(path.read_bytes())
     except TextFileError as error:
         return CaptionFile(path, fault=error.fault)
     except OSError as error:
         return CaptionFile(path, fault=error.strerror or str(error))
-    return CaptionFile(path, first, any(rest))
+    return CaptionFile(path, first, any(rest), utf8)

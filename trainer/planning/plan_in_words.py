@@ -172,17 +172,22 @@ def _standing_lines(found: Sequence[Standing], width: int) -> list[str | Text]:
     out, within = [one for one in found if one.stands_out], [one for one in found if not one.stands_out]
     lines: list[str | Text] = []
     if within:
-        said = ", ".join(f"{one.row.called} {_figure(one.value)}" for one in within)
+        said = ", ".join(in_figures(one) for one in within)
         lines += hanging(f"as what worked: {said}", "", width)
     if not out:
         return [*lines, *hanging("nothing stands out against what worked", "", width)]
     columns = [
         TableColumn("stands out", [one.row.called for one in out]),
-        TableColumn("here", [_figure(one.value) for one in out], is_right=True),
-        TableColumn("what worked", [_range(one) for one in out], is_right=True),
+        TableColumn("here", [f"{_figure(one.value)} {one.row.unit}".strip() for one in out], is_right=True),
+        TableColumn("what worked", [f"{_range(one)} {one.row.unit}".strip() for one in out], is_right=True),
     ]
     notes = [Row(notes=(f"{one.advice} (from {one.row.source})",)) for one in out]
     return [*lines, *([""] if lines else []), *table_lines(columns, notes, width)]
+
+
+def in_figures(one: Standing) -> str:
+    """A figure with its unit, as in `a picture is shown 79 times (what worked: 200 to 1800)`."""
+    return f"{one.row.called} {_figure(one.value)} {one.row.unit}".strip() + f" (what worked: {_range(one)})"
 
 
 def _range(one: Standing) -> str:
@@ -200,9 +205,9 @@ def suggestion_lines(found: Sequence[Suggestion], train: Path | None, width: int
         TableColumn("", [str(at) for at in range(1, len(found) + 1)], is_right=True),
         TableColumn("epochs", [str(one.epochs) for one in found], is_right=True),
         TableColumn("batch", [str(one.batch) for one in found], is_right=True),
-        TableColumn("repeats", [_repeats(one) for one in found], is_right=True),
+        TableColumn("repeats by folder", [_repeats(one) for one in found], is_right=True),
         TableColumn("steps", [str(one.steps) for one in found], is_right=True),
-        TableColumn("each is shown", [f"{one.times_shown:.0f}" for one in found], is_right=True),
+        TableColumn("each is shown", [f"{one.times_shown:.0f} times" for one in found], is_right=True),
         TableColumn("stands out", [", ".join(one.stands_out).replace("_", " ") or NONE for one in found], worth=3),
     ]
     first = found[0]
@@ -217,7 +222,8 @@ def suggestion_lines(found: Sequence[Suggestion], train: Path | None, width: int
 
 
 def _repeats(one: Suggestion) -> str:
-    values = sorted(set(one.repeats.values()), reverse=True)
+    """In the folders' order, which the table of folders and the renames have, too."""
+    values = list(one.repeats.values())
     return ", ".join(map(str, values[:3])) + (" ..." if len(values) > 3 else "")
 
 

@@ -13,20 +13,16 @@ from trainer.data.dataset import Dataset
 from trainer.data.plan import make_plan
 from trainer.learning.processes import process_count
 from trainer.planning.run_plan import RunPlan
+from trainer.planning.wanted_steps import ImpossibleStepsError, check_wanted
 from trainer.planning.what_worked import standings
 
 SHOWN = 5
 BATCHES, EPOCHS, FEW_EPOCHS = (1, 2, 4, 8), (8, 10, 12, 14, 16), (1, 2, 4)
-MOST_STEPS = 100_000
 # Further off than this share of what was wanted, a plan is no answer.
 NEAR = 0.1
 MANY = 8  # wanted steps a picture, from which on eight epochs are none too many
 PLANNED, LEAST_PLANNED = 40, 6  # that are reckoned exactly: as many as take a second or two, step by step
 STEPS_RECKONED = 400_000
-
-
-class ImpossibleStepsError(ConfigurationError):
-    """A number of steps that no plan over this data comes near."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +46,7 @@ class Suggestion:
 
 def suggest(run: RunPlan, wanted: int) -> list[Suggestion]:
     """Plans of about `wanted` steps over the run's data, the best first. Raises ImpossibleStepsError."""
-    if not 1 <= wanted <= MOST_STEPS:
-        raise ImpossibleStepsError(f"--suggest {wanted}: give a number of steps from 1 to {MOST_STEPS}")
+    check_wanted(wanted)
     planned = min(PLANNED, max(LEAST_PLANNED, STEPS_RECKONED // wanted))
     tried = sorted(_candidates(run, wanted), key=lambda one: one[0])[:planned]
     found = [_planned(run, epochs, batch, scale) for _, epochs, batch, scale in tried]

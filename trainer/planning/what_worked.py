@@ -31,6 +31,7 @@ class Worked:
     below: str
     above: str
     preset: str = "portrait"
+    unit: str = ""
 
     def judged(self, run: RunPlan) -> Standing | None:
         """None where the plan has no such figure."""
@@ -91,7 +92,7 @@ def _rows(
         Worked(
             "times_shown", "a picture is shown", _times_shown, shown / FAR, shown * FAR, source,
             "raise the repeats, or training.epochs", "lower the repeats, or training.epochs: it is learned by heart",
-            preset,
+            preset, "times",
         ),
         Worked(
             "steps_a_picture", "steps a picture of the subject", _steps_a_picture, steps / FAR, steps * FAR, source,

@@ -17,6 +17,7 @@ from trainer.checking.findings import Finding, Report
 from trainer.checking.rules.file_rules import OTHER_KINDS
 from trainer.checking.settings import Role
 from trainer.checking.survey import Folder, Sighted, Survey
+from trainer.preparing.best_of_twins import keep_best_of_twins
 
 PLACES = {Role.TRAIN: "Train", Role.REG: "Reg", Role.REFERENCE: "references"}
 ASIDE = "aside"
@@ -27,7 +28,8 @@ SAVED_ANEW = {
     "deep_picture": "saved with eight bits",
     "animated": "its first frame saved",
 }
-# Set aside whatever is left: training stops at them, learns them twice, or learns somebody else.
+# Set aside whatever is left: training stops at them, learns them twice, or learns somebody else. A picture that is both
+# a training and a reg picture goes from where its face is wrong; where nobody knows the face, it is the user's to say.
 SET_ASIDE = (
     "unreadable_picture",
     "impossible_size",
@@ -37,7 +39,6 @@ SET_ASIDE = (
     "several_people",
     "other_reference",
     "reg_is_subject",
-    "reg_is_train",
     "reg_twins",
 )
 # Set aside while enough is left to learn from.
@@ -84,7 +85,7 @@ def mending_of(survey: Survey, report: Report, manner: Manner) -> Mending:
     for one in report.findings:
         if one.path is not None:
             found.setdefault(one.path, []).append(one)
-    _better_of_twins(found, report)
+    keep_best_of_twins(found, report)
     _fewer_people(found, report, len(survey.train))
     aside = _aside(survey, found, manner.kept)
     pieces: list[Piece] = []
@@ -101,26 +102,11 @@ def mending_of(survey: Survey, report: Report, manner: Manner) -> Mending:
     return Mending(tuple(_apart(pieces)), left)
 
 
-def _better_of_twins(found: dict[Path, list[Finding]], report: Report) -> None:
-    """Of one picture twice, changed a little, a check names the later; where that is the larger, the other goes."""
-    pixels = {one.path: _pixels(one.measured) for one in report.pictures}
-    for finding in (one for one in report.findings if one.rule == "near_same" and one.path and len(one.others) == 1):
-        later, first = finding.path, finding.others[0]
-        if later is not None and pixels.get(later, 0) > pixels.get(first, 0):
-            found[later].remove(finding)
-            found.setdefault(first, []).append(finding)
-
-
 def _fewer_people(found: dict[Path, list[Finding]], report: Report, pictures: int) -> None:
     """Where several people are trained on, those whom fewer than half of the pictures show."""
     for finding in (one for one in report.findings if one.rule == "several_people"):
         for path in finding.others if 2 * len(finding.others) < pictures else ():
             found.setdefault(path, []).append(finding)
-
-
-def _pixels(measured: Mapping[str, object]) -> int:
-    width, height = measured.get("width"), measured.get("height")
-    return width * height if isinstance(width, int) and isinstance(height, int) else 0
 
 
 def _unread_folders(folder: Folder) -> tuple[Path, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from foundation.terminal_tables import hanging
 from trainer.checking.findings import Severity
 from trainer.checking.reporting.in_words import HEADINGS, by_rule, shown_path, summary
-from trainer.planning.plan_in_words import buckets_in_words, steps_in_words
+from trainer.planning.plan_in_words import buckets_in_words, in_figures, steps_in_words
 from trainer.planning.what_worked import standings
 from trainer.preparing.mends import ASIDE, PLACES, Piece
 from trainer.preparing.preparing import Prepared
@@ -85,7 +85,7 @@ def _plan(one: Prepared, width: int) -> Iterator[str]:
         yield f"  never used: {len(run.unused)} of {len(run.learned)} pictures"
     for standing in standings(run):
         if standing.stands_out:
-            said = f"stands out: {standing.row.called} {standing.value:.3g}; {standing.advice}"
+            said = f"stands out: {in_figures(standing)}; {standing.advice}"
             yield from hanging(said, "  ", width)
 
 

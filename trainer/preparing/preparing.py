@@ -64,9 +64,9 @@ def prepare(
     if unknown := kept - {*SET_ASIDE, *SET_ASIDE_IF_ENOUGH}:
         known = ", ".join((*SET_ASIDE, *SET_ASIDE_IF_ENOUGH))
         raise ConfigurationError(f"--keep {min(unknown)}: no rule that sets pictures aside; there are {known}")
+    settings = settings_of(request)
     check_place(request.dataset, copy)
     before = checked(request, reporter)
-    settings = settings_of(request)
     survey = surveyed(settings.places)
     mending = mending_of(survey, before, _manner(request, survey, kept))
     unsaved = write_copy(request.dataset, copy, mending.pieces, reporter)

@@ -51,12 +51,14 @@ def regularize(
 
     with starting():
         from trainer.config.config import read_config
+
+        settings = read_config(config)  # before torch, which takes seconds
         from trainer.regularizing.regularize import regularize as drawn
         from trainer.regularizing.request import RegOptions, settle
         from trainer.regularizing.wording import as_json as document
         from trainer.regularizing.wording import in_words
 
-    request = settle(read_config(config), RegOptions(count, output, trigger, class_word, faces, seed))
+    request = settle(settings, RegOptions(count, output, trigger, class_word, faces, seed))
     with terminal() as reporter:
         done = drawn(request, reporter)
     if as_json:

@@ -47,12 +47,13 @@ def run(
     from foundation.printing import print_lines
     from foundation.progress import Silent, terminal
     from trainer.config.config import forced, read_config
+
+    settings = forced(read_config(config)) if force else read_config(config)  # before torch, which takes seconds
     from trainer.learning.processes import is_first_process
     from trainer.records.record import require_begun
     from trainer.running.look_first import look_first, require_ready
     from trainer.running.run import run_training
 
-    settings = forced(read_config(config)) if force else read_config(config)
     if resume:
         require_begun(settings)
     with terminal() if is_first_process() else nullcontext(Silent()) as reporter:

@@ -84,7 +84,13 @@ def _data(settled: Settled) -> list[Entry]:
     if settled.has_captioned_references:
         said = "Never trained on: their loss shows when the run learns its pictures by heart."
         entries.append(Entry("held_out", settled.path(settled.facts.references), said))
-    return [*entries, Entry("resolution", settled.resolution, "Pixels: the side of a square of the pictures' area.")]
+    side = "Pixels: the side of a square of the pictures' area."
+    if not settled.has_captioned_references:
+        side += (
+            "\nThe references have no captions, so pictures of Train are held out for the loss (held_out_share);\n"
+            "with captions beside them: held_out = their folder."
+        )
+    return [*entries, Entry("resolution", settled.resolution, side)]
 
 
 def _samples(settled: Settled) -> Table:

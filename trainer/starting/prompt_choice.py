@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from base_models.prompts.prompt_syntax import fault_of_prompt
@@ -22,6 +24,25 @@ ORDINARY: dict[Subject, tuple[tuple[str, ...], ...]] = {
 }
 # A prompt of others leaves looks unsaid: where hair and skin are told, the words win over what the LoRA has learned.
 LOOKS = ("hair", "haired", "skin", "eyes", "eyed", "beard", "bearded", "freckles", "bald", "brows", "tattoo", "fur")
+MOODS = (
+    "smile smiles smiling grin grinning laugh laughing serious sad angry neutral frown frowning surprised crying pout "
+    "pouting smirk smirking screaming shouting grimacing grimace tongue expressionless happy calm worried scared "
+    "embarrassed yawning bored thoughtful"
+)
+GARMENTS = (
+    "hoodie sweater overalls shirt t-shirt tshirt tee dress jacket coat blouse suit cardigan vest sweatshirt gown robe "
+    "uniform jumper tunic kimono"
+)
+PLACES = (
+    "background backdrop wall sky street room beach forest park city indoors outdoors garden kitchen office bedroom "
+    "studio field mountain sea"
+)
+# Of each of these a picture has one: two of them in a prompt contradict each other, whatever slots they come from.
+ONE_EACH = {
+    "mood": frozenset(MOODS.split()),
+    "garment": frozenset(GARMENTS.split()),
+    "place": frozenset(PLACES.split()),
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +69,7 @@ def choose_prompts(words: CaptionWords, subject: Subject) -> ChosenPrompts:
     of_others = f"{words.opening}{words.class_word}"
     without_looks = list(dict.fromkeys(tuple(phrase for phrase in one if not is_look(phrase)) for one in said))
     others = [_joined(of_others, joint, one) for one in without_looks if one] or [of_others]
-    ordinary = [_joined(of_others, ", ", _phrases(ORDINARY[subject], at)) for at in range(BLEED)]
+    ordinary = [_joined(of_others, ", ", phrases_at(ORDINARY[subject], at)) for at in range(BLEED)]
     bleed = list(dict.fromkeys([*others[::2], *others[1::2], *ordinary]))[:BLEED]
     return ChosenPrompts(opening, tuple(_joined(opening, joint, one) for one in said), tuple(bleed))
 
@@ -59,17 +80,32 @@ def _of_words_alone(slots: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...]
 
 
 def _new_company(slots: tuple[tuple[str, ...], ...], at: int, words: CaptionWords) -> tuple[str, ...]:
-    tries = [_phrases(slots, at, shift) for shift in range(1, 1 + max(map(len, slots)))]
+    tries = [phrases_at(slots, at, shift, words.together) for shift in range(1, 1 + max(map(len, slots)))]
     return next((one for one in tries if frozenset(one) not in words.together), tries[0])
 
 
-def _phrases(slots: tuple[tuple[str, ...], ...], at: int, shift: int = 1) -> tuple[str, ...]:
-    """One of each slot, each `shift` further along than the one before it; no two of one kind, as two backgrounds."""
+def phrases_at(
+    slots: tuple[tuple[str, ...], ...], at: int, shift: int = 1, together: Iterable[frozenset[str]] = ()
+) -> tuple[str, ...]:
+    """One of each slot, each `shift` further along than the one before it; no two of one kind, as two backgrounds,
+    but for those that a caption says at once.
+    """
     found: dict[str, str] = {}
     for number, slot in enumerate(slots):
         phrase = slot[(at * len(slot) // VARIED + shift * number) % len(slot)]
-        found.setdefault(phrase.split()[-1].casefold(), phrase)
+        kind = kind_of(phrase)
+        beside = found.get(kind)
+        if beside is None:
+            found[kind] = phrase
+        elif any({beside, phrase} <= said for said in together):
+            found[phrase] = phrase
     return tuple(found.values())
+
+
+def kind_of(phrase: str) -> str:
+    """What a phrase tells, of which a picture has one: a mood, a garment; else its last word, as in `brown hair`."""
+    words = {word.casefold() for word in re.findall(r"[\w-]+", phrase)}
+    return next((kind for kind, own in ONE_EACH.items() if words & own), phrase.rsplit(maxsplit=1)[-1].casefold())
 
 
 def is_look(phrase: str) -> bool:

@@ -104,7 +104,8 @@ def _plan(plan: FirstPlan) -> dict[str, str]:
         "training": f"{how_many(plan.epochs, 'epoch')} of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
         "buckets": ", ".join(buckets[:SHOWN]) + more,
         "grid": f"{how_many(plan.cells, 'cell')}, {plan.pictures} pictures of {size}",
-        "time": f"about {train} to train, {grid} to render",
+        "time": f"about {train} to train, {grid} to render, by arithmetic for an idle machine (half or double); "
+        "`trainer plan` makes a few steps and knows better",
     }
     return rows if plan.cost is None else rows | {"cost": f"about {plan.cost:.2f} at {plan.price_per_hour:g} an hour"}
 
@@ -119,7 +120,10 @@ def _notes(started: Started) -> Iterator[str]:
     if small := enlarged(settled.facts.sizes, settled.resolution):
         yield f"{how_many(small, 'picture')} smaller than {settled.resolution} px squared, to be enlarged"
     if not settled.has_captioned_references:
-        yield "references without captions: the run measures no loss on them"
+        yield (
+            "references without captions: the run measures no loss on them, and holds pictures of Train out for it in "
+            "their place (data.held_out_share); captions beside the references leave Train whole"
+        )
     if not settled.machine.has_gpu and plan.train_seconds + plan.grid_seconds > LONG:
         yield (
             "there is no GPU here, and a CPU takes that long: run this where there is one, with device = "

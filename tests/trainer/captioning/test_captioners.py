@@ -15,6 +15,7 @@ from base_models.vision.clip_model import load_clip
 from miniature.paths import SUBJECT
 from trainer.captioning.blip import Blip, BlipError
 from trainer.captioning.clip_captioner import ClipCaptioner
+from trainer.captioning.request import CaptionRequest, CaptionRequestError, Model
 from trainer.captioning.said import elect
 from trainer.captioning.tagger import Tagger, TaggerError, prepared_picture, read_tags
 from trainer.captioning.unwanted import PhraseList
@@ -103,6 +104,12 @@ def test_a_tagger_with_another_list_is_refused(tmp_path: Path, rows: str | None,
         (tmp_path / "selected_tags.csv").write_text(rows, encoding="utf-8")
     with pytest.raises(TaggerError, match=message):
         list(Tagger(path, WORN).describe([red(9)]))
+
+
+def test_a_tagger_that_is_not_there_is_told_though_all_have_captions(tmp_path: Path) -> None:
+    asked = CaptionRequest(tmp_path, (Model.TAGGER,), tagger=tmp_path / "nothere.onnx")
+    with pytest.raises(CaptionRequestError, match=r"nothere.onnx: no such tagger"):
+        asked.check()
 
 
 def test_what_is_no_tagger_is_refused(tmp_path: Path) -> None:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from base_models.base_source import find_base
+from foundation.errors import MissingFileError
 from foundation.printing import as_printed
 from tiny import SIDE, tiny_base, tiny_data, tiny_settings
+from trainer.__main__ import app
 from trainer.config.config import TrainConfig, parse_config
 from trainer.planning.duration import by_arithmetic, duration_of
 from trainer.planning.forecast import Forecast
 from trainer.planning.memory import Memory, copies_of
-from trainer.planning.plan_in_words import comparison_document, comparison_lines, plan_lines
+from trainer.planning.plan_in_words import (
+    comparison_document,
+    comparison_lines,
+    in_figures,
+    plan_lines,
+    suggestion_lines,
+)
 from trainer.planning.rates import Rates, keep, kept_place, kept_rates
 from trainer.planning.run_plan import RunPlan, Shape, plan_run
-from trainer.planning.suggestion import ImpossibleStepsError, suggest
-from trainer.planning.what_worked import ROWS, standings
+from trainer.planning.suggestion import Suggestion, suggest
+from trainer.planning.wanted_steps import ImpossibleStepsError, check_wanted
+from trainer.planning.what_worked import ROWS, Standing, Worked, standings
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +58,26 @@ RATES = Rates(
 def forecast_of(run: RunPlan, price: float | None = 2.0) -> Forecast:
     memory = Memory("cpu", 1000, 1e9, 1e8, 1e7, 0, 2e8, 1e6, 0.15)
     return Forecast(run, find_base(run.config.model.base), memory, duration_of(run, RATES), price)
+
+
+def test_what_is_asked_wrongly_is_told_before_torch_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that is None cannot be imported: whoever gets as far fails."""
+    for heavy in ("trainer.calibrating.forecasting", "trainer.regularizing.regularize", "trainer.running.run"):
+        monkeypatch.setitem(sys.modules, heavy, None)
+    missing = str(tmp_path / "nothere.toml")
+    for asked in (["plan", missing], ["regularize", missing, "--count", "1"], ["run", missing]):
+        told = CliRunner().invoke(app, asked).exception
+        assert isinstance(told, MissingFileError), (asked, told)
+    with pytest.raises(ImpossibleStepsError, match="from 1 to 100000"):
+        check_wanted(10**20)
+
+
+def test_a_figure_has_its_unit_and_what_worked_beside_it() -> None:
+    row = Worked("times_shown", "a picture is shown", lambda run: 78.9, 200, 1800, "", "", "", unit="times")
+    assert in_figures(Standing(row, 78.9, "")) == "a picture is shown 79 times (what worked: 200 to 1800)"
+    one = Suggestion(8, 4, {"4_far": 4, "9_near": 9}, 100, 79.0, ())
+    (line,) = [str(each) for each in suggestion_lines([one], None, 120) if "4, 9" in str(each)]
+    assert "79 times" in line
 
 
 def test_every_row_has_a_source_and_says_what_to_do() -> None:

@@ -15,10 +15,13 @@ from foundation.progress import Silent
 from tiny import tiny_picture
 from trainer.captioning.unwanted import Phrase, PhraseList
 from trainer.checking.findings import CheckedPicture, Finding, Group, Report, Severity
+from trainer.checking.request import CheckRequest, NoDatasetError
 from trainer.checking.settings import Place, Role
 from trainer.checking.survey import Survey, surveyed
 from trainer.preparing.copying import JOURNAL, OtherCopyError, check_place, write_copy
 from trainer.preparing.mends import ENOUGH, Manner, Piece, mending_of
+from trainer.preparing.prepared_in_words import default_copy
+from trainer.preparing.preparing import prepare
 
 PHRASES = PhraseList((Phrase("take a cell phone", "en", "invented"),))
 NAME = "5_ohwx person"
@@ -29,15 +32,27 @@ def survey_of(folder: Path) -> Survey:
     return surveyed((Place(folder / "Train", Role.TRAIN, is_parent=True),))
 
 
-def report_of(folder: Path, *found: tuple[str, Path, tuple[Path, ...]], sizes: dict[Path, int] | None = None) -> Report:
+def report_of(
+    folder: Path, *found: tuple[str, Path, tuple[Path, ...]], measured: dict[Path, dict[str, object]] | None = None
+) -> Report:
     findings = tuple(
         Finding(rule, Group.FILES, Severity.MEND, path, "title", "said", "do", "ours", others=others)
         for rule, path, others in found
     )
     pictures = tuple(
-        CheckedPicture(path, "train", "", {"width": side, "height": side}) for path, side in (sizes or {}).items()
+        CheckedPicture(path, "train", path.with_suffix(".txt").read_text(), figures)
+        for path, figures in (measured or {}).items()
     )
     return Report(folder, findings, pictures)
+
+
+def aside(folder: Path, report: Report) -> dict[str, str]:
+    pieces = mending_of(survey_of(folder), report, BARE).pieces
+    return {one.source.name: one.rule for one in pieces if one.done == "set aside"}
+
+
+def side(pixels: int, **more: object) -> dict[str, object]:
+    return {"width": pixels, "height": pixels, "format": "PNG", **more}
 
 
 def by_source(pieces: tuple[Piece, ...]) -> dict[str, Piece]:
@@ -63,7 +78,7 @@ def test_what_is_sound_is_copied_as_it_is(folder: Path) -> None:
 
 def test_twice_the_same_keeps_the_larger_and_its_caption(folder: Path) -> None:
     small, large = (folder / "Train" / NAME / name for name in ("0.png", "1.png"))
-    report = report_of(folder, ("near_same", large, (small,)), sizes={small: 64, large: 512})
+    report = report_of(folder, ("near_same", large, (small,)), measured={small: side(64), large: side(512)})
     pieces = by_source(mending_of(survey_of(folder), report, Manner("", PHRASES)).pieces)
     assert pieces["0.png"].target == Path("aside/near_same/Train") / NAME / "0.png"
     assert pieces["0.txt"].target.parts[0] == "aside"
@@ -72,11 +87,43 @@ def test_twice_the_same_keeps_the_larger_and_its_caption(folder: Path) -> None:
     assert not any(one.target.parts[0] == "aside" for one in mending_of(survey_of(folder), report, kept).pieces)
 
 
+def test_of_equals_the_lossless_upright_one_that_more_is_said_of_stays(folder: Path) -> None:
+    one, other, third = (folder / "Train" / NAME / f"{number}.png" for number in range(3))
+    found = ("near_same", other, (one,))
+    lossy = {one: side(64, format="JPEG", jpeg_quality=95), other: side(64)}
+    assert aside(folder, report_of(folder, found, measured=lossy)) == {"0.png": "near_same"}
+    turned = {one: side(64, turned=True), other: side(64, turned=False)}
+    assert aside(folder, report_of(folder, found, measured=turned)) == {"0.png": "near_same"}
+    third.with_suffix(".txt").write_text("ohwx person, look 2, smiling")
+    same = [("same_file", other, (one,)), ("near_same", third, (one,))]
+    alike = {path: side(64) for path in (one, other, third)}
+    assert aside(folder, report_of(folder, *same, measured=alike)) == {"0.png": "near_same", "1.png": "same_file"}
+    third.with_suffix(".txt").write_text("")
+    assert aside(folder, report_of(folder, *same, measured=alike)) == {"1.png": "same_file", "2.png": "near_same"}
+
+
+def test_of_a_picture_that_is_both_what_is_wrong_there_goes(folder: Path) -> None:
+    """By its face alone; where nobody knows it, both stay, and it is the user's to say."""
+    train, reg = folder / "Train" / NAME / "0.png", folder / "Reg" / "1_person" / "a.png"
+    reg.parent.mkdir(parents=True)
+    reg.write_bytes(train.read_bytes())
+    survey = surveyed((Place(folder / "Train", Role.TRAIN, is_parent=True), Place(folder / "Reg", Role.REG, True)))
+    both = ("reg_is_train", reg, (train,))
+
+    def gone(*more: tuple[str, Path, tuple[Path, ...]]) -> list[Path]:
+        pieces = mending_of(survey, report_of(folder, both, *more), BARE).pieces
+        return [one.source for one in pieces if one.done == "set aside"]
+
+    assert gone() == []
+    assert gone(("other_person", train, ())) == [train]
+    assert gone(("reg_is_subject", reg, ())) == [reg]
+
+
 def test_strangers_go_where_most_pictures_show_one_person(folder: Path) -> None:
     first, second = (folder / "Train" / NAME / f"{number}.png" for number in (1, 2))
     found = Finding("several_people", Group.FACES, Severity.ERROR, None, "title", "said", "do", "ours", others=(first,))
-    aside = [one.source for one in mending_of(survey_of(folder), Report(folder, (found,), ()), BARE).pieces if one.done]
-    assert aside == [first]
+    gone = [one.source for one in mending_of(survey_of(folder), Report(folder, (found,), ()), BARE).pieces if one.done]
+    assert gone == [first]
     both = replace(found, others=(first, second))
     assert not any(one.done for one in mending_of(survey_of(folder), Report(folder, (both,), ()), BARE).pieces)
 
@@ -86,8 +133,7 @@ def test_blurred_pictures_stay_where_too_few_would_be_left(folder: Path) -> None
     for number in range(3, ENOUGH + 2):
         tiny_picture(place / f"{number}.png", number)
     report = report_of(folder, *(("soft", place / f"{number}.png", ()) for number in range(5)))
-    aside = [one for one in mending_of(survey_of(folder), report, Manner("", PHRASES)).pieces if one.done]
-    assert [one.source.name for one in aside] == ["0.png", "1.png"]
+    assert list(aside(folder, report)) == ["0.png", "1.png"]
 
 
 def test_captions_get_the_trigger_and_lose_inventions_and_each_is_told(folder: Path) -> None:
@@ -127,6 +173,12 @@ def written(folder: Path, copy: Path, report: Report) -> dict[str, bytes]:
     assert not write_copy(folder, copy, pieces, Silent())
     files = (path for path in copy.rglob("*") if path.is_file() and path.name != JOURNAL)
     return {str(path.relative_to(copy)): path.read_bytes() for path in files}
+
+
+def test_a_dataset_that_is_not_there_is_told_so(tmp_path: Path) -> None:
+    missing = tmp_path / "nothere"
+    with pytest.raises(NoDatasetError, match="no such folder"):
+        prepare(CheckRequest(missing), default_copy(missing), frozenset(), Silent())
 
 
 def test_a_turned_picture_is_saved_as_training_reads_it(folder: Path) -> None:

@@ -8,7 +8,7 @@ from eval.ranking.bare_prompts import words_said
 from eval.request.prompts import read_prompts
 from eval.request.spec import PromptsSection
 from trainer.starting.caption_words import guessed_trigger, read_captions
-from trainer.starting.prompt_choice import BLEED, VARIED, choose_prompts
+from trainer.starting.prompt_choice import BLEED, VARIED, choose_prompts, kind_of, phrases_at
 from trainer.starting.request import TriggerError
 
 MOODS, TOPS, PLACES = (
@@ -33,6 +33,22 @@ def test_what_varies_together_is_a_slot_and_prompts_mix_slots_otherwise_than_cap
     assert len(set(chosen.varied)) == VARIED
     assert {mood for mood in MOODS if any(mood in prompt for prompt in chosen.varied)} == set(MOODS)
     assert not set(chosen.varied) & set(IN_STEP)
+
+
+def test_no_prompt_says_two_moods_or_garments_that_no_caption_says_at_once() -> None:
+    """Tags in any number come into slots by how often they are said, so a slot is no sort of thing."""
+    said = [
+        "sad, winking, gray overalls", "slight smile, white hoodie, street", "grimacing, blue sweater", "sad, hat",
+        "slight smile, gray overalls, beach, scarf", "grimacing, white hoodie", "blue sweater, blue sky",
+    ]  # fmt: skip
+    words = read_captions([f"ohwx woman, {one}" for one in said], "ohwx", "woman")
+    for prompt in choose_prompts(words, "face").varied:
+        for kind in ({"sad", "slight smile", "grimacing"}, {"gray overalls", "white hoodie", "blue sweater"}):
+            assert sum(one in prompt for one in kind) <= 1, prompt
+    assert kind_of("white shirt") == kind_of("black jacket") == "garment"
+    together = frozenset({frozenset({"white shirt", "black jacket"})})
+    assert phrases_at((("white shirt",), ("black jacket",)), 0) == ("white shirt",)
+    assert phrases_at((("white shirt",), ("black jacket",)), 0, together=together) == ("white shirt", "black jacket")
 
 
 def test_the_grids_own_reader_sees_one_bare_prompt_and_two_of_others() -> None:

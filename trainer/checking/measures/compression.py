@@ -8,6 +8,7 @@ import numpy as np
 
 BLOCK = 8
 SMALLEST = 192  # pixels of a side, below which there are too few blocks to tell
+LARGEST_STEP = 255  # of a JPEG's table of eight bits
 STEEPEST = 12.0  # levels: a steeper step is the picture's own
 # The luminance table of the JPEG standard (ITU T.81, table K.1), which a quality scales.
 STANDARD = np.array(
@@ -21,7 +22,13 @@ def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int | None:
     """The quality, 1 to 100, that libjpeg would have been asked for; None without a table."""
     if 0 not in tables or len(tables[0]) != len(STANDARD):
         return None
-    scale = 100 * float(np.sum(np.asarray(tables[0]))) / float(STANDARD.sum())
+    table = np.sort(np.asarray(tables[0]))
+    usual = np.sort(STANDARD)
+    # libjpeg cuts steps off at 255, so of low qualities only what lies below that tells by how much they were scaled.
+    whole = table < LARGEST_STEP
+    if not whole.any():
+        return 1
+    scale = 100 * float(table[whole].sum()) / float(usual[whole].sum())
     return int(np.clip(round((200 - scale) / 2 if scale <= 100 else 5000 / scale), 1, 100))
 
 

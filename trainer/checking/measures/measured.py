@@ -37,7 +37,8 @@ class Measured:
     Size is upright. `blur`, `noise` (levels of 255) are at the training size; `bright_end` and `contrast` are shares of
     white; `quality` is a JPEG's by its tables. `border` names the edges that have a frame. `busy`: how much of what is
     outside the person is edges; `backdrop`: its colours by place; `corners`: fine detail of each corner; `burnt`: the
-    share of the middle that is white alone.
+    share of the middle that is white alone; `turn`: by how many degrees, against the clock, a picture without a face
+    shows one.
     """
 
     sha256: str = ""
@@ -64,6 +65,7 @@ class Measured:
     face: FaceMeasured | None = None
     faces_read: bool = False
     burnt: float = 0.0
+    turn: int = 0
 
 
 @dataclass(frozen=True)

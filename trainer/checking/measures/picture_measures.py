@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,12 @@ def measure(path: Path, sha256: str, data: DataSection, read_face: ReadFace | No
     except MemoryError:
         return Pictured(Measured(sha256=sha256, fault="needs more memory than there is", is_odd_size=True))
     pixels = np.asarray(picture.resize(frame.resized, Image.Resampling.LANCZOS))
-    face = None if read_face is None else _read(read_face, pixels)
+    # Blowing up adds nothing to a face, and small ones are found where they are as large as they were taken.
+    own = pixels if frame.resized[0] <= picture.width else np.asarray(picture)
+    face = None if read_face is None else _read(read_face, own, pixels)
+    turn = _turn_to_a_face(read_face, own) if read_face is not None and face is False else 0
     seen = (sketch_of(picture).pixels * 255).round().astype(np.uint8)
-    return Pictured(_measured(sha256, header, picture, pixels, face), seen, _thumbnail(picture))
+    return Pictured(replace(_measured(sha256, header, picture, pixels, face), turn=turn), seen, _thumbnail(picture))
 
 
 def _measured(
@@ -179,16 +182,29 @@ def _thumbnail(picture: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def _read(read_face: ReadFace, pixels: np.ndarray) -> FaceMeasured | bool:
-    """False where faces were looked for and there is none."""
-    found = read_face(pixels)
+def _turn_to_a_face(read_face: ReadFace, pixels: np.ndarray) -> int:
+    """By how many degrees, against the clock, a picture without a face is to be turned to show one; 0 where none."""
+    for quarters in (2, 1, 3):
+        if read_face(np.ascontiguousarray(np.rot90(pixels, quarters))).box is not None:
+            return 90 * quarters
+    return 0
+
+
+def _read(read_face: ReadFace, own: np.ndarray, pixels: np.ndarray) -> FaceMeasured | bool:
+    """The face of `own` pixels, measured in `pixels` of the training size; False where none was found."""
+    found = read_face(own)
     if found.box is None or found.embedding is None:
         return False
     height, width = pixels.shape[:2]
     levels = (pixels @ LIGHT / 255).astype(np.float32)
-    x0, y0, x1, y1 = (float(one) for one in found.box)
+    scale = width / own.shape[1], height / own.shape[0]
+    x0, y0, x1, y1 = (float(one) * scale[at % 2] for at, one in enumerate(found.box))
     inside = levels[max(0, int(y0)) : max(1, int(np.ceil(y1))), max(0, int(x0)) : max(1, int(np.ceil(x1)))]
-    points = () if found.points is None else tuple((float(x) / width, float(y) / height) for x, y in found.points)
+    points = (
+        ()
+        if found.points is None
+        else tuple((float(x) * scale[0] / width, float(y) * scale[1] / height) for x, y in found.points)
+    )
     return FaceMeasured(
         count=found.count,
         rivals=found.rivals,

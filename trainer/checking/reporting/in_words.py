@@ -58,5 +58,10 @@ def shown_path(path: Path, dataset: Path) -> str:
     return str(whole.relative_to(folder)) if whole.is_relative_to(folder) and whole != folder else str(path)
 
 
+def shortened(text: str, most: int) -> str:
+    """A stranger's text in a line that can be read: at most so many characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def _things(count: int) -> str:
     return "1 thing" if count == 1 else f"{count} things"

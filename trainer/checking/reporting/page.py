@@ -10,11 +10,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from foundation.errors import ConfigurationError
 from foundation.files import write_text
 from foundation.printing import printable
 from trainer.checking.findings import IN_WORDS, CheckedPicture, Finding, Report, Severity
-from trainer.checking.reporting.in_words import HEADINGS, by_rule, shown_path, summary
-from trainer.checking.reporting.listing import next_step
+from trainer.checking.reporting.in_words import HEADINGS, by_rule, shortened, shown_path, summary
+from trainer.checking.reporting.listing import next_step_on_page
 
 TEMPLATES = Path(__file__).parent / "templates"
 # So many of a rule's findings have their picture; the others are named.
@@ -23,6 +24,7 @@ SHOWN = 60
 SHOWN_PICTURES = 600
 NAMED = 400
 SHOWN_TAGS, TAG_PICTURES = 400, 60
+LONGEST_TEXT = 400  # characters of a caption or tag
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class ShownRule:
     left_out: int
 
 
+def check_page_place(path: Path) -> None:
+    """Raise ConfigurationError for a place where no page can be written, before anything is looked at."""
+    if path.is_dir():
+        raise ConfigurationError(f"--html {path}: is a folder; name a file in it, as {path / 'check.html'}")
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"--html {path}: there is no folder {path.parent}; make it, or name another place")
+
+
 def write_page(report: Report, path: Path) -> None:
     """Write the page, whole or not at all."""
     write_text(path, page_of(report))
@@ -67,13 +77,17 @@ def page_of(report: Report) -> str:
             verdict=report.verdict,
             in_words=IN_WORDS[report.verdict],
             summary=summary(report).partition(": ")[2],
-            next_step=next_step(report),
+            next_step=next_step_on_page(report),
             facts={name: said for name, said in report.facts.items() if said},
             sections=[
                 (HEADINGS[severity], severity.value, rules[severity]) for severity in Severity if rules[severity]
             ],
             tags=[
-                (one.text, [_name(path, report) for path in one.pictures[:TAG_PICTURES]], len(one.pictures))
+                (
+                    shortened(one.text, LONGEST_TEXT),
+                    [_name(path, report) for path in one.pictures[:TAG_PICTURES]],
+                    len(one.pictures),
+                )
                 for one in report.tags[:SHOWN_TAGS]
             ],
             tags_left_out=max(0, len(report.tags) - SHOWN_TAGS),
@@ -101,7 +115,7 @@ def _shown(finding: Finding, report: Report, pictures: dict[Path, CheckedPicture
         own = next((one for one in _beside(finding.path, pictures)), None)
     name = "the whole set" if finding.path is None else _name(finding.path, report)
     beside = pictures.get(finding.others[0]) if len(finding.others) == 1 else None
-    caption = "" if own is None else printable(own.caption)
+    caption = "" if own is None else _caption(own)
     return ShownFinding(name, _uri(own), printable(finding.said), caption, _uri(beside))
 
 
@@ -113,7 +127,14 @@ def _beside(path: Path, pictures: dict[Path, CheckedPicture]) -> Iterable[Checke
 
 def _picture(one: CheckedPicture, report: Report) -> ShownFinding:
     size = f"{one.measured['width']} x {one.measured['height']}" if "width" in one.measured else "not read"
-    return ShownFinding(_name(one.path, report), _uri(one), f"{one.role}, {size}", printable(one.caption))
+    return ShownFinding(_name(one.path, report), _uri(one), f"{one.role}, {size}", _caption(one))
+
+
+def _caption(one: CheckedPicture) -> str:
+    """Its own words; of one without, what it is learned by, and that these are not its own."""
+    if one.is_captioned or not one.caption:
+        return shortened(printable(one.caption), LONGEST_TEXT)
+    return f"(no caption of its own; its folder says: {printable(one.caption)})"
 
 
 def _name(path: Path, report: Report) -> str:

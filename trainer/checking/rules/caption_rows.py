@@ -8,6 +8,14 @@ from trainer.checking.rules.rule import KOHYA, OURS, STORY, Rule
 CAPTIONS, ERROR, MEND, NOTE = Group.CAPTIONS, Severity.ERROR, Severity.MEND, Severity.NOTE
 
 NOT_TEXT = Rule("caption_no_text", CAPTIONS, ERROR, "a caption that is no text", "save it as UTF-8 text", OURS)
+NOT_UTF8 = Rule(
+    "caption_not_utf8",
+    CAPTIONS,
+    NOTE,
+    "saved as UTF-16 or UTF-32: here it is read, kohya's trainer stops at it or reads rubbish",
+    "save it as UTF-8 (`trainer prepare` does)",
+    KOHYA,
+)
 EMPTY = Rule(
     "empty_caption",
     CAPTIONS,
@@ -131,6 +139,6 @@ SAME_CAPTION = Rule(
 )
 
 ROWS = (
-    NOT_TEXT, EMPTY, MORE_LINES, TOO_LONG, NO_TRIGGER, NEVER_TRIGGER, TRIGGER_PART, ALSO_NAMED, NO_CLASS, PERSON_NAMED,
-    INVENTED, *UNSAID.values(), *MOSTLY_UNSAID.values(), IDENTICAL, SAME_CAPTION,
+    NOT_TEXT, NOT_UTF8, EMPTY, MORE_LINES, TOO_LONG, NO_TRIGGER, NEVER_TRIGGER, TRIGGER_PART, ALSO_NAMED, NO_CLASS,
+    PERSON_NAMED, INVENTED, *UNSAID.values(), *MOSTLY_UNSAID.values(), IDENTICAL, SAME_CAPTION,
 )  # fmt: skip

@@ -51,6 +51,8 @@ def tags_of(captioned: Sequence[Sighted]) -> tuple[Tag, ...]:
 
 def _as_files(one: Sighted) -> Iterator[Finding]:
     for file in one.files:
+        if not file.is_utf8:
+            yield row.NOT_UTF8.found(file.path)
         if file.fault:
             yield row.NOT_TEXT.found(file.path, file.fault)
         elif not file.text and one.role != Role.REFERENCE:

@@ -20,8 +20,9 @@ NO_FACES = Rule(
     "no_faces",
     FACES,
     MEND,
-    "no face is found in any picture",
-    "name a face pack of photographs (--faces buffalo_l or opencv:FOLDER); of a subject without a face: --faces none",
+    "no face is found in most pictures",
+    "name a face pack for such pictures (--faces buffalo_l or opencv:FOLDER for photographs); of a subject without a "
+    "face: --faces none",
     WHO,
 )
 SEVERAL_FACES = Rule(

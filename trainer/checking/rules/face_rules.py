@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from base_models.vision.likeness import centroid
-from trainer.checking.evidence import Evidence, Looked, embeddings_of
+from trainer.checking.evidence import FACELESS, Evidence, Looked, embeddings_of
 from trainer.checking.findings import Finding
 from trainer.checking.measures.face_angles import Angles, angles_of
 from trainer.checking.measures.measured import FaceMeasured
@@ -26,18 +27,35 @@ def face_findings(evidence: Evidence) -> Iterator[Finding]:
     if not evidence.has_faces:
         return
     train, limits = evidence.train, evidence.thresholds.faces
-    if train and not evidence.with_face:
-        yield row.NO_FACES.found(None, f"no face is found in any of {len(train)} pictures", 0.0)
-        return
+    if evidence.lacks_faces:
+        yield _no_faces(evidence)
     for one in train:
         if one.face is None:
-            yield row.NO_FACE.found(one.path)
+            yield from () if evidence.lacks_faces else (_no_face(one),)
         else:
             yield from _of_face(one, one.face, limits)
     yield from _views(evidence)
     yield from _people(evidence)
     if len(evidence.with_face) >= FEW:
         yield from _variety(evidence)
+
+
+def _no_faces(evidence: Evidence) -> Finding:
+    """One finding about the face pack, where so many pictures lack a face that they are hardly all at fault."""
+    train, faces = evidence.train, evidence.with_face
+    said = f"a face is found in {len(faces)} of {len(train)} pictures" if faces else "a face is found in none"
+    without = [one.path for one in train if one.face is None]
+    return row.NO_FACES.found(
+        None, f"{said}, so nobody knows who they show", len(faces) / len(train), FACELESS, "share", without
+    )
+
+
+def _no_face(one: Looked) -> Finding:
+    """What lies on its side or its head is no fault of the face pack's."""
+    if not (turn := one.measured.turn):
+        return row.NO_FACE.found(one.path)
+    how = {90: "a quarter to the left", 180: "upside down", 270: "a quarter to the right"}[turn]
+    return replace(row.NO_FACE.found(one.path, f"no face, but one where it is turned {how}"), advice=f"turn it {how}")
 
 
 def _of_face(one: Looked, face: FaceMeasured, limits: FacesLimits) -> Iterator[Finding]:
@@ -107,7 +125,7 @@ def _views(evidence: Evidence) -> Iterator[Finding]:
 
 def _people(evidence: Evidence) -> Iterator[Finding]:
     faces = evidence.with_face
-    odd = _surely_odd(evidence)
+    odd = surely_odd(evidence)
     if len(odd) * TOO_MANY > len(faces):
         yield row.SEVERAL_PEOPLE.found(
             None, f"{len(odd)} of {len(faces)} faces are not who most of them show", len(odd), None,
@@ -118,7 +136,7 @@ def _people(evidence: Evidence) -> Iterator[Finding]:
     yield from _odd_references(evidence)
 
 
-def _surely_odd(evidence: Evidence) -> list[int]:
+def surely_odd(evidence: Evidence) -> list[int]:
     """The faces of others: those that stand apart and lie further towards strangers than glasses or a turn bring the
     subject, and whatever lies nearly where strangers do.
 

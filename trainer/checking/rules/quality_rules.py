@@ -10,6 +10,7 @@ import numpy as np
 
 from trainer.checking.evidence import Evidence, Looked
 from trainer.checking.findings import Finding
+from trainer.checking.measures.edges_of_picture import CORNER, MARK
 from trainer.checking.rules import quality_rows as row
 from trainer.checking.settings import Role
 from trainer.checking.thresholds import QualityLimits
@@ -27,7 +28,7 @@ ALL_WHITE = 0.9  # of the middle, where there is no face to look at: a thing on 
 def quality_findings(evidence: Evidence) -> Iterator[Finding]:
     """All findings about quality, of the train pictures."""
     limits = evidence.thresholds.quality
-    blurs = [one.measured.blur for one in evidence.train if one.measured.blur is not None]
+    blurs = [one.measured.blur / _blown_up(one) for one in evidence.train if one.measured.blur is not None]
     usual = median(blurs) if blurs else 0.0
     for one in evidence.train:
         yield from _sharpness(one, limits, usual)
@@ -40,19 +41,22 @@ def quality_findings(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _sharpness(one: Looked, limits: QualityLimits, usual: float) -> Iterator[Finding]:
-    """A set that is soft throughout, as paintings may be, is measured against itself, but for the softest."""
-    blur, face = one.measured.blur, one.face
+    """A set that is soft throughout, as paintings may be, is measured against itself, but for the softest.
+
+    Of a picture that is blown up, what that cannot explain is blur: edges are as wide as in its own pixels.
+    """
+    times, face = _blown_up(one), one.face
+    blur = None if one.measured.blur is None else one.measured.blur / times
+    of_face = None if face is None or face.blur is None else face.blur / times
     most = max(limits.blur, min(2 * limits.blur, limits.blur_by_median * usual))
-    enlarged = _scale(one)
-    if enlarged > limits.enlarged:  # said already, and why
-        return
+    pixels = "of its own pixels" if times > limits.enlarged else "pixels"
     if blur is not None and blur > most:
-        yield row.SOFT.found(one.path, f"its sharpest edges are {blur:.1f} pixels wide", blur, most, "pixels")
-    elif face is not None and face.blur is not None and face.blur > max(limits.face_blur, most):
+        yield row.SOFT.found(one.path, f"its sharpest edges are {blur:.1f} {pixels} wide", blur, most, "pixels")
+    elif of_face is not None and of_face > max(limits.face_blur, most):
         yield row.SOFT_FACE.found(
             one.path,
-            f"the face's sharpest edges are {face.blur:.1f} pixels wide",
-            face.blur,
+            f"the face's sharpest edges are {of_face:.1f} {pixels} wide",
+            of_face,
             limits.face_blur,
             "pixels",
         )
@@ -103,6 +107,11 @@ def _cleanness(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
 
 def _scale(one: Looked) -> float:
     return 1.0 if one.frame is None else one.frame.resized[0] / one.frame.original[0]
+
+
+def _blown_up(one: Looked) -> float:
+    """How many times it is blown up, 1 at least."""
+    return max(1.0, _scale(one))
 
 
 def _size_and_cut(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
@@ -158,6 +167,10 @@ def _watermarks(evidence: Evidence) -> Iterator[Finding]:
     marks = np.array([one.measured.corners for one in pictures], dtype=np.float32)  # (N, 4, K)
     backdrops = [one.measured.backdrop for one in pictures]
     groups = [_marked(_beside_people(marks[:, at], backdrops, at), asked, backdrops) for at in range(len(CORNERS))]
+    groups = [
+        group if any(_lies_free(marks[one, at], backdrops[one], at) for one in group) else []
+        for at, group in enumerate(groups)
+    ]
     if sum(map(bool, groups)) > MOST_CORNERS:
         return
     for name, marked in zip(CORNERS, groups, strict=True):
@@ -175,6 +188,21 @@ def _beside_people(details: np.ndarray, backdrops: list[np.ndarray], corner: int
     row, column = -1 if corner >= 2 else 0, -1 if corner % 2 else 0
     free = np.array([one.size > 0 and bool(np.isfinite(one[row, column]).all()) for one in backdrops])
     return np.where(free[:, None], details, 0.0)
+
+
+def _lies_free(details: np.ndarray, backdrop: np.ndarray, corner: int) -> bool:
+    """Whether most of the detail (K,) of a corner lies outside the person: what lies upon people in all pictures of a
+    group, as hair does that reaches into the corner, is theirs.
+    """
+    free, sides = np.asarray(np.isfinite(backdrop).all(-1)), (backdrop.shape[0], backdrop.shape[1])
+    down, across = (
+        (np.arange(count) * share * side / count).astype(int)
+        for count, share, side in zip(MARK, CORNER, sides, strict=True)
+    )
+    down = sides[0] - 1 - down[::-1] if corner >= 2 else down
+    across = sides[1] - 1 - across[::-1] if corner % 2 else across
+    strength = np.square(details)
+    return float(strength[free[np.ix_(down, across)].ravel()].sum()) > 0.5 * float(strength.sum())
 
 
 def _marked(details: np.ndarray, asked: float, backdrops: list[np.ndarray]) -> list[int]:

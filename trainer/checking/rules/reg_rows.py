@@ -27,7 +27,14 @@ LIKE_SUBJECT = Rule(
     STORY,
     "reg.likeness_near",
 )
-IS_TRAIN = Rule("reg_is_train", REG, MEND, "a reg picture that is a training picture", "remove it", STORY)
+IS_TRAIN = Rule(
+    "reg_is_train",
+    REG,
+    MEND,
+    "a reg picture that is a training picture",
+    "remove it from Reg where it shows the subject, from Train where it shows somebody else",
+    STORY,
+)
 TWINS = Rule("reg_twins", REG, NOTE, "one reg picture twice", "keep one: it counts twice as much", STORY)
 FEW = Rule("reg_few", REG, MEND, "fewer different reg pictures than training pictures", OTHERS, STORY, "reg.few")
 REPEATED = Rule(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from base_models.vision.likeness import centroid, unit_length
-from trainer.checking.evidence import Evidence, Looked, embeddings_of
+from trainer.checking.evidence import FACELESS, Evidence, Looked, embeddings_of
 from trainer.checking.findings import Finding
 from trainer.checking.phrases import any_of
 from trainer.checking.rules import reg_rows as row
+from trainer.checking.rules.face_rules import surely_odd
 from trainer.checking.settings import Role
 
+FROM_TRAIN = "remove it from Train: it shows somebody else"
 FEWEST = 4  # faces, of which the subject's own likeness is known
 
 
@@ -29,17 +32,26 @@ def reg_findings(evidence: Evidence) -> Iterator[Finding]:
             scale, most = one.frame.resized[0] / one.frame.original[0], evidence.thresholds.quality.enlarged
             if scale > most:
                 yield row.SMALL.found(one.path, f"it is blown up {scale:.2f} times", scale, most, "times")
-    if evidence.has_faces and evidence.subject.is_person:
-        for one in reg:
-            if one.face is None:
-                yield row.WRONG_CLASS.found(
-                    one.path, f"no face is found, and the class is `{evidence.subject.class_word}`"
-                )
+    if evidence.has_faces and evidence.subject.is_person and not evidence.lacks_faces:
+        yield from _faceless(evidence, reg)
     if evidence.has_faces:
         yield from _likeness(evidence, [one for one in reg if one.face is not None])
 
 
+def _faceless(evidence: Evidence, reg: list[Looked]) -> Iterator[Finding]:
+    """Each by itself; of a folder that mostly has no faces, all at once."""
+    without = [one.path for one in reg if one.face is None]
+    why = f"and the class is `{evidence.subject.class_word}`"
+    if len(without) > max(1, FACELESS * len(reg)):
+        said = f"no face is found in {len(without)} of {len(reg)}, {why}"
+        yield row.WRONG_CLASS.found(None, said, len(without) / len(reg), FACELESS, "share", without)
+        return
+    for path in without:
+        yield row.WRONG_CLASS.found(path, f"no face is found, {why}")
+
+
 def _twins(evidence: Evidence) -> Iterator[Finding]:
+    strangers = {evidence.with_face[at].path for at in surely_odd(evidence)}
     for pair in evidence.twins:
         one, other = evidence.pictures[pair.one], evidence.pictures[pair.other]
         how = "byte for byte" if pair.same else "changed a little"
@@ -47,9 +59,10 @@ def _twins(evidence: Evidence) -> Iterator[Finding]:
             yield row.TWINS.found(other.path, f"is {one.path.parent.name}/{one.path.name}, {how}", others=[one.path])
         elif Role.REG in (one.role, other.role):
             reg, own = (one, other) if one.role == Role.REG else (other, one)
-            yield row.IS_TRAIN.found(
-                reg.path, f"is the subject's {own.path.parent.name}/{own.path.name}, {how}", others=[own.path]
+            found = row.IS_TRAIN.found(
+                reg.path, f"is the training picture {own.path.parent.name}/{own.path.name}, {how}", others=[own.path]
             )
+            yield replace(found, advice=FROM_TRAIN) if own.path in strangers else found
 
 
 def _captions(evidence: Evidence) -> Iterator[Finding]:

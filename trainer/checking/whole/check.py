@@ -22,6 +22,7 @@ from trainer.checking.reading.reading import PictureReader, ReadSet
 from trainer.checking.reading.twins import twins_among
 from trainer.checking.request import CheckRequest
 from trainer.checking.rules.caption_rules import tags_of
+from trainer.checking.rules.face_rules import FEW
 from trainer.checking.rules.table import findings_of, rule_keys
 from trainer.checking.settings import Role, Settings, settings_of
 from trainer.checking.subject_words import subject_of, token_counts
@@ -67,7 +68,9 @@ def checked(request: CheckRequest, reporter: Reporter) -> Report:
         )
         found = findings_of(evidence, phrases)
         shown = _shown(evidence, read, kept)
-    unmeasured = [one for one in (why_not, NO_CAPTIONS, "" if request.base else NO_BASE) if one]
+    unmeasured = [
+        one for one in (why_not, _unknown_people(evidence), NO_CAPTIONS, "" if request.base else NO_BASE) if one
+    ]
     captioned = [one for one in survey.train if one.is_captioned]
     return Report(
         dataset=request.dataset,
@@ -122,6 +125,7 @@ def _shown(evidence: Evidence, read: ReadSet, kept: KeptValues) -> tuple[Checked
             caption=one.caption,
             measured=_figures(one.measured),
             thumbnail=small.get(read.keys.get(one.path, "")) or None,
+            is_captioned=one.sighted.is_captioned,
         )
         for one in evidence.pictures
     )
@@ -135,6 +139,8 @@ def _figures(one: Measured) -> dict[str, object]:
     return {
         "width": one.size[0],
         "height": one.size[1],
+        "format": one.kind,
+        "turned": one.is_turned,
         "blur": None if one.blur is None else round(one.blur, 3),
         "noise": round(one.noise, 2),
         "bright_end": round(one.bright_end, 3),
@@ -145,6 +151,17 @@ def _figures(one: Measured) -> dict[str, object]:
         "faces": None if not one.faces_read else 0 if face is None else face.count,
         "face_box": None if face is None else [round(side, 4) for side in face.box],
     }
+
+
+def _faces_found(evidence: Evidence) -> str:
+    return f"{len(evidence.with_face)} of {len(evidence.train)} training pictures"
+
+
+def _unknown_people(evidence: Evidence) -> str:
+    """That too few faces were found to know the subject by."""
+    if not evidence.has_faces or not evidence.train or len(evidence.with_face) >= FEW:
+        return ""
+    return f"who is shown, in Train and Reg: a face is found in {_faces_found(evidence)}, and it takes {FEW}"
 
 
 def _facts(
@@ -158,6 +175,6 @@ def _facts(
         "settings": settings.origin,
         "resolution": f"{data.resolution} px" + (", aspect buckets" if data.enable_bucket else ", cut to the square"),
         "trigger": f"`{subject.trigger}`, class `{subject.class_word}`" if subject.trigger else "not known",
-        "faces": faces.name if faces else "none",
+        "faces": f"{faces.name}, found in {_faces_found(evidence)}" if faces else "none",
         "rules off": ", ".join(thresholds.off),
     }

@@ -87,16 +87,22 @@ def check(
 
     with starting():
         from trainer.checking.reporting.listing import listing
-        from trainer.checking.reporting.page import write_page
+        from trainer.checking.reporting.page import check_page_place, write_page
         from trainer.checking.reporting.report_document import document
         from trainer.checking.request import CheckRequest
         from trainer.checking.whole.check import checked
 
     request = CheckRequest(dataset, references, faces, base, trigger, class_word, resolution, thresholds, cache)
+    if html is not None:
+        check_page_place(html)
     with terminal() as reporter:
+        if base is not None:
+            from trainer.checking.whole.trigger_on_base import check_base
+
+            check_base(request)
         report = checked(request, reporter)
         if base is not None:
-            from trainer.checking.whole.trigger_on_base import trigger_findings  # diffusers: seconds to load
+            from trainer.checking.whole.trigger_on_base import trigger_findings
 
             report = report.joined(trigger_findings(request, reporter))
     if html is not None:

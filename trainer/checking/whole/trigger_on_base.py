@@ -23,6 +23,12 @@ from trainer.trigger_test.wording import findings_of
 UNIT = "of the way to one fixed person"
 
 
+def check_base(request: CheckRequest) -> None:
+    """Raise BaseModelError where the base model that is named is not there, before minutes are spent on pictures."""
+    if request.base is not None:
+        find_base(request.base, settings_of(request).config.model.overrides)
+
+
 def trigger_findings(request: CheckRequest, reporter: Reporter) -> tuple[Finding, ...]:
     """Of the request's base model; none without one.
 
