@@ -164,7 +164,11 @@ REFUSED: dict[str, tuple[dict[str, object], type[UserError], str]] = {
     "no such references": ({"references": Path("none")}, MissingFileError, "none: no such folder"),
     "another trigger": ({"trigger": "sks"}, TriggerError, "no caption has the trigger `sks`"),
     "trained references": ({"references": Path("Train")}, TrainedReferenceError, "is trained on"),
-    "a setting that is none": ({"changes": ("train.lora.rnak=4",)}, ConfigurationError, "did you mean train.lora.rank?"),
+    "a setting that is none": (
+        {"changes": ("train.lora.rnak=4",)},
+        ConfigurationError,
+        "did you mean train.lora.rank?",
+    ),
     "a file that is none": ({"changes": ("lora.rank=4",)}, ConfigurationError, "write train.TABLE.KEY=VALUE"),
     "too many held out": ({"hold_out": 4}, HoldOutError, "between 1 and 3"),
 }
