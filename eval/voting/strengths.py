@@ -1,6 +1,6 @@
 """How good each cell is by the votes, and how sure that is: Bradley and Terry 1952 (Biometrika 39:324), ties for half.
 
-A cell's strength is the logarithm of its odds to be preferred to a middling one. Each cell begins with one tie against
+A cell's strength is the logarithm of its odds to be preferred to a middling one. Each cell begins with some ties against
 such a middling cell, so that one that was never beaten has a strength, too, and one that was never shown an interval.
 How sure strengths are is drawn from what the votes leave open, by sampling importance resampling (Rubin 1988): the bell
 curve around the likeliest strengths, which is too wide where a cell always won, is weighted by the likelihood itself.
@@ -19,7 +19,8 @@ from eval.voting.vote import Vote
 from foundation.typed.untyped import untyped
 
 MIDDLING = ""  # the id of no cell
-BEGINS_WITH = 1.0  # votes of each cell against a middling one
+# Ties of each cell against a middling one: with 1 of them, few votes named the best too seldom (docs/log.md).
+BEGINS_WITH = 4.0
 PROPOSED, DRAWS = 16_000, 4_000
 TAILS = 6  # degrees of freedom: the proposal reaches further than what it stands for
 SEED = 20261127
@@ -105,7 +106,7 @@ def _left_open(strength: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _log_likelihood(rows: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(B,) of strengths (B, C), the tie that each cell begins with among it."""
+    """(B,) of strengths (B, C), the ties that each cell begins with among it."""
     found = BEGINS_WITH / 2 * (_log_odds(rows) + _log_odds(-rows)).sum(1)
     for one, other in zip(*np.nonzero(points), strict=True):
         found += points[one, other] * _log_odds(rows[:, one] - rows[:, other])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from eval.voting.agreement import agreement, by_both
 from eval.voting.next_pair import next_pair
-from eval.voting.strengths import strengths_of
+from eval.voting.strengths import BEGINS_WITH, strengths_of
 from eval.voting.vote import ANSWERS, Answer, Pair, Vote, bad_shares, of_voter, voters_of
 
 CELLS = ("a", "b", "c", "d")
@@ -69,7 +69,7 @@ def test_strengths_are_those_of_the_most_likely_model() -> None:
     found = strengths_of(CELLS, votes)
 
     def gradient(strength: np.ndarray) -> np.ndarray:
-        slope = 0.5 - 1 / (1 + np.exp(-strength))
+        slope = BEGINS_WITH * (0.5 - 1 / (1 + np.exp(-strength)))
         for one in votes:
             left, right = CELLS.index(one.pair.left), CELLS.index(one.pair.right)
             missed = one.outcome - 1 / (1 + np.exp(strength[right] - strength[left]))
@@ -96,7 +96,7 @@ def test_draws_are_of_the_model_itself() -> None:
     def log_odds(apart: np.ndarray) -> np.ndarray:
         return -np.logaddexp(0, -apart)
 
-    height = np.exp(9 * log_odds(a - b) + log_odds(b - a) + sum((log_odds(x) + log_odds(-x)) / 2 for x in (a, b)))
+    height = np.exp(9 * log_odds(a - b) + log_odds(b - a) + sum(BEGINS_WITH * (log_odds(x) + log_odds(-x)) / 2 for x in (a, b)))
     height /= height.sum()
     found = strengths_of(("a", "b"), votes)
     assert found.chance_to_be_best[0] == pytest.approx(height[a > b].sum(), abs=0.01)
