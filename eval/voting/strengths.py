@@ -1,6 +1,6 @@
 """How good each cell is by the votes, and how sure that is: Bradley and Terry 1952 (Biometrika 39:324), ties for half.
 
-A cell's strength is the logarithm of its odds to be preferred to a middling one. Each cell begins with some ties against
+A cell's strength is the logarithm of its odds to be preferred to a middling one. Each cell begins with some ties with
 such a middling cell, so that one that was never beaten has a strength, too, and one that was never shown an interval.
 How sure strengths are is drawn from what the votes leave open, by sampling importance resampling (Rubin 1988): the bell
 curve around the likeliest strengths, which is too wide where a cell always won, is weighted by the likelihood itself.

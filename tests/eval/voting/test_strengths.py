@@ -96,7 +96,9 @@ def test_draws_are_of_the_model_itself() -> None:
     def log_odds(apart: np.ndarray) -> np.ndarray:
         return -np.logaddexp(0, -apart)
 
-    height = np.exp(9 * log_odds(a - b) + log_odds(b - a) + sum(BEGINS_WITH * (log_odds(x) + log_odds(-x)) / 2 for x in (a, b)))
+    height = np.exp(
+        9 * log_odds(a - b) + log_odds(b - a) + sum(BEGINS_WITH * (log_odds(x) + log_odds(-x)) / 2 for x in (a, b))
+    )
     height /= height.sum()
     found = strengths_of(("a", "b"), votes)
     assert found.chance_to_be_best[0] == pytest.approx(height[a > b].sum(), abs=0.01)
