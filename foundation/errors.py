@@ -45,6 +45,10 @@ class RunLogError(UserError):
     """A run's log of steps that cannot be read."""
 
 
+class InputOverwrittenError(UserError):
+    """An output that would be written over one of the files that it is made of."""
+
+
 class DamagedFileError(UserError):
     """A file that the disk gave back otherwise than it was written."""
 

@@ -9,13 +9,13 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-from foundation.errors import DamagedFileError
+from foundation.errors import DamagedFileError, InputOverwrittenError
 from foundation.progress import at_hand
 
 PARTIAL = ".partial"
@@ -74,6 +74,12 @@ def check_written(beside: Path, sha256: str, path: Path) -> None:
             f"{path}: the disk gave back other bytes than were written, so the file was not put in place; "
             "check the disk and the room that is left on it, then run the same command again"
         )
+
+
+def check_is_no_input(output: Path, inputs: Iterable[Path]) -> None:
+    """Raise InputOverwrittenError where `output` is one of the files that it is to be made of, under whatever name."""
+    if output.exists() and any(one.exists() and one.samefile(output) for one in inputs):
+        raise InputOverwrittenError(f"{output}: is one of the inputs, which would be lost; name another file with -o")
 
 
 def write_text(path: Path, text: str) -> None:

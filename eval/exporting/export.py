@@ -15,7 +15,7 @@ from eval.ranking.ranked_cell import RankedCell, recommended
 from eval.rendering.cell_lora import lora_of
 from eval.request.cells import Cell
 from foundation.errors import MissingFileError, UserError
-from foundation.files import sha256_of, whole_file
+from foundation.files import check_is_no_input, sha256_of, whole_file
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.merge_methods import EXACT_SUM
 from loras.lora_family import LoraFamily, common_family
@@ -81,6 +81,7 @@ def export_cell(grid: Grid, row: RankedCell, path: Path) -> Exported:
     if path.suffix != ".safetensors":
         raise ExportError(f"{path}: a LoRA file ends in .safetensors; name it so")
     cell = grid.cell(row.cell, row.checkpoint)
+    check_is_no_input(path, (use.checkpoint.path for use in cell.uses))
     _check_parents(grid, cell)
     shown = _preview_of(grid, cell)
     lora = lora_of(cell)

@@ -11,7 +11,7 @@ import torch
 
 from base_models.architecture import Architecture
 from base_models.kohya_names import block_of, part_of
-from foundation.files import sha256_of
+from foundation.files import check_is_no_input, sha256_of
 from foundation.progress import Reporter
 from loras.blend import BlendError, Term, common_alphas, plain_factors, summed
 from loras.blending.blend_metadata import blend_metadata
@@ -62,13 +62,14 @@ class BlendedModule:
 
 
 def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
-    """Blend and write. Raises BlendError, DamagedFileError, LoraFileError, MixedFamiliesError or WeightsError; then
-    nothing is left written.
+    """Blend and write. Raises BlendError, DamagedFileError, InputOverwrittenError, LoraFileError, MixedFamiliesError or
+    WeightsError; then nothing is left written.
 
     Errors are those of the factors as the file holds them: it was read back and has them bit for bit.
     """
     if request.merge is not None and request.rank is None and not request.merge.keeps_low_rank:
         raise BlendError(f"{request.merge.method} merges whole deltas, which are of full rank; say --rank N or auto")
+    check_is_no_input(request.output, (part.path for part in request.parts))
     with ExitStack() as stack:
         opened = [stack.enter_context(open_lora(part.path)) for part in request.parts]
         for one in opened:

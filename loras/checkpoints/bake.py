@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from base_models.base_source import base_sha256
 from foundation.errors import LoraFileError, UserError
-from foundation.files import sha256_of, sweep_partial, whole_file, write_text
+from foundation.files import check_is_no_input, sha256_of, sweep_partial, whole_file, write_text
 from foundation.progress import Advance, Reporter
 from foundation.safetensors_header import FLOATS, opened_safetensors
 from foundation.text_files import read_json
@@ -246,16 +246,7 @@ def _check_output(request: BakeRequest) -> None:
         return
     if output.suffix != SUFFIX or output.is_dir():
         raise BakeError(f"{output}: the base is one file, so the result is one too; name it *{SUFFIX}")
-    if any(_same_file(output, source) for source in _inputs(request)):
-        raise BakeError(f"{output}: is one of the inputs; write the new model to another file")
-
-
-def _inputs(request: BakeRequest) -> Iterable[Path]:
-    return (request.base.path, *(weighted.path for weighted in request.loras))
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
+    check_is_no_input(output, (base, *(weighted.path for weighted in request.loras)))
 
 
 def _recipe(request: BakeRequest) -> dict[str, object]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from base_models.base_source import base_sha256
 from base_models.kohya_names import UNET, block_of
 from foundation.errors import UserError
-from foundation.files import sha256_of
+from foundation.files import check_is_no_input, sha256_of
 from foundation.progress import Reporter
 from foundation.typed.typed_torch import vector_norm
 from loras.blending.blend_metadata import blend_metadata
@@ -120,9 +120,7 @@ def _check_output(request: ExtractRequest) -> None:
     output = request.output
     if output.suffix != SUFFIX:
         raise ExtractError(f"{output}: a LoRA file ends in {SUFFIX}; name it so")
-    for checkpoint in (request.tuned, request.base):
-        if output.exists() and output.samefile(checkpoint.path):
-            raise ExtractError(f"{output}: is one of the inputs; write the LoRA to another file")
+    check_is_no_input(output, (request.tuned.path, request.base.path))
 
 
 def _targets(request: ExtractRequest) -> list[str]:

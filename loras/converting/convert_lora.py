@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from base_models.families.known import FAMILIES
-from foundation.files import sha256_of
+from foundation.files import check_is_no_input, sha256_of
 from foundation.progress import Reporter
 from loras.blending.blend_metadata import family_keys
 from loras.converting.pieces import Factors, joined, shares_of, split
@@ -92,6 +92,7 @@ def convert(path: Path, output: Path, target: Target, dtype: torch.dtype | None,
 
     Raises ConvertError for what the target cannot hold, and what reading and writing raise; then nothing is written.
     """
+    check_is_no_input(output, (path,))
     with open_lora(path) as opened:
         check_nothing_is_lost(opened)
         family = _family(opened)

@@ -30,6 +30,7 @@ from eval.request.plan import make_plan
 from eval.request.spec import read_spec
 from eval.store.picture_files import PicturePlaceError
 from eval.store.store import open_store
+from foundation.errors import InputOverwrittenError
 from foundation.progress import Silent
 from foundation.safetensors_header import read_metadata
 from grid_folders import GridFolder, write_grid
@@ -172,6 +173,8 @@ def test_an_export_of_a_changed_parent_is_refused(tmp_path: Path) -> None:
     run_grid(read_spec(made.spec), Silent())
     ranked = open_ranked(made.store)
     parent = ranked.grid.cell(ranked.rows[0].cell).use.checkpoint.path
+    with pytest.raises(InputOverwrittenError, match="is one of the inputs"):
+        export_cell(ranked.grid, choose_cell(ranked.grid, ranked.rows, "best"), parent)
     parent.write_bytes(parent.read_bytes() + b" ")
     with pytest.raises(ExportError, match="has changed since it was scored"):
         export_cell(ranked.grid, choose_cell(ranked.grid, ranked.rows, "best"), tmp_path / "best.safetensors")

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foundation.errors import LoraFileError
+from foundation.errors import InputOverwrittenError, LoraFileError
 from foundation.progress import Silent
 from foundation.safetensors_header import read_metadata
 from lora_kinds import CONV_KINDS, LINEAR_KINDS, random_module
@@ -159,6 +159,19 @@ def test_auto_keeps_the_energy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "many", "energy=2", "sv_ratio=0.5", "half=3", "2.5"])
+def test_a_parent_is_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under whatever name the file is asked for."""
+    monkeypatch.chdir(tmp_path)
+    path = file(tmp_path, "a", modules("lora", 4, 4.0, 0))
+    link = tmp_path / "link.safetensors"
+    link.symlink_to(path)
+    before = path.read_bytes()
+    for output in (path, Path(path.name), link):
+        with pytest.raises(InputOverwrittenError, match="is one of the inputs, which would be lost"):
+            write_blend(asked(f"{path}:unet=0.5", output=output), Silent())
+    assert path.read_bytes() == before
+
+
 def test_a_rank_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(RankError, match="--rank"):
         RankRule.parse(text)

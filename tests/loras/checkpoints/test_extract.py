@@ -15,6 +15,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from checkpoints import ADDITIVE, FAMILIES, TinyModel, tiny_model, write_folder, write_lora_of_kinds, write_single
+from foundation.errors import InputOverwrittenError
 from foundation.progress import Silent
 from loras.blending.dense_delta import DenseDelta
 from loras.blending.rank_rule import RankRule
@@ -196,7 +197,7 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
         extracted(paths["sdxl"], paths["sd1"], tmp_path / "out.safetensors")
     with pytest.raises(ExtractError, match="are they the same model"):
         extracted(paths["sd1"], paths["sd1"], tmp_path / "out.safetensors")
-    with pytest.raises(ExtractError, match="is one of the inputs"):
+    with pytest.raises(InputOverwrittenError, match="is one of the inputs"):
         extracted(paths["sd1"], paths["sd1"], paths["sd1"])
     assert not (tmp_path / "out.safetensors").exists()
 

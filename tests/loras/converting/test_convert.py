@@ -12,6 +12,7 @@ from torch import Tensor
 from typer.testing import CliRunner, Result
 
 from eval.__main__ import app
+from foundation.errors import InputOverwrittenError
 from foundation.progress import Silent
 from foundation.safetensors_header import read_metadata
 from loaded_transformers import TINY, diffusers_file, loaded_by_diffusers, random_pairs
@@ -221,6 +222,14 @@ def test_sd2s_outer_projections_are_as_sd_scripts_has_them(tmp_path: Path) -> No
     assert verify(facts_of(output), TOOLS["sd-scripts"]).verdict == "loads"
     output, _ = converted(output, "diffusers")
     assert {tensor.dim() for tensor in load_file(output).values()} == {2}
+
+
+def test_the_file_itself_is_never_written_over(tmp_path: Path) -> None:
+    path = saved(halves("lora_unet_double_blocks_0_img_attn_proj", 8, 8), tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(InputOverwrittenError, match="is one of the inputs"):
+        convert(path, path, TARGETS["diffusers"], None, Silent())
+    assert path.read_bytes() == before
 
 
 def run(*words: str) -> Result:
