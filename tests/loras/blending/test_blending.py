@@ -159,19 +159,6 @@ def test_auto_keeps_the_energy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "many", "energy=2", "sv_ratio=0.5", "half=3", "2.5"])
-def test_a_parent_is_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under whatever name the file is asked for."""
-    monkeypatch.chdir(tmp_path)
-    path = file(tmp_path, "a", modules("lora", 4, 4.0, 0))
-    link = tmp_path / "link.safetensors"
-    link.symlink_to(path)
-    before = path.read_bytes()
-    for output in (path, Path(path.name), link):
-        with pytest.raises(InputOverwrittenError, match="is one of the inputs, which would be lost"):
-            write_blend(asked(f"{path}:unet=0.5", output=output), Silent())
-    assert path.read_bytes() == before
-
-
 def test_a_rank_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(RankError, match="--rank"):
         RankRule.parse(text)
@@ -282,3 +269,16 @@ def test_a_blend_has_one_alpha(tmp_path: Path) -> None:
         assert len({module.stored_alpha for module in read_lora(output).modules.values()}) == 1
     together = blend([(read_lora(path), WeightedLora.parse("x:unet=1").weights) for path in paths])
     assert len({module.alpha for module in together.modules.values()}) == 1
+
+
+def test_a_parent_is_never_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under whatever name the file is asked for."""
+    monkeypatch.chdir(tmp_path)
+    path = file(tmp_path, "a", modules("lora", 4, 4.0, 0))
+    link = tmp_path / "link.safetensors"
+    link.symlink_to(path)
+    before = path.read_bytes()
+    for output in (path, Path(path.name), link):
+        with pytest.raises(InputOverwrittenError, match="is one of the inputs, which would be lost"):
+            write_blend(asked(f"{path}:unet=0.5", output=output), Silent())
+    assert path.read_bytes() == before
