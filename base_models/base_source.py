@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from base_models.families.family import Config, Family, TextPart
 from base_models.families.known import FAMILIES
-from base_models.model_hub import hub_model, refuse_path
+from base_models.model_hub import NotFetchedError, hub_model, refuse_path
 from base_models.single_file import is_vae, read_single_file
 from foundation.errors import BaseModelError
 from foundation.files import sha256_of
@@ -197,7 +197,11 @@ def _download(name: str) -> Path:
     download = untyped(DiffusionPipeline).download
     with suppress(OSError, ValueError):  # fetched before
         return Path(download(name, local_files_only=True))
-    hub_model("base model", name).announce()
+    try:
+        asked = hub_model("base model", name)
+    except NotFetchedError as error:  # no hub is reached: as if it had none of that name
+        raise BaseModelError(str(error)) from None
+    asked.announce()
     try:
         return Path(download(name))
     except (OSError, ValueError) as error:

@@ -10,16 +10,20 @@ from studio.shared.session import choose_store, open_store_once
 
 st.set_page_config(page_title="LoRA studio", layout="wide")
 # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
+runs = st.Page("runs/runs_page.py", title="Runs")
 page = st.navigation(
     [
         st.Page("ranking/ranking_page.py", title="Ranking", default=True),
         st.Page("comparing/comparing_page.py", title="Pictures"),
         st.Page("voting/voting_page.py", title="Vote"),
         st.Page("exporting/export_page.py", title="Export"),
+        runs,
     ]
 )
 folder = choose_store()
-if folder is None:
+if page is runs:  # which needs no store
+    page.run()
+elif folder is None:
     show_no_store()
 else:
     try:

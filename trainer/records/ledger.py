@@ -89,6 +89,11 @@ def read_ledger(folder: Path) -> Ledger:
     return Ledger(tuple(entries), unreadable)
 
 
+def compared(before: LedgerEntry, after: LedgerEntry) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What `after` changed against `before`, whichever lay between them, and what came of it."""
+    return _cause(before.record, after.record), _effect(before, after.record, after.score)
+
+
 def _or_noted(read: Callable[[Path], Read], path: Path, unreadable: dict[Path, str]) -> Read | None:
     try:
         return read(path)

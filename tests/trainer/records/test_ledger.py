@@ -12,50 +12,26 @@ import torch
 
 from foundation.errors import BaseModelError, ConfigurationError, DatasetError, MissingFileError, UserError
 from planted_kills import killed_at_rename
+from run_records import written_record
 from tiny import tiny_base, tiny_data, tiny_picture, tiny_settings
 from trainer.__main__ import main
 from trainer.config.config import TrainConfig, parse_config
 from trainer.data.dataset import read_dataset
-from trainer.learning.run_state import Reading, Verdict
+from trainer.learning.run_state import Verdict
 from trainer.records import record, run_identity
 from trainer.records.ledger import LedgerEntry, read_ledger
 from trainer.records.ledger_table import ledger_json, print_ledger
 from trainer.records.picture_changes import marks_of, picture_changes
-from trainer.records.record import RunRecord, read_record, record_path, require_begun
+from trainer.records.record import read_record, record_path, require_begun
 from trainer.records.run_identity import RunIdentity
 from trainer.running import training
 from trainer.running.run import run_training
 
-BEFORE = Reading(epoch=0, step=0, train_loss=0.1, held_out_loss=0.1)
-GOOD = Reading(epoch=1, step=9, train_loss=0.08, held_out_loss=0.09)
-
-
-def _record(folder: Path, name: str, started: str, lr: float = 1e-4, **values: object) -> None:
-    facts: dict[str, object] = {
-        "name": name,
-        "folder": str(folder),
-        "identity": RunIdentity(settings={"training": {"unet_lr": lr}}, data_sha256="d", base_sha256="b"),
-        "config": {},
-        "optimizer": "AdamW",
-        "device": "cpu",
-        "steps": 9,
-        "epochs": 1,
-        "notes": [],
-        "versions": {"torch": "2"},
-        "files": {},
-        "seconds": 60.0,
-        "started": started,
-        "readings": (BEFORE, GOOD),
-        "verdicts": (Verdict(name="healthy", reason="so"),),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}-run.json").write_text(RunRecord.model_validate({**facts, **values}).model_dump_json())
-
 
 def test_the_ledger_says_what_differs_from_the_run_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _record(tmp_path / "b", "second", "2026-02-02T00:00:00+00:00", 1e-4)
+    written_record(tmp_path / "b", "second", "2026-02-02T00:00:00+00:00", 1e-4)
     exploding = (Verdict(name="exploding", reason="so"),)
-    _record(tmp_path / "a", "first", "2026-01-01T00:00:00+00:00", 2e-4, verdicts=exploding, device="cuda (H100)")
+    written_record(tmp_path / "a", "first", "2026-01-01T00:00:00+00:00", 2e-4, verdicts=exploding, device="cuda (H100)")
     (tmp_path / "b" / "second-scores.json").write_text('{"best": 0.71, "file": "second-000004.safetensors"}')
     ledger = read_ledger(tmp_path)
     first, second = ledger.entries
@@ -71,7 +47,7 @@ def test_the_ledger_says_what_differs_from_the_run_before(tmp_path: Path, capsys
 
 def test_other_samples_are_a_change(tmp_path: Path) -> None:
     for at, prompts in enumerate((["a [b]"], ["a [b]", "c"])):
-        _record(tmp_path, f"run{at}", f"2026-01-0{at + 1}", config={"samples": {"prompts": prompts, "seed": 1}})
+        written_record(tmp_path, f"run{at}", f"2026-01-0{at + 1}", config={"samples": {"prompts": prompts, "seed": 1}})
     assert read_ledger(tmp_path).entries[1].cause == ("samples.prompts: ['a [b]'] -> ['a [b]', 'c']",)
 
 
@@ -91,7 +67,7 @@ def test_what_cannot_be_read_is_listed_and_the_rest_stays(
     with pytest.raises(MissingFileError, match="no such folder"):
         read_ledger(tmp_path / "not there")
     assert read_ledger(tmp_path).entries == ()
-    _record(tmp_path, "sound", "2026-01-01")
+    written_record(tmp_path, "sound", "2026-01-01")
     (tmp_path / "sound-scores.json").write_text("[]")
     (tmp_path / "damaged-run.json").write_text("{")
     (tmp_path / "folder-run.json").mkdir()
@@ -191,7 +167,7 @@ def test_a_run_began_at_its_first_sitting(tmp_path: Path, base: Path, monkeypatc
     finished = run_training(config)
     assert (finished.started, finished.device) == (early.started, "cpu")
     assert finished.pictures == killed.pictures != {}
-    _record(tmp_path / "out", "between", "2021-01-01")
+    written_record(tmp_path / "out", "between", "2021-01-01")
     assert [entry.record.name for entry in read_ledger(tmp_path).entries] == ["hina", "between"]
 
 
