@@ -15,6 +15,7 @@ from foundation.errors import UserError
 
 TEXT_PARTS = ("te1", "te2", "te3")
 ADAPTER = "adapter"
+STRONGEST = 5.0  # as far as A1111's and ComfyUI's sliders are ever drawn; sound LoRAs break pictures from 2 on
 PARTS = ("unet", *TEXT_PARTS, ADAPTER)
 DENOISER_NAMES = ("unet", "model", "transformer")
 # What each word that a weight may be written with sets.
@@ -122,6 +123,14 @@ class Weights:
     def beyond(self) -> dict[str, float]:
         """Factors of parts that only some families have, where they do not follow."""
         return {part: value for part, value in (("te3", self.te3), (ADAPTER, self.adapter)) if value is not None}
+
+    @property
+    def beyond_use(self) -> str | None:
+        """A sentence where a factor is so strong that pictures fall apart, as a slipped comma is; None otherwise."""
+        strongest = max((self.on(part) for part in PARTS), key=abs)
+        if abs(strongest) <= STRONGEST:
+            return None
+        return f"a weight of {strongest:g} lies far beyond what is used (-{STRONGEST:g} to {STRONGEST:g}): is it meant?"
 
     def on_module(self, name: str) -> float:
         """The factor on a module, by its kohya name."""

@@ -57,7 +57,7 @@ def blend_command(
     The error printed is the distance from the exact sum, relative to its norm, by block and in all, of the factors that
     the written file was read back to hold.
     """
-    from foundation.printing import print_lines
+    from foundation.printing import complain, print_lines
     from foundation.progress import starting, terminal
 
     with starting():
@@ -69,6 +69,9 @@ def blend_command(
         from loras.blending.weighted_lora import WeightedLora
 
     parts = tuple(WeightedLora.parse(text) for text in loras)
+    for part in parts:
+        if doubt := part.weights.beyond_use:
+            complain(f"{part.name}: {doubt}")
     request = BlendRequest(
         parts,
         output,

@@ -93,3 +93,10 @@ def test_no_key_of_a_training_is_endless(tmp_path: Path) -> None:
     config.write_text("[training]\nunet_lr = inf\noptimizer_args = { betas = [0.9, nan] }\n", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"unet_lr: inf is.*optimizer_args\.betas\.1: nan is"):
         read_config(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "doubted"), [("unet=1e30", True), ("te2=-6", True), ("unet=5,te=-5", False), ("", False)]
+)
+def test_a_slipped_comma_is_asked_about(text: str, doubted: bool) -> None:
+    assert (Weights.parse(text).beyond_use is not None) == doubted
