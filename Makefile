@@ -26,7 +26,7 @@ demo: .venv
 	@echo 'The report: $(DEMO)/report.html. The LoRA to use: $(DEMO)/best.safetensors. To look around: make studio'
 
 test: .venv
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile --no-loadscope-reorder
 
 # The first evening with an own subject, at the full width of SD1.5: minutes, and 2 GB of disk.
 transcript: .venv

@@ -46,7 +46,7 @@ def test_out_of_memory_halves_and_goes_on(failure: Callable[[], Exception]) -> N
     assert len(said) == 2
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(count=st.integers(1, 40), room=st.integers(1, 40))
 def test_every_picture_comes_out_once_and_in_order(count: int, room: int) -> None:
     assert Fitting(Memory(room).render, lambda line: None)(range(count)).ravel().tolist() == list(range(count))

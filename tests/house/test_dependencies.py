@@ -26,6 +26,7 @@ EXTRA_OF = {
     "eval.search": "search",
     "eval.executors": "ray",
     "eval.store": "s3",
+    "eval.voting": "studio",
     "miniature.recipe": "recipe",
 }
 # What nothing of ours imports by its name, with who does.

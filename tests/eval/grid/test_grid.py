@@ -83,7 +83,7 @@ def damaged(places: list[Path]) -> list[str]:
     return sorted((cut.stem, edited.stem))
 
 
-@pytest.mark.parametrize(("harm", "remote"), [(deleted, False), (deleted, True), (damaged, False)])
+@pytest.mark.parametrize(("harm", "remote"), [(deleted, True), (damaged, False)])
 def test_pictures_whose_files_were_deleted_or_damaged_are_made_again_to_the_same_bits(
     tmp_path: Path, harm: Callable[[list[Path]], list[str]], remote: bool
 ) -> None:
