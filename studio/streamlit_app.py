@@ -10,7 +10,7 @@ from studio.shared.session import choose_store, open_store_once
 
 st.set_page_config(page_title="LoRA studio", layout="wide")
 # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
-runs = st.Page("runs/runs_page.py", title="Runs")
+runs = st.Page("training_runs/runs_page.py", title="Runs")
 page = st.navigation(
     [
         st.Page("ranking/ranking_page.py", title="Ranking", default=True),

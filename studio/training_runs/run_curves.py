@@ -1,0 +1,179 @@
+"""Runs of training: which there are, what became of them, and their figures over the epochs. No Streamlit here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+
+from eval.store.connection import FILE_NAME
+from foundation.errors import RunLogError
+from studio.shared.stores import RUNS
+from trainer.learning.run_state import Reading
+from trainer.records.ledger import Ledger, LedgerEntry, compared, read_ledger
+from trainer.records.run_log import RunLog
+
+HEIGHT = 300
+COLOURS = ("#2456c7", "#d9822b", "#1d7a4c", "#8a48c8", "#a33a1f")
+MOST_AT_ONCE = len(COLOURS)
+MOST_STEPS = 400  # points of a run's loss: more are averaged, for a screen shows no more
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is drawn over the epochs: its name, what it means, and where a reading has it."""
+
+    name: str
+    meaning: str
+    of: Callable[[Reading], float | None]
+
+
+FIGURES: Mapping[str, Figure] = {
+    one.name: one
+    for one in (
+        Figure(
+            "loss on pictures kept out of training",
+            "The same pictures and noise at each epoch. While it falls, the run learns what holds for other pictures; "
+            "where it rises, it learns its own by heart.",
+            lambda reading: reading.held_out_loss,
+        ),
+        Figure(
+            "loss on training pictures",
+            "The same pictures and noise at each epoch. It falls in any run, also in one that only memorises.",
+            lambda reading: reading.train_loss,
+        ),
+        Figure(
+            "movement of the UNet",
+            "How far the LoRA moves the weights it is trained on, as a share of them. A rise that speeds up is a "
+            "learning rate that is too high.",
+            lambda reading: reading.unet_movement,
+        ),
+        Figure(
+            "movement of the text encoder",
+            "The same of the text encoder. It tires sooner than the UNet does.",
+            lambda reading: reading.te_movement,
+        ),
+    )
+}
+LIKENESS = "likeness of sample pictures"
+LIKENESS_MEANS = (
+    "Sample pictures against the references, 0 to 1. The bar is where other pictures like these would lie, 19 times in "
+    "20. Few pictures: the grid says it better."
+)
+STEPS = "loss of each step"
+STEPS_MEAN = "Every step's own pictures and noise: it scatters, and only its trend over many steps says anything."
+
+
+def find_runs(places: Sequence[Path], here: Path) -> Ledger:
+    """All runs below these folders; without any, those below `here`/runs. A store stands for the folder it lies in."""
+    folders = [place.parent if (place / FILE_NAME).exists() else place for place in places] or [here / RUNS]
+    wanted = list(dict.fromkeys(folder.resolve() for folder in folders if folder.is_dir()))
+    above = [one for one in wanted if not any(other in one.parents for other in wanted)]
+    found = [read_ledger(folder) for folder in above]
+    entries = sorted((entry for one in found for entry in one.entries), key=lambda entry: entry.record.started)
+    return Ledger(tuple(entries), {path: why for one in found for path, why in one.unreadable.items()})
+
+
+def names_of(entries: Sequence[LedgerEntry]) -> list[str]:
+    """What to call each: its name, and where several have the same one as many folders before it as tell them apart."""
+    places = [(*entry.path.parent.parts, entry.record.name) for entry in entries]
+    names = [place[-1] for place in places]
+    for depth in range(2, max(map(len, places), default=0) + 1):
+        shared = {name for name, times in Counter(names).items() if times > 1}
+        if not shared:
+            break
+        names = [
+            "/".join(place[-depth:]) if name in shared else name for name, place in zip(names, places, strict=True)
+        ]
+    return names
+
+
+def runs_frame(entries: Sequence[LedgerEntry]) -> pd.DataFrame:
+    """A run a row, as `trainer runs` lists them, without columns that none has."""
+    records = [entry.record for entry in entries]
+    table = pd.DataFrame(
+        {
+            "run": names_of(entries),
+            "begun": [record.started[:16].replace("T", " ") for record in records],
+            "state": [entry.status for entry in entries],
+            "steps": [f"{record.done} of {record.steps}" for record in records],
+            "verdict": [record.outcome or "" for record in records],
+            "best score": [None if entry.score is None else entry.score.best for entry in entries],
+            "minutes": [record.spent_seconds / 60 for record in records],
+            "cost": [record.cost for record in records],
+        }
+    )
+    return table.dropna(axis="columns", how="all")
+
+
+def epoch_frame(entries: Sequence[LedgerEntry], figure: str) -> pd.DataFrame:
+    """Columns run, epoch, value, low and high: one of `FIGURES`, or LIKENESS, of each run over its epochs."""
+    rows: list[tuple[str, int, float, float | None, float | None]] = []
+    for name, entry in zip(names_of(entries), entries, strict=True):
+        if figure == LIKENESS:
+            drawn = entry.record.samples.drawn if entry.record.samples else ()
+            known = [(one.epoch, one.identity) for one in drawn if one.identity is not None]
+            rows += [(name, epoch, found.mean, found.low, found.high) for epoch, found in known]
+        else:
+            values = [(reading.epoch, FIGURES[figure].of(reading)) for reading in entry.record.readings]
+            rows += [(name, epoch, value, None, None) for epoch, value in values if value is not None]
+    return pd.DataFrame(rows, columns=["run", "epoch", "value", "low", "high"])
+
+
+def step_frame(entries: Sequence[LedgerEntry]) -> pd.DataFrame:
+    """Columns run, step, value: each run's loss by steps, as many together as leave `MOST_STEPS` points."""
+    frames = [
+        _thinned(name, entry.path.with_name(f"{entry.record.name}-log.jsonl"))
+        for name, entry in zip(names_of(entries), entries, strict=True)
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run", "step", "value"])
+
+
+def _thinned(name: str, log: Path) -> pd.DataFrame:
+    try:
+        steps = RunLog(log).steps()
+    except (RunLogError, OSError):
+        steps = []
+    together = max(1, -(-len(steps) // MOST_STEPS))
+    groups = [steps[at : at + together] for at in range(0, len(steps), together)]
+    return pd.DataFrame(
+        {
+            "run": [name] * len(groups),
+            "step": [group[-1].step for group in groups],
+            "value": [sum(one.loss for one in group) / len(group) for group in groups],
+        }
+    )
+
+
+def run_chart(frame: pd.DataFrame, along: str, title: str) -> alt.LayerChart | alt.FacetChart:
+    """A line a run over `along` ("epoch" or "step"), with bars where a value has an interval."""
+    colour = alt.Color(
+        "run:N",
+        sort=None,
+        scale=alt.Scale(range=list(COLOURS)),
+        legend=alt.Legend(orient="top", title=None, labelLimit=500, symbolType="stroke"),
+    )
+    across = alt.X(f"{along}:Q", title=along, axis=alt.Axis(tickMinStep=1))
+    up = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False, padding=12))
+    tooltip = ["run", along, alt.Tooltip("value", format=".4f")]
+    base = alt.Chart(frame).encode(x=across, color=colour, tooltip=tooltip)
+    layers: list[alt.Chart] = [base.mark_line(strokeWidth=2).encode(y=up)]
+    if along == "epoch":
+        layers.append(base.mark_point(filled=True, size=50, opacity=1).encode(y=up))
+        layers.append(base.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q"))
+    return alt.layer(*layers).properties(height=HEIGHT)
+
+
+def differing(entries: Sequence[LedgerEntry]) -> list[str]:
+    """What each of these runs changed against the one before it, and what came of it, in sentences."""
+    said: list[str] = []
+    for (before, after), name in zip(pairwise(entries), names_of(entries)[1:], strict=True):
+        cause, effect = compared(before, after)
+        changed, came = ("; ".join(some) or "nothing" for some in (cause, effect))
+        said.append(f"{name}, against {before.record.name}: changed {changed}. What came of it: {came}.")
+    return said

@@ -1,0 +1,117 @@
+"""The page of runs: what became of each, their figures over the epochs side by side, and what differs between them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from foundation.typed.untyped import untyped
+from studio.shared.markdown_text import escaped
+from studio.training_runs.run_curves import (
+    FIGURES,
+    LIKENESS,
+    LIKENESS_MEANS,
+    MOST_AT_ONCE,
+    STEPS,
+    STEPS_MEAN,
+    differing,
+    epoch_frame,
+    find_runs,
+    names_of,
+    run_chart,
+    runs_frame,
+    step_frame,
+)
+from studio.training_runs.sample_pictures import samples_of
+from trainer.records.ledger import LedgerEntry
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Runs", anchor=False)
+    ledger = find_runs([Path(name).expanduser() for name in sys.argv[1:]], Path.cwd())
+    for why in ledger.unreadable.values():
+        st.warning(escaped(why), icon=":material/error:")
+    if not ledger.entries:
+        st.write("No run has been begun below this folder. One is made by:")
+        st.code("python -m trainer init FOLDER\npython -m trainer run FOLDER/train.toml", language="bash")
+        return
+    _show_table(ledger.entries)
+    chosen = _chosen(ledger.entries)
+    if chosen:
+        _show_verdicts(chosen)
+        _show_curves(chosen)
+        _show_samples(chosen)
+
+
+def _show_table(entries: Sequence[LedgerEntry]) -> None:
+    untyped(st).dataframe(
+        runs_frame(entries),
+        hide_index=True,
+        column_config={
+            "best score": st.column_config.NumberColumn(
+                help="the highest likeness that a grid measured of one of its files", format="%.3f"
+            ),
+            "minutes": st.column_config.NumberColumn(format="%.1f"),
+            "cost": st.column_config.NumberColumn(help="at output.price_per_hour", format="%.2f"),
+        },
+    )
+
+
+def _chosen(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """The runs to look at; the last two at first."""
+    names = names_of(entries)
+    chosen = st.multiselect(
+        "Side by side", range(len(entries)), default=range(len(entries))[-2:], format_func=names.__getitem__,
+        max_selections=MOST_AT_ONCE,
+    )  # fmt: skip
+    return [entries[at] for at in sorted(chosen)]
+
+
+def _show_verdicts(chosen: Sequence[LedgerEntry]) -> None:
+    for name, entry in zip(names_of(chosen), chosen, strict=True):
+        verdict = entry.record.verdict
+        said = verdict.words if verdict and not entry.record.failure else entry.record.outcome
+        st.markdown(f"**{escaped(name)}**, {entry.status}: {escaped(said or 'no epoch is finished yet')}")
+    for sentence in differing(chosen):
+        st.markdown(escaped(sentence))
+
+
+def _show_curves(chosen: Sequence[LedgerEntry]) -> None:
+    figures = [one for one in (*FIGURES, LIKENESS) if len(epoch_frame(chosen, one))]
+    steps = step_frame(chosen)
+    shown = [*figures, *([STEPS] if len(steps) else [])]
+    if not shown:
+        st.caption("Nothing was measured of these runs yet.")
+        return
+    figure = st.segmented_control("Over the epochs", shown, default=shown[0]) or shown[0]
+    if figure == STEPS:
+        st.caption(STEPS_MEAN)
+        st.altair_chart(run_chart(steps, "step", figure))
+    else:
+        st.caption(LIKENESS_MEANS if figure == LIKENESS else FIGURES[figure].meaning)
+        st.altair_chart(run_chart(epoch_frame(chosen, figure), "epoch", figure))
+
+
+def _show_samples(chosen: Sequence[LedgerEntry]) -> None:
+    """A row of sample pictures an epoch, of one run."""
+    with_some = [entry for entry in chosen if samples_of(entry)]
+    if not with_some:
+        return
+    st.header("Sample pictures", anchor=False)
+    names = names_of(with_some)
+    at = st.selectbox("Of the run", range(len(with_some)), format_func=names.__getitem__) if len(names) > 1 else 0
+    for row in samples_of(with_some[at or 0]):
+        label, *places = st.columns([1, *[1] * len(row.pictures)])
+        label.markdown(f"{row.title}  \n:gray[{row.likeness}]")
+        for place, picture in zip(places, row.pictures, strict=True):
+            if picture.is_file():
+                place.image(picture, width="stretch", alt=f"{row.title} of {names[at or 0]}")
+            else:
+                place.caption("not there")
+
+
+show()
