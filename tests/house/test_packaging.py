@@ -29,3 +29,12 @@ def test_every_file_of_the_packages_is_installed() -> None:
         installed |= {path.relative_to(ROOT) for pattern in patterns for path in folder.glob(pattern)}
     missing = {Path(name) for name in listed.split("\0") if name} - installed
     assert {path for path in missing if not any(path.match(pattern) for pattern in LEFT_OUT)} == set()
+
+
+def test_no_folder_of_code_is_called_as_one_that_git_leaves_out() -> None:
+    """A folder `runs` is a user's, wherever it lies: code in it would never be committed, checked or shipped."""
+    patterns = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    left_out = {pattern.rstrip("/") for pattern in patterns if pattern.endswith("/")} - {"__pycache__"}
+    code = [*read_rooms(ROOT / "docs" / "rooms.toml").order, "tests", "benchmarks"]
+    found = {folder for room in code for folder in (ROOT / room).rglob("*") if folder.name in left_out}
+    assert {folder for folder in found if any(folder.rglob("*.py"))} == set()
