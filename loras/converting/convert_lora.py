@@ -123,7 +123,10 @@ def _family(opened: OpenedLora) -> ReadableFamily:
         )
     strange = next((name for name in opened.names if families[0].to_kohya(name) is None), None)
     if strange is not None:
-        raise ConvertError(f"{opened.path}: `{strange}` is no module of {families[0].name}'s public models")
+        raise ConvertError(
+            f"{opened.path}: `{strange}` is no module of {families[0].name}'s public models, whose names other tools "
+            "know; for diffusers, `python -m eval blend FILE -o NEW --format diffusers --base MODEL` takes the base's"
+        )
     return families[0]
 
 

@@ -24,6 +24,7 @@ from loras.module_kinds import Additive
 from loras.verifying.read_facts import facts_of
 from loras.verifying.tools import TOOLS
 from loras.verifying.verify_lora import verify
+from miniature.paths import SUBJECT
 from narrow_models import assert_loads_alike, kohya_file, narrow_model, random_lora
 
 # What diffusers itself reads of what is written; its converters of the others want the full-size models' widths.
@@ -230,6 +231,12 @@ def test_the_file_itself_is_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(InputOverwrittenError, match="is one of the inputs"):
         convert(path, path, TARGETS["diffusers"], None, Silent())
     assert path.read_bytes() == before
+
+
+def test_of_a_base_of_another_build_it_is_said_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConvertError, match=r"is no module of SD1's public models.*--format diffusers --base MODEL"):
+        convert(SUBJECT / "first.safetensors", tmp_path / "out.safetensors", TARGETS["comfyui"], None, Silent())
+    assert list(tmp_path.iterdir()) == []
 
 
 def run(*words: str) -> Result:
