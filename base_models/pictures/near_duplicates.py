@@ -6,8 +6,11 @@ found, the two are laid over each other to a fraction of a pixel, and compared t
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,7 @@ SURELY = 0.984  # correlation: of copies as JPEGs of quality 20 the lowest was 0
 OTHER_COLOURS = 0.06  # of white: colours that differ more, on the whole, are no copy's
 NEARLY_ALL = 0.85  # of a picture that was compared
 LOOKED_AT = 5  # pictures at most for each one, the nearest
+KEPT = 8  # answers about whole folders: a search, a grid and its judging ask the same again
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class Sketch:
     """A picture, upright and small: `pixels` (H, W, 3) float32 in 0..1."""
 
     pixels: np.ndarray
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of what it shows."""
+        return hashlib.sha256(f"{self.pixels.shape}".encode() + self.pixels.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,10 @@ class Matches:
 
     scores: np.ndarray
     frames: np.ndarray
+
+
+Laid = dict[tuple[int, int], Overlay]
+_KNOWN: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], Laid] = OrderedDict()
 
 
 def sketch(path: Path) -> Sketch:
@@ -135,18 +148,28 @@ def same_pictures(ones: Sequence[Sketch], others: Sequence[Sketch]) -> list[tupl
     return [pair for pair, found in laid_over(ones, others).items() if found.same]
 
 
-def laid_over(ones: Sequence[Sketch], others: Sequence[Sketch]) -> dict[tuple[int, int], Overlay]:
+def laid_over(ones: Sequence[Sketch], others: Sequence[Sketch]) -> Laid:
     """How the pairs (index in `ones`, in `others`) that are worth a look agree where they are laid over each other."""
-    if not ones or not others:
-        return {}
-    there, back = _matches(ones, others), _matches(others, ones)
+    asked = tuple(one.key for one in ones), tuple(other.key for other in others)
+    if asked not in _KNOWN:
+        _KNOWN[asked] = _laid_over(ones, others) if ones and others else {}
+        while len(_KNOWN) > KEPT:
+            _KNOWN.popitem(last=False)
+    return dict(_KNOWN[asked])
+
+
+def _laid_over(ones: Sequence[Sketch], others: Sequence[Sketch]) -> Laid:
+    there = _matches(ones, others)
+    back = there if ones is others else _matches(others, ones)
     best = np.maximum(there.scores, back.scores.T)
-    return {
-        (at, int(beside)): _best_overlay(ones, others, there, back, at, int(beside))
-        for at, row in enumerate(best)
-        for beside in np.argsort(-row)[:LOOKED_AT]
-        if row[beside] >= WORTH_A_LOOK
-    }
+    found: Laid = {}
+    for at, row in enumerate(best):
+        for beside in map(int, np.argsort(-row)[:LOOKED_AT]):
+            if row[beside] >= WORTH_A_LOOK:
+                # Which is laid over which makes no difference: both are tried.
+                known = found.get((beside, at)) if ones is others else None
+                found[at, beside] = known or _best_overlay(ones, others, there, back, at, beside)
+    return found
 
 
 def is_same(one: Sketch, other: Sketch, parts: tuple[Parts, Parts, Parts, Parts]) -> bool:
