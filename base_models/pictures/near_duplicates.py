@@ -135,10 +135,9 @@ def squares_of(one: Sketch) -> Parts:
     sizes = [(side, side) for side in (scale * SHORT for scale in SCALES)]
     for wide, high in [*sizes, *([(float(width), float(height))] if width != height else [])]:
         tops, lefts = _starts(height, high), _starts(width, wide)
-        rows, columns = _averages(height, tops, high), _averages(width, lefts, wide)
-        found = np.tensordot(rows, pixels, axes=(2, 0))  # (T, h, W, 3)
-        found = np.tensordot(found, columns, axes=(2, 2))  # (T, h, 3, L, w)
-        vectors.append(found.transpose(0, 3, 1, 4, 2).reshape(-1, COARSE, COARSE, 3))
+        found = _averages(pixels, tops, high)  # (T, h, W, 3)
+        found = _averages(found.transpose(2, 0, 1, 3), lefts, wide)  # (L, w, T, h, 3)
+        vectors.append(found.transpose(2, 0, 3, 1, 4).reshape(-1, COARSE, COARSE, 3))
         frames += [np.array([[wide, 0, left + wide / 2], [0, high, top + high / 2]]) for top in tops for left in lefts]
     return Parts(_unit(np.concatenate(vectors), one.pixels), np.array(frames))
 
@@ -256,13 +255,17 @@ def _starts(whole: int, side: float) -> np.ndarray:
     return np.linspace(0, whole - side, 1 + int(np.ceil((whole - side) / (STEP * side) - 1e-9)))
 
 
-def _averages(whole: int, starts: np.ndarray, side: float) -> np.ndarray:
-    """(len(starts), COARSE, whole): what averages a line of pixels to those of the parts that begin at `starts`."""
-    edges = starts[:, None] + np.arange(COARSE + 1) * (side / COARSE)
-    low, high = edges[:, :-1, None], edges[:, 1:, None]
-    pixel = np.arange(whole)
-    covered = np.minimum(high, pixel + 1) - np.maximum(low, pixel)
-    return (covered.clip(0) * (COARSE / side)).astype(np.float32)
+def _averages(lines: np.ndarray, starts: np.ndarray, side: float) -> np.ndarray:
+    """(len(starts), COARSE, ...): lines (H, ...) averaged to those of the parts, `side` long, that begin at `starts`.
+
+    By sums over the lines, and parts of lines at the edges: products of small matrices keep threads busy with waiting.
+    """
+    sums = np.zeros((len(lines) + 1, *lines.shape[1:]))
+    np.cumsum(lines, axis=0, dtype=float, out=sums[1:])
+    edges = (starts[:, None] + np.arange(COARSE + 1) * (side / COARSE)).clip(0, len(lines))
+    low = np.minimum(edges.astype(int), len(lines) - 1)
+    past = (edges - low).reshape(*low.shape, *[1] * (lines.ndim - 1))
+    return np.diff(sums[low] + past * lines[low], axis=1) * (COARSE / side)
 
 
 def _unit(parts: np.ndarray, pixels: np.ndarray) -> np.ndarray:
