@@ -75,9 +75,7 @@ def _not_the_first(ranked: Sequence[RankedCell], taken: RankedCell, scores: Scor
     rows = f"{_named(before)} {'stand' if several else 'stands'} before it ({best.identity:.3f})"
     first = f"but {'are' if several else 'is'} not shown to be worth taking: {'the first' if several else 'it'} gains"
     others = [row for row in ranked if row.worth_taking and not row.broken and row.cell != taken.cell]
-    beside = (
-        f"{_named(others)} {'is' if len(others) == 1 else 'are'} worth taking, too: {BY_EYE}." if others else ""
-    )
+    beside = f"{_named(others)} {'is' if len(others) == 1 else 'are'} worth taking, too: {BY_EYE}." if others else ""
     return Verdict(
         f"Take {taken.name}: it is the first row that is shown to be more like the subject than the base model.",
         [
