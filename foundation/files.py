@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -10,7 +11,7 @@ import socket
 import stat
 import time
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
@@ -46,7 +47,7 @@ def whole_file(path: Path) -> Generator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = partial_beside(path)
-    try:
+    with told_of(path, beside), gone_at_last(beside):
         yield beside
         mask = os.umask(0)
         os.umask(mask)
@@ -54,13 +55,36 @@ def whole_file(path: Path) -> Generator[Path]:
         _flush(beside)
         os.replace(beside, path)
         _flush(path.parent)
+
+
+@contextmanager
+def told_of(path: Path, beside: Path) -> Generator[None]:
+    """An OSError of the block names `path`, and not `beside` or what lies in it, which says nothing to a user."""
+    try:
+        yield
     except OSError as error:
-        # A full disk is told of without a name, and the name of what is written beside says nothing to a user.
-        if error.errno is not None and error.filename in (None, str(beside)):
-            error.filename, error.filename2 = str(path), None
+        if error.errno is None:  # a library's own words, as Pillow's, without any name
+            raise OSError(errno.EIO, " ".join(str(error).split()), str(path)) from error
+        if error.filename is None:  # of a full disk
+            error.filename = str(path)
+        elif isinstance(error.filename, str) and Path(error.filename).is_relative_to(beside):
+            error.filename, error.filename2 = str(path / Path(error.filename).relative_to(beside)), None
         raise
+
+
+@contextmanager
+def gone_at_last(beside: Path) -> Generator[None]:
+    """Remove `beside`, a file or a folder, when the block ends; what cannot be removed is swept by the next run.
+
+    Said is why the block failed, not that the same disk does not let go of what it left.
+    """
+    try:
+        yield
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def check_written(beside: Path, sha256: str, path: Path) -> None:
