@@ -42,10 +42,11 @@ KINDS = {
 def whole_file(path: Path) -> Generator[Path]:
     """Yield a path beside `path` to write to; it becomes `path` when the block ends well, else it vanishes.
 
-    The suffix is kept, because many libraries choose the format by it. Permissions follow the umask. An OSError names
-    `path`.
+    What killed commands left half-written in the folder is removed. The suffix is kept, because many libraries choose
+    the format by it. Permissions follow the umask. An OSError names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_once(path.parent)
     beside = partial_beside(path)
     with told_of(path, beside), gone_at_last(beside):
         yield beside
@@ -65,10 +66,10 @@ def told_of(path: Path, beside: Path) -> Generator[None]:
     except OSError as error:
         if error.errno is None:  # a library's own words, as Pillow's, without any name
             raise OSError(errno.EIO, " ".join(str(error).split()), str(path)) from error
-        if error.filename is None:  # of a full disk
-            error.filename = str(path)
-        elif isinstance(error.filename, str) and Path(error.filename).is_relative_to(beside):
-            error.filename, error.filename2 = str(path / Path(error.filename).relative_to(beside)), None
+        named = [Path(one) for one in (error.filename, error.filename2) if isinstance(one, str | os.PathLike)]
+        inner = [one.relative_to(beside) for one in named if one.is_relative_to(beside)]
+        if inner or not named:  # of a full disk nothing is named; of a copy both sides are
+            error.filename, error.filename2 = str(path / inner[0] if inner else path), None
         raise
 
 
@@ -129,6 +130,12 @@ def sweep_partial(folder: Path, stem: str = "") -> None:
             shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink(missing_ok=True)
+
+
+@cache
+def _sweep_once(folder: Path) -> None:
+    """Whoever writes into a folder first removes what killed commands left half-written there, once a process."""
+    sweep_partial(folder)
 
 
 def _is_left_over(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,15 @@ def test_what_a_kill_left_is_swept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["whole.txt"]
 
 
+def test_the_next_command_sweeps_what_a_kill_left_in_the_folder_that_it_writes_to(tmp_path: Path) -> None:
+    writer = _writer(tmp_path / "a.txt")
+    writer.kill()
+    writer.communicate()
+    assert len(list(tmp_path.iterdir())) == 1
+    write_text(tmp_path / "b.txt", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
+
+
 def test_another_hosts_file_is_swept_after_a_day(tmp_path: Path) -> None:
     """Its process cannot be asked: the number may be anybody's here."""
     name = OWNER.sub(f"-ffffffff-{os.getpid()}-00000000{PARTIAL}", partial_beside(tmp_path / "a.txt").name)
@@ -116,6 +126,19 @@ def test_a_full_disk_is_told_of_by_the_files_own_name_and_leaves_nothing(tmp_pat
         write_tensors(path, {"weights": torch.ones(10_000)})
     assert in_words(caught.value).startswith(f"{path}: File too large; name a disk")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_that_finds_the_disk_full_names_what_it_was_to_become(tmp_path: Path) -> None:
+    source, path = tmp_path / "source", tmp_path / "a.txt"
+    source.write_bytes(bytes(10_000))
+
+    def copy() -> None:
+        with whole_file(path) as beside:
+            shutil.copyfile(source, beside)
+
+    with files_of_at_most(4096), pytest.raises(OSError, match="too large") as caught:
+        copy()
+    assert in_words(caught.value).startswith(f"{path}: File too large")
 
 
 def test_what_the_disk_does_not_let_go_of_hides_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
