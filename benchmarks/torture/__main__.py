@@ -25,11 +25,12 @@ sys.path[:0] = [
     str(one) for one in (ROOT, ROOT / "benchmarks", FIXTURES, *(FIXTURES / name for name in ("foreign", "lora_files")))
 ]
 
+from torture.bad_files import tried_files  # noqa: E402
 from torture.faults import tried_works  # noqa: E402
 from torture.shim import loaded_by_restart  # noqa: E402
 from torture.table import Kept, figures_of, table_of  # noqa: E402
 
-PARTS = ("kills",)
+PARTS = ("kills", "files")
 
 
 def arguments() -> argparse.Namespace:
@@ -62,6 +63,8 @@ def main() -> int:
     parts = chosen.part or PARTS
     if "kills" in parts:
         tried_works(library, kept, folder, chosen.share, chosen.seed, chosen.only, say)
+    if "files" in parts:
+        tried_files(kept, folder, chosen.share, chosen.seed, chosen.only, say)
     print("\n".join(table_of(kept.rows)))
     figures = figures_of(kept.rows)
     print(json.dumps({**figures, "seed": chosen.seed, "share": chosen.share, "machine": machine()}))

@@ -83,7 +83,7 @@ def _make_grid(folder: Path) -> None:
             path.with_suffix(".txt").unlink(missing_ok=True)
 
 
-def _make_search(folder: Path) -> None:
+def make_search(folder: Path) -> None:
     from searches import SEARCH
 
     _make_grid(folder)
@@ -175,5 +175,5 @@ WORKS = (
     Work("import", _make_import, _command("eval", "import", "bare", "-o", "store", *IMPORTED)),
     Work("grid", _make_grid, _command("eval", "grid", "grid.toml", "--force")),
     Work("train", _make_train, _command("trainer", "run", "run.toml", "--force")),
-    Work("search", _make_search, _command("eval", "search", "grid.toml", "--force")),
+    Work("search", make_search, _command("eval", "search", "grid.toml", "--force")),
 )
