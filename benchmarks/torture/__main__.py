@@ -26,11 +26,13 @@ sys.path[:0] = [
 ]
 
 from torture.bad_files import tried_files  # noqa: E402
+from torture.disks import tried_disks  # noqa: E402
 from torture.faults import tried_works  # noqa: E402
 from torture.shim import loaded_by_restart  # noqa: E402
 from torture.table import Kept, figures_of, table_of  # noqa: E402
+from torture.together import tried_together  # noqa: E402
 
-PARTS = ("kills", "files")
+PARTS = ("files", "together", "disks", "kills")
 
 
 def arguments() -> argparse.Namespace:
@@ -61,10 +63,14 @@ def main() -> int:
     kept = Kept(folder / "tries.jsonl")
     say(f"seed {chosen.seed}, share {chosen.share:g}; kept in {folder}; {len(kept.rows)} tries were made before")
     parts = chosen.part or PARTS
-    if "kills" in parts:
-        tried_works(library, kept, folder, chosen.share, chosen.seed, chosen.only, say)
     if "files" in parts:
         tried_files(kept, folder, chosen.share, chosen.seed, chosen.only, say)
+    if "together" in parts and not chosen.only:
+        tried_together(kept, folder, chosen.share, say)
+    if "disks" in parts:
+        tried_disks(library, kept, folder, chosen.share, chosen.seed, chosen.only, say)
+    if "kills" in parts:
+        tried_works(library, kept, folder, chosen.share, chosen.seed, chosen.only, say)
     print("\n".join(table_of(kept.rows)))
     figures = figures_of(kept.rows)
     print(json.dumps({**figures, "seed": chosen.seed, "share": chosen.share, "machine": machine()}))

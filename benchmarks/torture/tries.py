@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -33,6 +34,14 @@ class Ended:
     status: int
     said: str
     seconds: float | None
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """What happens so many seconds after a command was begun; `does` is given its process."""
+
+    seconds: float
+    does: Callable[[int], object]
 
 
 @dataclass
@@ -90,17 +99,17 @@ class Bench:
         shutil.rmtree(self.here, ignore_errors=True)
         shutil.copytree(self._start, self.here)
 
-    def run(self, at: int = 0, fault: Fault = Fault.COUNT, kill_after: float | None = None) -> Ended:
-        """The work, from where the folder is; `at`: the write point of the fault, `kill_after`: seconds."""
+    def run(self, at: int = 0, fault: Fault = Fault.COUNT, meanwhile: Meanwhile | None = None) -> Ended:
+        """The work, from where the folder is; `at`: the write point of the fault."""
 
         def body() -> None:
             arm(self._library, self.here, at, fault, self.out.with_name("points"))
             self.work.run(self.here)
 
         self.out.with_name("points").unlink(missing_ok=True)
-        return self._forked(body, kill_after)
+        return self._forked(body, meanwhile)
 
-    def _forked(self, body: object, kill_after: float | None = None) -> Ended:
+    def _forked(self, body: object, meanwhile: Meanwhile | None = None) -> Ended:
         child = os.fork()
         if child == 0:
             _as_command(body, self.out)
@@ -111,8 +120,11 @@ class Bench:
             now = time.monotonic()
             if found:
                 break
-            if now > until or (kill_after is not None and now - began > kill_after):
+            if now > until:
                 os.kill(child, signal.SIGKILL)
+            if meanwhile is not None and now - began > meanwhile.seconds:
+                meanwhile.does(child)
+                meanwhile = None
             time.sleep(0.002)
         said = self.out.with_suffix(".err").read_text("utf-8", "replace")
         seconds = None if time.monotonic() > until else time.monotonic() - began
@@ -138,14 +150,16 @@ class Bench:
     def try_point(self, whole: Whole, at: int, fault: Fault) -> Seen:
         """The fault at that write point, then the work again on a sound disk."""
         self.renew()
-        return self._judged(whole, self.run(at, fault), fault)
+        return self.judged(whole, self.run(at, fault), fault)
 
     def try_instant(self, whole: Whole, seconds: float) -> Seen:
         """SIGKILL after so many seconds, then the work again."""
         self.renew()
-        return self._judged(whole, self.run(kill_after=seconds), Fault.KILL)
+        killed = Meanwhile(seconds, lambda child: os.kill(child, signal.SIGKILL))
+        return self.judged(whole, self.run(meanwhile=killed), Fault.KILL)
 
-    def _judged(self, whole: Whole, ended: Ended, fault: Fault) -> Seen:
+    def judged(self, whole: Whole, ended: Ended, fault: Fault) -> Seen:
+        """What is wrong with how a command ended, with what it left, and with what comes of running it again."""
         seen = Seen()
         if ended.seconds is None:
             seen.hangs.append("after the fault")
