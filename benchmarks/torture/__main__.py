@@ -17,6 +17,7 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="which points, instants and mutations are drawn (0)")
     parser.add_argument("--part", action="append", choices=PARTS, help="only this, repeatable")
     parser.add_argument("--only", action="append", default=[], help="only this work (train, grid, ..), repeatable")
+    parser.add_argument("--minutes", type=float, help="begin nothing after so many; what is left out is counted")
     parser.add_argument(
         "--kept", type=Path, default=ROOT / "runs" / "benchmarks" / "torture", help="what was found so far"
     )
@@ -60,20 +62,27 @@ def main() -> int:
     if chosen.anew:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    kept = Kept(folder / "tries.jsonl")
+    kept = Kept(folder / "tries.jsonl", None if chosen.minutes is None else chosen.minutes * 60)
     say(f"seed {chosen.seed}, share {chosen.share:g}; kept in {folder}; {len(kept.rows)} tries were made before")
     parts = chosen.part or PARTS
-    if "files" in parts:
-        tried_files(kept, folder, chosen.share, chosen.seed, chosen.only, say)
-    if "together" in parts and not chosen.only:
-        tried_together(kept, folder, chosen.share, say)
-    if "disks" in parts:
-        tried_disks(library, kept, folder, chosen.share, chosen.seed, chosen.only, say)
-    if "kills" in parts:
-        tried_works(library, kept, folder, chosen.share, chosen.seed, chosen.only, say)
+    tortures: dict[str, Callable[[], None]] = {
+        "files": lambda: tried_files(kept, folder, chosen.share, chosen.seed, chosen.only, say),
+        "together": lambda: None if chosen.only else tried_together(kept, folder, chosen.share, say),
+        "disks": lambda: tried_disks(library, kept, folder, chosen.share, chosen.seed, chosen.only, say),
+        "kills": lambda: tried_works(library, kept, folder, chosen.share, chosen.seed, chosen.only, say),
+    }
+    for at, part in enumerate(parts):
+        with kept.part_of(len(parts) - at):
+            tortures[part]()
     print("\n".join(table_of(kept.rows)))
     figures = figures_of(kept.rows)
-    print(json.dumps({**figures, "seed": chosen.seed, "share": chosen.share, "machine": machine()}))
+    if kept.left_out:
+        print(f"{kept.left_out} tries more were not begun for want of time")
+    print(
+        json.dumps(
+            {**figures, "left_out": kept.left_out, "seed": chosen.seed, "share": chosen.share, "machine": machine()}
+        )
+    )
     return int(any(figures[kind] for kind in figures if kind != "tries"))
 
 

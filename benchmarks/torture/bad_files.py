@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from random import Random
@@ -26,19 +26,21 @@ ENDLESS = 60  # seconds until a child is taken for hanging
 
 def tried_files(kept: Kept, folder: Path, share: float, seed: int, only: list[str], say: Callable[[str], None]) -> None:
     """All kinds of files, in children of this process."""
-    for kind in KINDS:
-        if only and kind.name not in only:
-            continue
-        count = max(1, round(kind.amount * share))
-        fault, began = f"broken {kind.name}", time.monotonic()
-        for start in range(0, count, AT_ONCE):
-            numbers = [number for number in range(start, min(count, start + AT_ONCE))]
-            numbers = [number for number in numbers if not kept.has(fault, f"{number}")]
-            for number, wrong in _in_child(kind, folder / "files" / kind.name, numbers, seed):
-                kept.add(Row(fault, f"{number}", wrong))
-                if wrong:
-                    say(f"{fault}: number {number}: {wrong}")
-        say(f"{fault}: {count} files, {time.monotonic() - began:.0f} s")
+    kinds = [kind for kind in KINDS if not only or kind.name in only]
+    for at, kind in enumerate(kinds):
+        with kept.part_of(len(kinds) - at):
+            _tried_kind(kind, kept, folder / "files" / kind.name, max(1, round(kind.amount * share)), seed, say)
+
+
+def _tried_kind(kind: Kind, kept: Kept, folder: Path, count: int, seed: int, say: Callable[[str], None]) -> None:
+    fault, began = f"broken {kind.name}", time.monotonic()
+    for start in range(0, count, AT_ONCE):
+        numbers = [number for number in range(start, min(count, start + AT_ONCE)) if kept.wants(fault, f"{number}")]
+        for number, wrong in _in_child(kind, folder, numbers, seed):
+            kept.add(Row(fault, f"{number}", wrong))
+            if wrong:
+                say(f"{fault}: number {number}: {wrong}")
+    say(f"{fault}: {count} files, {time.monotonic() - began:.0f} s")
 
 
 def _in_child(kind: Kind, folder: Path, numbers: list[int], seed: int) -> Iterator[tuple[int, dict[str, list[str]]]]:
@@ -67,6 +69,9 @@ def _as_child(kind: Kind, folder: Path, numbers: list[int], seed: int, told: Pat
             folder.mkdir()
             kind.make(folder)
         files = kind.files(folder)
+        for read in kind.reads:  # what is imported or loaded once is no file's time or memory
+            with suppress(Exception), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+                read(files[0])
         sound = {path: path.read_bytes() for path in files}
         with told.open("a", encoding="utf-8") as stream:
             for number in numbers:

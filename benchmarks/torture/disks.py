@@ -31,17 +31,21 @@ def tried_disks(
     library: ctypes.CDLL, kept: Kept, folder: Path, share: float, seed: int, only: list[str], say: Callable[[str], None]
 ) -> None:
     """Each oddity with each work of `TOUCHED`."""
-    for work in (one for one in WORKS if one.name in TOUCHED and (not only or one.name in only)):
-        bench = Bench(work, folder / work.name, library)
-        whole = bench.whole()
-        for fault, tried in ODDITIES.items():
-            for number in range(max(1, round(ROUNDS * share))):
-                what = f"{work.name}, round {number}"
-                if not kept.has(fault, what):
-                    row = Row(fault, what, tried(bench, whole, Random(f"{seed} {work.name} {fault} {number}")).as_row())
-                    kept.add(row)
-                    if row.wrong:
-                        say(f"{fault}: {what}: {row.wrong}")
+    works = [one for one in WORKS if one.name in TOUCHED and (not only or one.name in only)]
+    for at, work in enumerate(works):
+        with kept.part_of(len(works) - at):
+            _tried_work(Bench(work, folder / work.name, library), kept, max(1, round(ROUNDS * share)), seed, say)
+
+
+def _tried_work(bench: Bench, kept: Kept, rounds: int, seed: int, say: Callable[[str], None]) -> None:
+    name, whole = bench.work.name, bench.whole()
+    for fault, tried in ODDITIES.items():
+        for what in (f"{name}, round {number}" for number in range(rounds)):
+            if kept.wants(fault, what):
+                row = Row(fault, what, tried(bench, whole, Random(f"{seed} {fault} {what}")).as_row())
+                kept.add(row)
+                if row.wrong:
+                    say(f"{fault}: {what}: {row.wrong}")
 
 
 def _vanished(bench: Bench, whole: Whole, draw: Random) -> Seen:

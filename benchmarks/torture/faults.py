@@ -30,23 +30,26 @@ def tried_works(
     library: ctypes.CDLL, kept: Kept, folder: Path, share: float, seed: int, only: list[str], say: Callable[[str], None]
 ) -> None:
     """All faults of all works, those left out that are in `kept` already."""
-    for work in WORKS:
-        if only and work.name not in only:
-            continue
-        bench = Bench(work, folder / work.name, library)
-        whole = bench.whole()
-        points = whole.chosen(Random(f"{seed} {work.name}"))
-        say(f"{work.name}: {len(whole.points)} write points, {len(points)} to try, {whole.seconds:.1f} s a run")
-        for fault, at in _drawn(points, whole.points, share, Random(f"{seed} {work.name} faults")):
-            what = f"{work.name}, point {at} of {len(whole.points)} ({whole.points[at - 1].split(' ')[0]})"
-            if not kept.has(WORDS[fault], what):
-                _note(kept, Row(WORDS[fault], what, bench.try_point(whole, at, fault).as_row()), say)
-        draw = Random(f"{seed} {work.name} instants")
-        for number in range(_share_of(INSTANTS, share)):
-            seconds = draw.uniform(0, whole.seconds)
-            what = f"{work.name}, instant {number + 1}"
-            if not kept.has(AT_RANDOM, what):
-                _note(kept, Row(AT_RANDOM, what, bench.try_instant(whole, seconds).as_row()), say)
+    works = [work for work in WORKS if not only or work.name in only]
+    for at, work in enumerate(works):
+        with kept.part_of(len(works) - at):
+            _tried_work(Bench(work, folder / work.name, library), kept, share, seed, say)
+
+
+def _tried_work(bench: Bench, kept: Kept, share: float, seed: int, say: Callable[[str], None]) -> None:
+    work, whole = bench.work, bench.whole()
+    points = whole.chosen(Random(f"{seed} {work.name}"))
+    say(f"{work.name}: {len(whole.points)} write points, {len(points)} to try, {whole.seconds:.1f} s a run")
+    for fault, at in _drawn(points, whole.points, share, Random(f"{seed} {work.name} faults")):
+        what = f"{work.name}, point {at} of {len(whole.points)} ({whole.points[at - 1].split(' ')[0]})"
+        if kept.wants(WORDS[fault], what):
+            _note(kept, Row(WORDS[fault], what, bench.try_point(whole, at, fault).as_row()), say)
+    draw = Random(f"{seed} {work.name} instants")
+    for number in range(_share_of(INSTANTS, share)):
+        seconds = draw.uniform(0, whole.seconds)
+        what = f"{work.name}, instant {number + 1}"
+        if kept.wants(AT_RANDOM, what):
+            _note(kept, Row(AT_RANDOM, what, bench.try_instant(whole, seconds).as_row()), say)
 
 
 def _note(kept: Kept, row: Row, say: Callable[[str], None]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +26,41 @@ class Row:
 
 
 class Kept:
-    """The rows of a torture, kept in a file line by line, so that one that is stopped goes on."""
+    """The rows of a torture, kept in a file line by line, so that one that is stopped goes on.
 
-    def __init__(self, path: Path) -> None:
+    `seconds`: how long it may take in all; None for as long as it takes. What no time is left for is `left_out`.
+    """
+
+    def __init__(self, path: Path, seconds: float | None = None) -> None:
         self._path = path
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self._until = self._end
+        self.left_out = 0
         lines = path.read_text("utf-8").split("\n")[:-1] if path.is_file() else []
         self.rows = [Row(**json.loads(line)) for line in lines]
         self._known = {row.key for row in self.rows}
 
-    def has(self, fault: str, what: str) -> bool:
-        return Row(fault, what, {}).key in self._known
+    @contextmanager
+    def part_of(self, parts_left: int) -> Generator[None]:
+        """The block may take its part of what time is left, the others as much each."""
+        before, now = self._until, time.monotonic()
+        self._until = None if before is None else now + max(0.0, before - now) / max(1, parts_left)
+        try:
+            yield
+        finally:
+            self._until = before
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no time is left."""
+        return self._until is not None and time.monotonic() > self._until
+
+    def wants(self, fault: str, what: str) -> bool:
+        """Whether this is still to be tried, and there is time to."""
+        if Row(fault, what, {}).key in self._known:
+            return False
+        self.left_out += self.is_over
+        return not self.is_over
 
     def add(self, row: Row) -> None:
         with self._path.open("a", encoding="utf-8") as stream:

@@ -48,16 +48,20 @@ while not Path(sys.argv[2]).exists():
 
 def tried_together(kept: Kept, folder: Path, share: float, say: Callable[[str], None]) -> None:
     """Both of it, each a row of its own."""
-    for fault, count, tried in (
-        (f"{OPENERS} open a new store at once", max(1, round(ROUNDS * share)), _opened_at_once),
-        ("two grids, a search and a reader at once", max(1, round(4 * share)), _all_at_once),
-    ):
-        left = [number for number in range(count) if not kept.has(fault, f"round {number}")]
-        if left:
-            for number, wrong in zip(left, tried(folder / "together", len(left)), strict=True):
-                kept.add(Row(fault, f"round {number}", wrong))
-                if wrong:
-                    say(f"{fault}: round {number}: {wrong}")
+    fault, count = f"{OPENERS} open a new store at once", max(1, round(ROUNDS * share))
+    left = [f"round {number}" for number in range(count) if kept.wants(fault, f"round {number}")]
+    for what, wrong in zip(left, _opened_at_once(folder / "together", len(left)) if left else (), strict=True):
+        _note(kept, Row(fault, what, wrong), say)
+    fault = "two grids, a search and a reader at once"
+    for what in (f"round {number}" for number in range(max(1, round(4 * share)))):
+        if kept.wants(fault, what):
+            _note(kept, Row(fault, what, _one_round(folder / "all at once")), say)
+
+
+def _note(kept: Kept, row: Row, say: Callable[[str], None]) -> None:
+    kept.add(row)
+    if row.wrong:
+        say(f"{row.fault}: {row.what}: {row.wrong}")
 
 
 def _started(words: list[str], said: Path) -> subprocess.Popen[str]:
@@ -102,10 +106,6 @@ def _wrong_with_round(place: Path, said: list[Path], until: float) -> dict[str, 
     finally:
         connection.close()
     return {} if sound and rows == OPENERS else {"lost" if sound else "corrupt": [f"{rows} rows of {OPENERS}"]}
-
-
-def _all_at_once(folder: Path, rounds: int) -> list[dict[str, list[str]]]:
-    return [_one_round(folder / f"all {number}") for number in range(rounds)]
 
 
 def _one_round(folder: Path) -> dict[str, list[str]]:

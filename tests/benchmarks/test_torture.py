@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from random import Random
 
@@ -107,11 +108,21 @@ def test_rows_are_kept_and_counted(tmp_path: Path) -> None:
     kept.add(Row("disk full", "grid, point 2", {"lost": ["a"], "hangs": ["b"]}))
     again = Kept(tmp_path / "tries.jsonl")
     assert again.rows == kept.rows
-    assert again.has("disk full", "grid, point 2")
-    assert not again.has("disk full", "grid, point 3")
+    assert not again.wants("disk full", "grid, point 2")
+    assert again.wants("disk full", "grid, point 3")
     assert table_of(again.rows) == ["fault       tries  survived  lost", "disk full       2         1     1"]
     figures = {"tries": 2, "lost": 1, "corrupt": 0, "duplicates": 0, "unnamed": 0, "hangs": 1}
     assert figures_of(again.rows) == figures
+
+
+def test_nothing_is_begun_when_the_time_is_over_and_it_is_said(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "tries.jsonl", seconds=3600)
+    assert kept.wants("disk full", "a")
+    with kept.part_of(10**9):
+        time.sleep(0.01)
+        assert not kept.wants("disk full", "a")
+    assert kept.wants("disk full", "a")
+    assert kept.left_out == 1
 
 
 def test_the_same_draw_breaks_alike_and_others_otherwise() -> None:
