@@ -8,7 +8,7 @@ FIGURES := $(wildcard benchmarks/*.py benchmarks/before_training/*.py benchmarks
 export OMP_WAIT_POLICY := passive
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test studio bench mutants transcript lint docs clean
+.PHONY: demo test studio bench mutants torture transcript lint docs clean
 
 .venv: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -40,6 +40,10 @@ bench: .venv
 
 mutants: .venv
 	$(BIN)/python benchmarks/mutants
+
+# Kills, full disks, many at once, broken files: hours on two cores; it goes on where it was stopped. See docs/reliability.md.
+torture: .venv
+	$(BIN)/python benchmarks/torture
 
 # docs/keys.md and docs/schema/, from the configurations' own types.
 docs: .venv

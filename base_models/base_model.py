@@ -20,7 +20,7 @@ from base_models.devices import chosen_device
 from base_models.families.family import Family
 from base_models.placement import Memory, place
 from base_models.single_file_model import load_single_file, load_vae
-from foundation.errors import BaseModelError
+from foundation.errors import BaseModelError, UserError
 from foundation.progress import at_hand
 
 TextEncoder = CLIPTextModel | CLIPTextModelWithProjection
@@ -125,8 +125,13 @@ def _pipeline(source: BaseSource, dtype: torch.dtype, vae_dtype: torch.dtype | N
         return kind.from_pretrained(source.path, torch_dtype=dtype, use_safetensors=True, **given)
     except SafetensorError as error:
         raise _damaged(source, error) from error
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise BaseModelError(f"{source.path}: cannot be loaded: {str(error).splitlines()[0]}") from error
+    except UserError:
+        raise
+    except Exception as error:  # diffusers, transformers and their tokenizers raise whatever a broken file leads to
+        told = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise BaseModelError(
+            f"{source.path}: cannot be loaded: {told}; see to its files, or download it again"
+        ) from error
 
 
 def _damaged(source: BaseSource, error: SafetensorError) -> BaseModelError:

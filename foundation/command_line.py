@@ -41,6 +41,7 @@ WHAT_TO_DO = {
     errno.EISDIR: "name a file, not a folder",
     errno.EROFS: "name a place that can be written",
     errno.ENOENT: "check the path, or put it back",
+    errno.EFBIG: "name a disk that takes files of this size, or raise the limit (`ulimit -f`)",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -10,7 +11,7 @@ import socket
 import stat
 import time
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
@@ -41,12 +42,13 @@ KINDS = {
 def whole_file(path: Path) -> Generator[Path]:
     """Yield a path beside `path` to write to; it becomes `path` when the block ends well, else it vanishes.
 
-    The suffix is kept, because many libraries choose the format by it. Permissions follow the umask. An OSError names
-    `path`.
+    What killed commands left half-written in the folder is removed. The suffix is kept, because many libraries choose
+    the format by it. Permissions follow the umask. An OSError names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_once(path.parent)
     beside = partial_beside(path)
-    try:
+    with told_of(path, beside), gone_at_last(beside):
         yield beside
         mask = os.umask(0)
         os.umask(mask)
@@ -54,13 +56,36 @@ def whole_file(path: Path) -> Generator[Path]:
         _flush(beside)
         os.replace(beside, path)
         _flush(path.parent)
+
+
+@contextmanager
+def told_of(path: Path, beside: Path) -> Generator[None]:
+    """An OSError of the block names `path`, and not `beside` or what lies in it, which says nothing to a user."""
+    try:
+        yield
     except OSError as error:
-        # A full disk is told of without a name, and the name of what is written beside says nothing to a user.
-        if error.errno is not None and error.filename in (None, str(beside)):
-            error.filename, error.filename2 = str(path), None
+        if error.errno is None:  # a library's own words, as Pillow's, without any name
+            raise OSError(errno.EIO, " ".join(str(error).split()), str(path)) from error
+        named = [Path(one) for one in (error.filename, error.filename2) if isinstance(one, str | os.PathLike)]
+        inner = [one.relative_to(beside) for one in named if one.is_relative_to(beside)]
+        if inner or not named:  # of a full disk nothing is named; of a copy both sides are
+            error.filename, error.filename2 = str(path / inner[0] if inner else path), None
         raise
+
+
+@contextmanager
+def gone_at_last(beside: Path) -> Generator[None]:
+    """Remove `beside`, a file or a folder, when the block ends; what cannot be removed is swept by the next run.
+
+    Said is why the block failed, not that the same disk does not let go of what it left.
+    """
+    try:
+        yield
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def check_written(beside: Path, sha256: str, path: Path) -> None:
@@ -105,6 +130,12 @@ def sweep_partial(folder: Path, stem: str = "") -> None:
             shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink(missing_ok=True)
+
+
+@cache
+def _sweep_once(folder: Path) -> None:
+    """Whoever writes into a folder first removes what killed commands left half-written there, once a process."""
+    sweep_partial(folder)
 
 
 def _is_left_over(path: Path) -> bool:

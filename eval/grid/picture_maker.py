@@ -14,6 +14,7 @@ from base_models.base_source import find_base
 from base_models.drawing.batch_size import PictureShape, batch_size
 from eval.executors.choice import opened_executor
 from eval.executors.executor import Amount, Executor, FinishedBatch, Job, WrittenFile
+from eval.grid.accepted import Handed
 from eval.judging.readings import Reader
 from eval.rendering.render_cost import picture_shape
 from eval.request.cells import CONTROL, Checkpoint
@@ -81,9 +82,10 @@ class PictureMaker:
         amount = amount_of(missing_batches(pictures, size, self.store))
         self.executor.check(checkpoints_in(pictures))
         advance = self.reporter.task("rendering", amount.pictures)
-        began, done = time.perf_counter(), 0
+        began, done, handed = time.perf_counter(), 0, Handed(self.plan.sampling, self.store)
         try:
-            for finished in self.executor.run(missing_batches(pictures, size, self.store), amount):
+            for finished in self.executor.run(handed.out(missing_batches(pictures, size, self.store)), amount):
+                handed.check(finished)
                 self._record(finished, lap())
                 advance(len(finished.batch.pictures))
                 done += len(finished.batch.pictures)

@@ -126,8 +126,7 @@ class Reader:
         for at in range(0, len(missing), CHUNK):
             chunk = missing[at : at + CHUNK]
             found = read({subject: read_whole(place(subject), advice) for subject in chunk})
-            for key, readings in found.items():
-                self._store.add_readings(key, readings)
+            self._store.add_pictures((), found)  # at once: a reading without its box would never get one
             advance(len(chunk))
 
 

@@ -314,7 +314,9 @@ def _write_readings(session: Session, model: str, readings: dict[str, Reading]) 
 
 
 def _row_of(subject: str, model: str, reading: Reading) -> dict[str, object]:
-    vector = None if reading.vector is None else reading.vector.astype("<f4").tobytes()
+    """A vector with a NaN or an infinity is kept as none: the picture counts as a failure, and never as a score."""
+    seen = None if reading.vector is None else reading.vector.astype("<f4")
+    vector = None if seen is None or not np.isfinite(seen).all() else seen.tobytes()
     checksum = reading_checksum(subject, model, reading.count, vector)
     return {"subject": subject, "model": model, "count": reading.count, "vector": vector, "checksum": checksum}
 

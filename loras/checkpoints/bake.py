@@ -25,11 +25,11 @@ from foundation.errors import LoraFileError, UserError
 from foundation.files import check_is_no_input, sha256_of, sweep_partial, whole_file, write_text
 from foundation.progress import Advance, Reporter
 from foundation.safetensors_header import FLOATS, opened_safetensors
+from foundation.safetensors_stream import Entry, write_stream
 from foundation.text_files import read_json
 from loras.blending.blend_metadata import RECIPE
 from loras.blending.weighted_lora import SUFFIX, WeightedLora
 from loras.checkpoints.checkpoint_layout import Checkpoint, ParameterName, StoredTensor, TensorSlice, WeightsFile
-from loras.checkpoints.safetensors_stream import Entry, write_stream
 from loras.checkpoints.whole_folder import whole_folder
 from loras.lora_file import Module, OpenedLora, check_nothing_is_lost, open_lora
 from loras.value_checks import check_values

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from foundation.files import partial_beside, sweep_partial
+from foundation.files import gone_at_last, partial_beside, sweep_partial, told_of
 
 
 @contextmanager
@@ -20,9 +19,7 @@ def whole_folder(path: Path) -> Generator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep_partial(path.parent, f"{path.stem}-")
     beside = partial_beside(path)
-    beside.mkdir()
-    try:
+    with told_of(path, beside), gone_at_last(beside):
+        beside.mkdir()
         yield beside
         os.rename(beside, path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

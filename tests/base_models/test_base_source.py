@@ -25,6 +25,7 @@ from eval.request.cells import Sampling
 from foundation.errors import BaseModelError
 from random_loras import random_kohya_file
 from single_files import ldm_vae, write_single_file
+from tiny import tiny_base
 from tiny_families import tiny_family, tiny_folder, tiny_pipeline
 
 KEYS = ("sd1", "sd2", "sdxl")
@@ -175,6 +176,18 @@ def test_a_truncated_weights_file_is_named(part: str, tmp_path: Path) -> None:
     [file] = (folder / part).glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(BaseModelError, match=re.escape(str(file))) as caught:
+        load_base(str(folder))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_broken_tokenizer_is_named_whatever_its_library_raises(tmp_path: Path) -> None:
+    """The tokenizers' own reader raises TypeError for a word whose number is none."""
+    folder = tiny_base(tmp_path / "base")
+    file = folder / "tokenizer" / "tokenizer.json"
+    broken = re.sub(r'("vocab": \{\s*"[^"]*": )\d+', r"\g<1>1e999", file.read_text("utf-8"), count=1)
+    assert broken != file.read_text("utf-8")
+    file.write_text(broken, "utf-8")
+    with pytest.raises(BaseModelError, match=r"cannot be loaded: .*; see to its files") as caught:
         load_base(str(folder))
     assert len(str(caught.value).splitlines()) == 1
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
+from foundation.command_line import in_words
 from foundation.files import OWNER, PARTIAL, partial_beside, sweep_partial, whole_file, write_text
+from foundation.safetensors_stream import write_tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,6 +88,15 @@ def test_what_a_kill_left_is_swept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["whole.txt"]
 
 
+def test_the_next_command_sweeps_what_a_kill_left_in_the_folder_that_it_writes_to(tmp_path: Path) -> None:
+    writer = _writer(tmp_path / "a.txt")
+    writer.kill()
+    writer.communicate()
+    assert len(list(tmp_path.iterdir())) == 1
+    write_text(tmp_path / "b.txt", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.txt"]
+
+
 def test_another_hosts_file_is_swept_after_a_day(tmp_path: Path) -> None:
     """Its process cannot be asked: the number may be anybody's here."""
     name = OWNER.sub(f"-ffffffff-{os.getpid()}-00000000{PARTIAL}", partial_beside(tmp_path / "a.txt").name)
@@ -88,3 +106,76 @@ def test_another_hosts_file_is_swept_after_a_day(tmp_path: Path) -> None:
         os.utime(path, (time.time() - age,) * 2)
     sweep_partial(tmp_path)
     assert list(tmp_path.iterdir()) == [young]
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The system refuses to let any file grow over `size` bytes, as a full disk does."""
+    before, heard = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, heard)
+
+
+def test_a_full_disk_is_told_of_by_the_files_own_name_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    with files_of_at_most(4096), pytest.raises(OSError, match="too large") as caught:
+        write_tensors(path, {"weights": torch.ones(10_000)})
+    assert in_words(caught.value).startswith(f"{path}: File too large; name a disk")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_that_finds_the_disk_full_names_what_it_was_to_become(tmp_path: Path) -> None:
+    source, path = tmp_path / "source", tmp_path / "a.txt"
+    source.write_bytes(bytes(10_000))
+
+    def copy() -> None:
+        with whole_file(path) as beside:
+            shutil.copyfile(source, beside)
+
+    with files_of_at_most(4096), pytest.raises(OSError, match="too large") as caught:
+        copy()
+    assert in_words(caught.value).startswith(f"{path}: File too large")
+
+
+def test_what_the_disk_does_not_let_go_of_hides_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(self: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    path = tmp_path / "a.txt"
+
+    def fill_up() -> None:
+        with whole_file(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        fill_up()
+    assert caught.value.filename == str(path)
+
+
+def test_a_librarys_own_words_are_told_with_the_files_name(tmp_path: Path) -> None:
+    def fail() -> None:
+        with whole_file(tmp_path / "a.png"):
+            raise OSError("encoder error -2 when writing image file")
+
+    with pytest.raises(OSError, match="encoder error -2") as caught:
+        fail()
+    assert in_words(caught.value).startswith(f"{tmp_path / 'a.png'}: encoder error -2")
+
+
+def test_tensors_come_back_in_type_and_shape(tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    tensors = {"a": torch.ones(2, 3).t(), "b": torch.tensor(7), "c": torch.zeros(3, dtype=torch.uint8)}
+    write_tensors(tmp_path / "a.safetensors", tensors, {"of": "test"})
+    with safe_open(tmp_path / "a.safetensors", "pt") as opened:
+        assert opened.metadata() == {"of": "test"}
+        for key, tensor in tensors.items():
+            found = opened.get_tensor(key)
+            assert found.dtype == tensor.dtype
+            assert found.shape == tensor.shape
+            assert torch.equal(found, tensor)

@@ -1,4 +1,7 @@
-"""Files that users made are opened at one place each: text in `text_files.py`, pictures in `picture_file.py`."""
+"""Files that users made are opened at one place each: text in `text_files.py`, pictures in `picture_file.py`.
+
+Tensors are written at one place too: `foundation/safetensors_stream.py`, whose errors a command can tell.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ ALLOWED = {
     "text": ("foundation/text_files.py",),
     "TOML": ("foundation/toml_config.py",),
     "picture": ("base_models/pictures/picture_file.py",),
+    "tensor": (),
 }
 
 
@@ -32,6 +36,8 @@ def openings(source: str) -> Iterator[tuple[str, int]]:
                 yield "TOML", node.lineno
             elif called == "Image.open":
                 yield "picture", node.lineno
+            elif called.rpartition(".")[2] in ("save_file", "serialize_file"):
+                yield "tensor", node.lineno
             elif reads and called != "os.open" and called.rpartition(".")[2] == "open":
                 yield "text", node.lineno
 
@@ -57,6 +63,7 @@ def test_every_other_place_asks_the_readers() -> None:
         ("json.load(stream)", "text"),
         ("tomllib.load(stream)", "TOML"),
         ("Image.open(path)", "picture"),
+        ("save_file(tensors, path)", "tensor"),
     ],
 )
 def test_what_opens_by_hand_is_seen(source: str, kind: str) -> None:

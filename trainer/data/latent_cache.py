@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from base_models.pictures.picture_file import reading_sha256
-from foundation.files import sweep_partial, whole_file
+from foundation.files import sweep_partial
+from foundation.safetensors_stream import write_tensors
 from trainer.data.pictures import Frame
 
 # Raise it when the same picture comes to other latents: a new way to scale, crop or encode.
@@ -61,8 +62,7 @@ class LatentCache:
     def write(self, view: View, latents: Tensor) -> None:
         """Keep the latents (C, h, w) of a view, whole or not at all; none of a picture that is gone meanwhile."""
         if path := self._path(view):
-            with whole_file(path) as beside:
-                save_file({KEY: latents.contiguous()}, beside)
+            write_tensors(path, {KEY: latents})
 
     def _path(self, view: View) -> Path | None:
         """None for a picture that cannot be read, which the encoding will say."""

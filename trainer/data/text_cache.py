@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import cast
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from base_models.base_model import BaseModel
 from base_models.prompts.conditioning import Conditioning
-from foundation.files import sweep_partial, whole_file
+from foundation.files import sweep_partial
+from foundation.safetensors_stream import write_tensors
 from foundation.typed.typed_torch import listed
 from trainer.data.latent_cache import content_sha256
 
@@ -51,8 +52,7 @@ class TextCache:
     def write(self, tokens: Sequence[Tensor], answer: Conditioning) -> None:
         """Keep the conditioning of one caption's tokens, whole or not at all, in the type that it came in."""
         tensors = {TEXT: answer.text} | ({} if answer.pooled is None else {POOLED: answer.pooled})
-        with whole_file(self._path(tokens)) as beside:
-            save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, beside)
+        write_tensors(self._path(tokens), tensors)
 
     def _path(self, tokens: Sequence[Tensor]) -> Path:
         ids = [listed(one) for one in tokens]

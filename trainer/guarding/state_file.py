@@ -9,10 +9,9 @@ from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from foundation.files import whole_file
+from foundation.safetensors_stream import write_tensors
 from trainer.guarding.guarded_weights import GuardedWeights
 from trainer.guarding.optimizer_state import map_tensors, tensors_apart, tensors_rejoined
 from trainer.learning.run_state import RunState
@@ -53,8 +52,7 @@ def save_state(snapshot: Snapshot, identity: RunIdentity, path: Path) -> None:
         "course": snapshot.run_state.model_dump_json(),
         "optimizer": optimizer,
     }
-    with whole_file(path) as beside:
-        save_file(tensors, beside, header)
+    write_tensors(path, tensors, header)
 
 
 def load_state(path: Path, identity: RunIdentity) -> Snapshot | None:

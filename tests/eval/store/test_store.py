@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eval.store.connection import FILE_NAME, StoreError
@@ -129,3 +130,13 @@ def test_commands_say_in_a_line_that_a_store_is_damaged(tmp_path: Path, command:
     assert f"{file}: is damaged" in done.stderr
     said = [line for line in done.stderr.strip().splitlines() if not line.startswith("starting: ")]
     assert len(said) <= 2
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_vector_that_is_no_number_is_a_failure_and_never_a_score(value: float, tmp_path: Path) -> None:
+    store = create_store(tmp_path / "store")
+    store.add_readings("judge", {"a": Reading(np.array([1, value], np.float32), 2), "b": Reading(np.ones(2))})
+    found = store.readings("judge")
+    assert (found["a"].vector, found["a"].count) == (None, 2)
+    assert found["b"].vector is not None
+    store.close()

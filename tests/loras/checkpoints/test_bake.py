@@ -241,7 +241,7 @@ def test_too_large_for_the_type_is_refused(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import loras.checkpoints.bake, loras.checkpoints.safetensors_stream
+import loras.checkpoints.bake, foundation.safetensors_stream
 from loras.checkpoints.bake import BakeRequest, bake
 from loras.checkpoints.checkpoint_layout import open_checkpoint
 from loras.blending.weighted_lora import WeightedLora

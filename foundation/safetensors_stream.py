@@ -1,4 +1,8 @@
-"""Writes a .safetensors file tensor by tensor: one is in memory at a time, and the bytes are the same each time."""
+"""Writes a .safetensors file tensor by tensor: one is in memory at a time, and the bytes are the same each time.
+
+All files of tensors are written here or by `loras/lora_file.py`, and never by the library's own writer: its errors say
+neither that the disk is full nor which file it was, and it leaves temporaries behind that nobody sweeps.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,18 @@ SIZES = {
     **dict.fromkeys(["U32", "I32", "F32"], 4),
     **dict.fromkeys(["U64", "I64", "F64", "C64"], 8),
 }
+TYPES = {
+    torch.bool: "BOOL",
+    torch.uint8: "U8",
+    torch.int8: "I8",
+    torch.int16: "I16",
+    torch.int32: "I32",
+    torch.int64: "I64",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+    torch.float64: "F64",
+}
 
 
 class TensorTypeError(UserError):
@@ -41,6 +57,12 @@ class Entry:
         if self.type not in SIZES:
             raise TensorTypeError(f"`{self.key}` is of type {self.type}, which is not supported; cast the model first")
         return prod(self.shape) * SIZES[self.type]
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write `path` whole with these tensors, which may lie anywhere."""
+    entries = [Entry(key, TYPES[tensor.dtype], tuple(tensor.shape)) for key, tensor in tensors.items()]
+    write_stream(path, entries, metadata or {}, lambda key: tensors[key].detach().cpu())
 
 
 def write_stream(
