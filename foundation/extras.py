@@ -20,6 +20,7 @@ EXTRAS = {
     "optuna": "search",
     "ray": "ray",
     "s3fs": "s3",
+    "websockets": "servers",
 }
 
 

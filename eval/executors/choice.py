@@ -1,4 +1,5 @@
-"""Which executor renders: Ray where it was asked for, all local GPUs where there are several, else this process."""
+"""Which executor renders: servers or Ray where these were asked for, all local GPUs where there are several, else this
+process."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import torch
 
 from eval.executors.executor import Executor, Job
 from eval.executors.in_process import InProcess
+from foundation.errors import ConfigurationError
 from foundation.progress import at_hand
 
 
@@ -23,6 +25,12 @@ def opened_executor(job: Job, ray: str | None) -> Generator[Executor]:
 
 
 def _executor(job: Job, ray: str | None) -> Executor:
+    if job.elsewhere is not None:
+        if ray is not None:
+            raise ConfigurationError("--ray: servers draw these pictures (--comfy, --a1111), not Ray; leave one out")
+        from eval.executors.server_pool import ServerPool
+
+        return ServerPool(job, job.elsewhere)
     if ray is not None:
         from eval.executors.ray_connection import connect
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from base_models.drawing.batch_size import DeviceFacts
 from eval.request.cells import Checkpoint, Sampling
+from eval.request.elsewhere.elsewhere import Elsewhere
 from eval.request.plan import Batch
 from eval.request.spec import ModelSection, ScoreSection
 from eval.store.tables import Reading
@@ -22,6 +23,7 @@ class Job:
     """All that a worker needs to know besides its batches. `pictures` is a folder's path or a URL.
 
     `threads`: torch's on a CPU; None leaves them as they are. Pictures are the same bits at the same threads.
+    `elsewhere`: the servers that draw, where the workers do not.
     """
 
     model: ModelSection
@@ -29,6 +31,7 @@ class Job:
     score: ScoreSection
     pictures: str
     threads: int | None = None
+    elsewhere: Elsewhere | None = None
 
 
 @dataclass(frozen=True)

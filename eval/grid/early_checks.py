@@ -10,6 +10,7 @@ from eval.judging.readings import Reader
 from eval.request.plan import Plan
 from eval.request.references import References
 from eval.request.spec import GridSpec, ScoreSection
+from eval.servers.server import check_servers
 from eval.store.store import Store, create_store
 from foundation.path_fields import LOCAL_CLIP, OPENCV_FACES
 from foundation.progress import Reporter, Silent
@@ -68,6 +69,10 @@ def _is_pack_here(name: str) -> bool:
 
 
 def check_files(spec: GridSpec, plan: Plan) -> None:
-    """Raise LoraFileError for the first file of a cell that does not fit the base model."""
+    """Raise LoraFileError for the first file of a cell that does not fit the base model; or, where servers draw,
+    ServerRefusedError for what they lack."""
+    if spec.elsewhere is not None:
+        check_servers(spec.elsewhere, plan.sampling, plan.cells)
+        return
     acting = {use.checkpoint.sha256: use.checkpoint.path for cell in plan.cells for use in cell.acting}
     check_fit(list(acting.values()), find_base(spec.model.base, spec.model.overrides))

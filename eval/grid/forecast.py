@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
-from base_models.base_source import BaseSource, find_base
+from base_models.base_source import find_base
 from base_models.devices import chosen_device
 from base_models.drawing.batch_size import DeviceFacts, batch_size, device_facts
 from eval.executors.executor import Amount
+from eval.executors.server_pool import facts_of
 from eval.grid.early_checks import check_files, look_without_store
 from eval.grid.picture_maker import amount_of, missing_batches
 from eval.rendering.render_cost import picture_shape, seconds_a_picture
@@ -38,23 +39,26 @@ class Forecast:
     batch: int
     device: str
     kind: str
-    seconds_a_picture: float
+    seconds_a_picture: float | None
     rate_from: str
     price_per_hour: float | None
     notes: tuple[str, ...] = ()
 
     @property
-    def seconds(self) -> float:
-        return self.amount.pictures * self.seconds_a_picture
+    def seconds(self) -> float | None:
+        """None where nothing is known of how fast it is drawn, as on a server that has drawn nothing yet."""
+        return None if self.seconds_a_picture is None else self.amount.pictures * self.seconds_a_picture
 
     @property
-    def device_hours(self) -> float:
-        return self.seconds / 3600
+    def device_hours(self) -> float | None:
+        return None if self.seconds is None else self.seconds / 3600
 
     @property
     def cost(self) -> float | None:
         """In the currency of `price_per_hour`; None where no price was given."""
-        return None if self.price_per_hour is None else self.device_hours * self.price_per_hour
+        if self.price_per_hour is None or self.device_hours is None:
+            return None
+        return self.device_hours * self.price_per_hour
 
     @property
     def hours(self) -> str:
@@ -82,18 +86,26 @@ class Forecast:
         }
 
     def __str__(self) -> str:
+        return "\n".join((*self._counted, *self._timed, *self.notes))
+
+    @property
+    def _counted(self) -> tuple[str, ...]:
         amount = self.amount
+        return (
+            f"{how_many(self.cells, 'cell')}, {self.pictures} pictures: {self.cached} are there, "
+            f"{amount.pictures} to render",
+            f"{amount.batches} batches of at most {self.batch}; {amount.checkpoints} checkpoints, "
+            f"{amount.unet_changes} changes of the UNet's weights, {amount.text_changes} of the text encoders'",
+        )
+
+    @property
+    def _timed(self) -> tuple[str, ...]:
+        if self.seconds is None or self.device_hours is None:
+            return (f"{self.device}: {self.rate_from}",)
         cost = "" if self.cost is None else f", {self.cost:.2f} at {self.price_per_hour:g} an hour"
-        return "\n".join(
-            (
-                f"{how_many(self.cells, 'cell')}, {self.pictures} pictures: {self.cached} are there, "
-                f"{amount.pictures} to render",
-                f"{amount.batches} batches of at most {self.batch}; {amount.checkpoints} checkpoints, "
-                f"{amount.unet_changes} changes of the UNet's weights, {amount.text_changes} of the text encoders'",
-                f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} {self.hours}{cost}",
-                f"{self.seconds_a_picture:.3g} s a picture: {self.rate_from}",
-                *self.notes,
-            )
+        return (
+            f"{_duration(self.seconds)} on one device ({self.device}), {self.device_hours:.3g} {self.hours}{cost}",
+            f"{self.seconds_a_picture:.3g} s a picture: {self.rate_from}",
         )
 
 
@@ -121,7 +133,8 @@ def _together(parts: Sequence[Forecast]) -> Forecast:
         return parts[0]
     amounts = [part.amount for part in parts]
     pictures = sum(amount.pictures for amount in amounts)
-    seconds = sum(part.seconds for part in parts)
+    known = [part.seconds for part in parts if part.seconds is not None]
+    seconds = sum(known) if len(known) == len(parts) else None
     return replace(
         parts[0],
         cells=sum(part.cells for part in parts),
@@ -129,18 +142,15 @@ def _together(parts: Sequence[Forecast]) -> Forecast:
         cached=sum(part.cached for part in parts),
         amount=Amount(**{one.name: sum(getattr(amount, one.name) for amount in amounts) for one in fields(Amount)}),
         batch=max(part.batch for part in parts),
-        seconds_a_picture=seconds / pictures if pictures else parts[0].seconds_a_picture,
+        seconds_a_picture=seconds / pictures if pictures and seconds is not None else parts[0].seconds_a_picture,
         rate_from="; ".join(dict.fromkeys(part.rate_from for part in parts)),
     )
 
 
 def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:
-    device = torch.device(chosen_device(spec.model.device))
-    facts = device_facts(device)
-    base = find_base(spec.model.base, spec.model.overrides)
-    size = batch_size(spec.sampler.batch, picture_shape(base, plan.sampling), facts)
+    facts, size = _place(spec, plan.sampling)
     amount = amount_of(missing_batches(plan, size, store, store.lost()) if store else batches_of(plan, size))
-    seconds, source = _rate(base, plan.sampling, store, device, facts)
+    seconds, source = _rate(spec, plan.sampling, store, facts)
     pictures = plan.picture_count
     return Forecast(
         cells=len(plan.cells),
@@ -157,12 +167,22 @@ def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:
     )
 
 
-def _rate(
-    base: BaseSource, sampling: Sampling, store: Store | None, device: torch.device, facts: DeviceFacts
-) -> tuple[float, str]:
+def _place(spec: GridSpec, sampling: Sampling) -> tuple[DeviceFacts, int]:
+    """What it is rendered on, and how many pictures at once."""
+    if spec.elsewhere is not None:
+        return facts_of(spec.elsewhere), 1
+    facts = device_facts(torch.device(chosen_device(spec.model.device)))
+    base = find_base(spec.model.base, spec.model.overrides)
+    return facts, batch_size(spec.sampler.batch, picture_shape(base, sampling), facts)
+
+
+def _rate(spec: GridSpec, sampling: Sampling, store: Store | None, facts: DeviceFacts) -> tuple[float | None, str]:
     seen = known_rate(store, sampling, facts.name) if store else None
     if seen:
         return seen.seconds_a_picture, f"from {seen.pictures} pictures rendered here"
+    if spec.elsewhere is not None:
+        return None, "how long a picture takes is known once the first is drawn"
+    base, device = find_base(spec.model.base, spec.model.overrides), torch.device(chosen_device(spec.model.device))
     return seconds_a_picture(base, sampling, device), "estimated from the model's arithmetic and a matrix product here"
 
 

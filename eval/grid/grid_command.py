@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from eval.grid.server_options import A1111, AllowRemote, Comfy
 from foundation.command_line import Json
 from foundation.key_reference.explain_option import explain_option
 from foundation.key_reference.key_facts import KeyFact
@@ -36,6 +37,9 @@ def grid(
     force: Annotated[
         bool, typer.Option("--force", help="Go on although a reference was trained on or shows somebody else.")
     ] = False,
+    comfy: Comfy = None,
+    a1111: A1111 = None,
+    allow_remote: AllowRemote = False,
     explain: Annotated[str | None, explain_option(_keys)] = None,
     as_json: Json = False,
 ) -> None:
@@ -43,10 +47,11 @@ def grid(
     from eval.grid.run_grid import run_grid
     from eval.reporting.run_scores import write_scores_of
     from eval.request.spec import forced, read_spec
+    from eval.servers.drawn_elsewhere import drawn_elsewhere
     from foundation.printing import how_many, print_lines
     from foundation.progress import terminal
 
-    asked = forced(read_spec(spec)) if force else read_spec(spec)
+    asked = drawn_elsewhere(forced(read_spec(spec)) if force else read_spec(spec), comfy, a1111, remote=allow_remote)
     if dry_run:
         from eval.grid.forecast import forecast
 

@@ -35,6 +35,7 @@ class PictureMaker:
     """Makes pictures of one plan into one store, on one executor. `batch` is as the specification asks for it.
 
     `request`: the hash of what is asked for, to whose account the store puts what is rendered.
+    `shape`: None where each picture is a batch of its own, as on servers.
     `lost`: pictures of the store whose files are gone; those that are made again leave it.
     """
 
@@ -45,7 +46,7 @@ class PictureMaker:
     reader: Reader
     reporter: Reporter
     batch: int | str
-    shape: PictureShape
+    shape: PictureShape | None
     lost: set[str]
 
     def make(self, pictures: Iterable[PlannedPicture]) -> int:
@@ -74,7 +75,7 @@ class PictureMaker:
 
     @property
     def _batch_size(self) -> int:
-        return batch_size(self.batch, self.shape, self.executor.device())
+        return 1 if self.shape is None else batch_size(self.batch, self.shape, self.executor.device())
 
     def _render(self, pictures: Iterable[PlannedPicture], lap: Callable[[], float]) -> int:
         device, size = self.executor.device(), self._batch_size
@@ -130,8 +131,9 @@ def opened_maker(
     `ray`: "auto" or a cluster's address, to render there. Choose pictures by `plan.picture(cell, unit)`; what is loaded
     is kept from one `make` to the next.
     """
-    job = Job(spec.model, plan.sampling, spec.score, store.place)
-    shape = picture_shape(find_base(spec.model.base, spec.model.overrides), plan.sampling)
+    job = Job(spec.model, plan.sampling, spec.score, store.place, elsewhere=spec.elsewhere)
+    here = spec.elsewhere is None
+    shape = picture_shape(find_base(spec.model.base, spec.model.overrides), plan.sampling) if here else None
     reader, lost = Reader(spec.score, store, reporter), store.lost()
     with opened_executor(job, ray) as executor:
         yield PictureMaker(plan, store, request, executor, reader, reporter, spec.sampler.batch, shape, lost)

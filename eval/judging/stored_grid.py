@@ -137,7 +137,7 @@ def write_grid_record(
     record = grid_record_of(spec, plans[0], references, judges)
     if len(plans) > 1:
         ways = [
-            SettingRecord(base_name=Path(one.model.base).name, sampling=asdict(plan.sampling))
+            SettingRecord(base_name=one.base_name, sampling=asdict(plan.sampling))
             for one, plan in zip(spec.settings, plans, strict=True)
         ]
         cells = [cell_record(cell, way) for way, plan in enumerate(plans) for cell in plan.cells]
@@ -154,7 +154,7 @@ def grid_record_of(spec: GridSpec, plan: Plan, references: References, judges: J
         for unit in plan.units
     ]
     return GridRecord(
-        base_name=Path(spec.model.base).name,
+        base_name=spec.base_name,
         sampling=asdict(plan.sampling),
         trigger=spec.prompts.trigger,
         class_word=spec.prompts.class_word,

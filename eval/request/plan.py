@@ -18,6 +18,7 @@ from base_models.kohya_names import part_of
 from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.request.checkpoint_names import names_apart
 from eval.request.checkpoints import BlendedLoras, DamagedLorasError, find_blended, find_checkpoints
+from eval.request.elsewhere.elsewhere import Elsewhere
 from eval.request.lora_section import every_weight
 from eval.request.prompts import Prompt, read_prompts, units_of
 from eval.request.spec import GridSpec
@@ -193,6 +194,12 @@ def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLor
 
 
 def _sampling_of(spec: GridSpec, negative: str) -> Sampling:
+    if spec.elsewhere is not None:
+        return _sampling_elsewhere(spec, spec.elsewhere, negative)
+    if not spec.model.base:
+        raise ConfigurationError(
+            "[model] base: name the base model; or let a server draw, by --comfy URL or --a1111 URL"
+        )
     base = find_base(spec.model.base, spec.model.overrides)
     _check_base_parts(spec, len(base.family.text), base.family.key.upper())
     return Sampling(
@@ -205,6 +212,22 @@ def _sampling_of(spec: GridSpec, negative: str) -> Sampling:
         height=spec.sampler.height or base.size,
         clip_skip=spec.sampler.clip_skip if base.family.clip_skip_acts else 1,
         negative=negative,
+    )
+
+
+def _sampling_elsewhere(spec: GridSpec, elsewhere: Elsewhere, negative: str) -> Sampling:
+    """What the specification says is set there; else what the servers draw with by themselves, as far as they tell."""
+    own, said, sampler = elsewhere.own, elsewhere.said, spec.sampler
+    return Sampling(
+        base=own.base,
+        dtype="",
+        sampler=sampler.name if "name" in said else own.sampler,
+        steps=sampler.steps if "steps" in said else own.steps,
+        cfg=sampler.cfg if "cfg" in said else own.cfg,
+        width=(sampler.width if "width" in said else None) or own.width,
+        height=(sampler.height if "height" in said else None) or own.height,
+        clip_skip=sampler.clip_skip if "clip_skip" in said else 1,
+        negative=negative if "negative" in said else own.negative,
     )
 
 

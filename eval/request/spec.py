@@ -20,8 +20,11 @@ from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
 from base_models.model_hub import stay_offline
 from eval.request.choosing_sections import BudgetSection, LimitsSection, SearchSection
+from eval.request.elsewhere.elsewhere import Elsewhere
+from eval.request.elsewhere.sections import A1111Section, ComfySection
 from eval.request.lora_section import DTYPES, LoraSection
 from eval.request.settings import combined, or_a_list
+from foundation.errors import ConfigurationError
 from foundation.key_reference.units import PIXELS, STEPS
 from foundation.path_fields import (
     DINOV2,
@@ -49,8 +52,9 @@ class ModelSection(Section):
     slightly other pictures; "auto" offloads where a GPU's free memory asks for it.
     """
 
-    base: PathOrName = Field(json_schema_extra=or_a_list)
-    """The base model: a diffusers folder, a single .safetensors file, a hub id, or "miniature"; a list is an axis."""
+    base: PathOrName = Field(default="", json_schema_extra=or_a_list)
+    """The base model: a diffusers folder, a single .safetensors file, a hub id, or "miniature"; a list is an axis. Not
+    needed where --comfy or --a1111 draws, which then reads none of this table."""
     vae: AnchoredPath | None = None
     """A VAE's folder or file, taken instead of the base's own."""
     prediction: Literal["epsilon", "v_prediction"] | None = None
@@ -192,7 +196,7 @@ class GridSpec(Section):
     """A whole specification. Of base models, samplers, steps and CFG that it lists it has the first by itself, and all
     in `settings`."""
 
-    model: ModelSection
+    model: ModelSection = ModelSection()
     lora: LoraSection
     sampler: SamplerSection = SamplerSection()
     prompts: PromptsSection
@@ -202,6 +206,9 @@ class GridSpec(Section):
     store: StoreSection = StoreSection()
     budget: BudgetSection = BudgetSection()
     search: SearchSection = SearchSection()
+    comfy: ComfySection | None = None
+    a1111: A1111Section = A1111Section()
+    _elsewhere: Elsewhere | None = PrivateAttr(default=None)
     _drawn: tuple[tuple[str, str, int, float], ...] = PrivateAttr(default=())
 
     @model_validator(mode="wrap")
@@ -216,6 +223,24 @@ class GridSpec(Section):
     def settings(self) -> list[GridSpec]:
         """The specification once for each way to draw, which is mostly one."""
         return [self._on(*one) for one in self._drawn] or [self]
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """The servers that draw its pictures; None where they are drawn here."""
+        return self._elsewhere
+
+    def drawn_by(self, elsewhere: Elsewhere) -> GridSpec:
+        """The specification, its pictures drawn by servers. Raises ConfigurationError where it lists base models."""
+        if len({base for base, *_ in self._drawn}) > 1:
+            raise ConfigurationError("[model] base: a list of base models cannot be drawn by --comfy or --a1111")
+        other = self.model_copy()
+        other._elsewhere = elsewhere
+        return other
+
+    @property
+    def base_name(self) -> str:
+        """What the base model is called."""
+        return self._elsewhere.own.name if self._elsewhere else Path(self.model.base).name
 
     def _on(self, base: str, name: str, steps: int, cfg: float) -> GridSpec:
         sampler = self.sampler.model_copy(update={"name": name, "steps": steps, "cfg": cfg})

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from eval.grid.server_options import A1111, AllowRemote, Comfy
 from foundation.command_line import Json
 
 
@@ -27,6 +28,9 @@ def search(
     force: Annotated[
         bool, typer.Option("--force", help="Go on although a reference was trained on or shows somebody else.")
     ] = False,
+    comfy: Comfy = None,
+    a1111: A1111 = None,
+    allow_remote: AllowRemote = False,
     as_json: Json = False,
 ) -> None:
     """Find the best cell with a fraction of the grid's pictures, confirmed on fresh seeds.
@@ -45,8 +49,9 @@ def search(
         from eval.request.spec import forced, read_spec
         from eval.search.run_search import run_search
         from eval.search.search_summary import as_document
+        from eval.servers.drawn_elsewhere import drawn_elsewhere
 
-    asked = forced(read_spec(spec)) if force else read_spec(spec)
+    asked = drawn_elsewhere(forced(read_spec(spec)) if force else read_spec(spec), comfy, a1111, remote=allow_remote)
     with terminal() as reporter:
         searched = run_search(asked, certify, reporter)
     ranked = open_ranked(searched.store)

@@ -13,5 +13,5 @@ class Unit:
 
 
 PIXELS, STEPS, EPOCHS, PICTURES, MINUTES = (Unit(name) for name in ("pixels", "steps", "epochs", "pictures", "minutes"))
-TOKENS, TIMESTEPS = Unit("tokens"), Unit("timesteps")
+TOKENS, TIMESTEPS, SECONDS = Unit("tokens"), Unit("timesteps"), Unit("seconds")
 MONEY, SHARE = Unit("any currency"), Unit("a share of 1")

@@ -28,6 +28,7 @@ EXTRA_OF = {
     "eval.store": "s3",
     "eval.voting": "studio",
     "miniature.recipe": "recipe",
+    "eval.servers": "servers",
 }
 # What nothing of ours imports by its name, with who does.
 INDIRECT = {
