@@ -10,24 +10,27 @@ from studio.shared.session import choose_store, open_store_once
 
 st.set_page_config(page_title="LoRA studio", layout="wide")
 # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
-runs = st.Page("training_runs/runs_page.py", title="Runs")
-page = st.navigation(
-    [
-        st.Page("ranking/ranking_page.py", title="Ranking", default=True),
-        st.Page("comparing/comparing_page.py", title="Pictures"),
-        st.Page("voting/voting_page.py", title="Vote"),
-        st.Page("exporting/export_page.py", title="Export"),
-        runs,
-    ]
-)
-folder = choose_store()
-if page is runs:  # which needs no store
-    page.run()
-elif folder is None:
-    show_no_store()
-else:
-    try:
+without_store = [
+    st.Page("home/home_page.py", title="Home", default=True),
+    st.Page("jobs/jobs_page.py", title="Jobs"),
+    st.Page("training_runs/runs_page.py", title="Runs"),
+]
+of_a_store = [
+    st.Page("ranking/ranking_page.py", title="Ranking"),
+    st.Page("comparing/comparing_page.py", title="Pictures"),
+    st.Page("voting/voting_page.py", title="Vote"),
+    st.Page("exporting/export_page.py", title="Export"),
+]
+page = st.navigation({"Make": without_store, "Choose": of_a_store})
+folder = None
+try:
+    folder = choose_store()
+    if page in of_a_store and folder is None:
+        show_no_store()
+    elif page in of_a_store and folder is not None:
         open_store_once(folder)
         page.run()
-    except UserError as problem:
-        show_problem(problem, folder)
+except UserError as problem:
+    show_problem(problem, folder)
+if page in without_store:
+    page.run()

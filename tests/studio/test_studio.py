@@ -50,7 +50,7 @@ def open_app(monkeypatch: pytest.MonkeyPatch) -> OpenApp:
     def run(folder: Path) -> AppTest:
         monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
-        return AppTest.from_file(str(ENTRY), default_timeout=SECONDS).run()
+        return AppTest.from_file(str(ENTRY), default_timeout=SECONDS).switch_page("ranking/ranking_page.py").run()
 
     return run
 
@@ -213,7 +213,6 @@ def test_without_a_store_the_studio_says_which_command_makes_one(open_app: OpenA
     app = open_app(tmp_path)
     assert not app.exception
     assert [block.value for block in app.code] == [
-        "make demo",
         "python -m eval grid SPEC.toml",
         "streamlit run studio -- STORE",
     ]
@@ -226,6 +225,19 @@ def test_a_named_folder_that_is_no_store_is_told(
     app = open_app(tmp_path)
     assert not app.exception
     assert "nowhere: not a store" in words(app)
+
+
+def test_a_folder_outside_of_what_the_studio_was_started_with_is_not_opened(
+    open_app: OpenApp, store: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(store, tmp_path / "runs" / "one")
+    app = open_app(tmp_path)
+    assert not app.exception
+    app.session_state["wanted store"] = store
+    app.run()
+    assert not app.exception
+    assert not app.title
+    assert "lies outside of the folders that the studio was started with" in words(app)
 
 
 def test_stores_are_found_by_argument_then_variable_then_below_runs(store: Path, tmp_path: Path) -> None:
