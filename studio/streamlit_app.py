@@ -12,6 +12,7 @@ st.set_page_config(page_title="LoRA studio", layout="wide")
 # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
 without_store = [
     st.Page("home/home_page.py", title="Home", default=True),
+    st.Page("data/data_page.py", title="Data"),
     st.Page("jobs/jobs_page.py", title="Jobs"),
     st.Page("training_runs/runs_page.py", title="Runs"),
 ]

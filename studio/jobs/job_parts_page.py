@@ -31,6 +31,15 @@ def show_open(here: Path) -> None:
 
 
 @st.fragment(run_every=REFRESH)
+def show_one_open(here: Path, job_id: str) -> None:
+    """The card of a job that waits or runs; the whole page is drawn anew when it is over."""
+    job = next((one for one in open_jobs(queue_of(here)) if one.job.id == job_id), None)
+    if job is None:
+        st.rerun()
+    _show_card(card_of(job), queue_of(here))
+
+
+@st.fragment(run_every=REFRESH)
 def _show_cards(here: Path) -> None:
     jobs = open_jobs(queue_of(here))
     if [one.job.id for one in jobs] != st.session_state.get(OPEN):

@@ -71,6 +71,8 @@ def _show_one(files: JobFiles, queue: Path) -> None:
         act("Go on" if state.goes_on else "Once more", f"again {job.id}", lambda: again(queue, job.id))
     with second:
         act("Forget it", f"forget {job.id}", lambda: forget(queue, job.id))
+    if job.verb in ("check", "plan") and state.name in ("done", "answered no"):
+        st.page_link("data/data_page.py", label="See what it found, on the page Data")
     if answer := answer_of(files):
         st.caption("What it answered")
         st.code(answer, language=None, height=LOG_HEIGHT, wrap_lines=True)
