@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from eval.store.connection import FILE_NAME
@@ -15,6 +17,7 @@ LORA = ".safetensors"
 # Deep enough for runs/<subject>/<run>/eval; so many folders are looked into, so that a home folder is answered too.
 DEPTH, MOST_FOLDERS = 5, 4000
 LARGEST_LORA = 2 * 2**30  # bytes; what is larger is a base model
+LOOKED_FOR_EVERY = 5.0  # seconds
 LEFT_OUT = frozenset({"node_modules", "__pycache__", "site-packages"})
 # Folders that have such a file hold what is ours, and no more work: pictures, jobs.
 CLOSED = (FILE_NAME, "queue.lock")
@@ -58,6 +61,17 @@ def find_work(roots: Sequence[Path]) -> FoundWork:
             break
         _note(folder, entries, found)
     return found
+
+
+def found_lately(roots: tuple[Path, ...]) -> FoundWork:
+    """The same, looked for again every few seconds: a page is drawn with each click."""
+    return _found_at(roots, int(time.monotonic() / LOOKED_FOR_EVERY))
+
+
+@lru_cache(maxsize=8)
+def _found_at(roots: tuple[Path, ...], moment: int) -> FoundWork:
+    """`moment` is part of the key only."""
+    return find_work(roots)
 
 
 def _note(folder: Path, entries: Sequence[os.DirEntry[str]], found: FoundWork) -> None:

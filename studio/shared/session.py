@@ -10,7 +10,7 @@ import streamlit as st
 
 from eval.ranking.ranked_cell import RankedCell
 from studio.shared.allowed_folders import AllowedFolders, allowed_folders
-from studio.shared.found_work import FoundWork, find_work
+from studio.shared.found_work import FoundWork, found_lately
 from studio.shared.stores import (
     OpenedStore,
     find_stores,
@@ -24,7 +24,6 @@ STORE = "store"
 CHOSEN = "chosen"
 STORE_NAME = "store name"
 WANTED = "wanted store"
-LOOKED_FOR_EVERY = 5.0  # seconds
 
 
 def allowed() -> AllowedFolders:
@@ -34,12 +33,7 @@ def allowed() -> AllowedFolders:
 
 def found_work() -> FoundWork:
     """What lies below these folders, looked for again after some seconds."""
-    return _find(allowed().roots)
-
-
-@st.cache_data(ttl=LOOKED_FOR_EVERY, max_entries=8, show_spinner=False)
-def _find(roots: tuple[Path, ...]) -> FoundWork:
-    return find_work(roots)
+    return found_lately(allowed().roots)
 
 
 def choose_store() -> Path | None:
