@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from foundation.errors import UserError
+from foundation.printing import how_many
 from foundation.typed.untyped import untyped
 from studio.home.demo import demo_jobs, is_there
 from studio.home.home_words import SHOWN, StoreLine, inspecting, lora_frame, store_lines
@@ -19,7 +20,7 @@ from studio.shared.markdown_text import escaped
 from studio.shared.notices import REFRESH, show_how_far
 from studio.shared.session import allowed, found_work, show_store
 
-RANKING_PAGE, JOBS_PAGE = "ranking/ranking_page.py", "jobs/jobs_page.py"
+RANKING_PAGE, RUNS_PAGE = "ranking/ranking_page.py", "training_runs/runs_page.py"
 
 
 def show() -> None:
@@ -36,6 +37,11 @@ def show() -> None:
         return
     _show_subjects(found, folders)
     _show_stores(found, folders)
+    if found.records:
+        st.header("Runs", anchor=False)
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{how_many(len(found.records), 'run')} of training, side by side with what any two changed")
+            st.page_link(RUNS_PAGE, label="Look")
     _show_loras(found, folders)
     with st.expander("Begin with another subject"):
         _show_start(folders)

@@ -9,7 +9,7 @@ from pathlib import Path
 from eval.request.spec import GridSpec
 from eval.store.connection import FILE_NAME
 from foundation.errors import UserError
-from foundation.printing import how_many
+from foundation.printing import from_here, how_many
 from foundation.toml_config import read_toml, validate
 from studio.jobs.commands import CHECK, GRID, TRAIN, Command
 from studio.jobs.kept_job import JobFiles
@@ -44,10 +44,13 @@ class Subject:
 
 
 def subjects_of(found: FoundWork, jobs: Sequence[JobFiles], folders: AllowedFolders) -> list[Subject]:
-    """A subject for each folder that has a train.toml or a grid.toml; `jobs` are those that wait or run."""
+    """A subject for each folder that has a train.toml or a grid.toml, those with a next step first.
+
+    `jobs` are those that wait or run.
+    """
     places = list(dict.fromkeys(path.parent for path in (*found.trains, *found.grids)))
     subjects = [_subject(place, found, folders) for place in places]
-    return [_with_jobs(one, jobs) for one in subjects]
+    return sorted((_with_jobs(one, jobs) for one in subjects), key=lambda one: not one.steps)
 
 
 def _subject(folder: Path, found: FoundWork, folders: AllowedFolders) -> Subject:
@@ -57,7 +60,7 @@ def _subject(folder: Path, found: FoundWork, folders: AllowedFolders) -> Subject
     try:
         words, steps = _stands(train, grid, folders)
     except UserError as problem:
-        return Subject(folder, name, str(problem), ())
+        return Subject(folder, name, from_here(str(problem), folders.here), ())
     check = () if train is None else (Step("Check the data", CHECK, {"dataset": folders.called(train)}),)
     return Subject(folder, name, words, (*steps, *check))
 

@@ -58,7 +58,7 @@ class Command:
 _CONFIG = Field("config", "The run's configuration", "path", about="a TOML file", is_needed=True, offers=TRAIN_TOML)
 _SPEC = Field("spec", "The grid's specification", "path", about="a TOML file", is_needed=True, offers=GRID_TOML)
 _FORCE = Field("force", "Go on whatever the check says of the data", "flag", "--force", is_more=True)
-_TRIGGER = Field("trigger", "Trigger", "words", "--trigger", "the subject's own word in the captions, as `ohwx woman`")
+_TRIGGER = Field("trigger", "Trigger", "words", "--trigger", "the subject's own word in the captions, as ohwx woman")
 _CLASS = Field("class_word", "Class", "words", "--class", "what it is: person, woman, dog")
 _FACES = Field("faces", "Face model", "model", "--faces", "buffalo_l, a folder, or opencv:FOLDER", is_more=True)
 _CLIP = Field("clip", "CLIP", "model", "--clip", "local-dir:FOLDER, hf-hub:NAME or ARCHITECTURE/TAG", is_more=True)
@@ -71,7 +71,7 @@ INIT = Command(
     (
         Field("folder", "New folder", "path", about="where the subject's files are written", is_needed=True),
         Field("base", "Base model", "model", "--base", "a .safetensors file, a diffusers folder or a hub id", True),
-        Field("train", "Training pictures", "path", "--train", "holds folders as `10_ohwx woman`", True),
+        Field("train", "Training pictures", "path", "--train", "holds folders as 10_ohwx woman", True),
         Field("reg", "Reg pictures", "path", "--reg", "such folders of others of the class; may be empty"),
         Field("references", "References", "path", "--references", "pictures of the subject that are not trained on"),
         Field("hold_out", "or take so many of the training pictures", "count", "--hold-out", "moved, with captions"),

@@ -109,8 +109,13 @@ def kill(queue: Path, job_id: str) -> None:
 
 
 def again(queue: Path, job_id: str) -> Job:
-    """Put the same command in once more: all of ours go on where they stopped, and make nothing twice."""
+    """Put the same command in once more: all of ours go on where they stopped, and make nothing twice.
+
+    Raises JobError while it waits or runs.
+    """
     old = read_job(queue / job_id).job
+    if any(one.job.command == old.command and one.job.folder == old.folder for one in open_jobs(queue)):
+        raise JobError(f"{old.title}: the same command waits or runs already; it would get into its own way")
     job = new_job(old.module, old.arguments, old.title, Path(old.folder), old.device, old.environment)
     put_in(queue, job)
     return job

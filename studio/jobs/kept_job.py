@@ -14,6 +14,7 @@ import secrets
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -156,10 +157,23 @@ def jobs_in(folder: Path) -> list[JobFiles]:
     found: list[JobFiles] = []
     for job in sorted(one.parent for one in folder.glob(f"*/{JOB}")):
         try:
-            found.append(read_job(job))
+            found.append(_ended_job(job, ended) if (ended := _changed(job / ENDED)) else read_job(job))
         except JobError:
             continue
     return found
+
+
+@lru_cache(maxsize=4096)
+def _ended_job(folder: Path, changed: int) -> JobFiles:
+    """Of a job that is over nothing changes any more, and pages ask every other second. `changed` is only a key."""
+    return read_job(folder)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _read(path: Path, kind: type[Kept]) -> Kept | None:

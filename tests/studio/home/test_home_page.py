@@ -112,6 +112,7 @@ def test_home_shows_what_is_there_and_begins_with_the_next_step(
     app = page(here)
     assert not app.exception
     assert "<b>broken" in words(app)
+    assert "1 run of training" in words(app)
     pressed(app, "Train")
     assert [one.job.command for one in jobs_in(queue_of(here))] == ["python -m trainer run new/train.toml"]
     assert [one.label for one in app.button].count("Train") == 0

@@ -150,9 +150,11 @@ def test_a_job_is_stopped_as_ctrl_c_does_and_goes_on_by_the_same_command(here: P
     assert "stopping" in last_line(files_of(here, running).log)
     with pytest.raises(JobError, match="over already"):
         stop(queue_of(here), running.id)
-    (here / "go").touch()
     next_one = again(queue_of(here), running.id)
     assert next_one.command == running.command
+    with pytest.raises(JobError, match="waits or runs already"):
+        again(queue_of(here), running.id)
+    (here / "go").touch()
     until(is_over(here, next_one))
     assert state(here, next_one).name == "done"
     forget(queue_of(here), running.id)
