@@ -1,33 +1,57 @@
-"""The studio's entry: `streamlit run studio`, or `streamlit run studio -- STORE...`. Wiring only."""
+"""The studio's entry: `streamlit run studio`, or `streamlit run studio -- STORE...`. Wiring only.
+
+The server reads this file once for what it serves (`app`), then runs it for each visitor and click to draw the page.
+"""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import streamlit as st
+from starlette.middleware import Middleware
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from foundation.errors import UserError
+from studio.shared.closed_server import TOKEN, ClosedServer, refuse_open_door
 from studio.shared.notices import show_no_store, show_problem
 from studio.shared.session import choose_store, open_store_once
 
-st.set_page_config(page_title="LoRA studio", layout="wide")
-# No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
-runs = st.Page("training_runs/runs_page.py", title="Runs")
-page = st.navigation(
-    [
-        st.Page("ranking/ranking_page.py", title="Ranking", default=True),
+
+def show() -> None:
+    """Draw the page that is asked for."""
+    st.set_page_config(page_title="LoRA studio", layout="wide")
+    # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
+    without_store = [
+        st.Page("home/home_page.py", title="Home", default=True),
+        st.Page("data/data_page.py", title="Data"),
+        st.Page("jobs/jobs_page.py", title="Jobs"),
+        st.Page("training_runs/runs_page.py", title="Runs"),
+    ]
+    of_a_store = [
+        st.Page("ranking/ranking_page.py", title="Ranking"),
         st.Page("comparing/comparing_page.py", title="Pictures"),
         st.Page("voting/voting_page.py", title="Vote"),
         st.Page("exporting/export_page.py", title="Export"),
-        runs,
     ]
-)
-folder = choose_store()
-if page is runs:  # which needs no store
-    page.run()
-elif folder is None:
-    show_no_store()
-else:
+    page = st.navigation({"Make": without_store, "Choose": of_a_store})
+    folder = None
     try:
-        open_store_once(folder)
-        page.run()
+        folder = choose_store()
+        if page in of_a_store and folder is None:
+            show_no_store()
+        elif page in of_a_store and folder is not None:
+            open_store_once(folder)
+            page.run()
     except UserError as problem:
         show_problem(problem, folder)
+    if page in without_store:
+        page.run()
+
+
+if get_script_run_ctx(suppress_warning=True) is None:
+    refuse_open_door(st.get_option("server.address"), os.environ)
+    door = Middleware(ClosedServer, names=lambda: st.get_option("server.allowedHosts"), token=os.environ.get(TOKEN, ""))
+    app = st.App(Path(__file__).resolve(), middleware=[door])
+else:
+    show()

@@ -18,6 +18,7 @@ from eval.store.store import Store
 from eval.store.tables import Readings
 from foundation.errors import UserError
 from foundation.files import sha256_of
+from foundation.typed.untyped import untyped
 
 LONGEST_VECTOR = 65_536  # numbers; judges have some hundreds
 
@@ -52,7 +53,7 @@ class Handed:
         del self._in_hand[finished.batch.pictures[0].id]
 
     def _fault_of_batch(self, finished: FinishedBatch) -> str | None:
-        sent: object = finished
+        sent: object = untyped(finished)
         if not isinstance(sent, FinishedBatch) or finished.batch not in self._in_hand.values():
             return "a batch that it was not given"
         pictures = finished.batch.pictures
@@ -90,7 +91,7 @@ def _lengths_of(readings: Readings) -> Generator[int | None]:
     """How long each vector is; None for what is none."""
     for by_subject in readings.values():
         for reading in by_subject.values():
-            vector: object = reading.vector
+            vector: object = untyped(reading.vector)
             if vector is None:
                 continue
             is_sound = isinstance(vector, np.ndarray) and vector.ndim == 1 and vector.dtype.kind == "f"

@@ -17,6 +17,7 @@ from eval.request.plan import Plan, any_lost, make_plans
 from eval.request.references import References, find_references
 from eval.request.spec import GridSpec
 from eval.store.store import Store, create_store
+from eval.store.store_progress import answered, ask
 from foundation.chunks import chunks
 from foundation.printing import how_many
 from foundation.progress import Reporter
@@ -54,6 +55,7 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
         if store.fact(FINISHED) != finished or _any_lost(plans, store.lost()):
             rendered = _make_missing(spec, plans, references, store, request, reporter, ray)
             store.set_fact(FINISHED, finished)
+            answered(store)
         made = _count_made(plans, store)
         cells = sum(len(plan.cells) for plan in plans)
         return GridOutcome(store.folder, cells, rendered, made.total() - rendered, made[True])
@@ -71,7 +73,9 @@ def _make_missing(
     ray: str | None,
 ) -> int:
     """Make and judge what is missing, one way to draw after another; how many pictures were rendered."""
-    reporter.say(_in_words(plans, _count_made(plans, store).total()))
+    there, asked = _count_made(plans, store).total(), sum(plan.picture_count for plan in plans)
+    reporter.say(_in_words(plans, there))
+    ask(store, asked, there)
     with reporter.waiting("starting torch and diffusers"):
         from eval.grid.early_checks import check_files, look_first
         from eval.grid.picture_maker import opened_maker

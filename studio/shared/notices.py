@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import streamlit as st
 
 from eval.store.connection import StoreError
+from eval.store.store_progress import StoreProgress
 from foundation.errors import UserError
+from studio.shared.allowed_folders import VARIABLE
 from studio.shared.markdown_text import escaped
-from studio.shared.stores import RUNS, VARIABLE, pictures_made
+from studio.shared.stores import RUNS, is_finished, last_changed, store_progress
+from studio.shared.time_words import how_far
+
+REFRESH = 2.0  # seconds between two looks at what is being made
 
 
 def show_no_store() -> None:
-    """The first thing that a new user sees."""
-    st.title("No grid to look at yet")
+    """What a page says that needs a store where there is none."""
+    st.title("No grid to look at yet", anchor=False)
     st.write(
-        f"The studio shows what a grid has rendered and scored. It found none below {escaped(str(Path.cwd() / RUNS))}."
+        f"This page shows what a grid has rendered and scored. There is none below {escaped(str(Path.cwd() / RUNS))}: "
+        "the page Home begins with a subject, or makes the demo in a few minutes."
     )
-    st.write("Make one from the shipped subject, in a few minutes on a CPU:")
-    st.code("make demo", language="bash")
-    st.write("Or from your own LoRA checkpoints, with a specification of the grid:")
+    st.write("Or, in a terminal, of your own LoRA checkpoints, with a specification of the grid:")
     st.code("python -m eval grid SPEC.toml", language="bash")
-    st.write(f"A store elsewhere is named after two dashes, or in the variable `{VARIABLE}`, or typed at the left:")
+    st.write(f"A store elsewhere is named after two dashes, or in the variable `{VARIABLE}`:")
     st.code("streamlit run studio -- STORE", language="bash")
 
 
-def show_problem(problem: UserError, folder: Path) -> None:
-    """An error that the user can fix, in its own words; a grid still being made says how far it is."""
+def show_problem(problem: UserError, folder: Path | None) -> None:
+    """An error that the user can fix, in its own words; a grid still being made says how far it is, by itself."""
     st.warning(escaped(str(problem)), icon=":material/error:")
-    if isinstance(problem, StoreError) and folder.is_dir():
+    if isinstance(problem, StoreError) and folder is not None and not is_finished(folder, last_changed(folder)):
         _show_progress(folder)
 
 
+@st.fragment(run_every=REFRESH)
 def _show_progress(folder: Path) -> None:
     try:
-        made = pictures_made(folder)
+        progress = store_progress(folder)
     except StoreError:
         return
-    st.write(f"{made} pictures are rendered so far. If the grid is running now, come back when it is done.")
-    st.button("Look again", icon=":material/refresh:")
+    if progress.is_finished:
+        st.rerun()
+    show_how_far(progress)
+
+
+def show_how_far(progress: StoreProgress) -> None:
+    """A bar with how many pictures there are, and when the last will be."""
+    text = escaped(how_far(progress, datetime.now().astimezone()))
+    if progress.total:
+        st.progress(min(1.0, progress.made / progress.total), text=text)
+    else:
+        st.write(text)

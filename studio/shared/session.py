@@ -9,27 +9,61 @@ from pathlib import Path
 import streamlit as st
 
 from eval.ranking.ranked_cell import RankedCell
-from studio.shared.stores import OpenedStore, find_stores, last_changed, open_for_pages, short_names
+from studio.shared.allowed_folders import AllowedFolders, allowed_folders
+from studio.shared.found_work import FoundWork, found_lately
+from studio.shared.stores import (
+    OpenedStore,
+    find_stores,
+    finished_first,
+    last_changed,
+    open_for_pages,
+    short_names,
+)
 
 STORE = "store"
 CHOSEN = "chosen"
+STORE_NAME = "store name"
+WANTED = "wanted store"
+
+
+def allowed() -> AllowedFolders:
+    """The folders that pages may be told of."""
+    return allowed_folders(sys.argv[1:], os.environ, Path.cwd())
+
+
+def found_work() -> FoundWork:
+    """What lies below these folders, looked for again after some seconds."""
+    return found_lately(allowed().roots)
 
 
 def choose_store() -> Path | None:
-    """The sidebar's chooser of stores; None where there is none. A folder may also be typed."""
-    here = Path.cwd().resolve()
-    found = find_stores(sys.argv[1:], os.environ, here)
-    names = short_names(found, here)
+    """The sidebar's chooser of stores; None where there is none. A folder may also be typed.
+
+    Raises OutsideError for one that lies where the studio was not started.
+    """
+    folders = allowed()
+    named = find_stores(sys.argv[1:], os.environ, folders.here)
+    is_told = len(folders.roots) > 1
+    found = finished_first(named if is_told else list(dict.fromkeys([*named, *found_work().stores])))
+    names = short_names(found, folders.here)
+    if (wanted := st.session_state.pop(WANTED, None)) is not None:
+        st.session_state[STORE_NAME] = names.get(wanted, folders.called(wanted))
     name = st.sidebar.selectbox(
         "Store",
         list(names.values()),
+        key=STORE_NAME,
         accept_new_options=True,
         placeholder="a folder that a grid wrote",
-        help="A folder that `python -m eval grid` wrote. Type a path to open another one.",
+        help="A folder that `python -m eval grid` wrote, finished ones first. Type a path to open another one.",
     )
     if not name:
         return None
-    return next((folder for folder, known in names.items() if known == name), here / Path(name).expanduser())
+    return next((folder for folder, known in names.items() if known == name), None) or folders.path(name)
+
+
+def show_store(folder: Path) -> None:
+    """Have the sidebar's chooser stand at `folder` from the next run on."""
+    st.session_state[WANTED] = folder
 
 
 def open_store_once(folder: Path) -> OpenedStore:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from eval.reporting.ranked_grid import RankedGrid, open_ranked
 from eval.request.cells import Cell
 from eval.store.connection import FILE_NAME
 from eval.store.store import open_store
+from eval.store.store_progress import StoreProgress, progress_of
 from eval.wording.subject_words import SubjectWords
+from foundation.errors import UserError
+from studio.shared.allowed_folders import VARIABLE
 
-VARIABLE = "LORA_STUDIO_STORE"
 RUNS = "runs"
 # Deep enough for runs/<subject>/<run>/eval.
 DEPTH = 4
@@ -82,13 +85,27 @@ def open_for_pages(folder: Path) -> OpenedStore:
     return OpenedStore(folder, ranked, score(evidence), identities(evidence), control_identities(evidence))
 
 
-def pictures_made(folder: Path) -> int:
-    """How many pictures an unfinished grid has rendered so far. Raises StoreError."""
+def store_progress(folder: Path) -> StoreProgress:
+    """How far a store is: pictures, time left. Raises StoreError."""
     store = open_store(folder)
     try:
-        return store.count_pictures()
+        return progress_of(store)
     finally:
         store.close()
+
+
+def finished_first(folders: Sequence[Path]) -> list[Path]:
+    """The same, those before that can be ranked; one that cannot be opened is none of them."""
+    return sorted(folders, key=lambda folder: not is_finished(folder, last_changed(folder)))
+
+
+@lru_cache(maxsize=256)
+def is_finished(folder: Path, changed: tuple[int, int]) -> bool:
+    """Whether a store can be ranked, and nothing more is asked of it. `changed` is part of the key only."""
+    try:
+        return store_progress(folder).is_finished
+    except (UserError, OSError):
+        return False
 
 
 def short_names(folders: Sequence[Path], here: Path) -> dict[Path, str]:

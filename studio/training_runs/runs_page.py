@@ -10,6 +10,7 @@ import streamlit as st
 
 from foundation.typed.untyped import untyped
 from studio.shared.markdown_text import escaped
+from studio.shared.session import found_work
 from studio.training_runs.run_curves import (
     FIGURES,
     LIKENESS,
@@ -32,7 +33,8 @@ from trainer.records.ledger import LedgerEntry
 def show() -> None:
     """Draw the page."""
     st.title("Runs", anchor=False)
-    ledger = find_runs([Path(name).expanduser() for name in sys.argv[1:]], Path.cwd())
+    places = [Path(name).expanduser() for name in sys.argv[1:]] or [one.parent for one in found_work().records]
+    ledger = find_runs(places, Path.cwd())
     for why in ledger.unreadable.values():
         st.warning(escaped(why), icon=":material/error:")
     if not ledger.entries:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,7 +45,7 @@ def open_app(monkeypatch: pytest.MonkeyPatch) -> OpenApp:
     def run(folder: Path) -> AppTest:
         monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
-        return AppTest.from_file(str(ENTRY), default_timeout=SECONDS).run()
+        return AppTest.from_file(str(ENTRY), default_timeout=SECONDS).switch_page("ranking/ranking_page.py").run()
 
     return run
 
@@ -213,7 +208,6 @@ def test_without_a_store_the_studio_says_which_command_makes_one(open_app: OpenA
     app = open_app(tmp_path)
     assert not app.exception
     assert [block.value for block in app.code] == [
-        "make demo",
         "python -m eval grid SPEC.toml",
         "streamlit run studio -- STORE",
     ]
@@ -226,6 +220,19 @@ def test_a_named_folder_that_is_no_store_is_told(
     app = open_app(tmp_path)
     assert not app.exception
     assert "nowhere: not a store" in words(app)
+
+
+def test_a_folder_outside_of_what_the_studio_was_started_with_is_not_opened(
+    open_app: OpenApp, store: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(store, tmp_path / "runs" / "one")
+    app = open_app(tmp_path)
+    assert not app.exception
+    app.session_state["wanted store"] = store
+    app.run()
+    assert not app.exception
+    assert not app.title
+    assert "lies outside of the folders that the studio was started with" in words(app)
 
 
 def test_stores_are_found_by_argument_then_variable_then_below_runs(store: Path, tmp_path: Path) -> None:
@@ -289,59 +296,3 @@ def test_contents_of_an_export_are_told_before_it_is_written(store: Path) -> Non
 
 def test_names_of_files_reach_the_page_unchanged() -> None:
     assert escaped("__a*b*__ $x$ :red[c]") == r"\_\_a\*b\*\_\_ \$x\$ \:red\[c\]"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """`streamlit run studio`, started elsewhere by a user who never ran Streamlit; the port it listens on."""
-    tmp_path = tmp_path_factory.mktemp("elsewhere")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(ENTRY.parent), "--server.port", str(port)]
-    variables = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY), "BROWSER": "true"}
-    variables.pop("STREAMLIT_SERVER_ADDRESS", None)
-    with subprocess.Popen(command, cwd=tmp_path, env=variables, stdin=subprocess.DEVNULL) as running:
-        yield port
-        running.terminate()
-
-
-def test_the_app_listens_on_this_machine_only_wherever_it_is_started(server: int) -> None:
-    assert _answers("127.0.0.1", server, within=SECONDS)
-    # Another address of the loopback network: a server bound to all addresses would answer there too.
-    assert not _answers("127.0.0.2", server, within=0.5)
-
-
-@pytest.mark.parametrize(
-    ("host", "origin", "answer"),
-    [
-        ("127.0.0.1", "http://127.0.0.1", b"101"),
-        ("localhost", "http://localhost", b"101"),
-        ("evil.example", "http://evil.example", b"403"),
-        ("127.0.0.1", "http://evil.example", b"403"),
-    ],
-)
-def test_a_page_elsewhere_whose_name_points_here_is_not_answered(
-    server: int, host: str, origin: str, answer: bytes
-) -> None:
-    """DNS rebinding: the browser of the user is made to ask for another site's name at this address."""
-    assert _answers("127.0.0.1", server, within=SECONDS)
-    with socket.create_connection(("127.0.0.1", server), timeout=SECONDS) as asking:
-        lines = [
-            "GET /_stcore/stream HTTP/1.1", f"Host: {host}:{server}", f"Origin: {origin}:{server}",
-            "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            "Sec-WebSocket-Version: 13", "", "",
-        ]  # fmt: skip
-        asking.sendall("\r\n".join(lines).encode())
-        assert asking.recv(100).split(b" ")[1] == answer
-
-
-def _answers(host: str, port: int, within: float) -> bool:
-    until = time.monotonic() + within
-    while time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(f"http://{host}:{port}/_stcore/health", timeout=2) as answer:
-                return bool(answer.read() == b"ok")
-        except OSError:
-            time.sleep(0.2)
-    return False

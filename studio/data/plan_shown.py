@@ -1,0 +1,65 @@
+"""What `trainer plan` foretold, read from its answer: figures with their doubt, and what stands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundation.typed.json_values import is_list, is_table
+from studio.data.findings_shown import document_of
+from studio.shared.time_words import lasting
+from trainer.planning.plan_in_words import in_bytes
+
+
+@dataclass(frozen=True)
+class PlanShown:
+    """`tiles` are figures by name; `sentences` say more, `standing_out` what is unlike runs that worked."""
+
+    tiles: dict[str, str]
+    sentences: tuple[str, ...]
+    standing_out: tuple[str, ...]
+
+
+def read_plan(said: Path) -> PlanShown | None:
+    """A plan's answer; None where it is none, as of a plan that could not be made."""
+    found = document_of(said)
+    if found is None or not is_table(time := found.get("time")) or not is_table(memory := found.get("memory")):
+        return None
+    pictures = found.get("pictures")
+    used = pictures if is_table(pictures) else {}
+    seconds, peak = _number(time.get("seconds")), _number(memory.get("bytes"))
+    tiles = {
+        "steps": f"{found.get('steps')}",
+        "epochs": f"{found.get('epochs')}",
+        "pictures": f"{used.get('subject')}",
+        "reg pictures": f"{used.get('reg')}",
+        "time": f"about {lasting(seconds)}",
+        "memory": in_bytes(peak),
+    }
+    if found.get("cost") is not None:
+        tiles["cost"] = f"{_number(found['cost']):.2f}"
+    return PlanShown(tiles, tuple(_sentences(found, time, used)), tuple(_standing_out(found.get("what_worked"))))
+
+
+def _sentences(found: dict[str, object], time: dict[str, object], used: dict[str, object]) -> list[str]:
+    error = _number(time.get("error"))
+    said = [f"The time is right within {error:.0%}, from {time.get('source')}."]
+    if never := used.get("never_used_count"):
+        said.append(f"{never} pictures are never shown: fewer reg pictures, or more epochs, would do.")
+    if there := found.get("in_the_way"):
+        said.append(f"There already: {there}.")
+    notes = found.get("notes")
+    return said + [str(note) for note in (notes if is_list(notes) else [])]
+
+
+def _standing_out(worked: object) -> list[str]:
+    rows = [one for one in (worked if is_list(worked) else []) if is_table(one) and one.get("stands_out")]
+    return [
+        f"{str(one.get('key')).replace('_', ' ')}: {one.get('value')}; in runs that worked {one.get('low')} to "
+        f"{one.get('high')}. {str(one.get('advice')).capitalize()} (from {one.get('source')})"
+        for one in rows
+    ]
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -1,0 +1,117 @@
+"""Subjects that are being worked on: a folder with train.toml or grid.toml, where it stands, and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.request.spec import GridSpec
+from eval.store.connection import FILE_NAME
+from foundation.errors import UserError
+from foundation.printing import from_here, how_many
+from foundation.toml_config import read_toml, validate
+from studio.jobs.commands import CHECK, GRID, TRAIN, Command
+from studio.jobs.kept_job import JobFiles
+from studio.shared.allowed_folders import AllowedFolders
+from studio.shared.found_work import FoundWork
+from studio.shared.stores import is_finished, last_changed
+from trainer.config.config import TrainConfig, parse_config
+from trainer.records.record import RunRecord, read_record, record_path
+
+RANKING, DATA, JOBS = "ranking", "data", "jobs"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do next: a command to begin with its answers, or a page to look at; `label` is the button's."""
+
+    label: str
+    command: Command | None = None
+    answers: Mapping[str, object] | None = None
+    page: str = ""
+    store: Path | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A subject's folder, where it stands in words, and what comes next; the first step is the one to take."""
+
+    folder: Path
+    name: str
+    words: str
+    steps: tuple[Step, ...]
+
+
+def subjects_of(found: FoundWork, jobs: Sequence[JobFiles], folders: AllowedFolders) -> list[Subject]:
+    """A subject for each folder that has a train.toml or a grid.toml, those with a next step first.
+
+    `jobs` are those that wait or run.
+    """
+    places = list(dict.fromkeys(path.parent for path in (*found.trains, *found.grids)))
+    subjects = [_subject(place, found, folders) for place in places]
+    return sorted((_with_jobs(one, jobs) for one in subjects), key=lambda one: not one.steps)
+
+
+def _subject(folder: Path, found: FoundWork, folders: AllowedFolders) -> Subject:
+    train = next((one for one in found.trains if one.parent == folder), None)
+    grid = next((one for one in found.grids if one.parent == folder), None)
+    name = folders.called(folder)
+    try:
+        words, steps = _stands(train, grid, folders)
+    except UserError as problem:
+        return Subject(folder, name, from_here(str(problem), folders.here), ())
+    check = () if train is None else (Step("Check the data", CHECK, {"dataset": folders.called(train)}),)
+    return Subject(folder, name, words, (*steps, *check))
+
+
+def _stands(train: Path | None, grid: Path | None, folders: AllowedFolders) -> tuple[str, tuple[Step, ...]]:
+    """Raises UserErrors of files that cannot be read."""
+    if train is not None:
+        config = parse_config(read_toml(train), train)
+        path = record_path(config)
+        record = read_record(path) if path.is_file() else None
+        step = Step("Train" if record is None else "Go on training", TRAIN, {"config": folders.called(train)})
+        if record is None:
+            return f"{_rate(config)}; nothing is trained yet", (step,)
+        if record.seconds is None:
+            return _unfinished(record), (step,)
+        words = f"trained: {how_many(len(record.files), 'file')}" + (f", {record.outcome}" if record.outcome else "")
+    else:
+        words = "a grid of LoRA files that are there"
+    return (f"{words}; no grid.toml beside it", ()) if grid is None else _of_grid(grid, words, folders)
+
+
+def _of_grid(grid: Path, words: str, folders: AllowedFolders) -> tuple[str, tuple[Step, ...]]:
+    store = validate(GridSpec, read_toml(grid), grid).store.path
+    step = Step("Draw the grid", GRID, {"spec": folders.called(grid)})
+    if not (store / FILE_NAME).is_file():
+        return f"{words}; no grid is drawn yet", (step,)
+    if not is_finished(store, last_changed(store)):
+        return f"{words}; its grid is not finished", (Step("Go on with the grid", GRID, step.answers),)
+    look = Step("Look at the ranking", page=RANKING, store=store)
+    return f"{words}; its grid is drawn and scored", (look,)
+
+
+def _with_jobs(subject: Subject, jobs: Sequence[JobFiles]) -> Subject:
+    """Without steps that a job does already."""
+    running = [one.job for one in jobs]
+    steps = tuple(
+        step
+        for step in subject.steps
+        if step.command is None
+        or not any(
+            job.verb == step.command.verb and job.arguments[1:2] == (str(next(iter((step.answers or {}).values()))),)
+            for job in running
+        )
+    )
+    return Subject(subject.folder, subject.name, subject.words, steps)
+
+
+def _rate(config: TrainConfig) -> str:
+    return how_many(config.training.epochs, "epoch")
+
+
+def _unfinished(record: RunRecord) -> str:
+    said = f"{record.done} of {record.steps} steps are trained"
+    return f"{said}; it stopped: {record.failure}" if record.failure else said

@@ -1,0 +1,84 @@
+"""The page of jobs: what runs and waits, how far it is, what became of the others, and a form to begin with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from foundation.typed.untyped import untyped
+from studio.jobs.commands import COMMANDS, TRAIN
+from studio.jobs.devices import said
+from studio.jobs.job_parts_page import LOG_HEIGHT, act, show_command_form, show_open
+from studio.jobs.job_queue import again, forget, queue_of, see_to, standing_still
+from studio.jobs.job_state import state_of
+from studio.jobs.job_words import answer_of, latest_over, log_of, over_frame
+from studio.jobs.kept_job import JobFiles, jobs_in
+from studio.shared.allowed_folders import AllowedFolders
+from studio.shared.markdown_text import escaped
+from studio.shared.session import allowed
+
+ASKED_FOR = "what to do"
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Jobs", anchor=False)
+    here = allowed().here
+    _say_what_stands_still(queue_of(here))
+    show_open(here)
+    _show_form(allowed())
+    _show_over(here)
+
+
+def _say_what_stands_still(queue: Path) -> None:
+    for device in standing_still(queue):
+        st.warning(
+            f"Jobs wait {escaped(said(device))}, and nobody begins them: the machine was restarted, or the queue's own "
+            "process was ended."
+        )
+        if st.button("Go on with the queue", key=f"see to {device}"):
+            see_to(queue, device)
+            st.rerun()
+
+
+def _show_form(folders: AllowedFolders) -> None:
+    st.header("Begin with another", anchor=False)
+    title = st.selectbox("What to do", list(COMMANDS), key=ASKED_FOR, index=list(COMMANDS).index(TRAIN.title))
+    command = COMMANDS[title]
+    st.caption(escaped(command.about))
+    show_command_form(command, folders)
+
+
+def _show_over(here: Path) -> None:
+    over = latest_over(jobs_in(queue_of(here)))
+    if not over:
+        return
+    st.header("Over", anchor=False)
+    chosen = untyped(st).dataframe(
+        over_frame(over), hide_index=True, on_select="rerun", selection_mode="single-row", key="over"
+    )
+    rows = chosen.selection.rows
+    _show_one(over[rows[0] if rows and rows[0] < len(over) else 0], queue_of(here))
+
+
+def _show_one(files: JobFiles, queue: Path) -> None:
+    job, state = files.job, state_of(files)
+    st.markdown(f"**{escaped(job.title)}** {escaped(state.words)}")
+    st.code(job.command, language="bash", wrap_lines=True)
+    first, second, _ = st.columns([1, 1, 3])
+    with first:
+        act("Go on" if state.goes_on else "Once more", f"again {job.id}", lambda: again(queue, job.id))
+    with second:
+        act("Forget it", f"forget {job.id}", lambda: forget(queue, job.id))
+    if job.verb in ("check", "plan") and state.name in ("done", "answered no"):
+        st.page_link("data/data_page.py", label="See what it found, on the page Data")
+    if answer := answer_of(files):
+        st.caption("What it answered")
+        st.code(answer, language=None, height=LOG_HEIGHT, wrap_lines=True)
+    if log := log_of(files):
+        st.caption("What it said while it worked")
+        st.code(log, language=None, height=LOG_HEIGHT, wrap_lines=True)
+
+
+show()

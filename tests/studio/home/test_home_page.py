@@ -1,0 +1,176 @@
+"""The first page: an empty folder's beginning, each subject's next step, finished stores first."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from eval.store.store import create_store
+from eval.store.store_progress import answered, ask, progress_of
+from eval.store.tables import PictureRow
+from miniature.paths import SUBJECT
+from run_records import written_record
+from studio.home.demo import DemoThereError, demo_jobs
+from studio.home.home_words import lora_frame, store_lines
+from studio.home.subjects import subjects_of
+from studio.jobs.job_queue import queue_of
+from studio.jobs.kept_job import JOB, JobFiles, jobs_in, keep, new_job
+from studio.shared.allowed_folders import allowed_folders
+from studio.shared.found_work import MOST_FOLDERS, find_work
+from synthetic_store import Size, write_store
+
+ENTRY = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
+TINY = Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Below it: a subject that is trained and drawn, one that is only configured, one whose file is broken."""
+    here = tmp_path_factory.mktemp("here")
+    for name in ("done", "new", "<b>broken"):
+        (here / name).mkdir()
+    for name in ("done", "new"):
+        text = (SUBJECT / "train.toml").read_text("utf-8").replace('"../../runs/demo"', '"lora"')
+        text = text.replace('train = "Train"', f'train = "{SUBJECT / "Train"}"').replace('"references"', '"r"')
+        (here / name / "train.toml").write_text(text, encoding="utf-8")
+    grid = (SUBJECT / "grid.toml").read_text("utf-8").replace('"../../runs/demo/eval"', '"eval"')
+    (here / "done" / "grid.toml").write_text(grid, encoding="utf-8")
+    (here / "<b>broken" / "train.toml").write_text("[", encoding="utf-8")
+    write_store(here / "done", TINY)
+    written_record(here / "done" / "lora", "mira", "2026-01-01T10:00:00+00:00", files={"mira.safetensors": "f"})
+    return here
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Path], AppTest]:
+    monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    # What is begun from a page runs elsewhere: here it is only put into the queue.
+    monkeypatch.setattr("studio.jobs.job_queue.see_to", lambda queue, device: None)
+
+    def opened(here: Path) -> AppTest:
+        monkeypatch.chdir(here)
+        return AppTest.from_file(str(ENTRY), default_timeout=60).run()
+
+    return opened
+
+
+def words(app: AppTest) -> str:
+    shown = [*app.title, *app.header, *app.markdown, *app.caption, *app.warning]
+    return "\n".join(one.value for one in shown).replace("\\", "")
+
+
+def pressed(app: AppTest, label: str) -> AppTest:
+    next(one for one in app.button if one.label == label).click().run()
+    assert not app.exception
+    return app
+
+
+def test_an_empty_folder_offers_the_demo_and_a_beginning(page: Callable[[Path], AppTest], tmp_path: Path) -> None:
+    app = page(tmp_path)
+    assert not app.exception
+    assert f"There is nothing below {tmp_path} yet" in words(app)
+    assert [one.label for one in app.tabs] == ["See the demo", "Begin with a subject"]
+    assert app.text_input(key="ask init folder").label == "New folder (needed)"
+    pressed(app, "Make the demo")
+    jobs = [one.job for one in jobs_in(queue_of(tmp_path))]
+    assert [job.arguments[:2] for job in jobs] == [
+        ("init", "demo"), ("run", "demo/train.toml"), ("grid", "demo/grid.toml")
+    ]  # fmt: skip
+    assert [job.after for job in jobs] == ["", jobs[0].id, jobs[1].id]
+    assert len({job.device for job in jobs}) == 1
+    assert len(list((tmp_path / "demo" / "Train").rglob("*.png"))) == 24
+    assert "Under way" in words(app)
+    with pytest.raises(DemoThereError, match="is there already"):
+        demo_jobs(tmp_path)
+
+
+def test_each_subject_has_its_next_step(made: Path) -> None:
+    folders = allowed_folders([], {}, made)
+    subjects = {one.name: one for one in subjects_of(find_work([made]), [], folders)}
+    assert [step.label for step in subjects["done"].steps] == ["Look at the ranking", "Check the data"]
+    assert subjects["done"].words == "trained: 1 file, healthy; its grid is drawn and scored"
+    assert [step.label for step in subjects["new"].steps] == ["Train", "Check the data"]
+    assert subjects["new"].words == "8 epochs; nothing is trained yet"
+    assert "is not valid TOML" in subjects["<b>broken"].words or "not valid TOML" in subjects["<b>broken"].words
+    job = new_job("trainer", ["run", "new/train.toml"], "Train", made, "processor")
+    running = JobFiles(folder=made, job=job)
+    subjects = {one.name: one for one in subjects_of(find_work([made]), [running], folders)}
+    assert [step.label for step in subjects["new"].steps] == ["Check the data"]
+
+
+def test_home_shows_what_is_there_and_begins_with_the_next_step(
+    page: Callable[[Path], AppTest], made: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "copy"
+    shutil.copytree(made, here)
+    app = page(here)
+    assert not app.exception
+    assert "<b>broken" in words(app)
+    assert "1 run of training" in words(app)
+    pressed(app, "Train")
+    assert [one.job.command for one in jobs_in(queue_of(here))] == ["python -m trainer run new/train.toml"]
+    assert [one.label for one in app.button].count("Train") == 0
+    pressed(app, "Look at the ranking")
+    assert app.title[0].value.startswith("Take ")
+    assert app.selectbox(key="store name").value == "done/eval"
+
+
+def test_finished_stores_come_first_and_one_being_written_says_how_far_it_is(
+    page: Callable[[Path], AppTest], made: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(made / "done" / "eval", tmp_path / "runs" / "old" / "eval")
+    writing = create_store(tmp_path / "runs" / "new" / "eval")
+    ask(writing, 40, 0)
+    app = page(tmp_path)
+    assert not app.exception
+    lines = store_lines(find_work([tmp_path]).stores, allowed_folders([], {}, tmp_path))
+    assert [(line.name, line.is_finished) for line in lines] == [("runs/old/eval", True), ("runs/new/eval", False)]
+    assert app.selectbox(key="store name").options == ["runs/old/eval", "runs/new/eval"]
+    rows = [
+        PictureRow(id=f"{at}", cell="c", prompt="p", seed=at, failure=None, changed=1_000_000_000 * (2 * at + 1))
+        for at in range(10)
+    ]
+    writing.add_pictures(rows)
+    progress = progress_of(writing, now=20.0)
+    assert (progress.made, progress.total, progress.each, progress.left, progress.since) == (10, 40, 2.0, 60.0, 1.0)
+    assert not progress.is_finished
+    assert progress_of(writing, now=400.0).is_quiet
+    answered(writing)
+    writing.close()
+
+
+def test_what_lies_below_is_found_within_bounds(made: Path, tmp_path: Path) -> None:
+    found = find_work([made, made / "done"])
+    assert sorted(one.parent.name for one in found.trains) == ["<b>broken", "done", "new"]
+    assert found.stores == [made / "done" / "eval"]
+    assert [one.name for one in found.records] == ["mira-run.json"]
+    folders = allowed_folders([], {}, made)
+    assert list(lora_frame(found.loras, folders)["folder"]) == ["done/lora"]
+    assert found.is_whole
+    (tmp_path / "link").symlink_to(made)
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "train.toml").touch()
+    base = tmp_path / "base" / "unet"
+    base.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (base / name).touch()
+    assert find_work([tmp_path]).is_nothing
+    for at in range(MOST_FOLDERS):
+        (tmp_path / f"{at}").mkdir()
+    assert not find_work([tmp_path]).is_whole
+
+
+def test_a_job_that_is_kept_is_told_on_home(page: Callable[[Path], AppTest], tmp_path: Path) -> None:
+    job = new_job("eval", ["grid", "x.toml"], "Draw $x$", tmp_path, "processor")
+    (queue_of(tmp_path) / job.id).mkdir(parents=True)
+    keep(queue_of(tmp_path) / job.id, JOB, job)
+    app = page(tmp_path)
+    assert not app.exception
+    assert "Draw $x$" in words(app)
+    assert "There is nothing below" not in words(app)
