@@ -9,7 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from eval.ranking.ranked_cell import RankedCell
-from studio.shared.stores import OpenedStore, find_stores, last_changed, open_for_pages, short_names
+from studio.shared.kept_ranking import last_changed
+from studio.shared.stores import OpenedStore, find_stores, open_for_pages, short_names
 
 STORE = "store"
 CHOSEN = "chosen"

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.scores import Scores, control_identities, identities, score
-from eval.reporting.ranked_grid import RankedGrid, open_ranked
+from eval.ranking.scores import Scored, Scores
+from eval.reporting.ranked_grid import RankedGrid
 from eval.request.cells import Cell
 from eval.store.connection import FILE_NAME
 from eval.store.store import open_store
 from eval.wording.subject_words import SubjectWords
+from studio.shared.kept_ranking import last_changed, shown_of
 
 VARIABLE = "LORA_STUDIO_STORE"
 RUNS = "runs"
@@ -25,13 +27,17 @@ DEPTH = 4
 
 @dataclass(frozen=True)
 class OpenedStore:
-    """A ranked grid with the likeness of every picture: `identity` (C, U), `identity_control` (U,); NaN: not seen."""
+    """A ranked grid with the likeness of every picture: `identity` (C, U), `identity_control` (U,); NaN: not seen.
+
+    `ways`: the scores of each way to draw, from which it is ranked anew under other limits.
+    """
 
     folder: Path
     ranked: RankedGrid
     scores: Scores
     identity: np.ndarray
     identity_control: np.ndarray
+    ways: list[Scored]
 
     @property
     def rows(self) -> list[RankedCell]:
@@ -45,7 +51,11 @@ class OpenedStore:
 
     def place_in_evidence(self, row: RankedCell) -> int:
         """The index of the row's cell in the evidence's arrays. Twins (one id, two names) have equal vectors."""
-        return next(at for at, cell in enumerate(self.ranked.evidence.cells) if cell.id == row.cell)
+        return self._places[row.cell]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {cell.id: at for at, cell in reversed(list(enumerate(self.ranked.evidence.cells)))}
 
     def cell(self, row: RankedCell) -> Cell:
         """The cell under the row's own name: a file under two names is one cell, but two parents to tell of."""
@@ -70,16 +80,11 @@ def stores_below(folder: Path) -> list[Path]:
     return [file.parent for file in sorted(files, key=lambda file: max(last_changed(file.parent)), reverse=True)]
 
 
-def last_changed(folder: Path) -> tuple[int, int]:
-    """When the store last changed, in ns. SQLite's write-ahead file changes first; an empty one is only a reader's."""
-    return _changed(folder / FILE_NAME), _changed(folder / f"{FILE_NAME}-wal")
-
-
 def open_for_pages(folder: Path) -> OpenedStore:
     """Open and rank a store. Raises StoreError, or UnscorableError as the ranking does."""
-    ranked = open_ranked(folder)
-    evidence = ranked.evidence
-    return OpenedStore(folder, ranked, score(evidence), identities(evidence), control_identities(evidence))
+    grid, shown = shown_of(folder)
+    ranked = RankedGrid(grid, shown.evidence, shown.rows)
+    return OpenedStore(folder, ranked, shown.scores, shown.identity, shown.identity_control, shown.ways)
 
 
 def pictures_made(folder: Path) -> int:
@@ -94,11 +99,3 @@ def pictures_made(folder: Path) -> int:
 def short_names(folders: Sequence[Path], here: Path) -> dict[Path, str]:
     """Folders as a person would write them from `here`."""
     return {folder: str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder) for folder in folders}
-
-
-def _changed(file: Path) -> int:
-    try:
-        facts = file.stat()
-    except FileNotFoundError:
-        return 0
-    return facts.st_mtime_ns if facts.st_size else 0
