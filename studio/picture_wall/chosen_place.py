@@ -12,9 +12,10 @@ MOST_TRIED = 24
 NOWHERE = [Step("", {})]
 
 
+@lru_cache(maxsize=4)
 def known_axes(opened: OpenedStore) -> Axes:
     """The axes of an opened store, found once for as long as it stays open."""
-    return _axes_of(_Known(opened))
+    return axes_of(opened)
 
 
 def first_choice(opened: OpenedStore, axes: Axes, rows: Axis, columns: Axis) -> Place:
@@ -42,21 +43,3 @@ def row_of_tile(opened: OpenedStore, wall: Wall, row: int, column: int) -> int |
         return None
     wanted = tile.cell.id, tile.cell.use.checkpoint.name
     return next((at for at, one in enumerate(opened.rows) if (one.cell, one.checkpoint) == wanted), None)
-
-
-class _Known:
-    """An opened store as a key: by which it is, for its arrays cannot be compared."""
-
-    def __init__(self, opened: OpenedStore) -> None:
-        self.opened = opened
-
-    def __hash__(self) -> int:
-        return id(self.opened)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Known) and other.opened is self.opened
-
-
-@lru_cache(maxsize=4)
-def _axes_of(known: _Known) -> Axes:
-    return axes_of(known.opened)

@@ -59,6 +59,12 @@ def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:
     return rows[place]
 
 
+def chosen_row() -> RankedCell:
+    """The row that the pages show."""
+    place: int = st.session_state[CHOSEN]
+    return opened_store().rows[place]
+
+
 def set_chosen(place: int) -> None:
     """Let the other pages show the row at `place`."""
     st.session_state[CHOSEN] = place

@@ -25,7 +25,7 @@ RUNS = "runs"
 DEPTH = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is itself alone: its arrays cannot be compared, and what follows is kept by it
 class OpenedStore:
     """A ranked grid with the likeness of every picture: `identity` (C, U), `identity_control` (U,); NaN: not seen.
 
