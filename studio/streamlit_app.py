@@ -21,6 +21,7 @@ def show() -> None:
     st.set_page_config(page_title="LoRA studio", layout="wide")
     # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
     runs = st.Page("training_runs/runs_page.py", title="Runs")
+    blending = st.Page("weight_blending/blending_page.py", title="Blend")
     page = st.navigation(
         [
             st.Page("ranking/ranking_page.py", title="Ranking", default=True),
@@ -28,11 +29,12 @@ def show() -> None:
             st.Page("comparing/comparing_page.py", title="Pictures"),
             st.Page("voting/voting_page.py", title="Vote"),
             st.Page("exporting/export_page.py", title="Export"),
+            blending,
             runs,
         ]
     )
     folder = choose_store()
-    if page is runs:  # which needs no store
+    if page in (runs, blending):  # which need no store
         page.run()
     elif folder is None:
         show_no_store()

@@ -49,6 +49,11 @@ def opened_store() -> OpenedStore:
     return _open(folder, last_changed(folder))
 
 
+def store_if_open() -> OpenedStore | None:
+    """The store that is open, for pages that can do without; None where no page has opened one yet."""
+    return opened_store() if STORE in st.session_state else None
+
+
 def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:
     """A chooser of rows that all pages share: what one page chose, the others show."""
 
