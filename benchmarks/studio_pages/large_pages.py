@@ -193,7 +193,7 @@ async def grid_paint(tab: Browser, act: str, least: int) -> float:
     return float(found["seconds"])
 
 
-async def session(store: Path, port: int, server: int, debugging: int, folder: Path) -> dict[str, object]:
+async def session(store: Path, port: int, server: int, debugging: int, count: int) -> dict[str, object]:
     async with connect(await opened(debugging), max_size=None) as link:
         tab = Browser(link)
         await tab.call("Page.enable")
@@ -204,13 +204,15 @@ async def session(store: Path, port: int, server: int, debugging: int, folder: P
         wall = await grid_paint(tab, click_on(PAGE, "Grid"), 190)
         page = await grid_paint(tab, NEXT, 100)
         await tab.settled()
-        await tab.screenshot(folder / "grid.png")
-        took = await clicks(tab, CLICKS)
+        await tab.screenshot(store / "grid.png")
+        took = await clicks(tab, count)
         await tab.value(RERUN.replace("ACT", click_on(PAGE, "Ranking")))
         again = await grid_paint(tab, click_on(PAGE, "Grid"), 190)
         return {
             "first_page_s": round(first, 2),
             "rerun_s": round(max(took), 2),
+            "clicks": count,
+            "load": os.getloadavg()[0],
             "rerun_median_s": round(statistics.median(took), 3),
             "memory_mib": round(memory_mib(server)),
             "memory_first_mib": round(begun),
@@ -223,6 +225,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path, help="where the store is, or is to be made")
     parser.add_argument("--checkpoints", type=int, default=Size().checkpoints, help="50 cells of 50 pictures each")
+    parser.add_argument("--clicks", type=int, default=CLICKS)
     arguments = parser.parse_args()
     store = write_large_store(arguments.store, Size(arguments.checkpoints))
     from studio.shared.kept_ranking import keep, read_kept
@@ -238,7 +241,7 @@ def main() -> None:
         command += [f"--user-data-dir={profile}", "about:blank"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
             try:
-                found = asyncio.run(session(store, port, server.pid, debugging, store))
+                found = asyncio.run(session(store, port, server.pid, debugging, arguments.clicks))
             finally:
                 browser.terminate()
                 server.terminate()
