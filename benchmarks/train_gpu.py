@@ -254,7 +254,7 @@ def main() -> None:
     quieten()
     torch.manual_seed(0)
     if asked.rehearse:
-        setting = Setting("cpu", 128, (4,), 1, (TINY_UNET, TINY_TEXT, TINY_VAE))
+        setting = Setting("cpu", 64, (4,), 1, (TINY_UNET, TINY_TEXT, TINY_VAE))
         figures: dict[str, Any] = {"rehearsal": True, **measured(setting)}
     elif torch.cuda.is_available():
         figures = measured(Setting("cuda", 512, RANKS, asked.windows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -13,6 +14,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # A busy machine is slow and not wrong: no test asks how long anything took, and neither do drawn examples.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_is_loaded_is_not_searched_for_garbage() -> None:
+    """A process with every library has millions of objects, which each full collection would go through again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +40,8 @@ def pytest_runtest_setup() -> None:
     os.environ.pop("COLUMNS", None)
     # readline, which pytest imports, tells child processes behind the back of `os.environ`.
     os.unsetenv("COLUMNS")
+
+
+def pytest_unconfigure() -> None:
+    """What is left at the end is collected as ever: extension modules tell of what they still hold."""
+    gc.unfreeze()

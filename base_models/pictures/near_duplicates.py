@@ -6,8 +6,11 @@ found, the two are laid over each other to a fraction of a pixel, and compared t
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,7 @@ SURELY = 0.984  # correlation: of copies as JPEGs of quality 20 the lowest was 0
 OTHER_COLOURS = 0.06  # of white: colours that differ more, on the whole, are no copy's
 NEARLY_ALL = 0.85  # of a picture that was compared
 LOOKED_AT = 5  # pictures at most for each one, the nearest
+KEPT = 8  # answers about whole folders: a search, a grid and its judging ask the same again
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class Sketch:
     """A picture, upright and small: `pixels` (H, W, 3) float32 in 0..1."""
 
     pixels: np.ndarray
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of what it shows."""
+        return hashlib.sha256(f"{self.pixels.shape}".encode() + self.pixels.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,10 @@ class Matches:
 
     scores: np.ndarray
     frames: np.ndarray
+
+
+Laid = dict[tuple[int, int], Overlay]
+_KNOWN: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], Laid] = OrderedDict()
 
 
 def sketch(path: Path) -> Sketch:
@@ -122,10 +135,9 @@ def squares_of(one: Sketch) -> Parts:
     sizes = [(side, side) for side in (scale * SHORT for scale in SCALES)]
     for wide, high in [*sizes, *([(float(width), float(height))] if width != height else [])]:
         tops, lefts = _starts(height, high), _starts(width, wide)
-        rows, columns = _averages(height, tops, high), _averages(width, lefts, wide)
-        found = np.tensordot(rows, pixels, axes=(2, 0))  # (T, h, W, 3)
-        found = np.tensordot(found, columns, axes=(2, 2))  # (T, h, 3, L, w)
-        vectors.append(found.transpose(0, 3, 1, 4, 2).reshape(-1, COARSE, COARSE, 3))
+        found = _averages(pixels, tops, high)  # (T, h, W, 3)
+        found = _averages(found.transpose(2, 0, 1, 3), lefts, wide)  # (L, w, T, h, 3)
+        vectors.append(found.transpose(2, 0, 3, 1, 4).reshape(-1, COARSE, COARSE, 3))
         frames += [np.array([[wide, 0, left + wide / 2], [0, high, top + high / 2]]) for top in tops for left in lefts]
     return Parts(_unit(np.concatenate(vectors), one.pixels), np.array(frames))
 
@@ -135,18 +147,28 @@ def same_pictures(ones: Sequence[Sketch], others: Sequence[Sketch]) -> list[tupl
     return [pair for pair, found in laid_over(ones, others).items() if found.same]
 
 
-def laid_over(ones: Sequence[Sketch], others: Sequence[Sketch]) -> dict[tuple[int, int], Overlay]:
+def laid_over(ones: Sequence[Sketch], others: Sequence[Sketch]) -> Laid:
     """How the pairs (index in `ones`, in `others`) that are worth a look agree where they are laid over each other."""
-    if not ones or not others:
-        return {}
-    there, back = _matches(ones, others), _matches(others, ones)
+    asked = tuple(one.key for one in ones), tuple(other.key for other in others)
+    if asked not in _KNOWN:
+        _KNOWN[asked] = _laid_over(ones, others) if ones and others else {}
+        while len(_KNOWN) > KEPT:
+            _KNOWN.popitem(last=False)
+    return dict(_KNOWN[asked])
+
+
+def _laid_over(ones: Sequence[Sketch], others: Sequence[Sketch]) -> Laid:
+    there = _matches(ones, others)
+    back = there if ones is others else _matches(others, ones)
     best = np.maximum(there.scores, back.scores.T)
-    return {
-        (at, int(beside)): _best_overlay(ones, others, there, back, at, int(beside))
-        for at, row in enumerate(best)
-        for beside in np.argsort(-row)[:LOOKED_AT]
-        if row[beside] >= WORTH_A_LOOK
-    }
+    found: Laid = {}
+    for at, row in enumerate(best):
+        for beside in map(int, np.argsort(-row)[:LOOKED_AT]):
+            if row[beside] >= WORTH_A_LOOK:
+                # Which is laid over which makes no difference: both are tried.
+                known = found.get((beside, at)) if ones is others else None
+                found[at, beside] = known or _best_overlay(ones, others, there, back, at, beside)
+    return found
 
 
 def is_same(one: Sketch, other: Sketch, parts: tuple[Parts, Parts, Parts, Parts]) -> bool:
@@ -233,13 +255,17 @@ def _starts(whole: int, side: float) -> np.ndarray:
     return np.linspace(0, whole - side, 1 + int(np.ceil((whole - side) / (STEP * side) - 1e-9)))
 
 
-def _averages(whole: int, starts: np.ndarray, side: float) -> np.ndarray:
-    """(len(starts), COARSE, whole): what averages a line of pixels to those of the parts that begin at `starts`."""
-    edges = starts[:, None] + np.arange(COARSE + 1) * (side / COARSE)
-    low, high = edges[:, :-1, None], edges[:, 1:, None]
-    pixel = np.arange(whole)
-    covered = np.minimum(high, pixel + 1) - np.maximum(low, pixel)
-    return (covered.clip(0) * (COARSE / side)).astype(np.float32)
+def _averages(lines: np.ndarray, starts: np.ndarray, side: float) -> np.ndarray:
+    """(len(starts), COARSE, ...): lines (H, ...) averaged to those of the parts, `side` long, that begin at `starts`.
+
+    By sums over the lines, and parts of lines at the edges: products of small matrices keep threads busy with waiting.
+    """
+    sums = np.zeros((len(lines) + 1, *lines.shape[1:]))
+    np.cumsum(lines, axis=0, dtype=float, out=sums[1:])
+    edges = (starts[:, None] + np.arange(COARSE + 1) * (side / COARSE)).clip(0, len(lines))
+    low = np.minimum(edges.astype(int), len(lines) - 1)
+    past = (edges - low).reshape(*low.shape, *[1] * (lines.ndim - 1))
+    return np.diff(sums[low] + past * lines[low], axis=1) * (COARSE / side)
 
 
 def _unit(parts: np.ndarray, pixels: np.ndarray) -> np.ndarray:

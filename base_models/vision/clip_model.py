@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +115,17 @@ def _check_here_or_announced(architecture: str, tag: str | None) -> None:
 
 def load_tokenizer(name: str) -> Tokenizer:
     """What that CLIP model splits texts by, without its weights. Raises ClipError."""
+    source = _source(name)[0]
+    may_change = source.startswith(LOCAL) and not folder_of("clip", name)
     try:
-        return open_clip.get_tokenizer(_source(name)[0])
+        return open_clip.get_tokenizer(source) if may_change else _known_tokenizer(source)
     except Exception as error:  # as above
         raise ClipError(f"the tokenizer of CLIP model `{name}` cannot be loaded: {error}") from error
+
+
+@lru_cache(maxsize=4)
+def _known_tokenizer(source: str) -> Tokenizer:
+    return open_clip.get_tokenizer(source)
 
 
 def _source(name: str) -> tuple[str, str | None]:

@@ -20,6 +20,7 @@ MOST_SENTENCES = 3  # below the headline
 # Costs closer than this to the best row's are not worth a sentence.
 NOTICEABLE = 0.01
 # More seeds a prompt than this are hours of rendering for a difference that is hardly seen.
+BY_EYE = "choose by eye (the studio's Vote page shows pairs blind)"
 MOST_SEEDS = 64
 
 
@@ -74,9 +75,7 @@ def _not_the_first(ranked: Sequence[RankedCell], taken: RankedCell, scores: Scor
     rows = f"{_named(before)} {'stand' if several else 'stands'} before it ({best.identity:.3f})"
     first = f"but {'are' if several else 'is'} not shown to be worth taking: {'the first' if several else 'it'} gains"
     others = [row for row in ranked if row.worth_taking and not row.broken and row.cell != taken.cell]
-    beside = (
-        f"{_named(others)} {'is' if len(others) == 1 else 'are'} worth taking, too: choose by eye." if others else ""
-    )
+    beside = f"{_named(others)} {'is' if len(others) == 1 else 'are'} worth taking, too: {BY_EYE}." if others else ""
     return Verdict(
         f"Take {taken.name}: it is the first row that is shown to be more like the subject than the base model.",
         [
@@ -118,7 +117,7 @@ def _beside_it(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores)
         return "It is the only cell: grade other epochs or weights beside it before you settle on it."
     as_good = (
         f"{_named(good)} {'is' if len(good) == 1 else 'are'} as good (less than "
-        f"{best.difference_that_matters:g} apart): choose by eye"
+        f"{best.difference_that_matters:g} apart): {BY_EYE}"
         if good
         else ""
     )
@@ -154,7 +153,7 @@ def _what_would_tell(ranked: Sequence[RankedCell], evidence: Evidence, scores: S
     prompts = len(set(scores.prompts))
     seeds = max(-(-needed // prompts), len(scores.prompts) // prompts + 1) if needed else 0
     if not 0 < seeds <= MOST_SEEDS:
-        return "telling them apart would take very many pictures, so choose by eye, or take the first"
+        return f"telling them apart would take very many pictures, so {BY_EYE}, or take the first"
     if evidence.imported:
         return f"draw every row with {seeds} seeds a prompt, and import them with those that are there"
     return f"put `seeds = {seeds}` into [prompts] and run `python -m eval grid` again (made pictures are kept)"

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from typed_commands import type_command
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def _last_line(*asked: str) -> dict[str, object]:
     """The JSON that `benchmarks/train_gpu.py` ends with."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "train_gpu.py"), *asked]
-    path = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=path, capture_output=True, text=True, check=False)
+    done = type_command(str(ROOT / "benchmarks" / "train_gpu.py"), *asked)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 

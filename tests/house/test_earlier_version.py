@@ -9,7 +9,6 @@ import json
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tomllib
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any
 
 import pytest
 from safetensors.numpy import load_file
+
+from typed_commands import type_command
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT = ROOT / "tests" / "earlier_version"
@@ -44,8 +45,7 @@ def home(tmp_path: Path) -> Path:
 
 def asked(*words: str) -> subprocess.CompletedProcess[str]:
     """What a command prints and how it ends."""
-    command = [sys.executable, "-m", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    return type_command(*words)
 
 
 def told(*words: str) -> str:

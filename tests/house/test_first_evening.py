@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from foundation.safetensors_header import read_metadata
 from miniature.paths import SUBJECT
 from single_files import write_sd1
 from trainer.config.config import read_config
+from typed_commands import type_command
 
 ROOT = Path(__file__).resolve().parents[2]
 # What libraries and Python say on their own, and what no user is to see.
@@ -36,14 +35,8 @@ class Evening:
 
     def type(self, *words: str) -> str:
         """Run `python -m WORDS` there and give back what it printed on stdout."""
-        done = subprocess.run(
-            [sys.executable, "-m", *words],
-            cwd=self.folder,
-            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(self.folder)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        home = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(self.folder)}
+        done = type_command(*words, folder=self.folder, environment=home)
         assert done.returncode == 0, done.stderr
         said = done.stdout + done.stderr
         assert not OUT_OF_PLACE.search(said), said

@@ -99,6 +99,11 @@ def _readings(run: RunPlan, rates: Rates) -> float:
 
 
 def _samples(config: TrainConfig, rates: Rates) -> float:
+    return sample_pictures(config) * (rates.sample + config.samples.steps * rates.sample_step)
+
+
+def sample_pictures(config: TrainConfig) -> int:
+    """How many a run draws: before its first step, and after each epoch that is due."""
     asked, epochs = config.samples, config.training.epochs
     drawn = bool(asked.prompts) + sum(asked.due(epoch, epochs) for epoch in range(1, epochs + 1))
-    return drawn * len(asked.prompts) * (rates.sample + asked.steps * rates.sample_step)
+    return drawn * len(asked.prompts)

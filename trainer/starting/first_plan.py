@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from base_models.pictures.picture_file import Size
 from trainer.config.config import TrainConfig
 from trainer.data.dataset import Dataset
-from trainer.planning.arithmetic_speed import speed_of
+from trainer.planning.arithmetic_speed import Speed, speed_of
+from trainer.planning.duration import kept_duration, sample_pictures
 from trainer.planning.run_plan import planned
 from trainer.starting.files import Settled
 from trainer.starting.toml_text import Table, Value
@@ -18,7 +20,10 @@ STEPS = 30  # of a rendered picture, where the specification names no other
 
 @dataclass(frozen=True)
 class FirstPlan:
-    """`buckets`: how many train pictures each has; `train_seconds`, `grid_seconds`: estimates for this machine."""
+    """`buckets`: how many train pictures each has; `train_seconds`, `grid_seconds`: estimates for this machine.
+
+    `measured`: that the first is from steps that `trainer plan` made here, and not from arithmetic.
+    """
 
     steps: int
     epochs: int
@@ -30,6 +35,7 @@ class FirstPlan:
     train_seconds: float
     grid_seconds: float
     price_per_hour: float | None
+    measured: bool = False
 
     @property
     def cost(self) -> float | None:
@@ -68,8 +74,8 @@ def plan_of(settled: Settled, dataset: Dataset, config: TrainConfig, grid: Seque
     speed = speed_of(
         settled.machine.device, settled.facts.base, (*largest, config.model.dtype), (*size, drawn_steps, dtype)
     )
-    # A step goes through a batch of train and reg pictures alike.
-    learned = steps * training.batch_size * training.gradient_accumulation * speed.trained
+    kept = kept_duration(run, settled.facts.base)
+    learned = kept.seconds if kept else _by_arithmetic(config, steps, speed, (*size, drawn_steps))
     price = settled.price_per_hour
     return FirstPlan(
         steps,
@@ -82,7 +88,17 @@ def plan_of(settled: Settled, dataset: Dataset, config: TrainConfig, grid: Seque
         learned,
         pictures * speed.rendered,
         price,
+        measured=kept is not None,
     )
+
+
+def _by_arithmetic(config: TrainConfig, steps: int, speed: Speed, drawn: tuple[int, int, int]) -> float:
+    """Seconds to train, the samples with it: `speed` is of a rendered picture of `drawn`, width x height x steps."""
+    # A step goes through a batch of train and reg pictures alike.
+    learned = steps * config.training.batch_size * config.training.gradient_accumulation * speed.trained
+    asked, side = config.samples, config.data.resolution
+    a_sample = (asked.width or side) * (asked.height or side) * asked.steps
+    return learned + sample_pictures(config) * speed.rendered * a_sample / math.prod(drawn)
 
 
 def _units(settled: Settled, grid: Sequence[Table]) -> int:

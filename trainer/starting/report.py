@@ -104,10 +104,18 @@ def _plan(plan: FirstPlan) -> dict[str, str]:
         "training": f"{how_many(plan.epochs, 'epoch')} of {a_epoch:g} steps, batches of {plan.batch}; a LoRA file each",
         "buckets": ", ".join(buckets[:SHOWN]) + more,
         "grid": f"{how_many(plan.cells, 'cell')}, {plan.pictures} pictures of {size}",
-        "time": f"about {train} to train, {grid} to render, by arithmetic for an idle machine (half or double); "
-        "`trainer plan` makes a few steps and knows better",
+        "time": f"about {train} to train, {grid} to render, {_source(plan)}",
     }
     return rows if plan.cost is None else rows | {"cost": f"about {plan.cost:.2f} at {plan.price_per_hour:g} an hour"}
+
+
+def _source(plan: FirstPlan) -> str:
+    if plan.measured:
+        return "the first by steps that `trainer plan` made here, the second by arithmetic (half or double)"
+    return (
+        "by arithmetic for an idle machine (half or double, and what starting takes); "
+        "`trainer plan` makes a few steps and knows better"
+    )
 
 
 def _notes(started: Started) -> Iterator[str]:

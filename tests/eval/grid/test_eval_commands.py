@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,14 +14,11 @@ from safetensors.torch import save_file
 from eval.store.connection import StoreError
 from eval.store.store import open_store
 from grid_folders import GridFolder, write_grid
-
-ROOT = Path(__file__).resolve().parents[3]
+from typed_commands import type_command
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "eval", *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
-    )
+    return type_command("eval", *words)
 
 
 def change(made: GridFolder, old: str, new: str) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,8 +33,7 @@ from foundation.safetensors_header import read_metadata
 from grid_folders import GridFolder, write_grid
 from loras.lora_file import read_lora
 from miniature.paths import FOLDERS
-
-ROOT = Path(__file__).resolve().parents[3]
+from typed_commands import start_command
 
 
 def facts_of(store: Path) -> list[dict[str, object]]:
@@ -199,12 +194,12 @@ def test_a_kill_half_way_changes_nothing(tmp_path: Path) -> None:
     shutil.copytree(whole.folder, tmp_path / "b")
     killed = GridFolder(tmp_path / "b", tmp_path / "b" / whole.spec.name, tmp_path / "b" / "läufe" / "eval")
     run_grid(read_spec(whole.spec), Silent())
-    command = [sys.executable, "-m", "eval", "grid", str(killed.spec)]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env={**os.environ}) as process:
-        deadline = time.monotonic() + 120
-        while len(pictures_of(killed.store)) < 5 and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
+    process = start_command("eval", "grid", str(killed.spec))
+    deadline = time.monotonic() + 120
+    while len(pictures_of(killed.store)) < 5 and process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    process.join()
     outcome = run_grid(read_spec(killed.spec), Silent())
     assert outcome.rendered > 0
     assert {name: bits for name, (bits, _) in pictures_of(killed.store).items()} == {

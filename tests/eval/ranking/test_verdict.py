@@ -39,7 +39,7 @@ def test_a_clear_winner_is_named_and_nothing_more_is_asked_for() -> None:
 def test_many_as_good_are_all_offered_and_left_to_the_eye() -> None:
     said = of(make_evidence([0.6] * 12, noise=0.03, prompts=6, seeds=8, training=0))
     assert re.match(r"Take hina-0000\d\d at unet=0.8,te=0.6, or any of the \d+ rows as good\.", said.headline)
-    assert "are as good (less than 0.02 apart): choose by eye" in said.sentences[1]
+    assert "are as good (less than 0.02 apart): choose by eye (the studio's Vote page" in said.sentences[1]
 
 
 def test_two_or_three_as_good_are_called_by_their_names() -> None:

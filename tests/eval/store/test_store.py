@@ -1,8 +1,6 @@
 """What a user is told about a store that does not open: only a file that is none any more is to be deleted."""
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +10,8 @@ from eval.store.connection import FILE_NAME, StoreError
 from eval.store.store import Store, create_store, open_store
 from eval.store.tables import PictureRow, Reading
 from synthetic_store import Size, write_store
+from typed_commands import type_command
 
-ROOT = Path(__file__).resolve().parents[3]
 # What a store is asked and told, by name: what fails in SQLite is told alike, whichever of them it is.
 READS: dict[str, Callable[[Store], object]] = {
     "count_pictures": Store.count_pictures,
@@ -125,10 +123,7 @@ def test_commands_say_in_a_line_that_a_store_is_damaged(tmp_path: Path, command:
     whole = file.read_bytes()
     file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
     words = ["-o", str(tmp_path / "out.safetensors")] if command in ("report", "export") else []
-    done = subprocess.run(
-        [sys.executable, "-m", "eval", command, str(folder), *words],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    done = type_command("eval", command, str(folder), *words)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert f"{file}: is damaged" in done.stderr

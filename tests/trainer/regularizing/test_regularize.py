@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +22,7 @@ from trainer.regularizing import regularize as module
 from trainer.regularizing.regularize import regularize
 from trainer.regularizing.request import MissingAnswerError, RegOptions, RegRequest, settle
 from trainer.regularizing.wording import as_json, in_words
+from typed_commands import type_command
 
 OTHERS = sorted(SUBJECT.glob("Reg/*/*.png"))
 REFERENCES = sorted(SUBJECT.glob("references/*.png"))
@@ -162,19 +160,8 @@ def test_the_command_draws_with_the_miniature(tmp_path: Path) -> None:
         '[output]\nfolder = "runs"\nname = "mira"\n',
         encoding="utf-8",
     )
-    command = [
-        sys.executable,
-        "-m",
-        "trainer",
-        "regularize",
-        str(path),
-        "--count",
-        "2",
-        "--output",
-        str(tmp_path / "Reg"),
-    ]
-    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, env=environment)
+    asked = ("--count", "2", "--output", str(tmp_path / "Reg"), "--json")
+    done = type_command("trainer", "regularize", str(path), *asked)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["kept"] == 2

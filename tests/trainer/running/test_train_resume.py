@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -28,8 +27,7 @@ from trainer.records.record import RunRecord, read_record, record_path, require_
 from trainer.records.run_log import LoggedStep, RunLog
 from trainer.records.state_header import read_header
 from trainer.running.run import run_training
-
-ROOT = Path(__file__).resolve().parents[3]
+from typed_commands import start_command
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +113,10 @@ def test_a_kill_while_latents_are_cached_changes_no_bit_of_them(
 def test_a_real_kill_loses_nothing(data: Path, base: Path, whole: TrainConfig, tmp_path: Path) -> None:
     config = _config(data, base, str(tmp_path / "out"))
     (tmp_path / "run.toml").write_text(_toml(config), encoding="utf-8")
-    command = [sys.executable, "-m", "trainer", "run", str(tmp_path / "run.toml")]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    process = start_command("trainer", "run", str(tmp_path / "run.toml"))
     _wait_for(lambda: state_path(config).is_file() and len(_lines(config)) >= 2, process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     run_training(config)
     _same_files(whole, config)
 
@@ -129,8 +126,8 @@ def _lines(config: TrainConfig) -> list[str]:
     return path.read_text().splitlines() if path.is_file() else []
 
 
-def _wait_for(happened: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    while not happened() and process.poll() is None:
+def _wait_for(happened: Callable[[], bool], process: BaseProcess) -> None:
+    while not happened() and process.is_alive():
         time.sleep(0.01)
 
 

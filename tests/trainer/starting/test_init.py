@@ -116,6 +116,15 @@ def test_nothing_of_the_drawn_world_is_in_the_files_of_another_base(folder: Path
     assert any("no face pack is on this machine: buffalo_l is fetched" in note for note in started.start.notes)
 
 
+def test_what_is_drawn_while_training_takes_its_time(folder: Path) -> None:
+    """Of the grid's size, with half of its steps: half of a picture's 3 seconds each."""
+    drawn = 'train.samples.prompts=["photo of a ohwx person", "a ohwx person"]'
+    changes = (drawn, "train.samples.steps=15", "train.samples.width=64", "train.samples.height=64")
+    plan = start(asked(folder, faces=None, changes=changes))[0].plan
+    assert plan.picture_size == (64, 64)
+    assert plan.train_seconds == plan.steps * 4 * 2.0 + (1 + plan.epochs) * 2 * 1.5
+
+
 def test_a_pack_that_is_there_is_taken(folder: Path) -> None:
     (folder / "no packs" / "antelopev2" / "antelopev2").mkdir(parents=True)
     (folder / "no packs" / "antelopev2" / "antelopev2" / "one.onnx").touch()
