@@ -55,7 +55,7 @@ def _ask_axes(axes: Axes) -> tuple[Axis, Axis, bool]:
     if not has_control(Asked(down, across, {})):
         right.caption("The base model is under each picture: B turns to it.")
         return down, across, False
-    return down, across, right.toggle("The base model beside them", value=True)
+    return down, across, right.toggle("Base model", value=True, help="Shown beside them.")
 
 
 def _ask_others(axes: Axes, others: Sequence[Axis], first: Place) -> dict[str, str]:
