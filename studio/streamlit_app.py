@@ -1,11 +1,12 @@
 """The studio's entry: `streamlit run studio`, or `streamlit run studio -- STORE...`. Wiring only.
 
-The server reads this file once for what it serves (`app`), then runs it for each visitor and click to draw the page.
+The server reads this file once for its routes (`app`), and then runs it for each visitor and click to draw the page.
 """
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -13,6 +14,7 @@ from starlette.middleware import Middleware
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from foundation.errors import UserError
+from studio.serving.picture_route import picture_route
 from studio.shared.closed_server import TOKEN, ClosedServer, refuse_open_door
 from studio.shared.notices import show_no_store, show_problem
 from studio.shared.session import choose_store, open_store_once
@@ -27,9 +29,11 @@ def show() -> None:
         st.Page("data/data_page.py", title="Data"),
         st.Page("jobs/jobs_page.py", title="Jobs"),
         st.Page("training_runs/runs_page.py", title="Runs"),
+        st.Page("weight_blending/blending_page.py", title="Blend"),
     ]
     of_a_store = [
         st.Page("ranking/ranking_page.py", title="Ranking"),
+        st.Page("picture_wall/wall_page.py", title="Grid"),
         st.Page("comparing/comparing_page.py", title="Pictures"),
         st.Page("voting/voting_page.py", title="Vote"),
         st.Page("exporting/export_page.py", title="Export"),
@@ -51,7 +55,8 @@ def show() -> None:
 
 if get_script_run_ctx(suppress_warning=True) is None:
     refuse_open_door(st.get_option("server.address"), os.environ)
-    door = Middleware(ClosedServer, names=lambda: st.get_option("server.allowedHosts"), token=os.environ.get(TOKEN, ""))
-    app = st.App(Path(__file__).resolve(), middleware=[door])
+    names = partial(st.get_option, "server.allowedHosts")
+    door = Middleware(ClosedServer, names=names, token=os.environ.get(TOKEN, ""))
+    app = st.App(Path(__file__).resolve(), routes=[picture_route(names)], middleware=[door])
 else:
     show()

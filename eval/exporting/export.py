@@ -4,50 +4,24 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
+from eval.exporting.exported import Exported, ExportError
 from eval.judging.stored_grid import Grid
 from eval.ranking.columns import row_as_json
 from eval.ranking.ranked_cell import RankedCell, recommended
 from eval.rendering.cell_lora import lora_of
 from eval.request.cells import Cell
-from foundation.errors import MissingFileError, UserError
+from foundation.errors import MissingFileError
 from foundation.files import check_is_no_input, sha256_of, whole_file
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.merge_methods import EXACT_SUM
 from loras.lora_family import LoraFamily, common_family
 from loras.lora_file import LoraFile, LoraModule, open_lora, write_lora
 from loras.weights import recipe_weights
-
-
-class ExportError(UserError):
-    """A cell that cannot be exported as it was scored."""
-
-
-@dataclass(frozen=True)
-class Exported:
-    """The written file, its sha256, and the picture beside it that A1111 and ComfyUI managers show."""
-
-    path: Path
-    sha256: str
-    preview: Path
-
-    def as_json(self, row: RankedCell) -> dict[str, object]:
-        """What `export --json` prints of the cell that was written."""
-        return {"file": str(self.path), "sha256": self.sha256, "scores": row_as_json(row)}
-
-    def in_lines(self, row: RankedCell) -> list[str]:
-        """What `export` says of the cell that was written, and how the file is used."""
-        alone = f", without {row.also}, which is blended in" if row.also else ""
-        lines = [f"wrote {self.path} and {self.preview}: row {row.place}, {row.name}", f"use it at weight 1{alone}"]
-        if row.broken:
-            lines.append(f"but look at its pictures first: it breaks a limit ({row.broken[0]})")
-        elif not row.worth_taking:
-            lines.append("but it is not shown to be more like the subject than the base model: `eval rank` says why")
-        return lines
 
 
 def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -120,3 +120,23 @@ class Evidence:
     def prompts_of(self, role: str) -> list[str]:
         """The prompts of the units of `role`, one for each unit."""
         return [unit.prompt for unit in self.units if unit.role == role]
+
+
+def without_vectors(evidence: Evidence) -> Evidence:
+    """What is left to say of a grid once it is scored: the vectors, of thousands of pictures gigabytes, are empty."""
+
+    def emptied(vectors: np.ndarray) -> np.ndarray:
+        return np.empty((*vectors.shape[:-1], 0), dtype=vectors.dtype)
+
+    named = ("faces", "pictures", "faces_control", "pictures_control", "prompts", "references", "training")
+    looks = evidence.looks
+    return replace(
+        evidence,
+        **{name: emptied(getattr(evidence, name)) for name in named},
+        second=None if evidence.second is None else without_vectors(evidence.second),
+        looks=None
+        if looks is None
+        else replace(
+            looks, **{name: emptied(getattr(looks, name)) for name in ("pictures", "control", "references", "training")}
+        ),
+    )

@@ -13,13 +13,12 @@ from eval.ranking.evidence import CellFacts, Evidence
 from eval.ranking.flags import cell_flags, grid_flags
 from eval.ranking.limits import Limits, applicable, limits_broken
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.scores import Scores, score
+from eval.ranking.scores import Scored, Scores, scored
 from eval.ranking.second_face_model import SecondModelFigures, second_opinion
 from eval.ranking.trends import Trend, trends
 from eval.request.cells import CONTROL
 from eval.statistics.intervals import contains_zero, differences_to, resampling, strata, within_sd
-from eval.statistics.pareto import pareto_front
-from eval.statistics.shrinkage import ExpectedMeans, expected_means
+from eval.statistics.shrinkage import ExpectedMeans
 from eval.statistics.standing import Standing, moderated, pairs_to_settle, standings, surely_behind
 
 # What a row must gain on the base model to be worth taking, as a share of the way to the subject's own pictures.
@@ -30,21 +29,25 @@ NAMED_TWINS = 3
 
 
 def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
-    """All cells, best first: fewest limits broken, then identity. Raises UnscorableError.
+    """All cells, best first: fewest limits broken, then identity. Raises UnscorableError."""
+    return rank_scored(scored(evidence), limits)
+
+
+def rank_scored(graded: Scored, limits: Limits | None = None) -> list[RankedCell]:
+    """The same by what was found once, as for other limits.
 
     The order does not depend on that of the rows. What is said of other seeds (`expected`, its interval, `standing`,
     `gain`) allows for the first row's luck.
     """
-    scores = score(evidence)
+    evidence, scores = graded.evidence, graded.scores
     limits = applicable(limits or Limits(), evidence)
     broken = limits_broken(scores, limits)
     order = order_of(evidence.cells, scores.identity, broken)
     best = order[0]
     faults = np.array([len(reasons) for reasons in broken])
     names = [cell.name for cell in evidence.cells]
-    second = second_opinion(evidence, scores, best, faults == faults[best], names)
-    expected = expected_of(evidence.cells, scores.counted, scores.prompts)
-    gained = expected_of(evidence.cells, scores.gains, scores.prompts)
+    second = second_opinion(evidence, scores, graded.second, best, faults == faults[best], names)
+    expected = graded.expected
     told_apart = surely_behind(best, scores.counted, scores.prompts)
     differences = expected.differences_to(best)
     judged = _Judged(
@@ -54,10 +57,10 @@ def rank(evidence: Evidence, limits: Limits | None = None) -> list[RankedCell]:
         contains_zero(differences_to(best, scores.counted, resampling(scores.prompts))) & (faults <= faults[best]),
         differences,
         standings(best, differences, told_apart, faults > 0, limits.difference),
-        gained,
+        graded.gained,
         gain_that_matters(scores, limits),
         expected.first_again(faults == faults[best]),
-        pareto_front([scores.identity, scores.prompt], [scores.bleed, scores.copy]),
+        graded.front,
         trends(evidence, scores, limits),
         measure_all(evidence, scores),
         second.by_cell if second else [None for _ in order],
@@ -89,16 +92,6 @@ class _Judged:
     measured: Mapping[str, np.ndarray]
     second: Sequence[SecondModelFigures | None]
     limits: Limits
-
-
-def expected_of(cells: Sequence[CellFacts], values: np.ndarray, prompts: Sequence[str]) -> ExpectedMeans:
-    """`expected_means` of rows (C, U) of cosines; rows that are one cell count once, and get the same."""
-    if np.isnan(values).any():
-        unknown = np.full(len(values), np.nan)
-        return ExpectedMeans(unknown, np.stack([unknown, unknown], axis=1), unknown, np.empty((len(values), 0)))
-    ids = [cell.id for cell in cells]
-    once = {id_: place for place, id_ in enumerate(sorted(set(ids)))}
-    return expected_means(values[[ids.index(id_) for id_ in once]], prompts).taken([once[id_] for id_ in ids])
 
 
 def gain_that_matters(scores: Scores, limits: Limits) -> float:

@@ -15,8 +15,10 @@ import numpy as np
 from base_models.vision.likeness import at_the_floor, ceiling, centroid, floors, stand_in
 from eval.ranking.bare_prompts import telling_units
 from eval.ranking.copying import Copying, copying_of
-from eval.ranking.evidence import BLEED, SUBJECT, Evidence
+from eval.ranking.evidence import BLEED, SUBJECT, CellFacts, Evidence, without_vectors
 from eval.statistics.intervals import chance_half, wilson
+from eval.statistics.pareto import pareto_front
+from eval.statistics.shrinkage import ExpectedMeans, expected_means
 from eval.wording.subject_words import FACE, SubjectWords
 from foundation.errors import UserError
 
@@ -163,6 +165,52 @@ class Scores:
     def face_rate_interval(self, cell: int) -> tuple[float, float]:
         """Its 95 % interval for one cell."""
         return wilson(int(self.faces_seen[cell].sum()), self.faces_seen.shape[1])
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A grid with its scores, from which it is ranked, however often: whatever limits are set, these stay.
+
+    `evidence`: without its vectors. `second`: the scores by the second face model; None: there is none, or it sees no
+    subject in the references.
+    """
+
+    evidence: Evidence
+    scores: Scores
+    second: Scores | None = None
+
+    @cached_property
+    def expected(self) -> ExpectedMeans:
+        """What other seeds would show of likeness."""
+        return expected_of(self.evidence.cells, self.scores.counted, self.scores.prompts)
+
+    @cached_property
+    def gained(self) -> ExpectedMeans:
+        """The same of what is gained on the base model."""
+        return expected_of(self.evidence.cells, self.scores.gains, self.scores.prompts)
+
+    @cached_property
+    def front(self) -> np.ndarray:
+        """Which cells (C,) no other one beats in everything."""
+        own = self.scores
+        return pareto_front([own.identity, own.prompt], [own.bleed, own.copy])
+
+
+def scored(evidence: Evidence) -> Scored:
+    """Score a grid. Raises UnscorableError."""
+    second = evidence.second
+    heard = second is not None and len(second.references) > 0
+    return Scored(without_vectors(evidence), score(evidence), score(second) if second and heard else None)
+
+
+def expected_of(cells: Sequence[CellFacts], values: np.ndarray, prompts: Sequence[str]) -> ExpectedMeans:
+    """`expected_means` of rows (C, U) of cosines; rows that are one cell count once, and get the same."""
+    if np.isnan(values).any():
+        unknown = np.full(len(values), np.nan)
+        return ExpectedMeans(unknown, np.stack([unknown, unknown], axis=1), unknown, np.empty((len(values), 0)))
+    ids = [cell.id for cell in cells]
+    once = {id_: place for place, id_ in enumerate(sorted(set(ids)))}
+    return expected_means(values[[ids.index(id_) for id_ in once]], prompts).taken([once[id_] for id_ in ids])
 
 
 def score(evidence: Evidence) -> Scores:

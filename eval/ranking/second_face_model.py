@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.ranking.evidence import Evidence
-from eval.ranking.scores import Scores, score
+from eval.ranking.scores import Scores
 from eval.statistics.intervals import differences_to, intervals, resampling
 from eval.wording.figure_texts import interval_text, percents, rounded
 
@@ -40,21 +40,21 @@ class SecondOpinion:
 
 
 def second_opinion(
-    evidence: Evidence, scores: Scores, best: int, eligible: np.ndarray, names: Sequence[str]
+    evidence: Evidence, scores: Scores, seen: Scores | None, best: int, eligible: np.ndarray, names: Sequence[str]
 ) -> SecondOpinion | None:
     """The second model's figures and disagreements; None where there is no second model.
 
-    `best`: the first row's cell; `eligible` (C,): cells that break no more limits; `names` (C,): what to call cells.
+    `seen`: its scores, None where it sees no subject in the references. `best`: the first row's cell; `eligible` (C,):
+    cells that break no more limits; `names` (C,): what to call cells.
     The cosines of two models are never compared, only what each says on its own scale: which of two cells is more
     alike, surely (all rows at once), and how far from floor to ceiling a cell is, where the 95 % intervals do not meet.
     """
     if evidence.second is None:
         return None
     model = evidence.second.face_model
-    if not len(evidence.second.references):
+    if seen is None:
         said = f"the second face model {model} is not heard: it finds no face in the held-out references"
         return SecondOpinion([None for _ in names], [[said] for _ in names], [])
-    seen = score(evidence.second)
     resampled = resampling(scores.prompts)
     around = np.clip(intervals(seen.counted, resampled), -1.0, 1.0)
     own, other = (_normalised(one, intervals(one.counted, resampled)) for one in (scores, seen))

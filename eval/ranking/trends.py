@@ -88,8 +88,10 @@ def trends(evidence: Evidence, scores: Scores, limits: Limits) -> list[Trend]:
         said += _peak(figures[IDENTITY], epochs, looks)
         unsaid = [figures[name] for name in (BLEED, COPY, PROMPT, FACES) if name in figures and not overdone.get(name)]
         said += [one for figure in unsaid for one in _direction(figure, epochs, looks)]
-    whole = {at: [twin for twin, one in enumerate(ids) if one == ids[at]] for at in range(len(ids))}
-    return [Trend(one.text, frozenset(twin for at in one.cells for twin in whole[at])) for one in said]
+    twins: dict[str, list[int]] = {}
+    for at, one in enumerate(ids):
+        twins.setdefault(one, []).append(at)
+    return [Trend(one.text, frozenset(twin for at in one.cells for twin in twins[ids[at]])) for one in said]
 
 
 def picture_scores(scores: Scores, limits: Limits) -> dict[str, PictureScores]:

@@ -23,7 +23,7 @@ PAPER, INK, PALE = "#ffffff", "#1b1f24", "#59636e"
 def write_sheet(ranked: RankedGrid, path: Path) -> None:
     """Write the sheet as PNG: a column for each of base, checkpoints and winner, a row for each subject prompt."""
     font = ImageFont.load_default(size=14)
-    columns = [(_folded(title, font), cell) for title, cell in _columns(ranked)]
+    columns = [(folded(title, font), cell) for title, cell in _columns(ranked)]
     units = _first_of_each_prompt(ranked)
     best = ranked.rows[0]
     grid = ranked.grid.beside(ranked.grid.cell(best.cell, best.checkpoint))
@@ -56,7 +56,7 @@ def _columns(ranked: RankedGrid) -> list[tuple[str, Cell | None]]:
     return [*titled, (f"best: {best.name}", winner)]
 
 
-def _folded(title: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+def folded(title: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
     """`title` in lines that are no wider than a picture, broken between words where that does."""
     lines = [""]
     for word in title.split(" "):

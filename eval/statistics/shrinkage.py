@@ -135,26 +135,25 @@ def _errors(values: np.ndarray, prompts: Sequence[str]) -> tuple[np.ndarray, int
 def _grouped(means: np.ndarray, errors: np.ndarray) -> _Groups:
     """The cheapest of the mixtures that these rows can carry."""
     most = max(1, min(MOST_GROUPS, len(means) // ROWS_A_GROUP))
-    covariance = errors @ errors.T
-    fitted = [_fitted(means, covariance, groups) for groups in range(1, most + 1)]
+    fitted = [_fitted(means, errors, groups) for groups in range(1, most + 1)]
     sound = [one for one in fitted if len(one.centres) == 2 or one.sizes.min() >= ROWS_A_GROUP / 2]
     return min(sound, key=lambda one: one.cost)
 
 
-def _fitted(means: np.ndarray, covariance: np.ndarray, groups: int) -> _Groups:
+def _fitted(means: np.ndarray, errors: np.ndarray, groups: int) -> _Groups:
     """A mixture of so many normals, from equal parts of the sorted means; then with the wide one beside them.
 
     In that order, since the wide one would take a small group for rows apart as long as no normal stands there.
-    `covariance` (C, C) is that of the rows' errors.
+    `errors` (C, U): as `_errors` gives them.
     """
     rows = len(means)
-    of_all, centre = _error_variances(covariance, np.ones((rows, 1))), means.mean(keepdims=True)
+    of_all, centre = _error_variances(errors, np.ones((rows, 1))), means.mean(keepdims=True)
     apart = _log_density(means, centre, APART**2 + of_all)
     belongs = np.full((rows, groups), 1 / groups)
     centres = np.quantile(means, (np.arange(groups) + 0.5) / groups)
     spreads = np.full(groups, max(LEAST_VARIANCE, float(means.var()) / groups**2))
     likelihood, wide = -np.inf, np.zeros(rows)
-    variances, sizes = _error_variances(covariance, belongs), _sizes(belongs)
+    variances, sizes = _error_variances(errors, belongs), _sizes(belongs)
     for share in (0.0, ROWS_APART / rows) if rows >= CROWD else (0.0,):
         last = -np.inf
         for _ in range(ITERATIONS):
@@ -165,7 +164,7 @@ def _fitted(means: np.ndarray, covariance: np.ndarray, groups: int) -> _Groups:
             summed = np.logaddexp.reduce(every, axis=1)
             likelihood = float(summed.sum())
             belongs, wide = np.exp(logs - summed[:, None]), np.exp(every[:, -1] - summed)
-            variances, sizes = _error_variances(covariance, belongs), _sizes(belongs)
+            variances, sizes = _error_variances(errors, belongs), _sizes(belongs)
             if likelihood - last < CONVERGED:
                 break
             last = likelihood
@@ -189,11 +188,14 @@ def _log_density(at: np.ndarray, centre: np.ndarray | float, variance: np.ndarra
     return -0.5 * (np.log(2 * np.pi * variance) + (at - centre) ** 2 / variance)
 
 
-def _error_variances(covariance: np.ndarray, belongs: np.ndarray) -> np.ndarray:
-    """How far the means of a group's rows are from its own mean by error alone (K,): errors that rows share cancel."""
+def _error_variances(errors: np.ndarray, belongs: np.ndarray) -> np.ndarray:
+    """How far the means of a group's rows are from its own mean by error alone (K,): errors that rows share cancel.
+
+    The covariance of all rows' errors, C x C, is never made: thousands of rows would be billions of products.
+    """
     sizes = _sizes(belongs)
-    of_mean = (belongs * (covariance @ belongs)).sum(0) / sizes
-    squares = np.maximum(0.0, belongs.T @ covariance.diagonal() - of_mean)
+    of_mean = ((errors.T @ belongs) ** 2).sum(0) / sizes
+    squares = np.maximum(0.0, belongs.T @ (errors**2).sum(1) - of_mean)
     return squares / np.maximum(sizes - 1, 0.5)
 
 

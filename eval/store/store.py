@@ -154,6 +154,15 @@ class Store:
             for row in session.execute(columns.order_by(PictureRow.id).execution_options(yield_per=10000)).tuples():
                 yield RecordedFile(*row)
 
+    def contents(self, picture_ids: Iterable[str]) -> dict[str, str | None]:
+        """Those of the pictures that are there, each with the sha256 that its file is to have, as far as it is kept."""
+        found: dict[str, str | None] = {}
+        with Session(self.engine) as session:
+            for chunk in chunks(picture_ids, ASKED_AT_ONCE):
+                rows = select(PictureRow.id, PictureRow.sha256).where(PictureRow.id.in_(chunk))
+                found.update(session.execute(rows).tuples().all())
+        return found
+
     def unsound(self, picture_ids: Iterable[str]) -> set[str]:
         """Those of the pictures whose files are gone or damaged; every byte is read.
 

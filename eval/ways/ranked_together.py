@@ -16,8 +16,8 @@ import numpy as np
 from eval.ranking.evidence import CellFacts, Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.ranked_cell import Elsewhere, RankedCell
-from eval.ranking.ranking import expected_of, order_of, rank
-from eval.ranking.scores import Scores, score
+from eval.ranking.ranking import order_of, rank_scored
+from eval.ranking.scores import Scored, Scores, expected_of, scored
 from eval.ranking.trends import IDENTITY, NOTICEABLE
 from eval.request.settings import Setting
 from eval.statistics.contrasts import PictureScores, difference
@@ -33,15 +33,20 @@ def rank_together(parts: Sequence[Evidence], limits: Limits) -> tuple[Evidence, 
 
     Of one way it is `rank`. Raises UnscorableError.
     """
+    shown, rows = rank_scored_together([scored(part) for part in parts], limits)
+    return parts[0] if len(parts) == 1 else joined(parts, shown), rows
+
+
+def rank_scored_together(parts: Sequence[Scored], limits: Limits) -> tuple[int, list[RankedCell]]:
+    """The same by what was found once: the rows, and which way the first of them is drawn."""
     if len(parts) == 1:
-        return parts[0], rank(parts[0], limits)
-    scores = [score(part) for part in parts]
-    rows = [row for part in parts for row in _in_place(part, rank(part, limits))]
-    ways = np.array([way for way, part in enumerate(parts) for _ in part.cells])
-    cells = [cell for part in parts for cell in part.cells]
-    known = _Known(cells, ways, rows, scores, limits)
+        return 0, rank_scored(parts[0], limits)
+    rows = [row for part in parts for row in _in_place(part.evidence, rank_scored(part, limits))]
+    ways = np.array([way for way, part in enumerate(parts) for _ in part.evidence.cells])
+    cells = [cell for part in parts for cell in part.evidence.cells]
+    known = _Known(cells, ways, rows, [part.scores for part in parts], limits)
     order = order_of(cells, known.identity, [row.broken for row in rows])
-    return joined(parts, int(ways[order[0]])), known.judged(order)
+    return int(ways[order[0]]), known.judged(order)
 
 
 def _in_place(part: Evidence, ranked: Sequence[RankedCell]) -> list[RankedCell]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from base_models.kohya_names import part_of
-from eval.exporting.export import Exported, ExportError, export_cell
+from eval.exporting.exported import Exported, ExportError
 from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell, Use
 from foundation.safetensors_header import read_header
@@ -65,6 +65,8 @@ def export_path(opened: OpenedStore, name: str) -> Path:
 
 def write_export(opened: OpenedStore, row: RankedCell, path: Path) -> Exported:
     """Write the row's cell; see eval.exporting.export.export_cell for what it refuses."""
+    from eval.exporting.export import export_cell  # torch, half a gigabyte of memory, until then not needed
+
     return export_cell(opened.ranked.grid, row, path)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from eval.exporting.export import Exported
+from eval.exporting.exported import Exported
 from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell
 from foundation.typed.untyped import untyped

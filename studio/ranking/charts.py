@@ -14,6 +14,8 @@ CURVE_HEIGHT = 320
 COLOURS = ["#2456c7", "#d9822b", "#1d7a4c", "#8a48c8", "#a33a1f"]
 PALE_TO_DARK = ["#e4ebfa", "#2456c7"]
 SOFT = "#8a8f98"
+# What a click on a chart is called: it says the place of a row.
+PICKED = "picked"
 
 
 def epoch_curve(
@@ -32,8 +34,9 @@ def epoch_curve(
     tooltip = ["checkpoint", "settings", *(alt.Tooltip(name, format=".3f") for name in ("identity", "low", "high"))]
     up = alt.Y("identity:Q", title="identity", scale=alt.Scale(zero=False, padding=12))
     base = alt.Chart(curve).encode(x=across, xOffset=aside, color=colour, tooltip=tooltip)
+    picked = alt.selection_point(name=PICKED, fields=["row"])
     bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title="identity"), y2="high:Q")
-    dots = base.mark_point(filled=True, size=70, opacity=1).encode(y=up)
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(y=up).add_params(picked)
     lines = base.mark_line(strokeWidth=2, opacity=0.55).encode(y=up)
     return alt.layer(*_levels(levels), lines, bars, dots).properties(height=CURVE_HEIGHT)
 
@@ -43,11 +46,11 @@ def weights_map(heat: pd.DataFrame) -> alt.HConcatChart:
     figures: list[float] = untyped(heat)["identity"].tolist()
     ends = min(figures), max(figures)
     groups: Iterable[tuple[str, pd.DataFrame]] = untyped(heat).groupby("also", sort=False)
-    maps = [_one_map(own, str(also), ends) for also, own in groups]
+    maps = [_one_map(own, str(also), ends, f"{PICKED}{at}") for at, (also, own) in enumerate(groups)]
     return alt.hconcat(*maps, spacing=36)
 
 
-def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float]) -> alt.LayerChart | alt.FacetChart:
+def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float], name: str) -> alt.LayerChart | alt.FacetChart:
     """Fields coloured from pale at the lower of `ends` to dark at the upper."""
     scale = alt.Scale(domain=list(ends), range=PALE_TO_DARK)
     encoded = alt.Chart(own).encode(
@@ -55,7 +58,9 @@ def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float]) -> alt.Lay
         y=alt.Y("te:O", title="TEnc weight", sort="descending"),
         tooltip=["unet", "te", alt.Tooltip("identity", format=".3f"), "interval", "standing"],
     )
+    picked = alt.selection_point(name=name, fields=["row"])
     fields = encoded.mark_rect(cornerRadius=5).encode(color=alt.Color("identity:Q", scale=scale, legend=None))
+    fields = fields.add_params(picked)
     figures = encoded.mark_text(fontSize=13).encode(
         text=alt.Text("identity:Q", format=".3f"),
         color=alt.when(alt.datum.identity > sum(ends) / 2).then(alt.value("white")).otherwise(alt.value("#1d1f23")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,10 +15,12 @@ from eval.wording.figure_texts import settings_text, text_encoder_weight
 from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
 from loras.weights import Weights
+from studio.ranking.remarks import Remark, marks_of
 from studio.shared.pictures import median_picture
 from studio.shared.stores import OpenedStore
 
 NO_OTHER = "none"
+NONE: Mapping[str, Remark] = {}
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,13 @@ def also_of(row: RankedCell) -> str:
     return row.also or NO_OTHER
 
 
-def ranking_frame(opened: OpenedStore, places: Sequence[int]) -> pd.DataFrame:
+def ranking_frame(opened: OpenedStore, places: Sequence[int], remarks: Mapping[str, Remark] = NONE) -> pd.DataFrame:
     """The rows at `places` of the ranking, indexed by place from 1, each with a typical picture as a data URI."""
     rows = [opened.rows[place] for place in places]
     pictures = [median_picture(opened, row) for row in rows]
     columns: dict[str, list[object]] = {"picture": [*pictures]} if any(pictures) else {}
+    if any(marks := marks_of(remarks, [row.cell for row in rows])):
+        columns["★"] = [*marks]
     columns |= {column.heading: [_value(column, row) for row in rows] for column in table_columns(rows)}
     return pd.DataFrame(columns, index=pd.Index([row.place for row in rows], name="#"))
 
@@ -92,7 +96,8 @@ def usual_settings(rows: Sequence[RankedCell]) -> list[str]:
 
 
 def curve_frame(rows: Sequence[RankedCell], settings: Sequence[str]) -> pd.DataFrame:
-    """Identity of every checkpoint at `settings`: columns checkpoint, place, settings, identity, low, high."""
+    """Identity of every checkpoint at `settings`: columns checkpoint, place, settings, row, identity, low,
+    high."""
     places = {name: at for at, name in enumerate(checkpoints_in_order(rows))}
     taken = [row for row in rows if row.settings in settings]
     return pd.DataFrame(
@@ -100,6 +105,7 @@ def curve_frame(rows: Sequence[RankedCell], settings: Sequence[str]) -> pd.DataF
             "checkpoint": [row.checkpoint for row in taken],
             "place": [places[row.checkpoint] for row in taken],
             "settings": [row.settings for row in taken],
+            "row": [row.place for row in taken],
             "identity": [row.identity for row in taken],
             "low": [row.identity_low for row in taken],
             "high": [row.identity_high for row in taken],
@@ -114,8 +120,8 @@ def checkpoints_in_order(rows: Sequence[RankedCell]) -> list[str]:
 
 
 def heat_frame(rows: Sequence[RankedCell], checkpoint: str) -> pd.DataFrame:
-    """Identity over the weights of one checkpoint, drawn as the best of its rows: columns unet, te, also, identity,
-    standing, best."""
+    """Identity over the weights of one checkpoint, drawn as the best of its rows: columns unet, te, also, row,
+    identity, standing, best."""
     all_own = [row for row in rows if row.checkpoint == checkpoint]
     own = [row for row in all_own if row.on == all_own[0].on]
     return pd.DataFrame(
@@ -123,6 +129,7 @@ def heat_frame(rows: Sequence[RankedCell], checkpoint: str) -> pd.DataFrame:
             "unet": [row.unet for row in own],
             "te": [text_encoder_weight(row.te1, row.te2) for row in own],
             "also": [also_of(row) for row in own],
+            "row": [row.place for row in own],
             "identity": [row.identity for row in own],
             "interval": [INTERVAL.text(row) for row in own],
             "standing": [STANDING.text(row) for row in own],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import streamlit as st
 from streamlit.elements.arrow import DataframeState
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from eval.ranking.column import Column
 from eval.ranking.columns import ALSO, COLUMNS, OF_CEILING
+from eval.ranking.limits import Limits
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT
 from eval.ranking.verdict import verdict
@@ -15,36 +19,70 @@ from eval.reporting.ranked_grid import report_data
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.wording.subject_words import SubjectWords
 from foundation.typed.untyped import untyped
-from studio.ranking.charts import epoch_curve, weights_map
+from studio.ranking.anew import (
+    CALLED,
+    DIFFERENCES,
+    OFF,
+    SHARES,
+    Name,
+    choices_of,
+    own_limits,
+    place_among,
+    ranked_under,
+)
 from studio.ranking.frames import (
     Filters,
     also_of,
     checkpoints_in_order,
-    curve_frame,
-    heat_frame,
     ranking_frame,
     tiles_of,
     usual_settings,
 )
+from studio.ranking.known_charts import known_curve, known_map
+from studio.ranking.remarks import LONGEST_NOTE, Remark, keep_remark, kept_remarks
 from studio.shared.markdown_text import escaped
 from studio.shared.pictures import comparison, evenly_spaced, units_of_role
-from studio.shared.session import opened_store, set_chosen
+from studio.shared.session import chosen_row, opened_store, set_chosen
 from studio.shared.stores import OpenedStore
 
 SAMPLES = 6
 MOST_ROWS = 100
 ROW_HEIGHT = 68
 TABLE_ROWS = 7
+TABLE = "row clicked"
 
 
 def show() -> None:
     """Draw the page."""
-    opened = opened_store()
+    own = opened_store()
+    opened = ranked_under(own, _ask_limits(own))
     _show_verdict(opened)
     _show_ranking(opened)
     _show_curve(opened)
     _show_weights(opened)
     _show_provenance(opened)
+
+
+def _ask_limits(opened: OpenedStore) -> Limits:
+    """The limits to rank under: those of the specification, until somebody moves a slider."""
+    limits = own_limits(opened)
+    with st.sidebar.expander("Limits, and the least difference that matters"):
+        chosen: dict[Name, float | None] = {}
+        for name, (title, meaning) in CALLED.items():
+            value: float | None = getattr(limits, name)
+            offered = choices_of(value, SHARES)
+            key = f"limit {name} of {opened.folder}"
+            asked = st.select_slider(title, offered, OFF if value is None else value, key=key, help=meaning)
+            chosen[name] = None if isinstance(asked, str) else asked
+        offered = choices_of(limits.difference, DIFFERENCES)[:-1]
+        least = st.select_slider(
+            "A difference of likeness that matters", offered, limits.difference, key=f"difference of {opened.folder}",
+            help="rows that are surely nearer to the first than that are as good",
+        )  # fmt: skip
+        st.caption(
+            "Shares of what the same grid shows. They hold for this page; `[limits]` in the specification keeps them."
+        )
+    return replace(limits, **chosen, difference=float(least))
 
 
 def _show_verdict(opened: OpenedStore) -> None:
@@ -87,18 +125,20 @@ def _show_ranking(opened: OpenedStore) -> None:
         return
     if len(places) > MOST_ROWS:
         st.caption(f"The first {MOST_ROWS} of {len(places)} rows; filter to see the others.")
-    frame = ranking_frame(opened, places[:MOST_ROWS])
+    frame = ranking_frame(opened, places[:MOST_ROWS], kept_remarks(opened.folder))
     event: DataframeState = untyped(st).dataframe(
         frame,
         column_config=_column_config(opened.words),
         row_height=ROW_HEIGHT,
         height=ROW_HEIGHT * min(len(frame), TABLE_ROWS) + 40,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="single-cell",
         key="ranking",
+        alt="The ranking: a row for each cell, best first.",
     )
-    if event.selection.rows and event.selection.rows[0] < len(places):
-        _show_chosen(opened, places[event.selection.rows[0]])
+    clicked = event.selection.cells[0][0] if event.selection.cells else None
+    _follow(opened, TABLE, None if clicked is None or clicked >= len(places) else places[clicked])
+    _show_chosen(opened)
 
 
 def _ask_filters(opened: OpenedStore) -> Filters:
@@ -125,14 +165,38 @@ def _configured(column: Column, meaning: str) -> ColumnConfig:
     return st.column_config.TextColumn(help=meaning, width=170 if column is ALSO else None)
 
 
-def _show_chosen(opened: OpenedStore, place: int) -> None:
-    set_chosen(place)
+def _follow(opened: OpenedStore, where: str, place: int | None) -> None:
+    """Choose the row that was clicked on just now: what was clicked on before says no more than the choice does."""
+    if place is not None and st.session_state.get(where) != (row := opened.rows[place]).name:
+        st.session_state[where] = row.name
+        if (at := place_among(opened_store(), row.cell, row.checkpoint)) is not None:
+            set_chosen(at)
+
+
+def _show_chosen(opened: OpenedStore) -> None:
+    """The chosen row, however and on whichever page it was chosen."""
+    chosen = chosen_row()
+    place = place_among(opened, chosen.cell, chosen.checkpoint)
+    if place is None:
+        return
     row = opened.rows[place]
     with st.container(border=True):
-        st.markdown(f"**{place + 1}\\. {escaped(row.name)}**")
+        st.markdown(f"Chosen: **{place + 1}\\. {escaped(row.name)}**")
+        _ask_remark(opened, row)
         own = [flag for flag in row.flags if flag not in shared_flags(opened.rows)]
         st.markdown("\n".join(f"- {escaped(flag)}" for flag in own) or "Nothing odd is noted about it.")
         st.page_link("comparing/comparing_page.py", label="Look at its pictures", icon=":material/compare:")
+
+
+def _ask_remark(opened: OpenedStore, row: RankedCell) -> None:
+    known = kept_remarks(opened.folder).get(row.cell, Remark())
+    left, right = st.columns([1, 4], vertical_alignment="center")
+    key = f"{row.cell} of {opened.folder}"
+    favourite = left.toggle("Favourite", known.favourite, key=f"favourite {key}")
+    note = right.text_input("Note", known.note, key=f"note {key}", max_chars=LONGEST_NOTE)
+    if (asked := Remark(favourite, note.strip())) != known:
+        keep_remark(opened.folder, row.cell, asked)
+        st.rerun()
 
 
 def _show_curve(opened: OpenedStore) -> None:
@@ -144,15 +208,23 @@ def _show_curve(opened: OpenedStore) -> None:
     there = list(dict.fromkeys(row.settings for row in opened.rows))
     settings = st.multiselect("At the weights", there, default=usual_settings(opened.rows), max_selections=5)
     if settings:
-        levels = {"base model": opened.scores.floor, "subject's own pictures": opened.scores.ceiling}
-        st.altair_chart(epoch_curve(curve_frame(opened.rows, settings), order, settings, levels))
+        st.caption("Click a point to choose its row.")
+        _show_chart(opened, "epochs", known_curve(opened, tuple(settings)))
 
 
 def _show_weights(opened: OpenedStore) -> None:
     st.header("UNet and text-encoder weights", anchor=False)
     st.caption("Identity of one checkpoint. The outlined field is the first row; a pale figure is over a limit.")
     checkpoint = st.selectbox("Checkpoint", list(dict.fromkeys(row.checkpoint for row in opened.rows)))
-    st.altair_chart(weights_map(heat_frame(opened.rows, checkpoint)), width="content")
+    _show_chart(opened, "weights", known_map(opened, checkpoint))
+
+
+def _show_chart(opened: OpenedStore, name: str, drawn: dict[str, Any]) -> None:
+    """A chart, of which a click on a point or field chooses the row, under the name of what is picked there."""
+    width = "content" if name == "weights" else "stretch"
+    event = untyped(st).vega_lite_chart(drawn, on_select="rerun", key=f"{name} chart", width=width)
+    picked = next((one[0]["row"] for one in event.selection.values() if one), None)
+    _follow(opened, name, None if picked is None else int(picked) - 1)
 
 
 def _show_provenance(opened: OpenedStore) -> None:

@@ -11,14 +11,8 @@ import streamlit as st
 from eval.ranking.ranked_cell import RankedCell
 from studio.shared.allowed_folders import AllowedFolders, allowed_folders
 from studio.shared.found_work import FoundWork, found_lately
-from studio.shared.stores import (
-    OpenedStore,
-    find_stores,
-    finished_first,
-    last_changed,
-    open_for_pages,
-    short_names,
-)
+from studio.shared.kept_ranking import last_changed
+from studio.shared.stores import OpenedStore, find_stores, finished_first, open_for_pages, short_names
 
 STORE = "store"
 CHOSEN = "chosen"
@@ -82,6 +76,11 @@ def opened_store() -> OpenedStore:
     return _open(folder, last_changed(folder))
 
 
+def store_if_open() -> OpenedStore | None:
+    """The store that is open, for pages that can do without; None where no page has opened one yet."""
+    return opened_store() if STORE in st.session_state else None
+
+
 def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:
     """A chooser of rows that all pages share: what one page chose, the others show."""
 
@@ -90,6 +89,12 @@ def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:
 
     place = st.selectbox(label, range(len(rows)), format_func=described, key=CHOSEN)
     return rows[place]
+
+
+def chosen_row() -> RankedCell:
+    """The row that the pages show."""
+    place: int = st.session_state[CHOSEN]
+    return opened_store().rows[place]
 
 
 def set_chosen(place: int) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.scores import Scores, control_identities, identities, score
-from eval.reporting.ranked_grid import RankedGrid, open_ranked
+from eval.ranking.scores import Scored, Scores
+from eval.reporting.ranked_grid import RankedGrid
 from eval.request.cells import Cell
 from eval.store.connection import FILE_NAME
 from eval.store.store import open_store
@@ -20,21 +20,26 @@ from eval.store.store_progress import StoreProgress, progress_of
 from eval.wording.subject_words import SubjectWords
 from foundation.errors import UserError
 from studio.shared.allowed_folders import VARIABLE
+from studio.shared.kept_ranking import last_changed, shown_of
 
 RUNS = "runs"
 # Deep enough for runs/<subject>/<run>/eval.
 DEPTH = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is itself alone: its arrays cannot be compared, and what follows is kept by it
 class OpenedStore:
-    """A ranked grid with the likeness of every picture: `identity` (C, U), `identity_control` (U,); NaN: not seen."""
+    """A ranked grid with the likeness of every picture: `identity` (C, U), `identity_control` (U,); NaN: not seen.
+
+    `ways`: the scores of each way to draw, from which it is ranked anew under other limits.
+    """
 
     folder: Path
     ranked: RankedGrid
     scores: Scores
     identity: np.ndarray
     identity_control: np.ndarray
+    ways: list[Scored]
 
     @property
     def rows(self) -> list[RankedCell]:
@@ -48,7 +53,11 @@ class OpenedStore:
 
     def place_in_evidence(self, row: RankedCell) -> int:
         """The index of the row's cell in the evidence's arrays. Twins (one id, two names) have equal vectors."""
-        return next(at for at, cell in enumerate(self.ranked.evidence.cells) if cell.id == row.cell)
+        return self._places[row.cell]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {cell.id: at for at, cell in reversed(list(enumerate(self.ranked.evidence.cells)))}
 
     def cell(self, row: RankedCell) -> Cell:
         """The cell under the row's own name: a file under two names is one cell, but two parents to tell of."""
@@ -73,16 +82,11 @@ def stores_below(folder: Path) -> list[Path]:
     return [file.parent for file in sorted(files, key=lambda file: max(last_changed(file.parent)), reverse=True)]
 
 
-def last_changed(folder: Path) -> tuple[int, int]:
-    """When the store last changed, in ns. SQLite's write-ahead file changes first; an empty one is only a reader's."""
-    return _changed(folder / FILE_NAME), _changed(folder / f"{FILE_NAME}-wal")
-
-
 def open_for_pages(folder: Path) -> OpenedStore:
     """Open and rank a store. Raises StoreError, or UnscorableError as the ranking does."""
-    ranked = open_ranked(folder)
-    evidence = ranked.evidence
-    return OpenedStore(folder, ranked, score(evidence), identities(evidence), control_identities(evidence))
+    grid, shown = shown_of(folder)
+    ranked = RankedGrid(grid, shown.evidence, shown.rows)
+    return OpenedStore(folder, ranked, shown.scores, shown.identity, shown.identity_control, shown.ways)
 
 
 def store_progress(folder: Path) -> StoreProgress:
@@ -111,11 +115,3 @@ def is_finished(folder: Path, changed: tuple[int, int]) -> bool:
 def short_names(folders: Sequence[Path], here: Path) -> dict[Path, str]:
     """Folders as a person would write them from `here`."""
     return {folder: str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder) for folder in folders}
-
-
-def _changed(file: Path) -> int:
-    try:
-        facts = file.stat()
-    except FileNotFoundError:
-        return 0
-    return facts.st_mtime_ns if facts.st_size else 0

@@ -29,7 +29,7 @@ from code_plan.rooms import (
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS: Rooms = read_rooms(ROOT / "docs" / "rooms.toml")
-WITH_STREAMLIT = ("streamlit_app.py", "session.py", "notices.py", "*_page.py")
+WITH_STREAMLIT = ("streamlit_app.py", "session.py", "notices.py", "*_page.py", "*_component.py")
 
 
 @cache

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from eval.exporting.export import ExportError
+from eval.exporting.exported import ExportError
 from eval.judging.stored_grid import KEY, load_grid
 from eval.rendering.cell_lora import lora_of
 from eval.reporting.ranked_grid import open_ranked

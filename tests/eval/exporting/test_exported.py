@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from eval.exporting.export import Exported
+from eval.exporting.exported import Exported
 from eval.ranking.ranking import rank
 from synthetic_evidence import make_evidence
 

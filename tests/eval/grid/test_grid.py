@@ -14,7 +14,8 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from base_models.drawing.png import read_picture
-from eval.exporting.export import ExportError, choose_cell, export_cell
+from eval.exporting.export import choose_cell, export_cell
+from eval.exporting.exported import ExportError
 from eval.grid.forecast import forecast
 from eval.grid.run_grid import run_grid
 from eval.ranking.columns import row_as_json

@@ -9,7 +9,8 @@ import pytest
 from rich.cells import cell_len
 
 from eval.__main__ import main
-from eval.exporting.export import ExportError, choose_cell
+from eval.exporting.export import choose_cell
+from eval.exporting.exported import ExportError
 from eval.reporting.ranked_grid import RankedGrid, open_ranked
 from synthetic_store import Size, write_store
 

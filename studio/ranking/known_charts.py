@@ -1,0 +1,27 @@
+"""The charts of an opened store, each drawn up once: checking them takes longer than all else of the page.
+
+No Streamlit here.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from studio.ranking.charts import epoch_curve, weights_map
+from studio.ranking.frames import checkpoints_in_order, curve_frame, heat_frame
+from studio.shared.stores import OpenedStore
+
+
+@lru_cache(maxsize=64)
+def known_curve(opened: OpenedStore, settings: tuple[str, ...]) -> dict[str, Any]:
+    """Identity over the epochs at `settings`, as Vega-Lite's description."""
+    levels = {"base model": opened.scores.floor, "subject's own pictures": opened.scores.ceiling}
+    frame = curve_frame(opened.rows, settings)
+    return epoch_curve(frame, checkpoints_in_order(opened.rows), list(settings), levels).to_dict()
+
+
+@lru_cache(maxsize=64)
+def known_map(opened: OpenedStore, checkpoint: str) -> dict[str, Any]:
+    """Identity of a checkpoint over the weights, as Vega-Lite's description."""
+    return weights_map(heat_frame(opened.rows, checkpoint)).to_dict()

@@ -1,0 +1,171 @@
+"""The page to blend: LoRA files with a slider for each part and block, the error that a rank costs, and the file."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import streamlit as st
+
+from foundation.errors import UserError
+from foundation.typed.untyped import untyped
+from loras.blending.block_weights import PRESETS
+from loras.blending.merge_methods import EXACT_SUM, method_names, methods_of_whole_deltas
+from studio.shared.markdown_text import escaped
+from studio.shared.session import store_if_open
+from studio.shared.stores import RUNS, OpenedStore
+from studio.weight_blending.found_loras import loras_for, scored_alone
+from studio.weight_blending.recipe import AS_IT_IS, EVERYWHERE, OWN, Moves, Part, Recipe, blocks_in
+from studio.weight_blending.written_blend import (
+    Blended,
+    BlendingError,
+    expected_error,
+    output_path,
+    state_of,
+    written,
+)
+
+MOVES, ROUND = "blend's moves", "blend's round"
+MOST_PARTS = 6
+STRONGEST = 2.0
+RANKS = [AS_IT_IS, "auto", "4", "8", "16", "32", "64", "128"]
+
+
+def show() -> None:
+    """Draw the page."""
+    opened = store_if_open()
+    st.title("Blend", anchor=False)
+    st.markdown("Several LoRA files as one, which does at weight 1 what they do together at these weights.")
+    moves: Moves = st.session_state.setdefault(MOVES, Moves())
+    st.session_state.setdefault(ROUND, 0)
+    recipe = _ask_recipe(opened, moves.recipe)
+    st.session_state[MOVES] = moves = moves.to(recipe)
+    st.button(f"Undo ({len(moves.done) - 1})", disabled=len(moves.done) < 2, on_click=_undo)
+    if not recipe.parts:
+        st.info("Choose one file or more. Those of the open store's grid come first.")
+        return
+    _show_parents(opened, recipe)
+    _show_error(recipe)
+    _ask_file(opened, recipe)
+
+
+def _undo() -> None:
+    moves: Moves = st.session_state[MOVES]
+    st.session_state[MOVES] = moves.back()
+    # Other keys: the sliders then begin at what the recipe says.
+    st.session_state[ROUND] += 1
+
+
+def _ask_recipe(opened: OpenedStore | None, known: Recipe) -> Recipe:
+    turn = st.session_state[ROUND]
+    found = loras_for(opened, Path.cwd())
+    there = list(dict.fromkeys([*(part.path for part in known.parts), *found]))
+    paths = st.multiselect(
+        "LoRA files",
+        there,
+        default=[part.path for part in known.parts],
+        format_func=lambda path: f"{path.stem}  ({path.parent})",
+        max_selections=MOST_PARTS,
+        key=f"files {turn}",
+    )
+    before = {part.path: part for part in known.parts}
+    parts = tuple(_ask_part(before.get(path, Part(path)), turn) for path in paths)
+    left, middle, right = st.columns(3)
+    methods = method_names()
+    method = left.selectbox("Method", methods, methods.index(known.method), key=f"method {turn}")
+    rank = middle.selectbox(
+        "Rank", RANKS, RANKS.index(known.rank), key=f"rank {turn}", format_func=lambda one: one or "exact (all ranks)",
+        help="auto: the fewest that keep 99 % of the energy",
+    )  # fmt: skip
+    dtypes = ["float16", "bfloat16", "float32"]
+    dtype = right.selectbox("Type", dtypes, dtypes.index(known.dtype), key=f"dtype {turn}")
+    return Recipe(parts, method, rank, dtype)
+
+
+def _ask_part(part: Part, turn: int) -> Part:
+    with st.container(border=True):
+        st.markdown(f"**{escaped(part.path.stem)}**")
+        left, middle, right = st.columns(3)
+        key = f"{part.path} {turn}"
+        unet = left.slider("UNet", -1.0, STRONGEST, part.unet, 0.05, key=f"unet {key}")
+        te = middle.slider("TEnc", -1.0, STRONGEST, part.te, 0.05, key=f"te {key}")
+        try:
+            blocks = blocks_in(part.path)
+        except UserError as problem:
+            st.warning(escaped(str(problem)))
+            return Part(part.path, unet, te)
+        offered = [EVERYWHERE, *(name for name in PRESETS if name not in (EVERYWHERE, "NONE")), OWN] if blocks else []
+        if not offered:
+            return Part(part.path, unet, te)
+        at = offered.index(part.preset) if part.preset in offered else 0
+        preset = right.selectbox("Blocks", offered, at, key=f"preset {key}")
+        return Part(part.path, unet, te, preset, _ask_blocks(part, blocks, key) if preset == OWN else {})
+
+
+def _ask_blocks(part: Part, blocks: list[str], key: str) -> dict[str, float]:
+    """A slider a block, six beside each other."""
+    places = st.columns(6)
+    return {
+        block: places[at % 6].slider(block, 0.0, STRONGEST, part.blocks.get(block, 1.0), 0.05, key=f"{block} {key}")
+        for at, block in enumerate(blocks)
+    }
+
+
+def _show_parents(opened: OpenedStore | None, recipe: Recipe) -> None:
+    for part, row in scored_alone(opened, recipe.parts):
+        told = (
+            f"{part.path.stem} alone: likeness {row.identity:.3f} at its best weights, {row.weights} (row {row.place})"
+        )
+        st.caption(escaped(f"{told}."))
+
+
+def _show_error(recipe: Recipe) -> None:
+    if recipe.method in methods_of_whole_deltas() and not recipe.rank:
+        st.info("This method leaves deltas of full rank: choose a rank.")
+        return
+    if recipe.method == EXACT_SUM and not recipe.rank:
+        st.caption("The exact sum: nothing is lost but what the type rounds off.")
+    if not st.button("Work out what this costs", help="The file is made, read back, compared and thrown away."):
+        return
+    try:
+        with st.spinner("Blending …"):
+            found = expected_error(state_of(recipe), tuple(recipe.command(Path("blend.safetensors"))))
+    except (BlendingError, OSError) as problem:
+        st.warning(escaped(str(problem)))
+        return
+    _show_blended(found)
+
+
+def _show_blended(found: Blended) -> None:
+    low, high = found.ranks
+    rank = str(low) if low == high else f"{low} to {high}"
+    differs = f"it differs from the exact sum by **{100 * found.error:.2f} %** of its size."
+    st.markdown(f"{found.modules} modules of rank {rank}; {differs}")
+    untyped(st).bar_chart(
+        {"block": list(found.blocks), "error, %": [100 * one for one in found.blocks.values()]},
+        x="block",
+        y="error, %",
+        sort=False,
+        height=200,
+    )
+
+
+def _ask_file(opened: OpenedStore | None, recipe: Recipe) -> None:
+    folder = opened.folder if opened else Path.cwd() / RUNS
+    name = st.text_input("Name of the file", "blend")
+    try:
+        path = output_path(folder, name)
+        if path.exists():
+            st.caption(f"{escaped(str(path))} exists and will be replaced.")
+        with st.expander("The same in a terminal"):
+            st.code(shlex.join(["python", *recipe.command(path)[1:]]), language="bash", wrap_lines=True)
+        if st.button("Write the file", type="primary"):
+            with st.spinner("Blending …"):
+                made = written(recipe, path)
+            st.success(f"Written to {escaped(str(made.path))}; sha256 {made.sha256[:12]}")
+            _show_blended(made)
+    except (BlendingError, OSError) as problem:
+        st.warning(escaped(str(problem)))
+
+
+show()

@@ -1,0 +1,32 @@
+"""The LoRA files that can be blended: those of the open store's cells, and those below runs/. No Streamlit here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+from eval.ranking.ranked_cell import RankedCell
+from studio.shared.stores import RUNS, OpenedStore
+from studio.weight_blending.recipe import Part
+
+DEPTH = 4
+MOST = 500
+
+
+def loras_for(opened: OpenedStore | None, here: Path) -> list[Path]:
+    """Files to choose from, each once: the grid's own first, best first, then those below `here`/runs by name."""
+    own = [use.checkpoint.path for row in opened.rows for use in opened.cell(row).uses] if opened else []
+    below = (path for depth in range(DEPTH) for path in sorted((here / RUNS).glob("*/" * depth + "*.safetensors")))
+    return [path for path in dict.fromkeys([*dict.fromkeys(own), *islice(below, MOST)]) if path.is_file()]
+
+
+def scored_alone(opened: OpenedStore | None, parts: Iterable[Part]) -> list[tuple[Part, RankedCell]]:
+    """What is known of each part by itself: its best row in the open store, blended with nothing."""
+    rows = [row for row in opened.rows if not row.also] if opened else []
+    found: list[tuple[Part, RankedCell]] = []
+    for part in parts:
+        own = [row for row in rows if opened and opened.cell(row).use.checkpoint.path == part.path]
+        if own:
+            found.append((part, max(own, key=lambda row: row.identity)))
+    return found

@@ -1,0 +1,100 @@
+"""Writes a blend by the very command, in a process of its own: the server loads no tensor. No Streamlit here."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from foundation.errors import UserError
+from foundation.typed.json_values import is_table, parse_json
+from studio.weight_blending.recipe import Recipe
+
+BLENDS = "blends"
+SUFFIX = ".safetensors"
+LONGEST_NAME = 100
+LAST_LINES = 3
+
+
+class BlendingError(UserError):
+    """A blend that could not be made, in the words of the command."""
+
+
+@dataclass(frozen=True)
+class Blended:
+    """What came of it: the file, its hash, ranks, and the error against the exact sum, in all and by block."""
+
+    path: Path
+    sha256: str
+    modules: int
+    ranks: tuple[int, int]
+    error: float
+    blocks: Mapping[str, float]
+
+
+@lru_cache(maxsize=64)
+def expected_error(recipe: str, command: tuple[str, ...]) -> Blended:
+    """What a file of this recipe would be: it is written, read back, and thrown away; once for each recipe.
+
+    `command`: as `Recipe.command` gives it for no file in particular; `recipe` tells files of one path apart.
+    """
+    del recipe
+    with tempfile.TemporaryDirectory() as folder:
+        at = command.index("-o") + 1
+        return _run([*command[:at], str(Path(folder) / f"blend{SUFFIX}"), *command[at + 1 :]])
+
+
+def written(recipe: Recipe, output: Path) -> Blended:
+    """Write the file. Raises BlendingError."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    return _run(recipe.command(output))
+
+
+def output_path(folder: Path, name: str) -> Path:
+    """Where the blend called `name` goes: `folder`/blends. Raises BlendingError for what is no plain name."""
+    stem = name.strip().removesuffix(SUFFIX)
+    if len(stem) > LONGEST_NAME or not re.fullmatch(r"[\w][\w. -]*", stem):
+        raise BlendingError(
+            f"“{stem[:40]}”: not a file name; use up to {LONGEST_NAME} letters, digits, spaces, dots, hyphens and "
+            "underscores"
+        )
+    return folder / BLENDS / f"{stem}{SUFFIX}"
+
+
+def state_of(recipe: Recipe) -> str:
+    """What tells whether a recipe's files are still what they were."""
+    facts = [(part.text, part.path.stat().st_mtime_ns, part.path.stat().st_size) for part in recipe.parts]
+    return f"{facts} {recipe.method} {recipe.rank} {recipe.dtype}"
+
+
+def _run(command: list[str]) -> Blended:
+    root = str(Path(__file__).resolve().parents[2])
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    ran = subprocess.run(
+        [*command, "--json"], env=variables, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True
+    )
+    if ran.returncode:
+        said = [line for line in ran.stderr.splitlines() if line.strip() and not line.startswith("starting")]
+        raise BlendingError(" ".join(said[-LAST_LINES:]) or "the command ended without a word; run it in a terminal")
+    return _blended(ran.stdout)
+
+
+def _blended(told: str) -> Blended:
+    match parse_json(told):
+        case {
+            "file": str(path),
+            "sha256": str(sha256),
+            "modules": int(modules),
+            "ranks": [int(low), int(high)],
+            "error": float(error),
+            "blocks": blocks,
+        } if is_table(blocks):
+            shares = {block: float(share) for block, share in blocks.items() if isinstance(share, int | float)}
+            return Blended(Path(path), sha256, modules, (low, high), error, shares)
+        case _:
+            raise BlendingError("the command answered with something else than a blend; run it in a terminal")

@@ -1,0 +1,108 @@
+"""Limits moved by sliders rank anew at once; favourites and notes stay with the store; the chosen row stays chosen."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from studio.ranking.anew import OFF, choices_of, own_limits, place_among, ranked_under
+from studio.ranking.frames import curve_frame, heat_frame, ranking_frame, usual_settings
+from studio.ranking.remarks import FILE_NAME, LONGEST_NOTE, Remark, RemarksError, keep_remark, kept_remarks
+from studio.shared.stores import OpenedStore, open_for_pages
+from synthetic_store import write_store
+
+ENTRY = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_store(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def opened(store: Path) -> OpenedStore:
+    return open_for_pages(store)
+
+
+def test_without_a_limit_nothing_breaks_it_and_with_a_strict_one_more_does(opened: OpenedStore) -> None:
+    own = own_limits(opened)
+    free = ranked_under(opened, replace(own, bleed=None, copy=None, prompt=None, face_rate=None))
+    assert any(row.broken for row in opened.rows)
+    assert not any(row.broken for row in free.rows)
+    strict = ranked_under(opened, replace(own, bleed=0.0))
+    assert sum(bool(row.broken) for row in strict.rows) >= sum(bool(row.broken) for row in opened.rows)
+    assert ranked_under(opened, own) is opened
+
+
+def test_a_larger_difference_that_matters_makes_more_rows_as_good(opened: OpenedStore) -> None:
+    counts = [
+        sum(row.standing == "as good" for row in ranked_under(opened, replace(own_limits(opened), difference=one)).rows)
+        for one in (0.0, 0.5)
+    ]
+    assert counts[0] < counts[1]
+
+
+def test_a_slider_offers_what_is_set_and_no_limit() -> None:
+    assert choices_of(0.27, [0.0, 0.25, 0.5]) == [0.0, 0.25, 0.27, 0.5, OFF]
+    assert choices_of(None, [0.5]) == [0.5, OFF]
+
+
+def test_charts_know_the_rows_that_a_click_chooses(opened: OpenedStore) -> None:
+    curve = curve_frame(opened.rows, usual_settings(opened.rows))
+    by_place = {row.place: row for row in opened.rows}
+    for place, checkpoint in zip(curve["row"], curve["checkpoint"], strict=True):
+        assert by_place[place].checkpoint == checkpoint
+    heat = heat_frame(opened.rows, "tessa-000004")
+    assert [by_place[place].unet for place in heat["row"]] == list(heat["unet"])
+
+
+def test_remarks_are_kept_with_the_store_and_empty_ones_forgotten(tmp_path: Path) -> None:
+    keep_remark(tmp_path, "a", Remark(favourite=True, note="  <b>hands</b> are right "))
+    keep_remark(tmp_path, "b", Remark(note="x" * (LONGEST_NOTE + 5)))
+    kept = kept_remarks(tmp_path)
+    assert kept["a"] == Remark(favourite=True, note="<b>hands</b> are right")
+    assert len(kept["b"].note) == LONGEST_NOTE
+    keep_remark(tmp_path, "a", Remark())
+    assert list(kept_remarks(tmp_path)) == ["b"]
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"a": 1}', '{"a": {"favourite": 1, "note": ""}}'])
+def test_remarks_that_were_changed_by_hand_are_a_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE_NAME).write_text(text, encoding="utf-8")
+    with pytest.raises(RemarksError, match="mend it, or move it away"):
+        kept_remarks(tmp_path)
+
+
+def test_favourites_have_a_star_in_the_table(opened: OpenedStore) -> None:
+    frame = ranking_frame(opened, [0, 1], {opened.rows[1].cell: Remark(favourite=True)})
+    assert list(frame["★"]) == ["", "★"]
+    assert "★" not in ranking_frame(opened, [0, 1])
+
+
+def test_the_page_ranks_anew_and_keeps_the_choice_and_a_note(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LORA_STUDIO_STORE", str(store))
+    monkeypatch.chdir(store.parent)
+    monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
+    app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+    assert not app.exception
+    for slider in app.sidebar.select_slider[:4]:
+        slider.set_value(OFF)
+    app.run()
+    assert not app.exception
+    assert "limit" not in set(app.dataframe[0].value["standing"])
+    app.session_state["chosen"] = 2
+    app.run()
+    row = open_for_pages(store).rows[2]
+    assert any(f"{row.checkpoint}" in one.value.replace("\\", "") for one in app.markdown if "Chosen" in one.value)
+    app.text_input[0].set_value("good hands").run()
+    assert not app.exception
+    assert kept_remarks(store)[row.cell].note == "good hands"
+    app.switch_page("comparing/comparing_page.py").run()
+    app.switch_page("ranking/ranking_page.py").run()
+    assert app.text_input[0].value == "good hands"
+    assert place_among(open_for_pages(store), row.cell, row.checkpoint) == 2

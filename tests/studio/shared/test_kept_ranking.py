@@ -1,0 +1,86 @@
+"""The ranking of a large store is kept: the same to the last digit, for this state of it alone, and never as code."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval.ranking.limits import Limits
+from eval.store.connection import FILE_NAME
+from eval.ways.ranked_together import rank_scored_together
+from studio.shared import kept_ranking
+from studio.shared.kept_ranking import FACTS, KEPT, keep, read_kept, shown_of
+from studio.shared.plain_values import Arrays, plain, typed
+from studio.shared.stores import open_for_pages
+from synthetic_store import Size, write_store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_store(tmp_path_factory.mktemp("run"), Size(epochs=(1, 2, 3), unet=(0.5, 1.0), te=(1.0,), seeds=2))
+
+
+def test_what_is_kept_is_what_is_ranked_and_holds_no_vector(store: Path) -> None:
+    _, fresh = shown_of(store)
+    keep(store)
+    kept = read_kept(store)
+    assert kept is not None
+    assert kept.rows == fresh.rows
+    np.testing.assert_array_equal(kept.identity, fresh.identity)
+    np.testing.assert_array_equal(kept.scores.counted, fresh.scores.counted)
+    assert kept.evidence.cells == fresh.evidence.cells
+    assert kept.evidence.faces.size == kept.evidence.pictures.size == 0
+    assert len(kept.evidence.references) == len(fresh.evidence.references) > 0
+    limits = Limits(bleed=0.01, difference=0.1)
+    assert rank_scored_together(kept.ways, limits) == rank_scored_together(fresh.ways, limits)
+
+
+def test_a_large_store_is_ranked_by_another_process_once(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (store / KEPT).unlink(missing_ok=True)
+    monkeypatch.setattr(kept_ranking, "LARGE", 1)
+    rows = open_for_pages(store).rows
+    assert (store / KEPT).is_file()
+    monkeypatch.setattr(kept_ranking, "computed", None)
+    assert open_for_pages(store).rows == rows
+
+
+def test_it_holds_for_one_state_of_the_store(store: Path) -> None:
+    keep(store)
+    assert read_kept(store) is not None
+    os.utime(store / FILE_NAME, ns=(1, 1))
+    assert read_kept(store) is None
+
+
+@pytest.mark.parametrize("fault", ["no zip", "another field", "a number for a text", "an object"])
+def test_a_file_that_was_changed_is_no_ranking(store: Path, fault: str) -> None:
+    keep(store)
+    path = store / KEPT
+    with np.load(path) as kept:
+        arrays = {name: kept[name] for name in kept.files}
+    told = json.loads(arrays.pop(FACTS).tobytes())
+    if fault == "another field":
+        told["shown"]["rows"][0]["more"] = 1
+    elif fault == "a number for a text":
+        told["shown"]["rows"][0]["checkpoint"] = 1
+    elif fault == "an object":
+        arrays["array0"] = np.array([object()])
+    arrays[FACTS] = np.frombuffer(json.dumps(told).encode(), dtype=np.uint8)
+    with path.open("wb") as stream:
+        if fault == "no zip":
+            stream.write(b"PK no")
+        else:
+            np.savez(stream, allow_pickle=True, **arrays)
+    assert read_kept(store) is None
+
+
+def test_values_come_back_as_they_went() -> None:
+    limits, arrays = Limits(bleed=None), Arrays()
+    assert typed(Limits, json.loads(json.dumps(plain(limits, arrays))), arrays) == limits
+    with pytest.raises(ValueError, match="no Limits"):
+        typed(Limits, {"bleed": 1.0}, arrays)
+    with pytest.raises(ValueError, match="no float"):
+        typed(Limits, {**vars(limits), "difference": "0.02"}, arrays)

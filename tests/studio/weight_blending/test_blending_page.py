@@ -1,0 +1,103 @@
+"""Blending by sliders: what the command is told, how moves are undone, what a rank costs, and the file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from loras.blending.weighted_lora import WeightedLora
+from miniature.paths import SUBJECT
+from studio.shared.stores import open_for_pages
+from studio.weight_blending.found_loras import loras_for, scored_alone
+from studio.weight_blending.recipe import OWN, Moves, Part, Recipe, blocks_in
+from studio.weight_blending.written_blend import BlendingError, expected_error, output_path, state_of, written
+from synthetic_store import Size, write_store
+
+ENTRY = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
+FIRST = SUBJECT / "first.safetensors"
+
+
+def test_weights_are_said_as_the_command_reads_them() -> None:
+    blocks = dict.fromkeys(blocks_in(FIRST), 1.0) | {"OUT00": 0.25, "BASE": 0.5}
+    for part in (Part(FIRST, 0.8, 0.5), Part(FIRST, -0.2, 0.0, "OUTD"), Part(FIRST, 1.0, 1.0, OWN, blocks)):
+        read = WeightedLora.parse(part.text)
+        assert (read.path, read.weights.unet, read.weights.te1) == (FIRST, part.unet, part.te)
+        assert read.blocks.on("lora_unet_down_blocks_0_attentions_0_proj_in") == (0.0 if part.preset == "OUTD" else 1.0)
+    assert read.blocks.on("lora_te_text_model_encoder_layers_0_mlp_fc1") == 0.5
+    assert read.blocks.on("lora_unet_up_blocks_0_resnets_0_conv1") == 0.25
+
+
+def test_blocks_stand_as_a_picture_passes_through_them() -> None:
+    blocks = blocks_in(FIRST)
+    assert blocks[0] == "BASE"
+    assert blocks.index("IN01") < blocks.index("M00") < blocks.index("OUT00")
+
+
+def test_moves_are_taken_back_one_by_one() -> None:
+    first, second = Recipe((Part(FIRST),)), Recipe((Part(FIRST, 0.5),))
+    moves = Moves().to(first).to(first).to(second)
+    assert moves.recipe == second
+    assert moves.back().recipe == first
+    assert moves.back().back().back().recipe == Recipe()
+
+
+def test_the_error_of_a_rank_is_told_and_nothing_is_left() -> None:
+    exact = Recipe((Part(FIRST, 0.8), Part(FIRST, 0.2)))
+    small = replace(exact, rank="1")
+    found = expected_error(state_of(small), tuple(small.command(Path("x.safetensors"))))
+    assert found.ranks == (1, 1)
+    assert 0.05 < found.error < 1
+    assert set(found.blocks) == set(blocks_in(FIRST))
+    assert not found.path.exists()
+
+
+def test_what_the_command_refuses_is_said_in_its_words(tmp_path: Path) -> None:
+    nothing = Recipe((Part(FIRST, 0.0, 0.0),))
+    with pytest.raises(BlendingError, match="nothing is left at these weights"):
+        written(nothing, tmp_path / "made.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "n" * 300])
+def test_a_name_that_is_none_is_a_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BlendingError, match="not a file name"):
+        output_path(tmp_path, name)
+
+
+def test_files_of_the_grid_come_first_and_tell_how_they_do_alone(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "other.safetensors").write_bytes(FIRST.read_bytes())
+    opened = open_for_pages(write_store(tmp_path / "run", Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)))
+    found = loras_for(opened, tmp_path)
+    assert [path.name for path in found][-1] == "other.safetensors"
+    assert {path.stem for path in found} >= {"tessa-000001", "tessa-000002", "first_try"}
+    alone = scored_alone(opened, [Part(found[0]), Part(tmp_path / "runs" / "other.safetensors")])
+    assert all(not row.also for _, row in alone)
+    assert loras_for(None, tmp_path) == [tmp_path / "runs" / "other.safetensors"]
+
+
+def test_the_page_blends_without_a_store_and_takes_moves_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "first.safetensors").write_bytes(FIRST.read_bytes())
+    monkeypatch.delenv("LORA_STUDIO_STORE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
+    app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+    app.switch_page("weight_blending/blending_page.py").run()
+    assert not app.exception
+    app.multiselect[0].set_value([tmp_path / "runs" / "first.safetensors"]).run()
+    assert not app.exception
+    app.slider[0].set_value(0.5).run()
+    assert "unet=0.5" in app.code[0].value
+    app.selectbox[0].set_value(OWN).run()
+    assert len(app.slider) == 2 + len(blocks_in(FIRST))
+    undo = next(one for one in app.button if one.label.startswith("Undo"))
+    undo.click().run()
+    undo = next(one for one in app.button if one.label.startswith("Undo"))
+    undo.click().run()
+    assert not app.exception
+    assert "unet=1," in app.code[0].value
