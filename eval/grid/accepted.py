@@ -53,7 +53,7 @@ class Handed:
 
     def _fault_of_batch(self, finished: FinishedBatch) -> str | None:
         sent: object = finished
-        if not isinstance(sent, FinishedBatch) or finished.batch not in self._in_hand.values():
+        if not _is_batch(sent) or finished.batch not in self._in_hand.values():
             return "a batch that it was not given"
         pictures = finished.batch.pictures
         if not len(pictures) == len(finished.files) == len(finished.failures):
@@ -93,5 +93,14 @@ def _lengths_of(readings: Readings) -> Generator[int | None]:
             vector: object = reading.vector
             if vector is None:
                 continue
-            is_sound = isinstance(vector, np.ndarray) and vector.ndim == 1 and vector.dtype.kind == "f"
-            yield len(vector) if is_sound and 0 < len(vector) <= LONGEST_VECTOR else None
+            yield _length_of(vector)
+
+
+def _is_batch(sent: object) -> bool:
+    return isinstance(sent, FinishedBatch)
+
+
+def _length_of(vector: object) -> int | None:
+    if not isinstance(vector, np.ndarray) or vector.ndim != 1 or vector.dtype.kind != "f":
+        return None
+    return vector.size if 0 < vector.size <= LONGEST_VECTOR else None
