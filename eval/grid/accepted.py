@@ -18,6 +18,7 @@ from eval.store.store import Store
 from eval.store.tables import Readings
 from foundation.errors import UserError
 from foundation.files import sha256_of
+from foundation.typed.untyped import untyped
 
 LONGEST_VECTOR = 65_536  # numbers; judges have some hundreds
 
@@ -101,6 +102,6 @@ def _is_batch(sent: object) -> bool:
 
 
 def _length_of(vector: object) -> int | None:
-    if not isinstance(vector, np.ndarray) or vector.ndim != 1 or vector.dtype.kind != "f":
+    if not isinstance(vector, np.ndarray) or vector.ndim != 1 or not np.issubdtype(untyped(vector).dtype, np.floating):
         return None
     return vector.size if 0 < vector.size <= LONGEST_VECTOR else None
