@@ -66,7 +66,7 @@ def told_of(path: Path, beside: Path) -> Generator[None]:
     except OSError as error:
         if error.errno is None:  # a library's own words, as Pillow's, without any name
             raise OSError(errno.EIO, " ".join(str(error).split()), str(path)) from error
-        named = [Path(one) for one in (error.filename, error.filename2) if isinstance(one, str | Path)]
+        named = [Path(one) for one in (error.filename, error.filename2) if isinstance(one, str)]
         inner = [one.relative_to(beside) for one in named if one.is_relative_to(beside)]
         if inner or not named:  # of a full disk nothing is named; of a copy both sides are
             error.filename, error.filename2 = str(path / inner[0] if inner else path), None

@@ -18,6 +18,7 @@ from random import Random
 from torture.mutations import mutated
 from torture.readers import KINDS, Kind
 from torture.table import Kept, Row
+from torture.tries import note_modules, warm
 
 AT_ONCE = 25  # in one child, which tells after each
 MOST_SECONDS, MOST_MB = 2.0, 500
@@ -53,6 +54,9 @@ def _in_child(kind: Kind, folder: Path, numbers: list[int], seed: int) -> Iterat
         if child == 0:
             _as_child(kind, folder, numbers, seed, told)
         _, status = os.waitpid(child, 0)
+        if (imported := told.with_suffix(".modules")).is_file():
+            warm(imported)
+            imported.unlink()
         found = [json.loads(line) for line in told.read_text("utf-8").split("\n") if line]
         yield from ((number, wrong) for number, wrong in found)
         numbers = numbers[len(found) :]
@@ -73,6 +77,7 @@ def _as_child(kind: Kind, folder: Path, numbers: list[int], seed: int, told: Pat
             with suppress(Exception), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
                 read(files[0])
         sound = {path: path.read_bytes() for path in files}
+        note_modules(told.with_suffix(".modules"))
         with told.open("a", encoding="utf-8") as stream:
             for number in numbers:
                 draw = Random(f"{seed} {kind.name} {number}")

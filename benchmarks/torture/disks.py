@@ -33,6 +33,9 @@ def tried_disks(
     """Each oddity with each work of `TOUCHED`."""
     works = [one for one in WORKS if one.name in TOUCHED and (not only or one.name in only)]
     for at, work in enumerate(works):
+        if kept.is_over:
+            say(f"{work.name}: no time is left")
+            continue
         with kept.part_of(len(works) - at):
             _tried_work(Bench(work, folder / work.name, library), kept, max(1, round(ROUNDS * share)), seed, say)
 

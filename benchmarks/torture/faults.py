@@ -32,6 +32,9 @@ def tried_works(
     """All faults of all works, those left out that are in `kept` already."""
     works = [work for work in WORKS if not only or work.name in only]
     for at, work in enumerate(works):
+        if kept.is_over:
+            say(f"{work.name}: no time is left")
+            continue
         with kept.part_of(len(works) - at):
             _tried_work(Bench(work, folder / work.name, library), kept, share, seed, say)
 

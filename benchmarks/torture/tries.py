@@ -143,7 +143,7 @@ class Bench:
                 raise SystemExit(f"{self.work.name}: {wrong}")
             points = self.out.with_name("points").read_text("utf-8", "replace").splitlines()
             made.append(facts_of(self.here))
-            _warm(self.out.with_name("modules"))
+            warm(self.out.with_name("modules"))
         same = {name: value for name, value in made[0].items() if made[1].get(name) == value and not _is_clock(name)}
         return Whole(same, {*made[0], *made[1]}, points, ended.seconds or 0.0)
 
@@ -165,6 +165,9 @@ class Bench:
             seen.hangs.append("after the fault")
         seen.unnamed += unnamed(ended, fault)
         seen.corrupt += faults_of(self.here)
+        if self.work.once and not ended.status:
+            seen.corrupt += [f"left behind: {name}" for name in half_written(self.here)]
+            return seen
         kept = acknowledged(self.here)
         again = self.run()
         if again.seconds is None:
@@ -229,10 +232,10 @@ def _as_command(body: object, out: Path) -> None:
         assert callable(body)
         body()
         status = 0
-        _note_modules(out.with_name("modules"))
+        note_modules(out.with_name("modules"))
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-        _note_modules(out.with_name("modules"))
+        note_modules(out.with_name("modules"))
     except BaseException:
         traceback.print_exc()
     finally:
@@ -244,11 +247,12 @@ def _as_command(body: object, out: Path) -> None:
         os._exit(status)
 
 
-def _note_modules(path: Path) -> None:
+def note_modules(path: Path) -> None:
+    """What this process has imported, for its parent to import once for all that come."""
     path.write_text("\n".join(sorted(sys.modules)), "utf-8")
 
 
-def _warm(listed: Path) -> None:
+def warm(listed: Path) -> None:
     """Import here what a command imported, so that its next children need not: that is most of what they take."""
     for name in listed.read_text("utf-8").split("\n"):
         if name not in sys.modules and not name.startswith(("__", "torture")):

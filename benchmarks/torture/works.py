@@ -41,11 +41,15 @@ CLOCKS = ("seconds", "rate", "changed", "started", "ended", "resumed", "events",
 
 @dataclass(frozen=True)
 class Work:
-    """`make` fills a folder, `run` does the work in it and ends the process by itself or returns."""
+    """`make` fills a folder, `run` does the work in it and ends the process by itself or returns.
+
+    `once`: done, it refuses to be done again over what it wrote.
+    """
 
     name: str
     make: Callable[[Path], None]
     run: Callable[[Path], None]
+    once: bool = False
 
 
 def _command(package: str, *words: str) -> Callable[[Path], None]:
@@ -169,7 +173,7 @@ WORKS = (
         _command("eval", "convert", "flux.safetensors", "-o", "c.safetensors", "--for", "comfyui"),
     ),
     Work("blend", _make_loras, _command("eval", "blend", *BLENDED, "-o", "c.safetensors")),
-    Work("bake", _make_loras, _command("eval", "bake", "base", "one.safetensors", "-o", "baked")),
+    Work("bake", _make_loras, _command("eval", "bake", "base", "one.safetensors", "-o", "baked"), once=True),
     Work("export", _make_store, _command("eval", "export", "store", "--cell", "best", "-o", "best.safetensors")),
     Work("report", _make_store, _command("eval", "report", "store", "-o", "report.html")),
     Work("import", _make_import, _command("eval", "import", "bare", "-o", "store", *IMPORTED)),

@@ -53,8 +53,8 @@ class Handed:
         del self._in_hand[finished.batch.pictures[0].id]
 
     def _fault_of_batch(self, finished: FinishedBatch) -> str | None:
-        sent: object = untyped(finished)
-        if not isinstance(sent, FinishedBatch) or finished.batch not in self._in_hand.values():
+        sent: object = finished
+        if not _is_batch(sent) or finished.batch not in self._in_hand.values():
             return "a batch that it was not given"
         pictures = finished.batch.pictures
         if not len(pictures) == len(finished.files) == len(finished.failures):
@@ -91,8 +91,18 @@ def _lengths_of(readings: Readings) -> Generator[int | None]:
     """How long each vector is; None for what is none."""
     for by_subject in readings.values():
         for reading in by_subject.values():
-            vector: object = untyped(reading.vector)
+            vector: object = reading.vector
             if vector is None:
                 continue
-            is_sound = isinstance(vector, np.ndarray) and vector.ndim == 1 and vector.dtype.kind == "f"
-            yield len(vector) if is_sound and 0 < len(vector) <= LONGEST_VECTOR else None
+            yield _length_of(vector)
+
+
+def _is_batch(sent: object) -> bool:
+    return isinstance(sent, FinishedBatch)
+
+
+def _length_of(vector: object) -> int | None:
+    array = untyped(vector)
+    if not isinstance(vector, np.ndarray) or array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
+        return None
+    return array.size if 0 < array.size <= LONGEST_VECTOR else None

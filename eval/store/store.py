@@ -20,6 +20,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import Session
 
 from eval.store.connection import FILE_NAME, READ_ONLY, StoreError, connected
+from eval.store.network_place import network_note
 from eval.store.picture_files import Stamp, picture_place
 from eval.store.tables import (
     EmbeddingRow,
@@ -35,6 +36,7 @@ from eval.store.tables import (
 )
 from foundation.chunks import chunks
 from foundation.files import sha256_of, sweep_partial
+from foundation.progress import at_hand
 from foundation.typed.json_values import is_table
 
 PICTURES = "pictures"
@@ -275,6 +277,8 @@ def create_store(folder: Path, place: str | None = None) -> Store:
     `place`: where pictures go instead of the store's own folder, a folder's path or a URL.
     """
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    if note := network_note(folder):
+        at_hand().say(note)
     store = Store(folder, connected(folder))
     store.move_to(place or str(folder / PICTURES))
     shelves = Path(store.place) if "://" not in store.place else folder / PICTURES

@@ -43,7 +43,7 @@ class Blip:
             hub_model("BLIP", source).announce()
         try:
             self._processor: Any = untyped(BlipProcessor).from_pretrained(source)
-            model: Any = untyped(BlipForConditionalGeneration).from_pretrained(source)
+            model: Any = untyped(BlipForConditionalGeneration).from_pretrained(source, use_safetensors=True)
         except Exception as error:  # transformers, huggingface_hub and safetensors each raise their own
             reason = " ".join(str(error).split())[:200]
             raise BlipError(

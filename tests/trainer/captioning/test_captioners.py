@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
+from safetensors.torch import load_file
 from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipImageProcessor, BlipProcessor
 
 from base_models.drawing.png import read_picture
@@ -168,3 +170,13 @@ def test_a_blip_says_the_same_sentence_every_time(tmp_path: Path) -> None:
 def test_a_blip_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BlipError, match="name a folder of its files"):
         Blip(str(tmp_path), WORN, PhraseList(()), "cpu")
+
+
+def test_a_blip_of_pickles_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny_blip(tmp_path / "blip")
+    weights = folder / "model.safetensors"
+    torch.save(load_file(weights), folder / "pytorch_model.bin")
+    weights.unlink()
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a pickle was read"))
+    with pytest.raises(BlipError, match="cannot be loaded"):
+        Blip(str(folder), WORN, PhraseList(()), "cpu")
