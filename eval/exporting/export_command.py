@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from eval.servers.server_options import A1111, AllowRemote, Comfy
 from eval.store.store_argument import StoreFolder
 from foundation.command_line import Json
+from foundation.errors import ConfigurationError
 
 
 def register(app: typer.Typer) -> None:
@@ -23,21 +25,51 @@ def export(
     cell: Annotated[
         str, typer.Option("--cell", metavar="CELL", help="best, the number of a row of `rank`, or a cell's id.")
     ] = "best",
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            "--spec", metavar="SPEC", help="The grid's specification, to draw the file with --comfy or --a1111."
+        ),
+    ] = None,
+    comfy: Comfy = None,
+    a1111: A1111 = None,
+    allow_remote: AllowRemote = False,
     as_json: Json = False,
 ) -> None:
-    """Write a cell as one LoRA file that renders the same at weight 1 in A1111, ComfyUI and diffusers."""
+    """Write a cell as one LoRA file that renders the same at weight 1 in A1111, ComfyUI and diffusers.
+
+    With --spec and --comfy (or --a1111) the server that drew the grid draws the file at weight 1: write it into its
+    folder of LoRAs. How far its pictures are from the scored ones is said; 1 is the exit where they are others.
+    """
     from foundation.printing import print_lines
     from foundation.progress import starting, terminal
 
     with starting():
         from eval.exporting.export import choose_cell, export_cell
+        from eval.exporting.server_check import check_drawn_alike, drawn_again
         from eval.reporting.ranked_grid import open_ranked
+        from eval.request.spec import read_spec
+        from eval.servers.drawn_elsewhere import drawn_elsewhere
 
+    if (spec is None) != (comfy is None and a1111 is None):
+        raise ConfigurationError(
+            "--spec and --comfy (or --a1111) go together: with both, the file is drawn by the server"
+        )
+    asked = drawn_elsewhere(read_spec(spec), comfy, a1111, remote=allow_remote) if spec else None
     ranked = open_ranked(store)
     row = choose_cell(ranked.grid, ranked.rows, cell)
+    chosen = ranked.grid.cell(row.cell, row.checkpoint)
+    servers = check_drawn_alike(asked, ranked.grid, chosen) if asked else None
     with terminal() as reporter, reporter.waiting("exporting"):
         written = export_cell(ranked.grid, row, output)
+    difference = None
+    if servers is not None:
+        with terminal() as reporter, reporter.waiting("drawing the file at weight 1"):
+            difference = drawn_again(servers, ranked.grid, chosen, written)
+    told = {} if difference is None else {"drawn": difference.as_json()}
     if as_json:
-        print(json.dumps(written.as_json(row)))
+        print(json.dumps({**written.as_json(row), **told}))
     else:
-        print_lines(written.in_lines(row))
+        print_lines([*written.in_lines(row), *(difference.in_lines() if difference else [])])
+    if difference is not None and not difference.is_as_scored:
+        raise typer.Exit(1)

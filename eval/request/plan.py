@@ -195,7 +195,7 @@ def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLor
 
 def _sampling_of(spec: GridSpec, negative: str) -> Sampling:
     if spec.elsewhere is not None:
-        return _sampling_elsewhere(spec, spec.elsewhere, negative)
+        return sampling_elsewhere(spec, spec.elsewhere, negative)
     if not spec.model.base:
         raise ConfigurationError(
             "[model] base: name the base model; or let a server draw, by --comfy URL or --a1111 URL"
@@ -215,7 +215,7 @@ def _sampling_of(spec: GridSpec, negative: str) -> Sampling:
     )
 
 
-def _sampling_elsewhere(spec: GridSpec, elsewhere: Elsewhere, negative: str) -> Sampling:
+def sampling_elsewhere(spec: GridSpec, elsewhere: Elsewhere, negative: str) -> Sampling:
     """What the specification says is set there; else what the servers draw with by themselves, as far as they tell."""
     own, said, sampler = elsewhere.own, elsewhere.said, spec.sampler
     return Sampling(

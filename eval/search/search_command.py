@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from eval.grid.server_options import A1111, AllowRemote, Comfy
+from eval.servers.server_options import A1111, AllowRemote, Comfy
 from foundation.command_line import Json
 
 

@@ -61,7 +61,10 @@ class A1111Server:
             self._names |= {sha256: text_at(by_path[path], "name") for sha256, path in found.items()}
 
     def begin(self, picture: PlannedPicture) -> str:
-        """It knows no queue: what is asked for is asked for when it is waited for."""
+        """It knows no queue: what is asked for is asked for when it is waited for. Raises as `check`."""
+        uses = picture.cell.acting if picture.cell else ()
+        if lacking := [use.checkpoint for use in uses if use.checkpoint.sha256 not in self._names]:
+            self.check(lacking, ())
         self._asked[picture.id] = picture
         return picture.id
 

@@ -57,6 +57,10 @@ class ComfyServer:
 
     def begin(self, picture: PlannedPicture) -> str:
         """Ask for a picture; the id that it is known by there. Raises ServerFaultError or ServerRefusedError."""
+        uses = picture.cell.acting if picture.cell else ()
+        # One that did not answer when the grid began is looked at when it first draws.
+        if lacking := [use.checkpoint for use in uses if use.checkpoint.sha256 not in self._names]:
+            self.check(lacking, ())
         graph = self._graph(picture)
         answer = self._door.ask("/prompt", {"prompt": graph, "client_id": self._client})
         if answer.status == 400:

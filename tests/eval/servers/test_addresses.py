@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comfy_stand_in import ComfyStandIn
 from eval.request.cells import Checkpoint
 from eval.servers.address import ServerAddressError, addresses_of, check_allowed, headers_of
 from eval.servers.faults import ServerFaultError, ServerRefusedError
@@ -77,3 +78,15 @@ def test_all_files_that_are_not_there_are_named_at_once() -> None:
     files = [Checkpoint(Path(f"/x/e{number}.safetensors"), "", str(number), None) for number in range(5)]
     with pytest.raises(ServerRefusedError, match=r"e0.*e1.*e2.*and 2 more: copy or link /x/e0"):
         names_of(files, [], "http://127.0.0.1:1", "its folder", lambda _: None)
+
+
+def test_answers_are_bounded() -> None:
+    server = ComfyStandIn(lambda *_: b"", ["a" * 5000])
+    try:
+        assert Door(server.url).json("/system_stats")
+        with pytest.raises(ServerFaultError, match="more than 100 bytes"):
+            Door(server.url).ask("/object_info/LoraLoader", most=100)
+        with pytest.raises(ServerRefusedError, match="knows no /nowhere"):
+            Door(server.url).json("/nowhere")
+    finally:
+        server.close()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from comfy_stand_in import ComfyStandIn
+from comfy_stand_in import ComfyStandIn, Loras
 from eval.executors import server_pool
 from eval.executors.backlog import WorkersLostError
 from eval.executors.executor import FinishedBatch, Job
 from eval.executors.server_pool import ServerPool
+from eval.exporting.export import ExportError, choose_cell, export_cell
+from eval.exporting.server_check import check_drawn_alike, drawn_again
 from eval.grid.picture_maker import amount_of
-from eval.grid.run_grid import run_grid
+from eval.grid.run_grid import GridOutcome, run_grid
 from eval.importing.comfy.comfyui import told_by_comfyui
 from eval.importing.containers.picture_texts import read_texts
 from eval.ranking.columns import row_as_json
@@ -59,22 +63,76 @@ def facts_of(store: Path) -> list[dict[str, object]]:
     return [{key: value for key, value in row_as_json(row).items() if key != "id"} for row in open_ranked(store).rows]
 
 
-def test_the_ranking_is_that_of_our_own_pictures_whatever_fails(rendered_grid: GridFolder, served: ServedGrid) -> None:
+@dataclass(frozen=True)
+class Drawn:
+    """What became of a grid on two servers with six faults, and of the same grid asked for once more."""
+
+    spec: GridSpec
+    first: GridOutcome
+    again: GridOutcome
+    left: dict[int, str]
+    freed: int
+    drawn_again: int
+
+
+@pytest.fixture(scope="module")
+def drawn(served: ServedGrid) -> Drawn:
     troubled = stand_in(served, http_500=1, wrong=3, memory=5)
     dying = stand_in(served, dies=2, forgets=4, slow=6)
-    with serving(troubled, dying):
+    with serving(troubled, dying), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(server_pool, "FIRST_REST", 0.05)
         asked = served.asked(troubled, dying)
-        outcome = run_grid(asked, Silent())
-        assert not troubled.faults
-        assert not dying.faults
-        assert troubled.freed == 1
-        drawn = troubled.drawn + dying.drawn
+        first = run_grid(asked, Silent())
+        before = troubled.drawn + dying.drawn
         again = run_grid(served.asked(troubled), Silent())
-        assert troubled.drawn + dying.drawn == drawn
-    assert outcome.rendered == make_plan(asked).picture_count == again.existing
-    assert again.rendered == 0
-    assert len(list(served.store.rglob("pictures/**/[!.]*.png"))) == outcome.rendered
+        left = {**troubled.faults, **dying.faults}
+        return Drawn(asked, first, again, left, troubled.freed, troubled.drawn + dying.drawn - before)
+
+
+def test_the_ranking_is_that_of_our_own_pictures_whatever_fails(
+    rendered_grid: GridFolder, served: ServedGrid, drawn: Drawn
+) -> None:
+    assert not drawn.left
+    assert drawn.freed == 1
+    assert drawn.first.rendered == make_plan(drawn.spec).picture_count == drawn.again.existing
+    assert (drawn.again.rendered, drawn.drawn_again) == (0, 0)
+    assert len(list(served.store.rglob("pictures/**/[!.]*.png"))) == drawn.first.rendered
     assert facts_of(served.store) == facts_of(rendered_grid.store)
+
+
+@pytest.mark.parametrize("is_right", [True, False], ids=["as it was written", "another file there"])
+def test_an_export_is_drawn_at_weight_1_and_the_difference_is_said(
+    served: ServedGrid, drawn: Drawn, tmp_path: Path, is_right: bool
+) -> None:
+    ranked = open_ranked(served.store)
+    row = choose_cell(ranked.grid, ranked.rows, "best")
+    cell = ranked.grid.cell(row.cell, row.checkpoint)
+    parents = tuple((use.checkpoint.path.name, use.weights.unet, use.weights.te1) for use in cell.acting)
+
+    def drawing(prompt: str, seed: int, loras: Loras) -> bytes:
+        assert loras == (("people/best.safetensors", 1.0, 1.0),)
+        plain = prompt.replace("ohwx person", "person")
+        return served.drawing(prompt, seed, parents) if is_right else served.drawing(plain, seed, ())
+
+    server = ComfyStandIn(drawing, ["people/best.safetensors", *served.loras])
+    with serving(server):
+        servers = check_drawn_alike(served.asked(server), ranked.grid, cell)
+        written = export_cell(ranked.grid, row, tmp_path / "best.safetensors")
+        found = drawn_again(servers, ranked.grid, cell, written)
+    assert found.is_as_scored is is_right
+    assert (found.pictures, found.lora > 0, found.sheet.is_file()) == (2, True, True)
+    assert (found.mean, found.largest) == (0, 0) if is_right else found.mean > 0
+
+
+def test_an_export_is_not_drawn_by_another_workflow(served: ServedGrid, drawn: Drawn) -> None:
+    ranked = open_ranked(served.store)
+    cell = ranked.grid.cell(ranked.rows[0].cell, ranked.rows[0].checkpoint)
+    other = stand_in(served)
+    told = served.spec.read_text(encoding="utf-8").replace("steps = 30", "steps = 29")
+    spec = served.spec.with_name("other.toml")
+    spec.write_text(told, encoding="utf-8")
+    with serving(other), pytest.raises(ExportError, match="not drawn as --spec says"):
+        check_drawn_alike(replace(served, spec=spec).asked(other), ranked.grid, cell)
 
 
 def drawn_by(
@@ -132,6 +190,18 @@ def looked_at(spec: GridSpec) -> None:
     plan = make_plan(spec)
     assert spec.elsewhere is not None
     check_servers(spec.elsewhere, plan.sampling, plan.cells)
+
+
+def test_a_server_that_comes_late_joins_in(served: ServedGrid, tmp_path: Path) -> None:
+    server = stand_in(served)
+    asked = served.asked(server)
+    server.close()
+    threading.Timer(0.5, server.reopen).start()
+    try:
+        finished, batches = drawn_by(asked, tmp_path)
+    finally:
+        server.close()
+    assert len(finished) == len(batches)
 
 
 def test_what_a_server_lacks_is_said_before_anything_is_drawn(served: ServedGrid) -> None:
