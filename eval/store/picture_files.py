@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from foundation.errors import UserError
 from foundation.extras import missing_named
-from foundation.files import whole_file
+from foundation.files import sha256_of, whole_file
 from foundation.typed.untyped import untyped
 
 if TYPE_CHECKING:
@@ -167,3 +168,21 @@ def _shelf_of(picture_id: str) -> str:
 
 def _name_of(picture_id: str) -> str:
     return f"{_shelf_of(picture_id)}/{picture_id}.png"
+
+
+def fault_of_file(path: Path, sha256: str | None) -> Literal["not made", "damaged"] | None:
+    """Why a file is not the picture that was written, or None; without a hash to hold it against, any file will do."""
+    try:
+        facts = path.stat()
+        sound = sha256 is None or _hash_of(path, facts.st_size, facts.st_mtime_ns) == sha256
+    except FileNotFoundError:
+        return "not made"
+    except OSError:
+        return "damaged"
+    return None if sound else "damaged"
+
+
+@lru_cache(maxsize=65536)
+def _hash_of(path: Path, size: int, changed: int) -> str:
+    """`size` and `changed` are part of the key only."""
+    return sha256_of(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from itertools import tee
 from pathlib import Path
 from typing import Literal
@@ -21,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from eval.store.connection import FILE_NAME, READ_ONLY, StoreError, connected
 from eval.store.network_place import network_note
-from eval.store.picture_files import Stamp, picture_place
+from eval.store.picture_files import Stamp, fault_of_file, picture_place
 from eval.store.tables import (
     EmbeddingRow,
     FactRow,
@@ -35,7 +34,7 @@ from eval.store.tables import (
     reading_fault,
 )
 from foundation.chunks import chunks
-from foundation.files import sha256_of, sweep_partial
+from foundation.files import sweep_partial
 from foundation.progress import at_hand
 from foundation.typed.json_values import is_table
 
@@ -294,24 +293,6 @@ def open_store(folder: Path) -> Store:
         advice = f"name {below[0].parent}" if below else "make one with `python -m eval grid SPEC`"
         raise StoreError(f"{folder}: not a store (it has no {FILE_NAME}); {advice}")
     return Store(folder, connected(folder))
-
-
-def fault_of_file(path: Path, sha256: str | None) -> Literal["not made", "damaged"] | None:
-    """Why a file is not the picture that was written, or None; without a hash to hold it against, any file will do."""
-    try:
-        facts = path.stat()
-        sound = sha256 is None or _hash_of(path, facts.st_size, facts.st_mtime_ns) == sha256
-    except FileNotFoundError:
-        return "not made"
-    except OSError:
-        return "damaged"
-    return None if sound else "damaged"
-
-
-@lru_cache(maxsize=65536)
-def _hash_of(path: Path, size: int, changed: int) -> str:
-    """`size` and `changed` are part of the key only."""
-    return sha256_of(path)
 
 
 _Stored = tuple[str, bytes | None, int, int | None]

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from base_models.pictures.picture_file import UnreadablePictureError, opened_picture
 from eval.store.connection import FILE_NAME, StoreError
-from eval.store.store import Store, fault_of_file
+from eval.store.picture_files import fault_of_file
+from eval.store.store import Store
 from eval.store.tables import EmbeddingRow, FactRow, reading_fault
 from foundation.progress import Reporter
 
