@@ -30,6 +30,29 @@ from trainer.config.config import TrainConfig
 
 # Texts that name no file: who adds a field of text either gives it a type of `foundation.path_fields` or names it here.
 WORDS = {
+    "a1111.checkpoint",
+    "a1111.headers{}",
+    "comfy.cfg",
+    "comfy.cfg[]",
+    "comfy.headers{}",
+    "comfy.height",
+    "comfy.height[]",
+    "comfy.lora",
+    "comfy.negative",
+    "comfy.negative[]",
+    "comfy.output",
+    "comfy.prompt",
+    "comfy.prompt[]",
+    "comfy.sampler",
+    "comfy.sampler[]",
+    "comfy.scheduler",
+    "comfy.scheduler[]",
+    "comfy.seed",
+    "comfy.seed[]",
+    "comfy.steps",
+    "comfy.steps[]",
+    "comfy.width",
+    "comfy.width[]",
     "data.caption_extension",
     "data.folders[].caption_extension",
     "data.folders[].class_words",
@@ -74,7 +97,10 @@ RUN: dict[str, Any] = {
     "output": {"folder": "x", "name": "x"},
 }
 # What a field wants beside it.
-BESIDE: dict[str, dict[str, Any]] = {"score.likeness": {"score": {"subject": "image", "clip": "x"}}}
+BESIDE: dict[str, dict[str, Any]] = {
+    "score.likeness": {"score": {"subject": "image", "clip": "x"}},
+    "comfy.workflow": {"comfy": {"workflow": "x"}},
+}
 CONFIGURATIONS: list[tuple[type[Section], dict[str, Any]]] = [(GridSpec, GRID), (TrainConfig, RUN)]
 
 

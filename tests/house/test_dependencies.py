@@ -74,7 +74,7 @@ ROOMS = read_rooms(ROOT / "docs" / "rooms.toml").order
 
 def foreign(*folders: str) -> dict[Path, set[str]]:
     ours = {*ROOMS, *sys.stdlib_module_names, *(one.stem for one in (ROOT / "tests" / "fixtures").rglob("*"))}
-    ours |= {one.stem for one in (ROOT / "benchmarks").glob("*")}
+    ours |= {one.stem for one in (ROOT / "benchmarks").rglob("*")}
     files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
     return {path.relative_to(ROOT): {*imported(path)} - ours for path in files}
 

@@ -88,7 +88,7 @@ def test_the_page_ranks_anew_and_keeps_the_choice_and_a_note(store: Path, monkey
     monkeypatch.setenv("LORA_STUDIO_STORE", str(store))
     monkeypatch.chdir(store.parent)
     monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
-    app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+    app = AppTest.from_file(str(ENTRY), default_timeout=60).switch_page("ranking/ranking_page.py").run()
     assert not app.exception
     for slider in app.sidebar.select_slider[:4]:
         slider.set_value(OFF)
