@@ -78,7 +78,8 @@ class Drawn:
 @pytest.fixture(scope="module")
 def drawn(served: ServedGrid) -> Drawn:
     troubled = stand_in(served, http_500=1, wrong=3, memory=5)
-    dying = stand_in(served, dies=2, forgets=4, slow=6)
+    dying = stand_in(served, dies=1, forgets=2, slow=3)
+    troubled.pace = 0.2  # so that enough is left for the other, which is away again and again
     with serving(troubled, dying), pytest.MonkeyPatch.context() as patched:
         patched.setattr(server_pool, "FIRST_REST", 0.05)
         asked = served.asked(troubled, dying)
