@@ -19,6 +19,7 @@ from eval.request.plan import Batch
 from eval.store.store import Store, create_store
 from eval.store.tables import Reading
 from executor_jobs import Example, example
+from foundation.typed.untyped import untyped
 
 Change = Callable[[FinishedBatch, Store], FinishedBatch]
 
@@ -68,7 +69,7 @@ def written(finished: FinishedBatch, store: Store, data: bytes, is_said: bool) -
 
 def read(finished: FinishedBatch, **vectors: object) -> FinishedBatch:
     by_subject = {one.id: Reading(np.ones(4, np.float32)) for one in finished.batch.pictures}
-    by_subject |= {name: Reading(vector) for name, vector in vectors.items()}  # type: ignore[arg-type]
+    by_subject |= {name: Reading(untyped(vector)) for name, vector in vectors.items()}
     return replace(finished, readings={"judge": by_subject})
 
 

@@ -19,20 +19,9 @@ from studio.picture_wall.sheet import sheet_png
 from studio.picture_wall.wall import CONTROL, MOST_COLUMNS, MOST_PICTURES, Asked, Paging, has_control, wall_of
 from studio.picture_wall.wall_component import HERE
 from studio.picture_wall.wall_data import told_of
-from studio.shared.stores import OpenedStore, open_for_pages
-from synthetic_store import write_store
+from studio.shared.stores import OpenedStore
 
 ENTRY = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_store(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def opened(store: Path) -> OpenedStore:
-    return open_for_pages(store)
 
 
 @pytest.fixture(scope="module")

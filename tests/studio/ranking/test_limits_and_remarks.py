@@ -13,19 +13,8 @@ from studio.ranking.anew import OFF, choices_of, own_limits, place_among, ranked
 from studio.ranking.frames import curve_frame, heat_frame, ranking_frame, usual_settings
 from studio.ranking.remarks import FILE_NAME, LONGEST_NOTE, Remark, RemarksError, keep_remark, kept_remarks
 from studio.shared.stores import OpenedStore, open_for_pages
-from synthetic_store import write_store
 
 ENTRY = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_store(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="module")
-def opened(store: Path) -> OpenedStore:
-    return open_for_pages(store)
 
 
 def test_without_a_limit_nothing_breaks_it_and_with_a_strict_one_more_does(opened: OpenedStore) -> None:
