@@ -59,6 +59,11 @@ def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> SearchOutco
             "a search chooses among cells that are drawn one way: name one base model, sampler, number of steps and "
             "CFG, or run `python -m eval grid SPEC`, which takes lists of them"
         )
+    if spec.lora.guest:
+        raise ConfigurationError(
+            "a search chooses among one's own checkpoints, drawn by one trigger: leave [[lora.guest]] out, or run "
+            "`python -m eval grid SPEC`, which draws guests beside them"
+        )
     if spec.search.refine_trials:
         require("optuna", "eval search", "[search] refine_trials")
     with _opened(spec, certify, reporter) as search:
