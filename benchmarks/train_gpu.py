@@ -38,6 +38,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from base_models.families.known import FAMILIES
+from base_models.threads import on_threads
 from foundation.command_line import quieten
 from foundation.progress import Silent
 from miniature.paths import SUBJECT, folder_of
@@ -49,7 +50,6 @@ from trainer.learning.batch_loss import Batch
 from trainer.learning.batch_parts import add_gradients
 from trainer.learning.processes import Processes
 from trainer.learning.run_state import RunState
-from trainer.learning.threads import on_threads
 from trainer.running.session import Session
 from trainer.running.training import make_session
 
