@@ -13,12 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
 
@@ -31,9 +30,11 @@ from base_models.architecture import public_architecture
 from foundation.progress import Silent
 from loras.blend import Term, summed
 from loras.blending.blend_files import BlendRequest, write_blend
+from loras.blending.side_by_side import side_by_side
 from loras.blending.weighted_lora import WeightedLora
 from loras.lora_file import LoraFile, LoraModule, read_lora, write_lora
 from loras.low_rank import Product
+from this_machine.words import machine_in_words
 
 WEIGHTS = (0.8, 0.3)
 Shapes = dict[str, tuple[int, ...]]
@@ -146,21 +147,27 @@ def merged_by_us(factors: list[LoraModule], rank: int) -> LoraModule:
     return Product.of(summed(terms, "module")).spectrum().truncated(rank)
 
 
+def all_merged_by_us(factors: Mapping[str, list[LoraModule]], rank: int) -> dict[str, LoraModule]:
+    """As `eval blend` does it: each of torch's threads takes whole modules, the largest first."""
+    sizes = {name: sum(one.down.numel() + one.up.numel() for one in found) for name, found in factors.items()}
+    return side_by_side(lambda name: merged_by_us(factors[name], rank), sizes, lambda done: None)
+
+
 def compare(one: Path, other: Path, rank: int, every: int) -> dict[str, float]:
-    """Seconds of the arithmetic alone, over every `every`-th module."""
-    spent = {"ours": 0.0, "peft": 0.0, "peft_thin": 0.0}
-    first, second = read_lora(one).modules, read_lora(other).modules
-    for number, name in enumerate(sorted(first)):
-        if number % every:
-            continue
-        factors = [LoraModule(found.down.float(), found.up.float(), found.alpha)
-                   for found in (first[name], second[name]) if isinstance(found, LoraModule)]  # fmt: skip
-        spent["ours"] += timed(lambda factors=factors: merged_by_us(factors, rank))
+    """Seconds of the arithmetic alone, over every `every`-th module; PEFT's operations have all threads, one by one."""
+    files = [read_lora(path).modules for path in (one, other)]
+    factors: dict[str, list[LoraModule]] = {}
+    for name in sorted(files[0])[::every]:
+        found = (modules[name] for modules in files)
+        factors[name] = [LoraModule(module.down.float(), module.up.float(), module.alpha)
+                         for module in found if isinstance(module, LoraModule)]  # fmt: skip
+    spent = {"ours": timed(lambda: all_merged_by_us(factors, rank)), "peft": 0.0, "peft_thin": 0.0}
+    for number, found in enumerate(factors.values()):
         for key, full in (("peft_thin", False), ("peft", True)):
-            model = peft_model(factors)
+            model = peft_model(found)
             spent[key] += timed(lambda model=model, full=full: merged_by_peft(model, rank, full))
         if number % 24 == 0:
-            print(f"{number} of {len(first)} modules: {spent}", file=sys.stderr)
+            print(f"{number} of {len(factors)} modules: {spent}", file=sys.stderr)
     return spent
 
 
@@ -169,10 +176,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="compare every n-th module only, for a quick look")
     parser.add_argument("--flux", action="store_true", help="FLUX.1's figures alone")
     asked = parser.parse_args()
-    every, machine = (
-        asked.every,
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",
-    )
+    every, machine = asked.every, machine_in_words(f"{torch.get_num_threads()} threads, no GPU")
     if asked.flux:
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps({**flux_figures(Path(folder)), "machine": machine}))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import shutil
 import subprocess
@@ -28,6 +27,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from planted_faults.good_sets import SIDES, GoodSet, Kind, write_good_set
 from planted_faults.judged import FAULTS, Judged, judged, kinds_of
+from this_machine.words import machine_in_words
 
 GOOD, TOGETHER = 20, (2, 4)
 SUBJECTS = 8  # of each kind, in which faults are planted
@@ -167,7 +167,7 @@ def main() -> None:
                 "good_errors": sum(one.errors for one in fine),
                 "good_mends": sum(one.mends for one in fine),
                 "pictures": request.pictures,
-                "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
+                "machine": machine_in_words(),
             }
         )
     )

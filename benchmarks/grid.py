@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 import tempfile
 import time
@@ -38,6 +37,7 @@ from foundation.progress import Silent
 from loras.lora_file import LoraFile, LoraModule, read_lora, write_lora
 from miniature.paths import folder_of
 from on_gpu.diffusers_peer import Peer
+from this_machine.words import machine_in_words
 
 PROMPTS = [
     "photo of a ohwx person, smiling, looking at viewer, red hoodie, blue background",
@@ -237,7 +237,7 @@ def main() -> None:
         "peak_share_onednn": round(whole["peak_share_onednn"], 3),
         "seconds_a_picture": {"float32": whole, "bfloat16": half},
         "against": f"diffusers {diffusers.__version__}",
-        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+        "machine": machine_in_words(f"{torch.get_num_threads()} threads, no GPU"),
     }
     print(json.dumps(figures))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import tempfile
 import time
@@ -32,6 +31,7 @@ from foundation.command_line import quieten
 from foundation.errors import UserError
 from foundation.progress import Silent
 from miniature.paths import FOLDERS, SUBJECT
+from this_machine.words import machine_in_words
 from trainer.config.config import TrainConfig, parse_config
 from trainer.data.buckets import frames_of
 from trainer.data.dataset import read_dataset
@@ -259,7 +259,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, object]:
         "wrongly_named": sum(len(row["wrongly_named"]) for row in rows),
         "by_kind": {kind: f"{right[kind]} of {count}" for kind, count in runs.items()},
         "against": AGAINST,
-        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+        "machine": machine_in_words(f"{torch.get_num_threads()} threads, no GPU"),
     }
 
 

@@ -40,6 +40,7 @@ from known_truth.mixed_prompts import figures as copy_figures
 from known_truth.mixed_recording import record_mixed
 from loras.weights import Weights
 from recorded_grids.recorded_grid import read_recorded
+from this_machine.words import machine_in_words
 
 RECORDED = Path(__file__).resolve().parent / "recorded"
 ROWS, SPREADS, SEEDS = (12, 60), (0.0, 0.02, 0.05), (2, 4, 8)
@@ -243,7 +244,7 @@ def main() -> None:
     paths = sorted(RECORDED.glob("*.parquet"))
     replays = gathered(replayed(path, seeds, asked.replays) for path in paths for seeds in REPLAYED_SEEDS)
     copies = copy_figures()
-    machine = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}"
+    machine = machine_in_words(f"Python {platform.python_version()}")
     print(
         json.dumps(
             {

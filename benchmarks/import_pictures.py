@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import resource
 import sys
 import time
@@ -26,6 +25,7 @@ from eval.importing.containers.picture_sources import find_pictures  # noqa: E40
 from eval.importing.naming.trainer_samples import SampleNames  # noqa: E402
 from foreign_kinds import Drawn  # noqa: E402
 from picture_bytes import chunk  # noqa: E402
+from this_machine.words import machine_in_words  # noqa: E402
 from two_hundred import VARIANTS, wanted_by  # noqa: E402
 
 IN_A_FOLDER = 500
@@ -80,7 +80,7 @@ def main() -> None:
         "peak_mib": round(peak_mib(), 1),
         "peak_mib_of_a_tenth": round(first, 1),
         "right": right,
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "machine": machine_in_words(),
     }
     print(json.dumps(figures))
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -30,6 +29,8 @@ import psutil
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+
+from this_machine.words import machine_in_words
 
 ROOT = Path(__file__).resolve().parents[1]
 SUBJECT = ROOT / "miniature" / "subject"
@@ -221,7 +222,7 @@ def main() -> None:
         "caught": dict(Counter(row["caught"] for row in found)),
         "files_of_a_run": len(begun),
         "against": "the same run, never interrupted",
-        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+        "machine": machine_in_words(f"{torch.get_num_threads()} threads, no GPU"),
     }
     print(json.dumps(figures))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 import time
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from eval.ranking.ranking import rank
 from eval.ranking.scores import score
 from eval.statistics.intervals import RESAMPLES
 from synthetic_evidence import make_evidence
+from this_machine.words import machine_in_words
 
 SIZES = {"grid": (300, 12, 8), "large": (1042, 12, 8)}  # cells, prompts, seeds
 PEER_CELLS = 10
@@ -65,7 +65,7 @@ def main() -> None:
         if name == "grid":
             found["peer_s"] = cells * peer_seconds_a_cell(evidence)
     against = "scipy.stats.bootstrap, a cell at a time"
-    print(json.dumps({**found, "against": against, "machine": platform.processor() or platform.machine()}))
+    print(json.dumps({**found, "against": against, "machine": machine_in_words()}))
 
 
 if __name__ == "__main__":

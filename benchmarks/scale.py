@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from eval.store.store import create_store
 from eval.store.tables import PictureRow, Reading
 from foundation.files import sha256_of
 from loras.weights import Weights
+from this_machine.words import machine_in_words
 
 SAMPLING = Sampling("base", "float16", "euler_a", 30, 9.0, 512, 512, 1, "")
 PROMPT = Prompt("a ohwx person", "a person")
@@ -127,7 +127,7 @@ def main() -> None:
             "hash_seconds_150_mb": hashing(folder),
             "lora_bytes": LORA_BYTES,
             "against": "the same work at a hundredth of the size",
-            "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, no GPU",
+            "machine": machine_in_words("no GPU"),
         }
     print(json.dumps(figures))
 

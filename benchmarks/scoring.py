@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import tempfile
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from eval.request.spec import GridSpec, read_spec
 from eval.store.store import create_store
 from foundation.progress import Silent
 from miniature.paths import SUBJECT
+from this_machine.words import machine_in_words
 
 BATCH = 16
 SPEC = """
@@ -74,7 +74,7 @@ def main() -> None:
         path = Path(name) / "grid.toml"
         path.write_text(SPEC.format(subject=SUBJECT), encoding="utf-8")
         found = {key: round(value, 4) for key, value in measure(read_spec(path)).items()}
-    machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU"
+    machine = machine_in_words(f"{torch.get_num_threads()} threads, no GPU")
     print(json.dumps({**found, "against": "rendering the same pictures, 30 steps", "machine": machine}))
 
 

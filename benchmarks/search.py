@@ -35,6 +35,7 @@ from recorded_grids.replays import (
     said_worse,
     shuffled,
 )
+from this_machine.words import machine_in_words
 
 RECORDED = Path(__file__).resolve().parent / "recorded"
 ARMS, UNITS, PROMPTS, PAIRED_SD, CLOSE, WITHIN = 300, 48, 12, 0.14, 0.02, 7
@@ -171,7 +172,7 @@ def main() -> None:
 
 
 def machine() -> str:
-    return f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
+    return machine_in_words(f"Python {platform.python_version()}", f"numpy {np.__version__}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from code_plan.figures import measure, table
 from code_plan.imports import arrows
 from code_plan.modules import UnreadableModuleError, read_code
 from code_plan.rooms import RoomsError, as_imported, as_markdown, as_toml, read_rooms
+from this_machine.words import machine_in_words
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "rooms.toml"
@@ -57,7 +57,7 @@ def main() -> None:
         sys.exit(str(error))
     print(table(figures, options.worst))
     found = {one.name: one.value for one in figures}
-    print(json.dumps({**found, "machine": platform.processor() or platform.machine()}))
+    print(json.dumps({**found, "machine": machine_in_words()}))
     sys.exit(0 if all(one.is_met for one in figures) else 1)
 
 

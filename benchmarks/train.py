@@ -20,7 +20,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -50,9 +49,11 @@ from torch.nn.functional import mse_loss
 from torch.nn.utils import clip_grad_norm_
 
 from base_models.base_model import load_base
+from base_models.threads import on_threads
 from foundation.command_line import quieten
 from foundation.progress import Silent
 from miniature.paths import SUBJECT, folder_of
+from this_machine.words import machine_in_words
 from trainer.config.config import TrainConfig, read_config
 from trainer.data.buckets import frames_of
 from trainer.data.dataset import Dataset, Sample, read_dataset
@@ -63,7 +64,6 @@ from trainer.learning.adapters import text_encoder_targets, unet_targets
 from trainer.learning.batch_loss import Batch
 from trainer.learning.batch_parts import add_gradients
 from trainer.learning.run_state import RunState
-from trainer.learning.threads import on_threads
 from trainer.running.execution import STEPS_A_WINDOW
 from trainer.running.session import Session, prepare
 
@@ -324,7 +324,7 @@ def main() -> None:
         },
         "batch": config.training.batch_size,
         "against": f"diffusers {diffusers.__version__}, peft {peft.__version__}, as train_dreambooth_lora.py",
-        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+        "machine": machine_in_words(f"{torch.get_num_threads()} threads, no GPU"),
     }
     print(json.dumps(figures))
 

@@ -24,6 +24,7 @@ import pandas as pd
 from foundation.files import whole_file
 from known_truth.cases import sheets
 from known_truth.figures import figures_of, summary
+from this_machine.words import machine_in_words
 
 HERE = Path(__file__).resolve().parent
 RECORDED, WORK = HERE / "known_truth" / "readings.parquet", HERE.parent / "runs" / "truth"
@@ -73,7 +74,7 @@ def main() -> None:
     rows = pd.concat([pd.read_parquet(path) for path in asked.readings], ignore_index=True)
     table = pd.concat([figures_of(sheet) for _, sheet in rows.groupby("sheet", sort=False)], ignore_index=True)
     print(table.round(3).to_string(index=False))
-    machine = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}"
+    machine = machine_in_words(f"Python {platform.python_version()}")
     print(json.dumps({**summary(table), "against": "a judge trained on drawn truth", "machine": machine}))
 
 

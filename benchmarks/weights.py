@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import platform
 import sys
 import tempfile
 import time
@@ -39,6 +38,7 @@ from foundation.files import sha256_of
 from grid import checkpoints, peer_of
 from loras.lora_file import LoraModule
 from loras.weights import Weights
+from this_machine.words import machine_in_words
 
 RANK, FORWARDS, CHANGES = 128, 60, 1000
 HALF_SDXL = {"block_out_channels": (160, 320, 640), "attention_head_dim": (5, 5, 10)}
@@ -184,7 +184,7 @@ def main() -> None:
         figures["bit_identical_after"] = bit_identical(cells)
         figures["ratio_fuse"] = round(against_fusing(cells), 2)
     figures["against"] = f"60 forwards of the same UNet; diffusers {diffusers.__version__} fuse_lora"
-    figures["machine"] = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, no GPU"
+    figures["machine"] = machine_in_words(f"{torch.get_num_threads()} threads, no GPU")
     print(json.dumps(figures))
 
 

@@ -175,8 +175,9 @@ def sha256_of(path: Path) -> str:
         if size < LARGE:
             return hashlib.file_digest(stream, "sha256").hexdigest()
         digest, advance = hashlib.sha256(), at_hand().task(f"hashing {path.name}, MB", -(-size // BLOCK) * BLOCK_MB)
-        while block := stream.read(BLOCK):
-            digest.update(block)
+        block = memoryview(bytearray(BLOCK))  # one for all: the system clears every page of a new one
+        while read := stream.readinto(block):
+            digest.update(block[:read])
             advance(BLOCK_MB)
         return digest.hexdigest()
 

@@ -28,6 +28,7 @@ from foundation.errors import LoraFileError
 from loras.lora_family import Shape, family_before_naming
 from loras.spelling.endings import SUFFIXES, endings, is_ending, scale_keys
 from loras.spelling.family_keys import spelling_by_family
+from loras.spelling.foreign_kinds import check_is_read
 from loras.spelling.multiplied_keys import own_keys, without_doubt
 from loras.spelling.spelling import NotUnderstoodError, Spelling, UnknownFamilyError
 
@@ -114,6 +115,7 @@ def _read_key(key: str, path: Path) -> TensorKey:
                 return TensorKey("kohya", -1, f"{ours}{name.removeprefix(prefix)}", suffix)
     if (place := _dotted(key)) is not None:
         return place
+    check_is_read(key, path)
     kind = UnknownFamilyError if is_ending(key) else NotUnderstoodError
     raise kind(
         f"{path}: unknown key `{key}`; it is no part of a LoRA that is understood here "

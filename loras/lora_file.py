@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from torch import Tensor
@@ -178,33 +180,29 @@ def check_nothing_is_lost(opened: OpenedLora) -> None:
         )
 
 
-def write_lora(lora: LoraFile[LoraModule], path: Path, dtype: torch.dtype = torch.float16) -> LoraFile[LoraModule]:
-    """Write plain factors whole in kohya's spelling, cast to `dtype` (alphas stay float32); return what it now holds.
+def write_lora(lora: LoraFile[LoraModule], path: Path, dtype: torch.dtype = torch.float16) -> str:
+    """Write plain factors whole in kohya's spelling, cast to `dtype` (alphas stay float32); give the file's sha256.
 
     The header gets kohya's `sshs_*` hashes, over the final bytes.
     """
-    cast = cast_lora(lora, dtype)
-    return LoraFile(cast.modules, write_modules(cast, path).metadata)
+    return write_modules(cast_lora(lora, dtype), path)
 
 
-def write_modules(lora: LoraFile[Module], path: Path) -> LoraFile[Module]:
-    """Write modules of any kind whole, in kohya's and LyCORIS' spelling, in the types they have."""
+def write_modules(lora: LoraFile[Module], path: Path) -> str:
+    """Write modules of any kind whole, in kohya's and LyCORIS' spelling, in the types they have; give the sha256."""
     tensors: dict[str, Tensor] = {}
     for name, module in lora.modules.items():
         for suffix, tensor in module.tensors().items():
             tensors[f"{name}.{suffix}"] = tensor.contiguous()
         if module.stored_alpha is not None:
             tensors[f"{name}.alpha"] = torch.tensor(module.stored_alpha, dtype=torch.float32)
-    serialised = SerialisedTensors.of(tensors)
-    written = LoraFile(lora.modules, serialised.hashed(lora.metadata))
-    _write(serialised, written, path)
-    return written
+    return write_tensors(tensors, lora, path)
 
 
 def write_diffusers(
     lora: LoraFile[LoraModule], path: Path, names: Architecture, dtype: torch.dtype = torch.float16
-) -> LoraFile[LoraModule]:
-    """Write plain factors in diffusers' spelling (`unet.<path>.lora_A.weight`), scales folded into the factors.
+) -> str:
+    """Write plain factors in diffusers' spelling (`unet.<path>.lora_A.weight`), scales folded in; give the sha256.
 
     No such file has alphas, so tools that do not read the adapter's configuration take each scale for 1: so it is. The
     configuration (`lora_adapter_metadata`) tells diffusers >= 0.34 the ranks where they differ. Raises LoraFileError
@@ -225,17 +223,17 @@ def write_diffusers(
     flat = {f"{part}.{key}": value for part in by_part for key, value in _peft_config(by_part[part]).items()}
     kept = {key: value for key, value in lora.metadata.items() if not key.startswith("sshs_")}
     written = replace(cast, metadata={**kept, "lora_adapter_metadata": json.dumps(flat, sort_keys=True)})
-    _write(SerialisedTensors.of(tensors), written, path)
-    return written
+    return _write(SerialisedTensors.of(tensors), written, path)
 
 
-def write_tensors(tensors: Mapping[str, Tensor], lora: LoraFile[Module], path: Path) -> None:
-    """Write tensors by keys of any spelling, which are read back as the modules of `lora`, with kohya's hashes.
+def write_tensors(tensors: Mapping[str, Tensor], lora: LoraFile[Module], path: Path) -> str:
+    """Write tensors by keys of any spelling, which are read back as the modules of `lora`, with kohya's hashes; give
+    the file's sha256.
 
     Raises DamagedFileError where a module comes back otherwise; nothing is left written then.
     """
     serialised = SerialisedTensors.of(tensors)
-    _write(serialised, replace(lora, metadata=serialised.hashed(lora.metadata)), path)
+    return _write(serialised, replace(lora, metadata=serialised.hashed(lora.metadata)), path)
 
 
 def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:
@@ -256,19 +254,26 @@ def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:
     }
 
 
-def _write(serialised: SerialisedTensors, lora: LoraFile[Module], path: Path) -> None:
+def _write(serialised: SerialisedTensors, lora: LoraFile[Module], path: Path) -> str:
     """Write the file beside, have the disk give it back, read it as any file, and only then put it in place.
 
-    Raises DamagedFileError where bytes or modules come back otherwise; `path` then is what it was before.
+    Gives its sha256. Raises DamagedFileError where bytes or modules come back otherwise; `path` then is what it was.
     """
-    meant = hashlib.sha256()
+    chunks = serialised.header(lora.metadata), *serialised.chunks
     with whole_file(path) as beside:
-        with beside.open("wb") as stream:
-            for chunk in (serialised.header(lora.metadata), *serialised.chunks):
-                meant.update(chunk)
-                stream.write(chunk)
-        check_written(beside, meant.hexdigest(), path)
+        with ThreadPoolExecutor(1) as hashing, beside.open("wb") as stream:
+            meant = hashing.submit(_sha256, chunks)
+            stream.writelines(chunks)
+        check_written(beside, meant.result(), path)
         _check_reads_back(beside, lora, path)
+    return meant.result()
+
+
+def _sha256(chunks: Iterable[bytes | memoryview]) -> str:
+    found = hashlib.sha256()
+    for chunk in chunks:
+        found.update(chunk)
+    return found.hexdigest()
 
 
 def _check_reads_back(beside: Path, lora: LoraFile[Module], path: Path) -> None:
@@ -304,8 +309,8 @@ def _same_bits(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors are the same in type, shape and every bit, NaN included."""
     if one.dtype != other.dtype or one.shape != other.shape:
         return False
-    ours, theirs = (tensor.contiguous().reshape(-1).view(torch.uint8) for tensor in (one, other))
-    return torch.equal(ours, theirs)
+    ours, theirs = (tensor.contiguous().reshape(-1).view(torch.uint8).numpy() for tensor in (one, other))
+    return np.array_equal(ours, theirs)  # in a fifth of the time of torch's own
 
 
 def cast_lora(lora: LoraFile[LoraModule], dtype: torch.dtype) -> LoraFile[LoraModule]:

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from foundation.typed.typed_torch import cholesky_ex, eigh, solve_triangular
 from loras.lora_file import LoraModule
-from loras.low_rank_norm import grams, squared_norm
+from loras.low_rank_norm import squared_norm
 
 NOISE = 1e-14  # of the largest eigenvalue: what float64 leaves of a squared singular value
+GRAM_ROWS = 64  # at a time; fewer make slow products
 ILL_CONDITIONED = 1e-6  # smallest to largest of a Cholesky factor's diagonal
 
 
@@ -26,9 +27,15 @@ class Spectrum:
     """A product's singular values (float64, descending, above the noise), and its best approximations."""
 
     values: Tensor
-    _up: Tensor  # (R, n): U @ _up is orthogonal, its columns' norms are the singular values
-    _down: Tensor  # (n, R): _down @ D is orthonormal
+    _root: Tensor  # (R, r), L: L L' = D D'
+    _inverse: Tensor  # (r, R): _inverse @ L is 1
+    _vectors: Tensor  # (r, n): U L _vectors is orthogonal, its columns' norms are the singular values
     _product: Product
+
+    def _leading(self, rank: int) -> tuple[Tensor, Tensor]:
+        """Of the leading `rank`, (R, rank) that U is multiplied by, and (rank, R) that makes D orthonormal."""
+        vectors = self._vectors[:, :rank]
+        return self._root @ vectors, vectors.T @ self._inverse
 
     def truncated(self, rank: int) -> LoraModule:
         """The best approximation of at most `rank`, alpha = its rank, the singular values' roots on both factors."""
@@ -36,14 +43,15 @@ class Spectrum:
         if not len(self.values):
             return self._product.zero_module()
         roots = self.values[:rank].sqrt()
-        up = (self._up[:, :rank] / roots).to(self._product.up.dtype)
-        down = (roots[:, None] * self._down[:rank]).to(self._product.up.dtype)
+        left, right = self._leading(rank)
+        up = (left / roots).to(self._product.up.dtype)
+        down = (roots[:, None] * right).to(self._product.up.dtype)
         return self._product.module(self._product.up @ up, down @ self._product.down)
 
     def directions(self, rank: int) -> tuple[Tensor, Tensor]:
         """The leading `rank` left and right singular vectors, (out, n) and (n, columns), orthonormal, float64."""
-        up = self._product.up.double() @ (self._up[:, :rank] / self.values[:rank])
-        return up, self._down[:rank] @ self._product.down.double()
+        left, right = self._leading(rank)
+        return self._product.up.double() @ (left / self.values[:rank]), right @ self._product.down.double()
 
     def halves(self) -> tuple[Tensor, Tensor]:
         """All left singular vectors (out, n), and the right ones times the singular values (n, columns), float64."""
@@ -92,7 +100,7 @@ class Product:
 
     def grams(self) -> tuple[Tensor, Tensor]:
         """U'U and D D', (R, R), float64."""
-        return grams(self.up.double(), self.down.double())
+        return _gram(self.up.double().T), _gram(self.down.double())
 
     def squared_norm(self) -> float:
         """The squared Frobenius norm of the delta."""
@@ -131,8 +139,19 @@ class Product:
         squared, vectors = eigh(root.T @ gram_up @ root)
         squared, vectors = squared.flip(0), vectors.flip(1)
         kept = squared > NOISE * squared[:1].clamp_min(torch.finfo(torch.float64).tiny) if len(squared) else squared > 0
-        vectors = vectors[:, kept]
-        return Spectrum(squared[kept].sqrt(), root @ vectors, vectors.T @ inverse, product)
+        return Spectrum(squared[kept].sqrt(), root, inverse, vectors[:, kept], product)
+
+
+def _gram(rows: Tensor) -> Tensor:
+    """X X' of X (R, columns): what lies above the diagonal is what lies below it, and is not worked out again."""
+    count = len(rows)
+    gram = rows.new_empty(count, count)
+    for start in range(0, count, GRAM_ROWS):
+        end = min(start + GRAM_ROWS, count)
+        part = rows[start:end] @ rows[:end].T
+        gram[start:end, :end] = part
+        gram[:start, start:end] = part[:, :start].T
+    return gram
 
 
 def _root_of(gram: Tensor) -> tuple[Tensor, Tensor]:

@@ -51,12 +51,13 @@ def check_values(module: Module, name: str, path: Path) -> Module:
 def check_range(module: Module, name: str, path: Path) -> None:
     """Raise LoraFileError for values that are not finite, or so large that only a broken run leaves them."""
     tensors, alpha = module.tensors().values(), module.stored_alpha or 0.0
+    if all(is_within_reason(tensor) for tensor in tensors) and abs(alpha) <= BEYOND_REASON:
+        return
     if not all(is_finite(tensor) for tensor in tensors) or not math.isfinite(alpha):
         raise LoraFileError(f"{path}: `{name}` holds NaN or infinity; the run that made it broke, use another epoch")
-    if not all(is_within_reason(tensor) for tensor in tensors) or abs(alpha) > BEYOND_REASON:
-        raise LoraFileError(
-            f"{path}: `{name}` holds a number beyond {BEYOND_REASON:g}; the run that made it broke, use another epoch"
-        )
+    raise LoraFileError(
+        f"{path}: `{name}` holds a number beyond {BEYOND_REASON:g}; the run that made it broke, use another epoch"
+    )
 
 
 def _innermost(module: Module) -> Module | None:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import random
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from base_models.vision.clip_model import load_clip
 from base_models.vision.faces import load_faces
@@ -24,6 +25,9 @@ from miniature.recipe.world import CLASS_WORD, GLASSES, MOUTHS, Scene, draw_iden
 from trainer.captioning.clip_captioner import ClipCaptioner
 from trainer.captioning.said import Description, elect
 from trainer.captioning.vocabulary import read_vocabulary
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from this_machine.words import machine_in_words
 
 SEED = 90_210
 # Of a scene what is to be said, and what was said of it.
@@ -75,7 +79,7 @@ def main() -> None:
         figures[f"{name}_wrong"] = sum(said not in (right, "") for right, said in pairs) / len(pairs)
     named = ("expression", "glasses", "clothes_colour", "background_colour")
     least = min(figures[name] for name in named)
-    print(json.dumps({**figures, "least": least, "pictures": asked.pictures, "machine": platform.machine()}))
+    print(json.dumps({**figures, "least": least, "pictures": asked.pictures, "machine": machine_in_words()}))
 
 
 if __name__ == "__main__":

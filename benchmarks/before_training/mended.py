@@ -16,8 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -44,6 +44,9 @@ from miniature.recipe.world import (
     draw_identity_where,
     draw_scene,
 )
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from this_machine.words import machine_in_words
 
 SHOWN = 96  # pictures an epoch, whatever the set
 EPOCHS, OWN, ADDED, REFERENCES = 5, 14, 10, 10
@@ -250,7 +253,7 @@ def main() -> None:
                 "of": len(figures),
                 "subjects": chosen.subjects,
                 "against": "the same set with the fault",
-                "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, no GPU",
+                "machine": machine_in_words("no GPU"),
             }
         )
     )

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -30,6 +29,9 @@ from statistics import median
 from typing import Any
 
 from foundation.command_line import quieten
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from this_machine.words import machine_in_words
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 ROOT = Path(__file__).resolve().parents[2]
@@ -275,7 +277,7 @@ def summary(counts: dict[str, int], rows: Sequence[dict[str, Any]], clock: str) 
         "memory_error_beyond_libraries": round(max(errors["beyond_libraries"]), 3),
         "clock": clock,
         "against": "the trainer itself",
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, no GPU",
+        "machine": machine_in_words("no GPU"),
     }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
+import sys
 from pathlib import Path
 
 from base_models.base_source import find_base
@@ -22,6 +22,9 @@ from trainer.trigger_test.known_words import KnownWords, read_known_words
 from trainer.trigger_test.measuring import Answered, TriggerQuestion, measure_trigger
 from trainer.trigger_test.readers import face_reader
 from trainer.trigger_test.wording import in_words
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from this_machine.words import machine_in_words
 
 NEW_WORDS = 3
 
@@ -61,7 +64,7 @@ def main() -> None:
                 "known": {one.words: one.pollution.share for one in known},
                 "new": {one.words: one.pollution.share for one in new},
                 "seeds": seeds,
-                "machine": platform.machine(),
+                "machine": machine_in_words(),
             }
         )
     )

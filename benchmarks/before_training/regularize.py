@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
+import sys
 import tempfile
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from miniature.paths import SUBJECT
 from trainer.config.config import parse_config
 from trainer.regularizing.regularize import regularize
 from trainer.regularizing.request import RegOptions, settle
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from this_machine.words import machine_in_words
 
 
 def main() -> None:
@@ -61,7 +64,7 @@ def main() -> None:
                 "drawn": done.drawn,
                 "rejected": done.rejected,
                 "seconds_a_picture": done.seconds / done.drawn,
-                "machine": platform.machine(),
+                "machine": machine_in_words(),
             }
         )
     )

@@ -10,13 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from this_machine.words import machine_in_words
 
 CELLS, TIMES = 6, 10
 SUBJECT = Path(__file__).resolve().parents[2] / "miniature" / "subject"
@@ -110,7 +112,7 @@ def main() -> None:
                 "memory_growth_mib": round(ten["peak_mib"] - once["peak_mib"], 1),
                 "cells": [once["cells"], ten["cells"]],
                 "against": "our own grid of a tenth of the cells",
-                "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+                "machine": machine_in_words(),
             }
         )
     )

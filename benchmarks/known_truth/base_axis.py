@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -32,6 +31,9 @@ from loras.blending.weighted_lora import WeightedLora
 from loras.checkpoints.bake import BakeRequest, bake
 from loras.checkpoints.checkpoint_layout import open_checkpoint
 from miniature.paths import SUBJECT
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from this_machine.words import machine_in_words
 
 SPEC = """
 [model]
@@ -111,7 +113,7 @@ def main() -> None:
         "pictures": whole.rendered + whole.existing,
         "identities": {row.name: round(row.identity, 3) for row in rows},
         "seconds": round(time.perf_counter() - began),
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, no GPU",
+        "machine": machine_in_words("no GPU"),
     }
     print(json.dumps(told))
 

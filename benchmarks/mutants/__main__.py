@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mutants.table import Found, table_of
 from mutants.targets import Target, TargetsError, outdated, read_equivalent, read_targets, sampled
 from mutants.trials import Outcome, copied, sound_run, tried
+from this_machine.words import machine_in_words
 
 HERE = Path(__file__).resolve().parent
 
@@ -84,7 +85,7 @@ def main() -> None:
                 say(f"survived: {mutant.module}:{mutant.line}: {mutant.what}")
     lines, figures = table_of(targets, found)
     print("\n".join(lines))
-    machine = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}"
+    machine = machine_in_words(f"Python {platform.python_version()}")
     print(json.dumps({**figures, "machine": machine}))
 
 

@@ -27,6 +27,7 @@ import torch
 from accelerate import Accelerator
 from torch.utils.flop_counter import FlopCounterMode
 
+from base_models.threads import on_threads
 from foundation.progress import Silent
 from miniature.paths import SUBJECT
 from on_gpu.bench import Bench, say, tried
@@ -39,7 +40,6 @@ from trainer.learning.batch_loss import Batch
 from trainer.learning.batch_parts import add_gradients
 from trainer.learning.processes import Processes
 from trainer.learning.run_state import RunState
-from trainer.learning.threads import on_threads
 from trainer.running.session import Session
 from trainer.running.training import make_session
 

@@ -14,7 +14,6 @@ import asyncio
 import base64
 import json
 import os
-import platform
 import shutil
 import socket
 import statistics
@@ -28,6 +27,9 @@ from typing import Any
 
 from large_store import Size, write_large_store
 from websockets.asyncio.client import ClientConnection, connect
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from this_machine.words import machine_in_words
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = "chromium"
@@ -245,7 +247,7 @@ def main() -> None:
             finally:
                 browser.terminate()
                 server.terminate()
-    print(json.dumps({**found, **ranked, "machine": platform.machine()}))
+    print(json.dumps({**found, **ranked, "machine": machine_in_words()}))
 
 
 if __name__ == "__main__":

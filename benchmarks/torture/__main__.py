@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import shutil
 import sys
@@ -26,6 +25,7 @@ sys.path[:0] = [
     str(one) for one in (ROOT, ROOT / "benchmarks", FIXTURES, *(FIXTURES / name for name in ("foreign", "lora_files")))
 ]
 
+from this_machine.words import machine_in_words  # noqa: E402
 from torture.bad_files import tried_files  # noqa: E402
 from torture.disks import tried_disks  # noqa: E402
 from torture.faults import tried_works  # noqa: E402
@@ -87,7 +87,7 @@ def main() -> int:
 
 
 def machine() -> str:
-    return f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+    return machine_in_words(f"Linux {platform.release()}")
 
 
 if __name__ == "__main__":

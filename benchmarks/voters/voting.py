@@ -11,17 +11,20 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import platform
 import random
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
 from eval.voting.next_pair import next_pair
 from eval.voting.strengths import Strengths, strengths_of
 from eval.voting.vote import Answer, Pair, Vote
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from this_machine.words import machine_in_words
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 UNITS = [(f"prompt {one}", seed) for one in range(6) for seed in range(4)]
@@ -98,7 +101,7 @@ def main() -> None:
                 "simulations": request.simulations,
                 "named_holds_best": min(one[0] for one in figures["queue"].values()),
                 "held_and_named_by_spread": figures,
-                "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
+                "machine": machine_in_words(),
             }
         )
     )

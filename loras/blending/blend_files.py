@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import torch
@@ -12,12 +13,13 @@ import torch
 from base_models.architecture import Architecture
 from base_models.kohya_names import block_of, part_of
 from foundation.files import check_is_no_input, sha256_of
-from foundation.progress import Reporter
+from foundation.progress import Advance, Reporter, Silent
 from loras.blend import BlendError, Term, common_alphas, plain_factors, summed
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.block_weights import BlockWeights
 from loras.blending.merge_methods import EXACT_SUM, Merge
 from loras.blending.rank_rule import RankRule
+from loras.blending.side_by_side import side_by_side
 from loras.blending.weighted_lora import WeightedLora
 from loras.blending.written_lora import BlockDistance, WrittenLora
 from loras.lora_family import common_family
@@ -81,12 +83,7 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
         names = terms.names()
         if not names:
             raise BlendError(f"{request.output}: nothing is left at these weights; nothing was written")
-        advance = reporter.task("blending", len(names))
-        alpha = _alphas(request, terms, names)
-        made: dict[str, BlendedModule] = {}
-        for name in names:
-            made[name] = _blended(request, terms, name, alpha)
-            advance(1)
+        made = _all_blended(request, terms, names, reporter.task("blending", len(names)))
         parts, parents = terms.parts, [one.metadata for one in opened]
     # The parents are closed: a blend of large files then fits where either of them and itself do.
     blocks, error = _errors(made)
@@ -94,8 +91,23 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
     ranks = [module.rank for module in lora.modules.values()]
     recipe = _recipe(request, parts, max(ranks), error)
     metadata = blend_metadata(lora, parents, family, request.output.stem, recipe)
-    _write(request, LoraFile(lora.modules, metadata))
-    return WrittenLora(request.output, sha256_of(request.output), len(ranks), (min(ranks), max(ranks)), error, blocks)
+    sha256 = _write(request, LoraFile(lora.modules, metadata))
+    return WrittenLora(request.output, sha256, len(ranks), (min(ranks), max(ranks)), error, blocks)
+
+
+def _all_blended(
+    request: BlendRequest, terms: BlendTerms, names: Sequence[str], advance: Advance
+) -> dict[str, BlendedModule]:
+    """All modules by name, several at a time; one after another where whole deltas, gigabytes of them, are merged."""
+    alpha = _alphas(request, terms, names)
+    if request.merge is None or request.merge.keeps_low_rank:
+        sizes = {name: terms.numbers(name) for name in names}
+        return side_by_side(lambda name: _blended(request, terms, name, alpha), sizes, advance)
+    made: dict[str, BlendedModule] = {}
+    for name in names:
+        made[name] = _blended(request, terms, name, alpha)
+        advance(1)
+    return made
 
 
 def _alphas(request: BlendRequest, terms: BlendTerms, names: Sequence[str]) -> Alphas:
@@ -136,6 +148,11 @@ class BlendTerms:
             greatest = max(greatest, sum(one.header.shapes[key][0] for one, key in keys if key is not None))
         return greatest
 
+    def numbers(self, name: str) -> int:
+        """How many numbers the files have of a module, read off the headers."""
+        keys = ((one, key) for _, one in self._parts for key in one.spelling.modules.get(name, {}).values())
+        return sum(prod(one.header.shapes[key]) for one, key in keys)
+
     def of(self, name: str) -> tuple[list[Term], list[str]]:
         """A module's terms, and for each the name of its file."""
         terms: list[Term] = []
@@ -175,11 +192,10 @@ def _cast(module: LoraModule, dtype: torch.dtype) -> LoraModule:
     return LoraModule(module.down.to(dtype), module.up.to(dtype), module.alpha)
 
 
-def _write(request: BlendRequest, lora: LoraFile[LoraModule]) -> None:
+def _write(request: BlendRequest, lora: LoraFile[LoraModule]) -> str:
     if request.names is None:
-        write_lora(lora, request.output, request.dtype)
-    else:
-        write_diffusers(lora, request.output, request.names, request.dtype)
+        return write_lora(lora, request.output, request.dtype)
+    return write_diffusers(lora, request.output, request.names, request.dtype)
 
 
 def _errors(made: Mapping[str, BlendedModule]) -> tuple[tuple[BlockDistance, ...], float]:
@@ -198,8 +214,10 @@ def _relative(made: Sequence[BlendedModule]) -> float:
 def _recipe(request: BlendRequest, parts: Sequence[WeightedLora], rank: int, error: float) -> dict[str, object]:
     """What makes the file again: parents by content, weights, method, and how exact it is."""
     merge = request.merge
+    sizes = {part.path: part.path.stat().st_size for part in parts}
+    contents = side_by_side(sha256_of, sizes, Silent().task("", len(sizes)))
     return {
-        "parents": [_parent(part) for part in parts],
+        "parents": [_parent(part, contents[part.path]) for part in parts],
         "method": EXACT_SUM if merge is None else str(merge),
         "rank": rank,
         "rule": "exact" if request.rank is None else str(request.rank),
@@ -208,8 +226,8 @@ def _recipe(request: BlendRequest, parts: Sequence[WeightedLora], rank: int, err
     }
 
 
-def _parent(part: WeightedLora) -> dict[str, object]:
-    said: dict[str, object] = {"name": part.name, "sha256": sha256_of(part.path), **recipe_weights(part.weights)}
+def _parent(part: WeightedLora, sha256: str) -> dict[str, object]:
+    said: dict[str, object] = {"name": part.name, "sha256": sha256, **recipe_weights(part.weights)}
     if part.blocks != BlockWeights():
         said["blocks"] = part.blocks.said
     return said

@@ -28,7 +28,7 @@ from loras.inspecting.unreadable_file import reason_unreadable
 from loras.inspecting.yardsticks import yardstick_for
 from loras.lora_family import LoraFamily, contradicted_header
 from loras.lora_file import OpenedLora, open_lora
-from loras.spelling.spelling import NotUnderstoodError, UnknownFamilyError
+from loras.spelling.spelling import ForeignKindError, NotUnderstoodError, UnknownFamilyError
 from loras.spelling.transformer_family import TransformerFamily
 
 Number = TypeVar("Number", int, float)
@@ -133,6 +133,8 @@ def inspect_lora(path: Path, base: OpenBase | None = None) -> LoraReport:
             contents = _contents(opened, readings, base)
     except UnknownFamilyError as error:
         return _unreadable(path, _of_no_family(printable(str(error)).removeprefix(f"{path}: ")), "unknown family")
+    except ForeignKindError as error:
+        return _unreadable(path, printable(str(error)).removeprefix(f"{path}: "), "not understood")
     except NotUnderstoodError as error:
         reason = reason_unreadable(path, error)
         is_other = reason != printable(str(error)).removeprefix(f"{path}: ")

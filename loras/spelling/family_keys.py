@@ -9,6 +9,7 @@ from foundation.errors import LoraFileError
 from loras.families.family import ReadableFamily
 from loras.families.known import TRANSFORMERS
 from loras.spelling.endings import endings
+from loras.spelling.foreign_kinds import check_is_read
 from loras.spelling.sides import Shape
 from loras.spelling.spelling import NotUnderstoodError, Spelling
 from loras.spelling.telling import Told, told
@@ -51,6 +52,7 @@ def spelling_by_family(
         return None
     strays = [*(key for stem in found.strays for key in stems[stem].values()), *unread]
     if strays:
+        check_is_read(strays[0], path)
         raise NotUnderstoodError(
             f"{path}: unknown key `{strays[0]}`"
             + (f" and {len(strays) - 1} more" if len(strays) > 1 else "")

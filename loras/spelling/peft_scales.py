@@ -12,6 +12,8 @@ from pathlib import Path
 from foundation.errors import LoraFileError
 from foundation.text_files import parsing_fault, read_json
 from foundation.typed.json_values import is_table, parse_json
+from loras.spelling.foreign_kinds import WHAT_TO_DO
+from loras.spelling.spelling import ForeignKindError
 
 LONGEST_PATTERN = 500
 _REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
@@ -28,8 +30,8 @@ class PeftScales:
     def beside(cls, path: Path, metadata: Mapping[str, str]) -> PeftScales:
         """From the header's `lora_adapter_metadata`, else from adapter_config.json in the file's folder.
 
-        Raises LoraFileError for what is no JSON object, or for another method than LoRA (PEFT's LoHa, LoKr, OFT: their
-        tensors are named as LyCORIS' are, and mean something else).
+        Raises LoraFileError for what is no JSON object, ForeignKindError for another method than LoRA (PEFT's LoHa,
+        LoKr, OFT: their tensors are named as LyCORIS' are, and mean something else).
         """
         if "lora_adapter_metadata" in metadata:
             found = _json(metadata["lora_adapter_metadata"], path)
@@ -40,7 +42,9 @@ class PeftScales:
             plain = _table(read_json(config), config)
             if plain.get("peft_type", "LORA") != "LORA":
                 kind = plain["peft_type"]
-                raise LoraFileError(f"{config}: an adapter of PEFT's type {kind}; only LORA is understood")
+                raise ForeignKindError(
+                    f"{config}: an adapter of PEFT's type {kind}, of which only LORA is read here; {WHAT_TO_DO}"
+                )
             return cls(_for_all_parts(plain))
         return cls({})
 

@@ -16,7 +16,14 @@ from loras.spelling.spelling import NotUnderstoodError
 _BY_OUTPUT = ("lora_up.weight", "hada_w1_a", "hada_w2_a", "diff", "diff_b", "dora_scale", "b1.weight")
 # A Kronecker product's first factor runs over its outputs slowest: its halves are the product's.
 _KRONECKER = ("lokr_w1", "lokr_w1_a")
-_OTHER = ("oft_blocks", "rescale", "ia3_weight", "hada_t1", "lokr_t1")
+# Kinds of which neither their tensors' sides nor their halves can be told, by a tensor that each has.
+_OTHER = {
+    "oft_blocks": "an OFT or BOFT",
+    "ia3_weight": "an IA3",
+    "hada_t1": "a LoHa with a Tucker core",
+    "lokr_t1": "a LoKr with a Tucker core",
+    "lokr_t2": "a LoKr with a Tucker core",
+}
 
 
 def in_original_order(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
@@ -28,10 +35,11 @@ def in_original_order(tensors: Mapping[str, Tensor], name: str) -> dict[str, Ten
     if sides is not None and sides[0] != 2 * sides[1]:
         return dict(tensors)
     firsts = [tensors[suffix] for suffix in _KRONECKER if suffix in tensors]
-    if sides is None or any(suffix in tensors for suffix in _OTHER) or any(len(first) % 2 for first in firsts):
+    other = next((kind for suffix, kind in _OTHER.items() if suffix in tensors), None)
+    if sides is None or other is not None or any(len(first) % 2 for first in firsts):
         raise NotUnderstoodError(
-            f"`{name}`: diffusers keeps its outputs in another order than the original, and this kind of module cannot "
-            "be put into that order; save it as a plain LoRA"
+            f"`{name}`: diffusers keeps its outputs in another order than the original, into which "
+            f"{other or 'a module of this kind'} cannot be put; leave that module out, or save the file as a plain LoRA"
         )
     moved = (*_BY_OUTPUT, *_KRONECKER)
     return {

@@ -16,6 +16,8 @@ def sides_of(shapes: Mapping[str, Shape]) -> Sides | None:
         return shapes["lora_up.weight"][0], prod(down[1:]) * prod(kernel)
     if {"hada_w1_a", "hada_w1_b"} <= shapes.keys():
         return _product(shapes, "hada_w1", shapes.get("hada_t1", ()))
+    if {"a1.weight", "b1.weight"} <= shapes.keys():
+        return shapes["b1.weight"][0], shapes["a1.weight"][0]
     if "diff" in shapes:
         return shapes["diff"][0], prod(shapes["diff"][1:])
     halves = [_half(shapes, f"lokr_w{number}", f"lokr_t{number}") for number in (1, 2)]

@@ -17,6 +17,10 @@ class NotUnderstoodError(LoraFileError):
     """A file of a known family that holds something which is not understood here, and not damaged for it."""
 
 
+class ForeignKindError(NotUnderstoodError):
+    """A file of a kind that is known by its name and not read: PEFT's other methods."""
+
+
 @dataclass(frozen=True)
 class Spelling:
     """A file's keys read: its dialects in a word; by module in kohya's name, its tensors' suffixes and own keys; by

@@ -19,6 +19,7 @@ import torch
 from base_models.base_model import load_to_train
 from base_models.base_source import BaseSource
 from base_models.devices import chosen_device
+from base_models.threads import on_threads
 from foundation.progress import Reporter, Silent
 from foundation.typed.typed_torch import listed
 from trainer.data.dataset import Dataset
@@ -30,7 +31,6 @@ from trainer.guarding.state_file import save_state, take_snapshot
 from trainer.guarding.update import Limits, update
 from trainer.learning.processes import Processes
 from trainer.learning.run_state import RunState
-from trainer.learning.threads import on_threads
 from trainer.planning.rates import Rates
 from trainer.planning.run_plan import RunPlan
 from trainer.records.run_identity import unknown_identity

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 
+from base_models.threads import on_threads
 from foundation.errors import DivergedError
 from foundation.typed.typed_torch import listed
 from trainer.config.config import GuardsSection
@@ -25,7 +26,6 @@ from trainer.guarding.update import Limits, Updater, update
 from trainer.guarding.weight_change import WeightChangeGauge
 from trainer.learning.optimizers import found_rate
 from trainer.learning.run_state import Event, RunState
-from trainer.learning.threads import on_threads
 
 # Moved by twice its own weights, nothing of the base is left. Deltas of finished LoRAs are 0.003 to 0.3 of the weights.
 EXPLODED = 2.0

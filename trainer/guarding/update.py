@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from base_models.threads import on_threads
 from foundation.typed.typed_torch import listed
 from trainer.data.plan import Step
 from trainer.guarding.guarded_weights import GuardedWeights
@@ -18,7 +19,6 @@ from trainer.learning.batch_parts import add_gradients
 from trainer.learning.norm_limit import NormLimit
 from trainer.learning.processes import Processes
 from trainer.learning.run_state import RunState
-from trainer.learning.threads import on_threads
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainer.learning.threads import on_threads
+from base_models.threads import on_threads
 
 
 @pytest.mark.parametrize("before", [1, 2, 3])
