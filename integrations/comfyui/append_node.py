@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .appended import BASE, FOLDER, MANIFEST, StoreSubject, Unit, command_of, judged, put_by, row_of
-from .asked_blend import NONE
+from .asked_blend import NONE, number
 from .blended_cell import KIND, BlendedCell, CellLora
 from .comfy_doors import Image
 from .named_judges import clip_named, faces_named
@@ -106,8 +106,8 @@ class _Asked:
             return blended
         if name == NONE:
             return BASE
-        path, weights = lora_file(name), [self._widgets[part] for part in ("unet", "te")]
-        unet, te = (float(one) if isinstance(one, (int, float)) else 0.0 for one in weights)
+        path = lora_file(name)
+        unet, te = (number(self._widgets[part]) for part in ("unet", "te"))
         return BlendedCell((CellLora(path.stem, sha256_of(path), unet, te),))
 
 
