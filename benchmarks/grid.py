@@ -16,12 +16,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import diffusers
 import numpy as np
 import torch
-from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -38,6 +36,7 @@ from eval.store.store import create_store
 from foundation.progress import Silent
 from loras.lora_file import LoraFile, LoraModule, read_lora, write_lora
 from miniature.paths import folder_of
+from on_gpu.diffusers_peer import Peer
 from this_machine.words import machine_in_words
 
 PROMPTS = [
@@ -97,36 +96,9 @@ path = "{folder / (dtype + variant)}"
     return read_spec(folder / f"{dtype}{variant}.toml")
 
 
-@dataclass(frozen=True)
-class Peer:
-    """A diffusers pipeline with every checkpoint loaded as an adapter."""
-
-    pipeline: Any
-
-    @classmethod
-    def of(cls, paths: list[Path], dtype: torch.dtype) -> Peer:
-        made: Any = StableDiffusionPipeline.from_pretrained(
-            folder_of("base", "miniature"), torch_dtype=dtype, safety_checker=None
-        )
-        made.scheduler = EulerAncestralDiscreteScheduler.from_config(made.scheduler.config, timestep_spacing="linspace")
-        made.set_progress_bar_config(disable=True)
-        for path in paths:
-            made.load_lora_weights(path, adapter_name=path.stem)
-        return cls(made)
-
-    def choose(self, cell: Cell) -> None:
-        weights = {"unet": cell.use.weights.unet, "text_encoder": cell.use.weights.te1}
-        self.pipeline.set_adapters([cell.use.checkpoint.name], [weights])
-
-    def render(self, prompts: list[str], seeds: list[int], folder: Path) -> np.ndarray:
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        pictures = self.pipeline(
-            prompts, num_inference_steps=STEPS, guidance_scale=CFG, generator=generators, output_type="np"
-        ).images
-        levels = (pictures * 255).round().astype(np.uint8)
-        for number, picture in enumerate(levels):
-            Image.fromarray(picture).save(folder / f"{number}.png")
-        return levels
+def peer_of(paths: list[Path], dtype: torch.dtype) -> Peer:
+    """diffusers' pipeline of the miniature, with every checkpoint as an adapter."""
+    return Peer.of(folder_of("base", "miniature"), paths, dtype, steps=STEPS, cfg=CFG)
 
 
 def looped(peer: Peer, cells: list[Cell], units: list[tuple[str, int]], folder: Path, share: int) -> float:
@@ -144,10 +116,9 @@ def fused(peer: Peer, cells: list[Cell], units: list[tuple[str, int]], folder: P
     """Seconds a picture with each cell fused and its pictures in one batch, and the pictures by cell."""
     made, began = [], time.perf_counter()
     for cell in cells:
-        peer.choose(cell)
-        peer.pipeline.fuse_lora(adapter_names=[cell.use.checkpoint.name])
+        peer.fuse(cell)
         made.append(peer.render([prompt for prompt, _ in units], [seed for _, seed in units], folder))
-        peer.pipeline.unfuse_lora()
+        peer.unfuse()
     return (time.perf_counter() - began) / (len(cells) * len(units)), made
 
 
@@ -218,7 +189,7 @@ def measure_theirs(dtype: str, paths: list[Path], folder: Path, share: int) -> T
     """The peers in one type; their loading is not timed."""
     plan = make_plan(spec_for(folder, paths, dtype))
     units = [(unit.prompt, unit.seed) for unit in plan.units]
-    peer = Peer.of(paths, getattr(torch, dtype))
+    peer = peer_of(paths, getattr(torch, dtype))
     peer.choose(plan.cells[0])
     peer.render([PROMPTS[0]], [1], folder)  # the first call compiles kernels
     loop = looped(peer, plan.cells, units, folder, share)

@@ -35,7 +35,7 @@ from eval.rendering.cell_lora import lora_of
 from eval.rendering.patching import PatchedModel
 from eval.request.cells import Cell, Checkpoint, Use
 from foundation.files import sha256_of
-from grid import Peer, checkpoints
+from grid import checkpoints, peer_of
 from loras.lora_file import LoraModule
 from loras.weights import Weights
 from this_machine.words import machine_in_words
@@ -152,13 +152,12 @@ def bit_identical(cells: list[Cell]) -> int:
 
 def against_fusing(cells: list[Cell]) -> float:
     """How many times faster a change is than diffusers' `fuse_lora` and `unfuse_lora`, over the miniature's cells."""
-    peer = Peer.of(list(dict.fromkeys(cell.use.checkpoint.path for cell in cells)), torch.float32)
+    peer = peer_of(list(dict.fromkeys(cell.use.checkpoint.path for cell in cells)), torch.float32)
 
     def fuse_all() -> None:
         for cell in cells:
-            peer.choose(cell)
-            peer.pipeline.fuse_lora(adapter_names=[cell.use.checkpoint.name])
-            peer.pipeline.unfuse_lora()
+            peer.fuse(cell)
+            peer.unfuse()
 
     patched = PatchedModel(load_base("miniature"))
 

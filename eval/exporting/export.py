@@ -121,6 +121,7 @@ def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, obj
         "dtype": cell.dtype,
         "error": 0.0,
         "cell": cell.id,
+        **({"guest": asdict(row.guest)} if row.guest else {}),
         "grid": asdict(grid.beside(cell).sampling),
         "scores": row_as_json(row),
         "scored_by": {"likeness": grid.snapshot.face_sha256, "clip": grid.snapshot.clip_sha256},

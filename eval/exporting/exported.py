@@ -30,6 +30,8 @@ class Exported:
         """What `export` says of the cell that was written, and how the file is used."""
         alone = f", without {row.also}, which is blended in" if row.also else ""
         lines = [f"wrote {self.path} and {self.preview}: row {row.place}, {row.name}", f"use it at weight 1{alone}"]
+        if row.guest:
+            lines.append(f"it is a guest's: its trigger is `{row.guest.trigger}`")
         if row.broken:
             lines.append(f"but look at its pictures first: it breaks a limit ({row.broken[0]})")
         elif not row.worth_taking:

@@ -88,7 +88,9 @@ def drawn_again(elsewhere: Elsewhere, grid: Grid, cell: Cell, written: Exported)
     try:
         server.check([one], [alone])
         drawn = [
-            server.finish(server.begin(PlannedPicture(unit.prompt, alone, unit.prompt, unit.seed))) for unit in units
+            server.finish(server.begin(PlannedPicture(text, alone, text, unit.seed)))
+            for unit in units
+            for text in [grid.asked(cell, unit)]
         ]
     except ServerFaultError as error:
         raise no_answer(server.url, elsewhere.tool, error) from error

@@ -31,7 +31,7 @@ def look_first(spec: GridSpec, plan: Plan, references: References, store: Store,
     drawn_side = min(plan.sampling.width, plan.sampling.height)
     looked_at = reader.with_remarks(references, drawn_side, allow_others=spec.references.allow_others)
     # It reads texts, so a CLIP that cannot be loaded is known of before it is shown the first picture.
-    reader.read_prompts(plan.prompts.values())
+    reader.read_prompts(plan.every_prompt)
     return looked_at
 
 
@@ -48,7 +48,7 @@ def look_without_store(spec: GridSpec, plan: Plan, references: References) -> li
         try:
             reader = Reader(spec.score, store, Silent())
             reader.read_references(References(references.held_out, {}))
-            reader.read_prompts(plan.prompts.values())
+            reader.read_prompts(plan.every_prompt)
         finally:
             store.close()
     return []

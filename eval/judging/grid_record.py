@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from eval.ranking.missing_pictures import GONE, NOT_IMPORTED
-from eval.request.cells import Cell, Checkpoint, Sampling, Use
+from eval.request.cells import Called, Cell, Checkpoint, Sampling, Use
 from eval.request.spec import LimitsSection
 from eval.store.search_record import SearchRecord
 from foundation.toml_config import Section
@@ -42,16 +42,25 @@ class UseRecord(Section):
     adapter: float | None = None
 
 
+class CalledRecord(Section):
+    """What a guest is called by; "" stands for the grid's own words."""
+
+    trigger: str
+    class_word: str
+
+
 class CellRecord(Section):
     """The files of a cell, the one that is judged first; `dtype` is the type that their sum is rendered in.
 
     `same_as`: as in `Cell`. `setting`: which of the grid's ways to draw it has, by number; None where there is one.
+    `called`: of a guest, None of one's own.
     """
 
     uses: list[UseRecord]
     dtype: str
     same_as: str = ""
     setting: int | None = None
+    called: CalledRecord | None = None
 
 
 class SettingRecord(Section):
@@ -124,7 +133,8 @@ def sampling_of(kept: Mapping[str, Any]) -> Sampling:
 def cell_record(cell: Cell, setting: int | None = None) -> CellRecord:
     """A cell as it is kept, of that way to draw by number, where there are several."""
     uses = [_use_record(use) for use in cell.uses]
-    return CellRecord(uses=uses, dtype=cell.dtype, same_as=cell.same_as, setting=setting)
+    called = None if cell.called is None else CalledRecord.model_validate(asdict(cell.called))
+    return CellRecord(uses=uses, dtype=cell.dtype, same_as=cell.same_as, setting=setting, called=called)
 
 
 def _use_record(use: Use) -> UseRecord:
@@ -143,4 +153,5 @@ def cell_of(record: CellRecord, drawn: Sequence[tuple[str, Sampling]]) -> Cell:
         for use in record.uses
     ]
     on = None if record.setting is None else drawn[record.setting][1]
-    return Cell(uses[0], tuple(uses[1:]), record.dtype, record.same_as, on)
+    called = None if record.called is None else Called(record.called.trigger, record.called.class_word)
+    return Cell(uses[0], tuple(uses[1:]), record.dtype, record.same_as, on, called)

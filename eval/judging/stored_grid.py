@@ -27,8 +27,9 @@ from eval.judging.reading_arrays import counts_of, seen_in, vectors_found, vecto
 from eval.ranking.evidence import Appearances, CellFacts, Evidence
 from eval.ranking.missing_pictures import LeftOut, without_missing
 from eval.ranking.scores import SUBJECT
-from eval.request.cells import CONTROL, Cell, Sampling
+from eval.request.cells import CONTROL, Called, Cell, Sampling
 from eval.request.plan import Plan
+from eval.request.prompts import prompt_of
 from eval.request.references import References
 from eval.request.settings import UNVARIED, Setting, settings_of
 from eval.request.spec import GridSpec
@@ -46,7 +47,8 @@ KEY = "grid"
 class Grid:
     """A stored grid, read back: rows of `cells` and `units` are those of the evidence's arrays.
 
-    `left_out`: what it has no more, because pictures are gone. `way`: which of the ways to draw is the control's.
+    `left_out`: what it has no more, because pictures are gone. `way`: which of the ways to draw is the control's;
+    `control_word`: the class word that it is shown, where a guest's is not the grid's own ("").
     """
 
     store: Store
@@ -54,6 +56,7 @@ class Grid:
     cells: list[Cell]
     left_out: LeftOut | None = None
     way: int = 0
+    control_word: str = ""
 
     @cached_property
     def drawn(self) -> list[tuple[str, Sampling]]:
@@ -72,19 +75,26 @@ class Grid:
 
     @property
     def by_setting(self) -> list[Grid]:
-        """The grid once for each way to draw: the cells drawn so, beside the base model drawn so."""
-        if not self.snapshot.settings:
+        """The grid once for each control: the cells drawn so, of that class word, beside the base model drawn so."""
+        words = list(dict.fromkeys(map(control_word_of, self.cells)))
+        if not self.snapshot.settings and words == [self.control_word]:
             return [self]
         parts = [
-            replace(self, way=way, cells=[cell for cell in self.cells if cell.on == sampling])
-            for way, (_, sampling) in enumerate(self.drawn)
+            replace(self, way=way, control_word=word, cells=self._of_control(way, word))
+            for way in range(len(self.drawn))
+            for word in words
         ]
         return [part for part in parts if part.cells]
 
+    def _of_control(self, way: int, word: str) -> list[Cell]:
+        several = bool(self.snapshot.settings)
+        drawn = [cell for cell in self.cells if not several or cell.on == self.drawn[way][1]]
+        return [cell for cell in drawn if control_word_of(cell) == word]
+
     def beside(self, cell: Cell) -> Grid:
-        """The grid with the base model drawn as `cell` is."""
+        """The grid with the base model drawn as `cell` is, and shown its class word."""
         ways = [way for way, (_, sampling) in enumerate(self.drawn) if sampling == cell.on]
-        return replace(self, way=ways[0]) if ways else self
+        return replace(self, way=ways[0] if ways else self.way, control_word=control_word_of(cell))
 
     @cached_property
     def settings(self) -> dict[Sampling, Setting]:
@@ -98,13 +108,29 @@ class Grid:
         also, one = " + ".join(str(use) for use in cell.also), cell.use.checkpoint
         on = UNVARIED if cell.on is None else self.settings[cell.on]
         acts = cell.lora_id != CONTROL
-        return CellFacts(cell.id, one.name, one.epoch, cell.use.weights, also, one.step, on, acts)
+        return CellFacts(cell.id, one.name, one.epoch, cell.use.weights, also, one.step, on, acts, self._guest(cell))
+
+    def _guest(self, cell: Cell) -> Called | None:
+        """What a guest is called by, the grid's own words filled in."""
+        if cell.called is None:
+            return None
+        own = self.snapshot
+        return Called(cell.called.trigger or own.trigger, cell.called.class_word or own.class_word)
+
+    def asked(self, cell: Cell | None, unit: UnitRecord) -> str:
+        """What a cell is asked to draw of a unit, by its own trigger; or the base model, by the class word."""
+        if cell is None:
+            return self._with(self.control_word, unit) if self.control_word else unit.class_prompt
+        return self._with(cell.called.trigger, unit) if cell.called and cell.called.trigger else unit.prompt
+
+    def _with(self, words: str, unit: UnitRecord) -> str:
+        return prompt_of(unit.prompt, self.snapshot.trigger, words).class_text
 
     def picture_id(self, cell: Cell | None, unit: UnitRecord) -> str:
         """A cell's picture of a unit, or the base model's own of the same seed for no cell: its id in the store."""
         if cell is None:
-            return self.sampling.picture_id(CONTROL, unit.class_prompt, unit.seed)
-        return (cell.on or self.sampling).picture_id(cell.lora_id, unit.prompt, unit.seed)
+            return self.sampling.picture_id(CONTROL, self.asked(None, unit), unit.seed)
+        return (cell.on or self.sampling).picture_id(cell.lora_id, self.asked(cell, unit), unit.seed)
 
     def all_pictures(self) -> list[list[str]]:
         """Ids of the pictures, a list a row: the base model's own, whichever way it is drawn, then the cells'."""
@@ -128,6 +154,11 @@ class Grid:
             if cell.id == cell_id and checkpoint in (None, cell.use.checkpoint.name):
                 return cell
         raise StoreError(f"{self.store.folder}: has no cell {cell_id}; `python -m eval rank` lists the cells")
+
+
+def control_word_of(cell: Cell) -> str:
+    """The class word that a cell's control is shown; "" where it is the grid's own."""
+    return cell.called.class_word if cell.called else ""
 
 
 def write_grid_record(
@@ -241,8 +272,8 @@ def load_evidence(grid: Grid) -> Evidence:
         pictures=vectors_of(clip, ids),
         failed=_failed(failures, ids),
         pictures_control=vectors_of(clip, control),
-        prompts=vectors_of(texts, np.array([plain_text(unit.class_prompt) for unit in snapshot.units])),
-        parts={unit.prompt: _parts(texts, unit) for unit in snapshot.units},
+        prompts=vectors_of(texts, np.array([plain_text(grid.asked(None, unit)) for unit in snapshot.units])),
+        parts={unit.prompt: _parts(texts, grid.asked(None, unit)) for unit in snapshot.units},
         clip_model=f"{snapshot.clip_model} ({snapshot.clip_sha256[:12]})",
         subject=snapshot.subject,
         licences=snapshot.licences,
@@ -305,6 +336,6 @@ def _failed(failures: dict[str, str | None], ids: np.ndarray) -> np.ndarray:
     return np.vectorize(failed)(ids)
 
 
-def _parts(texts: dict[str, Reading], unit: UnitRecord) -> int:
-    found = texts.get(plain_text(unit.class_prompt))
+def _parts(texts: dict[str, Reading], class_prompt: str) -> int:
+    found = texts.get(plain_text(class_prompt))
     return found.count if found else 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from eval.ranking.missing_pictures import LeftOut
+from eval.request.cells import Called
 from eval.request.settings import UNVARIED, Setting
 from eval.request.training_order import Trained
 from eval.request.units import Unit
@@ -24,7 +25,7 @@ class CellFacts:
     """Who a row of the arrays is. `also` is the text of the other LoRAs blended in ("" for none).
 
     `on`: what it is drawn with, as far as that varies; `acts`: whether it moves anything, so that it is not the base
-    model itself.
+    model itself; `guest`: what it is called by, where it is not one's own.
     """
 
     id: str
@@ -35,6 +36,7 @@ class CellFacts:
     step: int | None = None
     on: Setting = UNVARIED
     acts: bool = True
+    guest: Called | None = None
 
     @property
     def trained(self) -> Trained:

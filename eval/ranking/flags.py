@@ -37,7 +37,17 @@ def cell_flags(evidence: Evidence, scores: Scores, limits: Limits, at: int) -> l
         f"several faces in {_pictures(several)}: the largest was scored": several,
         f"{failed} failed {'picture' if failed == 1 else 'pictures'} (black, flat, not finite or not made)": failed,
     }
-    return [*(text for text, count in found.items() if count), *perhaps_broken(scores, limits, at)]
+    seen = [text for text, count in found.items() if count]
+    return [*_about_guest(evidence, at), *seen, *perhaps_broken(scores, limits, at)]
+
+
+def _about_guest(evidence: Evidence, at: int) -> list[str]:
+    guest = evidence.cells[at].guest
+    if guest is None:
+        return []
+    shown = f"; the base model beside it is shown `{guest.class_word}`"
+    control = "" if guest.class_word == evidence.class_word else shown
+    return [f"a guest: its prompts say `{guest.trigger}`{control}"]
 
 
 def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:

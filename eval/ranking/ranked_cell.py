@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from eval.ranking.second_face_model import SecondModelFigures
+from eval.request.cells import Called
 from eval.request.settings import UNVARIED, Setting
 from eval.request.training_order import Trained
 from eval.statistics.standing import Standing
@@ -44,7 +45,8 @@ class RankedCell:
     figures that a column measures itself, by its key. `trends`: what the grid shows over epochs and weights that
     concerns this row. `second`: what a second face model says. `scored_by`: names and hashes of the models, `licences`
     theirs by name. `beyond`: weights of parts that few families have (`Weights.beyond`).
-    `on`: what it is drawn with, as far as that varies in the grid, and `elsewhere` the same drawn otherwise.
+    `on`: what it is drawn with, as far as that varies in the grid, and `elsewhere` the same drawn otherwise. `guest`:
+    what it is called by, where it is not one's own.
     """
 
     place: int
@@ -99,6 +101,7 @@ class RankedCell:
     beyond: Mapping[str, float] = field(default_factory=dict[str, float])
     on: Setting = UNVARIED
     elsewhere: tuple[Elsewhere, ...] = ()
+    guest: Called | None = None
 
     @property
     def name(self) -> str:

@@ -204,6 +204,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         licences=evidence.licences,
         beyond=facts.weights.beyond,
         on=facts.on,
+        guest=facts.guest,
     )
 
 

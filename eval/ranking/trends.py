@@ -75,7 +75,11 @@ def trends(evidence: Evidence, scores: Scores, limits: Limits) -> list[Trend]:
     ids = [cell.id for cell in evidence.cells]
     stands = {cell.id: at for at, cell in reversed(list(enumerate(evidence.cells)))}
     stands |= {cell.id: at for at, cell in reversed(list(enumerate(evidence.cells))) if cell.trained.is_numbered}
-    once = np.array([stands[one] == at for at, one in enumerate(ids)])
+    # And of one's own checkpoints: a guest is of another training, and says nothing of this one.
+    own = np.array([cell.guest is None for cell in evidence.cells])
+    once = np.array([stands[one] == at for at, one in enumerate(ids)]) & own
+    if not once.any():
+        return []
     weights = _weight_axes(evidence, once)
     looks = len(figures) * (len(weights) + 1)
     said = _pulling_apart(figures[IDENTITY], weights)

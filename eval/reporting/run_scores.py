@@ -58,7 +58,11 @@ def _records(folder: Path) -> Iterator[tuple[Path, RunRecord]]:
 
 def _is_of(record: RunRecord, folder: Path, ranked: RankedGrid, row: RankedCell) -> bool:
     checkpoint = ranked.grid.cell(row.cell, row.checkpoint).use.checkpoint
-    return checkpoint.path.parent == folder and record.files.get(checkpoint.path.name) == checkpoint.sha256
+    return (
+        row.guest is None
+        and checkpoint.path.parent == folder
+        and record.files.get(checkpoint.path.name) == checkpoint.sha256
+    )
 
 
 def _told(ranked: RankedGrid, row: RankedCell) -> dict[str, object]:

@@ -66,11 +66,23 @@ class Use:
 
 
 @dataclass(frozen=True)
+class Called:
+    """What a guest is called by in the grid's prompts: its trigger, and the class word that its control is shown.
+
+    "" stands for the grid's own.
+    """
+
+    trigger: str = ""
+    class_word: str = ""
+
+
+@dataclass(frozen=True)
 class Cell:
     """One (checkpoint, also, weights), exported as `dtype`: the export's type is part of what is scored.
 
     `same_as`: the id of a cell of the grid that differs in weights alone on parts which the files lack; "" for others.
     `on`: how it is drawn, where a grid has several ways and its rows are held beside one another; else None.
+    `called`: by which words, where it is a guest; None for one's own checkpoints.
     """
 
     use: Use
@@ -78,6 +90,7 @@ class Cell:
     dtype: str
     same_as: str = ""
     on: Sampling | None = None
+    called: Called | None = None
 
     @property
     def uses(self) -> tuple[Use, ...]:
@@ -90,8 +103,9 @@ class Cell:
 
     @cached_property
     def id(self) -> str:
-        """What a row goes by: `lora_id`, with how it is drawn where that varies."""
-        return self.lora_id if self.on is None else digest("cell on", self.lora_id, asdict(self.on))
+        """What a row goes by: `lora_id`, with how it is drawn where that varies, and a guest's own words."""
+        own = self.lora_id if self.on is None else digest("cell on", self.lora_id, asdict(self.on))
+        return own if self.called in (None, Called()) else digest("cell called", own, asdict(self.called))
 
     @cached_property
     def lora_id(self) -> str:

@@ -22,11 +22,14 @@ SUFFIX = ".safetensors"
 
 
 class DamagedLorasError(LoraFileError):
-    """LoRA files of a grid that cannot be read, all of them at once: checkpoints, and what is blended in."""
+    """LoRA files of a grid that cannot be read, all of them at once: checkpoints, what is blended in, and guests."""
 
-    def __init__(self, checkpoints: Mapping[Path, str], also: Mapping[Path, str]) -> None:
-        named = "; ".join(f"{path}: {reason}" for path, reason in {**checkpoints, **also}.items())
-        keys = " and ".join(key for key, damaged in (("checkpoints", checkpoints), ("also", also)) if damaged)
+    def __init__(
+        self, checkpoints: Mapping[Path, str], also: Mapping[Path, str], guests: Mapping[Path, str] | None = None
+    ) -> None:
+        found = {"checkpoints": checkpoints, "also": also, "guest": guests or {}}
+        named = "; ".join(f"{path}: {why}" for damaged in found.values() for path, why in damaged.items())
+        keys = " and ".join(key for key, damaged in found.items() if damaged)
         super().__init__(f"{named}; no cell can be made of what cannot be read, so leave it out of [lora] {keys}")
 
 

@@ -101,6 +101,26 @@ class AlsoEntry(Section):
         return Weights.by(self.weights.said) if self.weights.said else Weights.of(self.unet, self.te)
 
 
+class GuestEntry(Section):
+    """Somebody else's LoRA beside one's own checkpoints: the same prompts and seeds, its own trigger in them.
+
+    It is a row at each of the grid's weights, with nothing blended in."""
+
+    file: AnchoredPath
+    """The LoRA file; its rows are named by it."""
+    trigger: str = Field(min_length=1)
+    """What calls its subject: put in the place of the grid's trigger. Of a LoRA without one, the class word."""
+    class_word: str | None = Field(default=None, alias="class", min_length=1)
+    """What its subject is: what the base model is shown for it; without it, the grid's class word."""
+
+    @field_validator("trigger", "class_word")
+    @classmethod
+    def _words(cls, words: str | None) -> str | None:
+        if words is not None and (not words.strip() or not words.isprintable()):
+            raise ValueError("write words, on one line")
+        return words
+
+
 def _checked_once(section: Sectioned, by_part: Mapping[str, object]) -> Sectioned:
     """Raise ValueError where weights are said both in the table itself and by part."""
     both = [key for key in ("unet", "te") if key in section.model_fields_set]
@@ -123,6 +143,8 @@ class LoraSection(Section):
     """Weights by part, an axis a part, instead of `unet` and `te`: `te1` and `te2` apart, a `transformer`."""
     also: list[AlsoEntry | list[AlsoEntry]] = Field(default_factory=lambda: [AlsoEntry()])
     """What is blended in, each a cell: an entry, or a list of entries that come together."""
+    guest: list[GuestEntry] = Field(default_factory=list[GuestEntry])
+    """Other people's LoRA files, each with its own trigger: `[[lora.guest]]`, a table each."""
     export_dtype: DTYPES = "float16"
     """The type in which LoRAs are added up and exported."""
 
@@ -133,6 +155,13 @@ class LoraSection(Section):
             if isinstance(together, list) and {"first", "last"} <= {entry.checkpoints for entry in together}:
                 raise ValueError("LoRAs that come together stand beside the first checkpoint or the last; name one")
         return also or [AlsoEntry()]
+
+    @field_validator("guest")
+    @classmethod
+    def _each_once(cls, guests: list[GuestEntry]) -> list[GuestEntry]:
+        if len({(one.file, one.trigger) for one in guests}) < len(guests):
+            raise ValueError("a file stands there twice with one trigger; name it once")
+        return guests
 
     @model_validator(mode="after")
     def _said_once(self) -> LoraSection:

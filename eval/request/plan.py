@@ -7,7 +7,7 @@ asked for, so a plan of a million takes the memory of its cells.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby, pairwise, product
 from operator import attrgetter
@@ -15,10 +15,19 @@ from pathlib import Path
 
 from base_models.base_source import find_base
 from base_models.kohya_names import part_of
-from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
+from eval.request.cells import CONTROL, Called, Cell, Checkpoint, Sampling, Use
 from eval.request.checkpoint_names import names_apart
 from eval.request.checkpoints import BlendedLoras, DamagedLorasError, find_blended, find_checkpoints
 from eval.request.elsewhere.elsewhere import Elsewhere
+from eval.request.guests import (
+    FoundGuests,
+    Guest,
+    cells_of_guests,
+    find_guests,
+    notes_on,
+    prompts_of_guests,
+    told_apart,
+)
 from eval.request.lora_section import every_weight
 from eval.request.prompts import Prompt, read_prompts, units_of
 from eval.request.spec import GridSpec
@@ -63,13 +72,14 @@ class Batch:
 @dataclass(frozen=True)
 class Plan:
     """`cells` are the rows of the ranking (tensors under two names or two headers: two rows, one id); `notes`: what to
-    tell the user before anything is rendered."""
+    tell the user before anything is rendered. `guest_prompts`: what guests are asked in the place of each prompt."""
 
     sampling: Sampling
     prompts: dict[str, Prompt]
     units: list[Unit]
     cells: list[Cell]
     notes: tuple[str, ...] = ()
+    guest_prompts: dict[Called, dict[str, Prompt]] = field(default_factory=dict[Called, dict[str, Prompt]])
 
     def __iter__(self) -> Iterator[PlannedPicture]:
         """Every picture once, dearest change first: the checkpoint, then the UNet's weight, then the text's.
@@ -78,26 +88,41 @@ class Plan:
         weights and kept; the UNet's weights change as seldom as can be.
         """
         yield from self._base_pictures()
+        # One file by several triggers has some pictures in common: those of prompts without any.
+        shared, seen = {cell.lora_id for cell in self._distinct if cell.called}, set[str]()
         for cell in self._distinct:
-            yield from (self.picture(cell, unit) for unit in self.units)
+            for picture in (self.picture(cell, unit) for unit in self.units):
+                if cell.lora_id not in shared:
+                    yield picture
+                elif picture.id not in seen:
+                    seen.add(picture.id)
+                    yield picture
 
     def picture(self, cell: Cell | None, unit: Unit) -> PlannedPicture:
         """The picture of a row (None: the control, which sees the class word) and a unit."""
-        prompt = self.prompts[unit.prompt]
-        text = prompt.text if cell else prompt.class_text
-        if cell is None or cell.lora_id == CONTROL:
-            return PlannedPicture(self.sampling.picture_id(CONTROL, text, unit.seed), None, text, unit.seed)
+        if cell is None:
+            return self._of_base(self.prompts[unit.prompt].class_text, unit)
+        text = (self.guest_prompts[cell.called] if cell.called else self.prompts)[unit.prompt].text
+        if cell.lora_id == CONTROL:
+            return self._of_base(text, unit)
         identity = self.sampling.picture_id(cell.lora_id, text, unit.seed)
         return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.content, cell.unet_key)
 
     @property
+    def every_prompt(self) -> list[Prompt]:
+        """All that is asked, of guests too."""
+        return [*self.prompts.values(), *(one for asked in self.guest_prompts.values() for one in asked.values())]
+
+    @property
     def said(self) -> tuple[str, ...]:
         """`notes`, and before them the order in which several checkpoints were trained, as it was read."""
-        order = order_in_words([cell.use.checkpoint.trained for cell in self.cells])
+        order = order_in_words([cell.use.checkpoint.trained for cell in self.cells if cell.called is None])
         return (order, *self.notes) if order else self.notes
 
     @property
     def picture_count(self) -> int:
+        if self.guest_prompts:
+            return sum(1 for _ in self)
         return sum(1 for _ in self._base_pictures()) + len(self._distinct) * len(self.units)
 
     @cached_property
@@ -108,11 +133,15 @@ class Plan:
         return sorted(unique.values(), key=_cost_order)
 
     def _base_pictures(self) -> Iterable[PlannedPicture]:
-        """The control's, and those of cells at weight 0: the base model, shown the trigger."""
-        idle = next((cell for cell in self.cells if cell.lora_id == CONTROL), None)
-        rows = [None] if idle is None else [None, idle]
-        listed = [self.picture(row, unit) for row in rows for unit in self.units]
+        """The controls, one's own and those of guests' class words, and cells at weight 0: shown the trigger."""
+        idle = {cell.called: cell for cell in reversed(self.cells) if cell.lora_id == CONTROL}
+        listed = [self.picture(row, unit) for row in (None, *idle.values()) for unit in self.units]
+        guests = [(asked[unit.prompt], unit) for asked in self.guest_prompts.values() for unit in self.units]
+        listed += [self._of_base(prompt.class_text, unit) for prompt, unit in guests]
         return {picture.id: picture for picture in listed}.values()
+
+    def _of_base(self, text: str, unit: Unit) -> PlannedPicture:
+        return PlannedPicture(self.sampling.picture_id(CONTROL, text, unit.seed), None, text, unit.seed)
 
 
 def batches_of(pictures: Iterable[PlannedPicture], size: int) -> Iterator[Batch]:
@@ -143,12 +172,12 @@ def make_plans(spec: GridSpec) -> list[Plan]:
     Raises MissingFileError, DamagedLorasError, LoraFileError, BaseModelError or ConfigurationError.
     """
     # First what is blended in: a file that is not there is known at once, and of checkpoints all are hashed.
-    blended = find_blended(spec.lora.blended)
+    blended, guests = find_blended(spec.lora.blended), find_guests(spec)
     found = find_checkpoints(spec.lora.checkpoints)
-    if found.damaged or blended.damaged:
-        raise DamagedLorasError(found.damaged, blended.damaged)
+    if found.damaged or blended.damaged or guests.damaged:
+        raise DamagedLorasError(found.damaged, blended.damaged, guests.damaged)
     ways = spec.settings
-    plans = [_plan_of(one, found.checkpoints, blended) for one in ways]
+    plans = [_plan_of(one, found.checkpoints, blended, guests) for one in ways]
     if len(ways) == 1:
         return plans
     # Rows of several ways to draw stand in one ranking, so each says which is its own; pictures are as without it.
@@ -156,33 +185,39 @@ def make_plans(spec: GridSpec) -> list[Plan]:
 
 
 def plan_of(spec: GridSpec, checkpoints: list[Checkpoint]) -> Plan:
-    """The plan of a specification over these of its checkpoints. Raises as `make_plan`.
+    """The plan of a specification over these of its checkpoints, without guests. Raises as `make_plan`.
 
     A damaged file that is blended in is never left out: who names it asks about its cells, and about nothing else.
     """
     blended = find_blended(spec.lora.blended)
     if blended.damaged:
         raise DamagedLorasError({}, blended.damaged)
-    return _plan_of(spec, checkpoints, blended)
+    return _plan_of(spec, checkpoints, blended, FoundGuests([], {}))
 
 
-def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> Plan:
-    checkpoints, blended = _told_apart(checkpoints, blended)
+def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras, guests: FoundGuests) -> Plan:
+    checkpoints, blended, others = _told_apart(checkpoints, blended, guests.guests)
     asked = read_prompts(spec.prompts)
     units = units_of(asked.prompts, spec.prompts.seed_list)
     by_text = {prompt.text: prompt for prompt in asked.prompts}
-    cells = _cells_of(spec, checkpoints, blended)
-    return Plan(_sampling_of(spec, asked.negative), by_text, units, cells, asked.notes)
+    cells = _cells_of(spec, checkpoints, blended, others)
+    notes = (*asked.notes, *notes_on(others, asked.prompts, spec.prompts))
+    of_guests = prompts_of_guests(others, asked.prompts, spec.prompts)
+    return Plan(_sampling_of(spec, asked.negative), by_text, units, cells, notes, of_guests)
 
 
-def _told_apart(checkpoints: list[Checkpoint], blended: BlendedLoras) -> tuple[list[Checkpoint], BlendedLoras]:
+def _told_apart(
+    checkpoints: list[Checkpoint], blended: BlendedLoras, guests: list[Guest]
+) -> tuple[list[Checkpoint], BlendedLoras, list[Guest]]:
     """With names of which no two are alike, though files of several folders be: a row is known by its name."""
-    names = names_apart([*(one.path for one in checkpoints), *blended.checkpoints])
+    paths = [*(one.path for one in checkpoints), *blended.checkpoints, *(one.checkpoint.path for one in guests)]
+    names = names_apart(paths)
     others = {path: replace(one, name=names[path]) for path, one in blended.checkpoints.items()}
-    return [replace(one, name=names[one.path]) for one in checkpoints], replace(blended, checkpoints=others)
+    own = [replace(one, name=names[one.path]) for one in checkpoints]
+    return own, replace(blended, checkpoints=others), told_apart(guests, names, own)
 
 
-def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras) -> list[Cell]:
+def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLoras, guests: list[Guest]) -> list[Cell]:
     cells: list[Cell] = []
     for others in spec.lora.also_lists:
         also = tuple(Use(blended.checkpoints[other.file], other.on_parts) for other in others if other.file is not None)
@@ -190,7 +225,7 @@ def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLor
         beside = checkpoints[:1] if "first" in asked else checkpoints[-1:] if "last" in asked else checkpoints
         for checkpoint, own in product(beside, every_weight(spec.lora.said_weights)):
             cells.append(Cell(Use(checkpoint, own), also, spec.lora.export_dtype))
-    return _same_cells_known(cells)
+    return _same_cells_known([*cells, *cells_of_guests(spec, guests)])
 
 
 def _sampling_of(spec: GridSpec, negative: str) -> Sampling:

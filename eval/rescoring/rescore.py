@@ -82,14 +82,15 @@ def rescore(folder: Path, wanted: RescoreRequest, reporter: Reporter) -> None:
         if not wanted.allow_trained and (wanted.held_out or wanted.training):
             check_held_out(references)
         reader = Reader(_asked_judges(grid.snapshot, wanted), store, reporter)
-        units = grid.snapshot.units
         pictures = [one for row in grid.all_pictures() for one in row]
         made = store.failures(pictures)
         unread = reader.unread(one for one in pictures if one in made)
         gone = store.unsound(unread) | {one for one in grid.snapshot.gone if one not in made}
         reader.read_ids(one for one in unread if one not in gone)
         references = _looked_at(references, wanted, grid.snapshot, reader)
-        reader.read_texts(plain_text(unit.class_prompt) for unit in units)
+        reader.read_texts(
+            plain_text(part.asked(None, unit)) for part in grid.by_setting for unit in grid.snapshot.units
+        )
         limits = wanted.limits or grid.snapshot.limits
         changes = judgement_of(references, reader.judges) | {"limits": limits, "gone": reader.unscored(sorted(gone))}
         judged = grid.snapshot.model_copy(update=changes)

@@ -56,6 +56,11 @@ class _Search:
 def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> SearchOutcome:
     """Search, never making a picture twice. Interrupted, it goes on where it stopped. Raises UserErrors."""
     _check_drawn_one_way(spec)
+    if spec.lora.guest:
+        raise ConfigurationError(
+            "a search chooses among one's own checkpoints, drawn by one trigger: leave [[lora.guest]] out, or run "
+            "`python -m eval grid SPEC`, which draws guests beside them"
+        )
     if spec.search.refine_trials:
         require("optuna", "eval search", "[search] refine_trials")
     with _opened(spec, certify, reporter) as search:

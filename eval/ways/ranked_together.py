@@ -108,11 +108,16 @@ class _Known:
                 difference_high=_known(differences[at, 1]),
                 first_again=_known(again[at]),
                 pareto_front=bool(front[at]),
-                trends=(*between, *(f"on {self.cells[at].on}: {text}" for text in self.rows[at].trends)),
+                trends=(*between, *self._trends(at)),
                 elsewhere=elsewhere[at],
             )
             for place, at in enumerate(order, start=1)
         ]
+
+    def _trends(self, at: int) -> list[str]:
+        """What its own way shows; where ways differ in a guest's class word alone, there is none to name."""
+        on = str(self.cells[at].on)
+        return [f"on {on}: {text}" if on else text for text in self.rows[at].trends]
 
     def _expected(self, expected: ExpectedMeans, at: int) -> dict[str, float | None]:
         own, low_high = self.scores[int(self.ways[at])], np.clip(expected.intervals[at], -1.0, 1.0)

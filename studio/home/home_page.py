@@ -39,9 +39,11 @@ def show() -> None:
     _show_stores(found, folders)
     if found.records:
         st.header("Runs", anchor=False)
-        with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{how_many(len(found.records), 'run')} of training, side by side with what any two changed")
-            st.page_link(RUNS_PAGE, label="Look")
+        with st.container(border=True):
+            words, button = st.columns([4, 1], vertical_alignment="center")
+            words.markdown(f"{how_many(len(found.records), 'run')} of training, side by side with what any two changed")
+            if button.button("Look", key="look at runs", width="stretch"):
+                st.switch_page(RUNS_PAGE)
     _show_loras(found, folders)
     with st.expander("Begin with another subject"):
         _show_start(folders)

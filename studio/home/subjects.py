@@ -18,6 +18,7 @@ from studio.shared.found_work import FoundWork
 from studio.shared.stores import is_finished, last_changed
 from trainer.config.config import TrainConfig, parse_config
 from trainer.records.record import RunRecord, read_record, record_path
+from trainer.records.run_lock import is_being_trained
 
 RANKING, DATA, JOBS = "ranking", "data", "jobs"
 
@@ -75,7 +76,7 @@ def _stands(train: Path | None, grid: Path | None, folders: AllowedFolders) -> t
         if record is None:
             return f"{_rate(config)}; nothing is trained yet", (step,)
         if record.seconds is None:
-            return _unfinished(record), (step,)
+            return (_under_way(record), ()) if is_being_trained(config) else (_unfinished(record), (step,))
         words = f"trained: {how_many(len(record.files), 'file')}" + (f", {record.outcome}" if record.outcome else "")
     else:
         words = "a grid of LoRA files that are there"
@@ -110,6 +111,10 @@ def _with_jobs(subject: Subject, jobs: Sequence[JobFiles]) -> Subject:
 
 def _rate(config: TrainConfig) -> str:
     return how_many(config.training.epochs, "epoch")
+
+
+def _under_way(record: RunRecord) -> str:
+    return f"is being trained now: {record.done} of {record.steps} steps when its record was last written"
 
 
 def _unfinished(record: RunRecord) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from eval.judging.stored_grid import Grid, UnitRecord
-from eval.request.cells import Cell
+from eval.request.cells import Called, Cell
 from studio.picture_wall.axes import DRAWN, Axes, Axis, Place, Step
 from studio.shared.stores import OpenedStore
 
@@ -133,7 +133,7 @@ class _Hanging:
 
     def __init__(self, opened: OpenedStore, axes: Axes) -> None:
         self._opened, self._axes = opened, axes
-        self._grids: dict[int, Grid] = {}
+        self._grids: dict[tuple[int, Called | None], Grid] = {}
 
     @cached_property
     def _likeness(self) -> Mapping[str, int]:
@@ -152,7 +152,7 @@ class _Hanging:
         row, opened = self._likeness[cell.id], self._opened
         failed = bool(opened.ranked.evidence.failed[row, at])
         score = "failed" if failed else self._in_words(float(opened.identity[row, at]))
-        told = f"{grid.facts_of(cell).name}: {unit.prompt}, seed {unit.seed}; likeness {score}"
+        told = f"{grid.facts_of(cell).name}: {grid.asked(cell, unit)}, seed {unit.seed}; likeness {score}"
         return Tile(grid.picture_id(cell, unit), score, told, cell, grid.picture_id(None, unit))
 
     def controls(self, place: dict[str, str], steps: Sequence[Step]) -> Iterator[Tile | None]:
@@ -172,14 +172,15 @@ class _Hanging:
         at = self._unit_places[unit.prompt, unit.seed, unit.role]
         score = self._in_words(float(self._opened.identity_control[at]))
         own = grid.picture_id(None, unit)
-        told = f"{CONTROL}: {unit.class_prompt}, seed {unit.seed}; likeness {score}"
+        told = f"{CONTROL}: {grid.asked(None, unit)}, seed {unit.seed}; likeness {score}"
         return Tile(own, score, told, None, own)
 
     def _drawn_as(self, cell: Cell) -> Grid:
         """The grid beside the base model drawn as the cell is: one for each way, as looking it up compares them all."""
-        known = self._grids.get(id(cell.on))
+        key = id(cell.on), cell.called
+        known = self._grids.get(key)
         if known is None:
-            known = self._grids[id(cell.on)] = self._opened.ranked.grid.beside(cell)
+            known = self._grids[key] = self._opened.ranked.grid.beside(cell)
         return known
 
     def _in_words(self, likeness: float) -> str:

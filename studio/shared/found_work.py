@@ -19,6 +19,9 @@ DEPTH, MOST_FOLDERS = 5, 4000
 LARGEST_LORA = 2 * 2**30  # bytes; what is larger is a base model
 LOOKED_FOR_EVERY = 5.0  # seconds
 LEFT_OUT = frozenset({"node_modules", "__pycache__", "site-packages"})
+# In a checkout of the studio's own code: what its tests and benchmarks keep is nobody's work.
+HOUSE = Path(__file__).resolve().parents[2]
+OWN = frozenset({HOUSE / "tests", HOUSE / "benchmarks"})
 # Folders that have such a file hold what is ours, and no more work: pictures, jobs.
 CLOSED = (FILE_NAME, "queue.lock")
 
@@ -108,7 +111,7 @@ def _folders(root: Path) -> Iterator[tuple[Path, Sequence[os.DirEntry[str]]]]:
 
 def _is_looked_into(entry: os.DirEntry[str]) -> bool:
     hidden = entry.name.startswith(".") or entry.name in LEFT_OUT
-    return not hidden and entry.is_dir(follow_symlinks=False)
+    return not hidden and entry.is_dir(follow_symlinks=False) and Path(entry.path).resolve() not in OWN
 
 
 def _facts(entry: os.DirEntry[str]) -> os.stat_result | None:

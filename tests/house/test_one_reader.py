@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("foundation", "base_models", "loras", "trainer", "eval", "studio")
+ROOMS = ("foundation", "base_models", "loras", "trainer", "eval", "studio", "integrations")
 # The reader itself, and the one parser beside it.
 ALLOWED = {
     "text": ("foundation/text_files.py",),

@@ -15,6 +15,7 @@ from trainer.records.failures import failure_recorded
 from trainer.records.picture_changes import marks_of
 from trainer.records.record import RunRecord, checkpoint_path, finished_run, first_record, write_record
 from trainer.records.run_identity import identity_of
+from trainer.records.run_lock import run_lock
 
 
 def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRecord:
@@ -22,7 +23,8 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
 
     Writes one LoRA file an epoch, `NAME-log.jsonl` (a line a step) and `NAME-run.json` into the output folder.
     The record is there before anything is loaded, and says what error ended the run, if one did.
-    Raises DivergedError when training broke (files of earlier epochs stay), or another UserError that a user can fix.
+    Raises DivergedError when training broke (files of earlier epochs stay), TrainingBusyError where another process
+    trains it, or another UserError that a user can fix.
     """
     reporter = reporter if reporter is not None and is_first_process() else Silent()
     with failure_recorded(config):
@@ -36,18 +38,16 @@ def run_training(config: TrainConfig, reporter: Reporter | None = None) -> RunRe
     if done := finished_run(config, identity, pictures):
         reporter.say(f"already trained: {checkpoint_path(config, config.training.epochs)}")
         return done
-    settings, steps = config.training, run.steps
-    _begin(
-        first_record(config, identity, settings.optimizer, steps, [*dataset.notes], config.model.device, pictures),
-        config,
-    )
-    with failure_recorded(config):
-        for line in run_in_words(run, base, kept_duration(run, base)):
-            reporter.say(line)
-        with missing_named("trainer run"), reporter.waiting("starting torch and diffusers"):
-            from trainer.running.training import train  # torch, diffusers and peft take seconds to load
+    optimizer, device = config.training.optimizer, config.model.device
+    with run_lock(config):
+        _begin(first_record(config, identity, optimizer, run.steps, [*dataset.notes], device, pictures), config)
+        with failure_recorded(config):
+            for line in run_in_words(run, base, kept_duration(run, base)):
+                reporter.say(line)
+            with missing_named("trainer run"), reporter.waiting("starting torch and diffusers"):
+                from trainer.running.training import train  # torch, diffusers and peft take seconds to load
 
-        return train(config, dataset, run.plan, identity, reporter)
+            return train(config, dataset, run.plan, identity, reporter)
 
 
 def _require_starting_lora(config: TrainConfig) -> None:

@@ -9,8 +9,10 @@ from eval.importing.comfy.graph import Graph, Node
 from eval.importing.comfy.values import number_of, text_of, value_of
 from eval.importing.metadata.bounded_json import below, listed, text_at
 from eval.importing.metadata.lora_tags import split_tags
-from eval.importing.metadata.told import UnclearPictureError, lora_name, weight_of
+from eval.importing.metadata.told import SUFFIXES, UnclearPictureError, lora_name, weight_of
+from foundation.errors import UserError
 from foundation.typed.json_values import is_table
+from loras.weights import Weights
 
 MOST_SLOTS = 100
 STACK_INPUTS = ("lora_stack", "optional_lora_stack", "LORA_STACK")
@@ -120,13 +122,35 @@ def _manager(graph: Graph, node: Node) -> list[PutOn]:
     return found
 
 
+def _exact_blend(graph: Graph, node: Node) -> list[PutOn]:
+    """LoRA studio's own: slots, and lines as `eval blend` takes them. What is merged or compressed is no LoRA at a
+    weight."""
+    if value_of(graph, node, "method") != "sum" or text_of(graph, node, "rank").strip():
+        raise UnclearPictureError(f"{node.named} merges or compresses what it puts on, which is no LoRA at a weight")
+    return [*_EXACT_SLOTS(graph, node), *map(_line, filter(str.strip, text_of(graph, node, "more").splitlines()))]
+
+
+_EXACT_SLOTS = _numbered("lora_{}", "unet_{}", "te_{}")
+
+
+def _line(line: str) -> PutOn:
+    name, _, said = line.partition(f"{SUFFIXES[0]}:")
+    try:
+        weights = Weights.parse(said)
+    except UserError as error:
+        raise UnclearPictureError(f"`{line.strip()}`: its weights are not two numbers ({error})") from error
+    if weights != Weights.of(weights.unet, weights.te1):
+        raise UnclearPictureError(f"`{line.strip()}`: its weights are not two numbers")
+    return PutOn(lora_name(name), weights.unet, weights.te1)
+
+
 def _none(graph: Graph, node: Node) -> list[PutOn]:
     """A node that puts on what a stack hands it."""
     return []
 
 
 # Loaders and stacks by kind: core ComfyUI, rgthree, Efficiency, Comfyroll, Easy-Use, WAS, pysssss, LoRA Manager,
-# Nunchaku, as of 2026.
+# Nunchaku, as of 2026; and our own.
 LORA_NODES: Mapping[str, Reader] = {
     "LoraLoader": _plain,
     "LoraLoader|pysssss": _plain,
@@ -148,6 +172,7 @@ LORA_NODES: Mapping[str, Reader] = {
     "LoraTagLoader": _tagged,
     "Lora Loader (LoraManager)": _manager,
     "Lora Stacker (LoraManager)": _manager,
+    "LoraStudioExactBlend": _exact_blend,
 }
 # Of these the slots have no numbers.
 _SINGLE = frozenset(["CR Load LoRA"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from comfy_graphs import chain, ends, node
+from comfy_graphs import chain, ends, exact_blend, node
 from eval.importing.collected import Collected, Ways, collect
 from eval.importing.containers.picture_sources import find_pictures
 from eval.importing.naming.trainer_samples import SampleNames
@@ -46,6 +46,12 @@ def _circle(made: dict[str, Any]) -> None:
 def _unknown_loader(made: dict[str, Any]) -> None:
     made["21"] = node("SomebodysSuperLora", lora="x", model=["4", 0], clip=["4", 1])
     made["20"]["inputs"] |= {"model": ["21", 0]}
+
+
+def _blended(**inputs: object) -> bytes:
+    made = exact_blend(DRAWN)
+    made["20"]["inputs"].update(inputs)
+    return png(1, text_chunk("prompt", json.dumps(made)))
 
 
 def _second_saver(made: dict[str, Any]) -> None:
@@ -113,6 +119,10 @@ STRANGERS: dict[str, tuple[bytes, str, str]] = {
     ),
     "circle": (graph(_circle), ".png", "in a circle"),
     "unknown loader": (graph(_unknown_loader), ".png", "`SomebodysSuperLora`"),
+    "merged blend": (_blended(method="ties"), ".png", "merges or compresses"),
+    "compressed blend": (_blended(rank="auto"), ".png", "merges or compresses"),
+    "blend by block": (_blended(more="a.safetensors:unet=1,blocks=OUTALL"), ".png", "are not two numbers"),
+    "blend by encoder": (_blended(more="a.safetensors:te1=1,te2=0"), ".png", "are not two numbers"),
     "two savers": (graph(_second_saver), ".png", "which it is is not told"),
     "other negative": (graph(_other_negative), ".png", "negative prompt is read with other LoRAs"),
     "refiner": (graph(_refiner), ".png", "draw with different LoRAs"),

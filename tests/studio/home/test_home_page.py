@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from eval.store.store import create_store
 from eval.store.store_progress import answered, ask, progress_of
 from eval.store.tables import PictureRow
+from foundation.toml_config import read_toml
 from miniature.paths import SUBJECT
 from run_records import written_record
 from studio.home.demo import DemoThereError, demo_jobs
@@ -21,8 +22,10 @@ from studio.home.subjects import subjects_of
 from studio.jobs.job_queue import queue_of
 from studio.jobs.kept_job import JOB, JobFiles, jobs_in, keep, new_job
 from studio.shared.allowed_folders import allowed_folders
-from studio.shared.found_work import MOST_FOLDERS, find_work
+from studio.shared.found_work import HOUSE, MOST_FOLDERS, find_work
 from synthetic_store import Size, write_store
+from trainer.config.config import parse_config
+from trainer.records.run_lock import run_lock
 
 ENTRY = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
 TINY = Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)
@@ -102,6 +105,26 @@ def test_each_subject_has_its_next_step(made: Path) -> None:
     running = JobFiles(folder=made, job=job)
     subjects = {one.name: one for one in subjects_of(find_work([made]), [running], folders)}
     assert [step.label for step in subjects["new"].steps] == ["Check the data"]
+
+
+def test_a_training_begun_elsewhere_is_not_offered_again(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "done", tmp_path / "done")
+    written_record(tmp_path / "done" / "lora", "mira", "2026-01-01T10:00:00+00:00", seconds=None)
+    config = parse_config(read_toml(tmp_path / "done" / "train.toml"), tmp_path / "done" / "train.toml")
+    folders = allowed_folders([], {}, tmp_path)
+    (idle,) = subjects_of(find_work([tmp_path]), [], folders)
+    assert [step.label for step in idle.steps] == ["Go on training", "Check the data"]
+    with run_lock(config):
+        (busy,) = subjects_of(find_work([tmp_path]), [], folders)
+    assert [step.label for step in busy.steps] == ["Check the data"]
+    assert busy.words.startswith("is being trained now: ")
+
+
+def test_the_studios_own_tests_are_nobodys_work() -> None:
+    found = find_work([HOUSE])
+    assert any(HOUSE / "miniature" in one.parents for one in found.trains)
+    everything = [*found.trains, *found.grids, *found.stores, *found.records, *(one.folder for one in found.loras)]
+    assert not [one for one in everything if one.is_relative_to(HOUSE / "tests")]
 
 
 def test_home_shows_what_is_there_and_begins_with_the_next_step(

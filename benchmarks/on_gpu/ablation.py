@@ -1,0 +1,160 @@
+"""What makes a forward of SD1.5's UNet under guidance fast on the device: one thing at a time, bfloat16, 512 px.
+
+Milliseconds a picture and forward. `batch_N`: ours in eager mode. `channels_first`: the UNet as diffusers loads it,
+both halves of guidance computed in full. `graph`: ours recorded once as a CUDA graph and replayed; `compiled`:
+`torch.compile(mode="reduce-overhead")`. `follows_weights`: whether replay and compiled code see weights that are
+changed in place, and after how many recompilations. `change_ms`: putting a whole LoRA of rank 32 on, from factors on
+the host, and at another weight. `vae_ms`, `text_ms`: of a picture, beside the forwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from base_models.base_model import BaseModel, load_base
+from base_models.base_source import find_base
+from base_models.drawing.guidance import read_prompts
+from base_models.drawing.guided_unet import GuidedUnet
+from base_models.drawing.render import decode
+from eval.rendering.patching import PatchedModel
+from loras.lora_file import LoraModule, read_lora
+from on_gpu.bench import Bench, tried
+from on_gpu.random_bases import random_base, random_loras
+
+BATCHES, TIMED_AT, TIMES = (1, 4, 8, 16, 32), 8, 8
+
+
+def measured(bench: Bench, folder: Path) -> Iterator[tuple[str, Any]]:
+    """Figure by figure."""
+    base_folder = random_base(folder / "base", "sd1", bench, torch.bfloat16)
+    base = load_base(find_base(str(base_folder)), torch.bfloat16, bench.device)
+    (lora_path,) = random_loras(folder, base, 1, 4 if bench.is_rehearsal else 32)
+    lora = {name: one for name, one in read_lora(lora_path).modules.items() if isinstance(one, LoraModule)}
+    side = 8 if bench.is_rehearsal else 64
+    at, times = (2, 2) if bench.is_rehearsal else (TIMED_AT, TIMES)
+    yield "channels_first_ms", tried(lambda: _milliseconds(bench, _plain(base, _given(base, at, side)), at, times))
+    unet = GuidedUnet(base.unet)
+    for count in BATCHES[:2] if bench.is_rehearsal else BATCHES:
+        given = _given(base, count, side)
+        yield (
+            f"batch_{count}_ms",
+            tried(lambda given=given, count=count: _milliseconds(bench, _ours(unet, given), count, times)),
+        )
+    yield "change_ms", tried(lambda: _changes(bench, base, lora))
+    yield "vae_ms", tried(lambda: _milliseconds(bench, lambda: decode(base, _given(base, at, side)[0]), at, times))
+    yield (
+        "text_ms",
+        tried(lambda: 1000 * bench.median_seconds(lambda: read_prompts(base, ["a photo of a person"]), times)),
+    )
+    yield "graph", tried(lambda: _graph(bench, base, unet, lora, _given(base, at, side), at, times))
+    yield "compiled", tried(lambda: _compiled(bench, base, unet, lora, _given(base, at, side), at, times))
+
+
+def _given(base: BaseModel, count: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents (N, 4, side, side), a timestep, texts (2N, 77, width)."""
+    unet: Any = base.unet
+    place = {"device": base.device, "dtype": unet.dtype}
+    draw = torch.Generator().manual_seed(0)
+    latents = torch.randn(count, 4, side, side, generator=draw).to(**place)
+    text = torch.randn(2 * count, 77, unet.config["cross_attention_dim"], generator=draw).to(**place)
+    return latents, torch.full((1,), 500.0, device=base.device), text
+
+
+@torch.no_grad()
+def _milliseconds(bench: Bench, work: Callable[[], object], pictures: int, times: int) -> float:
+    return round(1000 * bench.median_seconds(work, times) / pictures, 3)
+
+
+def _ours(unet: Callable[..., Tensor], given: tuple[Tensor, Tensor, Tensor]) -> Callable[[], Tensor]:
+    return torch.no_grad()(lambda: unet(*given))
+
+
+def _plain(base: BaseModel, given: tuple[Tensor, Tensor, Tensor]) -> Callable[[], Tensor]:
+    latents, timestep, text = given
+    unet: Any = base.unet
+    return torch.no_grad()(
+        lambda: unet(torch.cat([latents, latents]), timestep, encoder_hidden_states=text, return_dict=False)[0]
+    )
+
+
+def _changes(bench: Bench, base: BaseModel, lora: dict[str, LoraModule]) -> dict[str, float]:
+    other = {name: replace(one, alpha=one.alpha / 2) for name, one in lora.items()}
+    patched = PatchedModel(base)
+    patched.put_on(lora)
+    figures = {"other_weight": round(1000 * bench.seconds(lambda: patched.put_on(other)), 2)}
+    fresh = {name: LoraModule(one.down.clone(), one.up.clone(), one.alpha) for name, one in lora.items()}
+    figures["new_file"] = round(1000 * bench.seconds(lambda: patched.put_on(fresh)), 2)
+    patched.take_off()
+    return figures
+
+
+def _graph(
+    bench: Bench,
+    base: BaseModel,
+    unet: GuidedUnet,
+    lora: dict[str, LoraModule],
+    given: tuple[Tensor, Tensor, Tensor],
+    count: int,
+    times: int,
+) -> dict[str, Any]:
+    if not bench.on_gpu:
+        return {"not_measured": "CUDA graphs need CUDA"}
+    ask = _ours(unet, given)
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(3):
+            ask()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        answer = ask()
+    figures: dict[str, Any] = {"ms": _milliseconds(bench, graph.replay, count, times)}
+
+    def replayed() -> Tensor:
+        graph.replay()
+        return answer.clone()
+
+    return {**figures, **_follows(base, lora, replayed, ask)}
+
+
+def _compiled(
+    bench: Bench,
+    base: BaseModel,
+    unet: GuidedUnet,
+    lora: dict[str, LoraModule],
+    given: tuple[Tensor, Tensor, Tensor],
+    count: int,
+    times: int,
+) -> dict[str, Any]:
+    from torch._dynamo.utils import counters
+
+    mode = "reduce-overhead" if bench.on_gpu else "default"
+    if bench.is_rehearsal:
+        compiled = torch.compile(_ours(unet, given), backend="eager")
+    else:
+        compiled = torch.compile(_ours(unet, given), mode=mode)
+    began = bench.seconds(compiled)
+    figures: dict[str, Any] = {"first_seconds": round(began, 1), "ms": _milliseconds(bench, compiled, count, times)}
+    graphs = counters["stats"]["unique_graphs"]
+    followed = _follows(base, lora, lambda: compiled().clone(), _ours(unet, given))
+    return {**figures, **followed, "recompiled": counters["stats"]["unique_graphs"] - graphs}
+
+
+def _follows(
+    base: BaseModel, lora: dict[str, LoraModule], fast: Callable[[], Tensor], eager: Callable[[], Tensor]
+) -> dict[str, Any]:
+    """What is recorded, against eager mode, with the base's weights and with a LoRA put on in place."""
+    patched = PatchedModel(base)
+    before = fast()
+    patched.put_on({name: one for name, one in lora.items() if name.startswith("lora_unet")})
+    after, wanted = fast(), eager()
+    off = float((after - wanted).abs().max() / wanted.abs().max())
+    patched.take_off()
+    return {"follows_weights": bool((after - before).abs().max() > 0), "off": float(f"{off:.2e}")}
