@@ -15,6 +15,7 @@ from eval.request.cells import digest
 from eval.request.checkpoints import FoundCheckpoints, find_checkpoints
 from eval.request.plan import Plan, plan_of
 from eval.request.references import References, find_references
+from eval.request.settings import AXES
 from eval.request.spec import GridSpec
 from eval.search.arm_pictures import ArmPictures, units_for
 from eval.search.arms import NothingToSearchError, arms_of
@@ -54,11 +55,7 @@ class _Search:
 
 def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> SearchOutcome:
     """Search, never making a picture twice. Interrupted, it goes on where it stopped. Raises UserErrors."""
-    if len(spec.settings) > 1:
-        raise ConfigurationError(
-            "a search chooses among cells that are drawn one way: name one base model, sampler, number of steps and "
-            "CFG, or run `python -m eval grid SPEC`, which takes lists of them"
-        )
+    _check_drawn_one_way(spec)
     if spec.lora.guest:
         raise ConfigurationError(
             "a search chooses among one's own checkpoints, drawn by one trigger: leave [[lora.guest]] out, or run "
@@ -74,6 +71,20 @@ def run_search(spec: GridSpec, certify: bool, reporter: Reporter) -> SearchOutco
         record = GridRecord.model_validate(search.store.fact(KEY)).search
         assert record is not None
         return SearchOutcome(search.store.folder, record)
+
+
+def _check_drawn_one_way(spec: GridSpec) -> None:
+    """Raise ConfigurationError, with the keys concerned, for a specification that lists base models and the like."""
+    varied = {
+        f"[{table}] {key}": len({str(getattr(getattr(one, table), key)) for one in spec.settings})
+        for table, key in AXES
+    }
+    listed = " and ".join(f"{key} lists {count}" for key, count in varied.items() if count > 1)
+    if listed:
+        raise ConfigurationError(
+            f"a search chooses among cells that are drawn one way, and {listed}: search with one of each, then run "
+            "`python -m eval grid SPEC` with all of them and the few checkpoints and weights that came out first"
+        )
 
 
 @contextmanager

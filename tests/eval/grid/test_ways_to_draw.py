@@ -85,5 +85,6 @@ def test_a_search_takes_one_way(small: GridFolder) -> None:
     asked = small.spec.read_text(encoding="utf-8").replace("steps = 1\n", "steps = [1, 2]\n")
     spec = small.folder / "search.toml"
     spec.write_text(asked, encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="drawn one way: name one base model"):
+    says = r"drawn one way, and \[sampler\] steps lists 2: search with one of each, then run `python -m eval grid SPEC`"
+    with pytest.raises(ConfigurationError, match=says):
         run_search(read_spec(spec), False, Silent())

@@ -18,7 +18,8 @@ from loras.families.family import ReadableFamily
 from loras.families.known import READABLE
 from loras.lora_file import read_lora
 from loras.module_kinds import Additive
-from planted_families import KOHYA, PEFT
+from planted_families import PEFT
+from planted_kinds import KOHYA
 from tiny_transformers import tiny, weights
 
 Tensors = dict[str, Tensor]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,18 +17,19 @@ from loras.inspecting.inspect_lora import inspect_lora
 from planted_families import (
     DAMAGE,
     DIALECTS,
-    KINDS,
     MODULES,
+    NARROW,
     NORMS,
     ODDITIES,
     SPELLINGS,
     TEXTS,
     Planted,
     first,
-    lora,
     of_kind,
+    of_wide_kind,
     spelt,
 )
+from planted_kinds import FOREIGN, KINDS, WIDE_KINDS, lora
 
 SOME = ("flux1", "z_image", "anima")
 STABLE = {
@@ -52,6 +54,8 @@ def _sound() -> Iterable[Planted]:
             lambda k=key, n=norm, w=width: spelt(k, "kohya") | {f"diffusion_model.{n}.w_norm": torch.ones(w) * 0.01},
             name,
         )
+    for key, kind in product(NARROW, WIDE_KINDS):
+        yield Planted(f"{key}, {kind}", lambda k=key, kind=kind: of_wide_kind(k, kind), READABLE[key].name)
     for key, text in TEXTS.items():
         yield Planted(
             f"{key} and text", lambda k=key, t=text: spelt(k, "kohya") | lora(t, (64, 64)), READABLE[key].name
@@ -127,6 +131,10 @@ def _not_known() -> Iterable[Planted]:
         "base_model.model.encoder_decoder.0.mixer",
     ):
         yield Planted(stem, lambda s=stem: lora(s, (64, 64)), "", "unknown family", "none of the families known here")
+    for end, says in FOREIGN.items():
+        for stem in ("base_model.model.layers.0.attention.to_q", "unet.mid_block.attentions.0.proj_in"):
+            yield Planted(f"{stem[:4]}.{end}", lambda s=stem, e=end: {f"{s}.{e}": torch.ones(4, 4)}, "",
+                          "not understood", says)  # fmt: skip
     yield Planted(
         "a stray key",
         lambda: spelt("krea2", "kohya") | {"lora_unet_blocks_0_sideways.lora_down.weight": torch.ones(2, 8)},
@@ -147,7 +155,7 @@ COLLECTION = [*_sound(), *_told_by_more_than_names(), *_damaged(), *_not_known()
 
 
 def test_the_collection_is_large_and_no_name_stands_there_twice() -> None:
-    assert len({one.name for one in COLLECTION}) == len(COLLECTION) >= 150
+    assert len({one.name for one in COLLECTION}) == len(COLLECTION) >= 270
     assert {one.family for one in COLLECTION} >= {family.name for family in READABLE.values()}
 
 
