@@ -280,6 +280,8 @@ def create_store(folder: Path, place: str | None = None) -> Store:
         at_hand().say(note)
     store = Store(folder, connected(folder))
     store.move_to(place or str(folder / PICTURES))
+    if not store.count_pictures():  # else a folder that is gone is a share that is not mounted
+        store.pictures.make_ready()
     shelves = Path(store.place) if "://" not in store.place else folder / PICTURES
     for shelf in shelves.glob("*"):
         sweep_partial(shelf)
