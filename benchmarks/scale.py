@@ -92,6 +92,7 @@ def files(folder: Path, count: int) -> dict[str, float]:
     noise = np.random.default_rng(0).normal(scale=0.02, size=(SIDE, SIDE, 3)).astype(np.float32)
     picture = np.clip(ramp[:, None, None] * ramp[None, :, None] + noise, 0, 1)
     place, png = PictureFolder(folder / "pictures"), png_of(picture, "parameters")
+    place.make_ready()
     encoding = seconds_of(lambda: png_of(picture, "parameters"))
     saving = seconds_of(lambda: [place.write(f"{number:020x}", png) for number in range(count)]) / count
     return {"bytes": len(png), "encode_seconds": encoding, "save_seconds": saving}

@@ -46,6 +46,13 @@ def whole_file(path: Path) -> Generator[Path]:
     the format by it. Permissions follow the umask. An OSError names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file_there(path) as beside:
+        yield beside
+
+
+@contextmanager
+def whole_file_there(path: Path) -> Generator[Path]:
+    """As `whole_file`, in a folder that is there: one that was taken away meanwhile is not made anew."""
     _sweep_once(path.parent)
     beside = partial_beside(path)
     with told_of(path, beside), gone_at_last(beside):

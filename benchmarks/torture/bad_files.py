@@ -29,39 +29,54 @@ def tried_files(kept: Kept, folder: Path, share: float, seed: int, only: list[st
     """All kinds of files, in children of this process."""
     kinds = [kind for kind in KINDS if not only or kind.name in only]
     for at, kind in enumerate(kinds):
+        if kept.is_over:
+            return
+        _read_sound(kind, folder / "files" / kind.name)
         with kept.part_of(len(kinds) - at):
             _tried_kind(kind, kept, folder / "files" / kind.name, max(1, round(kind.amount * share)), seed, say)
 
 
 def _tried_kind(kind: Kind, kept: Kept, folder: Path, count: int, seed: int, say: Callable[[str], None]) -> None:
-    fault, began = f"broken {kind.name}", time.monotonic()
+    fault, began, tried = f"broken {kind.name}", time.monotonic(), 0
     for start in range(0, count, AT_ONCE):
         numbers = [number for number in range(start, min(count, start + AT_ONCE)) if kept.wants(fault, f"{number}")]
         for number, wrong in _in_child(kind, folder, numbers, seed):
             kept.add(Row(fault, f"{number}", wrong))
+            tried += 1
             if wrong:
                 say(f"{fault}: number {number}: {wrong}")
-    say(f"{fault}: {count} files, {time.monotonic() - began:.0f} s")
+    say(f"{fault}: {tried} of {count} files, {time.monotonic() - began:.0f} s")
+
+
+def _read_sound(kind: Kind, folder: Path) -> None:
+    """Read none that is broken: what is made and imported for that is no file's time."""
+    told = folder.with_name(f"{folder.name}.told")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _child(kind, folder, [], 0, told)
+
+
+def _child(kind: Kind, folder: Path, numbers: list[int], seed: int, told: Path) -> int:
+    """How a process ended that reads those files and tells of each in `told`; what it imported is imported here."""
+    told.write_text("")
+    child = os.fork()
+    if child == 0:
+        _as_child(kind, folder, numbers, seed, told)
+    _, status = os.waitpid(child, 0)
+    if (imported := told.with_suffix(".modules")).is_file():
+        warm(imported)
+        imported.unlink()
+    return os.waitstatus_to_exitcode(status)
 
 
 def _in_child(kind: Kind, folder: Path, numbers: list[int], seed: int) -> Iterator[tuple[int, dict[str, list[str]]]]:
     """What became of each; where a child ends by itself, what it had in hand is to blame and the rest goes on."""
     told = folder.with_name(f"{folder.name}.told")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     while numbers:
-        told.write_text("")
-        child = os.fork()
-        if child == 0:
-            _as_child(kind, folder, numbers, seed, told)
-        _, status = os.waitpid(child, 0)
-        if (imported := told.with_suffix(".modules")).is_file():
-            warm(imported)
-            imported.unlink()
+        code = _child(kind, folder, numbers, seed, told)
         found = [json.loads(line) for line in told.read_text("utf-8").split("\n") if line]
         yield from ((number, wrong) for number, wrong in found)
         numbers = numbers[len(found) :]
         if numbers:
-            code = os.waitstatus_to_exitcode(status)
             kind_of_end = "hangs" if code == -signal.SIGALRM else "unnamed"
             yield numbers[0], {kind_of_end: [f"the process ended with {code}"]}
             numbers = numbers[1:]
@@ -74,7 +89,7 @@ def _as_child(kind: Kind, folder: Path, numbers: list[int], seed: int, told: Pat
             kind.make(folder)
         files = kind.files(folder)
         for read in kind.reads:  # what is imported or loaded once is no file's time or memory
-            with suppress(Exception), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            with suppress(Exception, SystemExit), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
                 read(files[0])
         sound = {path: path.read_bytes() for path in files}
         note_modules(told.with_suffix(".modules"))

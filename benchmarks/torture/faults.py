@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from torture.shim import WORDS, Fault
 from torture.table import Kept, Row
-from torture.tries import Bench
+from torture.tries import Bench, Seen, Whole, bench_of
 from torture.works import WORKS
 
 # How many of the chosen write points meet each fault, of 1. All of them meet the kill.
@@ -24,6 +25,7 @@ PARTS = {
 }
 INSTANTS = 20  # a work, at random
 AT_RANDOM = "SIGKILL at a random instant"
+Try = tuple[str, str, Callable[[Bench], Seen]]  # the fault, at what, and how it is tried
 
 
 def tried_works(
@@ -36,29 +38,35 @@ def tried_works(
             say(f"{work.name}: no time is left")
             continue
         with kept.part_of(len(works) - at):
-            _tried_work(Bench(work, folder / work.name, library), kept, share, seed, say)
+            _tried_work(bench_of(work, folder, library), kept, share, seed, say)
 
 
 def _tried_work(bench: Bench, kept: Kept, share: float, seed: int, say: Callable[[str], None]) -> None:
-    work, whole = bench.work, bench.whole()
+    work, whole = bench.work, bench.whole
     points = whole.chosen(Random(f"{seed} {work.name}"))
     say(f"{work.name}: {len(whole.points)} write points, {len(points)} to try, {whole.seconds:.1f} s a run")
-    for fault, at in _drawn(points, whole.points, share, Random(f"{seed} {work.name} faults")):
-        what = f"{work.name}, point {at} of {len(whole.points)} ({whole.points[at - 1].split(' ')[0]})"
-        if kept.wants(WORDS[fault], what):
-            _note(kept, Row(WORDS[fault], what, bench.try_point(whole, at, fault).as_row()), say)
-    draw = Random(f"{seed} {work.name} instants")
+    draw = Random(f"{seed} {work.name} faults")
+    tries = list(_at_points(points, whole, share, draw)) + list(_at_instants(whole, share, draw))
+    draw.shuffle(tries)  # of all kinds some are tried, wherever time runs out
+    for fault, where, tried in tries:
+        what = f"{work.name}, {where}"
+        if kept.wants(fault, what):
+            row = Row(fault, what, tried(bench).as_row())
+            kept.add(row)
+            if row.wrong:
+                say(f"{row.fault}: {row.what}: {row.wrong}")
+
+
+def _at_points(points: list[int], whole: Whole, share: float, draw: Random) -> Iterator[Try]:
+    for fault, at in _drawn(points, whole.points, share, draw):
+        what = f"point {at} of {len(whole.points)} ({whole.points[at - 1].split(' ')[0]})"
+        yield WORDS[fault], what, partial(Bench.try_point, at=at, fault=fault)
+
+
+def _at_instants(whole: Whole, share: float, draw: Random) -> Iterator[Try]:
     for number in range(_share_of(INSTANTS, share)):
         seconds = draw.uniform(0, whole.seconds)
-        what = f"{work.name}, instant {number + 1}"
-        if kept.wants(AT_RANDOM, what):
-            _note(kept, Row(AT_RANDOM, what, bench.try_instant(whole, seconds).as_row()), say)
-
-
-def _note(kept: Kept, row: Row, say: Callable[[str], None]) -> None:
-    kept.add(row)
-    if row.wrong:
-        say(f"{row.fault}: {row.what}: {row.wrong}")
+        yield AT_RANDOM, f"instant {number + 1}", partial(Bench.try_instant, seconds=seconds)
 
 
 def _drawn(points: list[int], calls: list[str], share: float, draw: Random) -> Iterator[tuple[Fault, int]]:

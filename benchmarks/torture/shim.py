@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 from enum import IntEnum
@@ -38,6 +39,8 @@ WORDS = {
 
 def loaded_by_restart(kept: Path) -> ctypes.CDLL:
     """The library, with every call of this process going through it: the program is begun anew where it is not yet."""
+    if sys.platform != "linux" or not shutil.which("cc"):
+        raise SystemExit("torture: needs Linux and a C compiler (cc), by which write points are found; install gcc")
     library = kept / "write_points.so"
     if not library.is_file() or library.stat().st_mtime < SOURCE.stat().st_mtime:
         kept.mkdir(parents=True, exist_ok=True)

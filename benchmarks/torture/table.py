@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
+import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 KINDS = ("lost", "corrupt", "duplicates", "unnamed", "hangs")
+
+
+def processor_seconds() -> float:
+    """What this process and its ended children have taken of processors."""
+    return sum(os.times()[:4])
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,13 @@ class Row:
 class Kept:
     """The rows of a torture, kept in a file line by line, so that one that is stopped goes on.
 
-    `seconds`: how long it may take in all; None for as long as it takes. What no time is left for is `left_out`.
+    `seconds`: how long it may take in all, of this process's and its children's processor time, so that other work on
+    the machine changes nothing of what is tried; None for as long as it takes. What no time is left for is `left_out`.
     """
 
     def __init__(self, path: Path, seconds: float | None = None) -> None:
         self._path = path
-        self._end = None if seconds is None else time.monotonic() + seconds
+        self._end = None if seconds is None else processor_seconds() + seconds
         self._until = self._end
         self.left_out = 0
         lines = path.read_text("utf-8").split("\n")[:-1] if path.is_file() else []
@@ -43,7 +49,7 @@ class Kept:
     @contextmanager
     def part_of(self, parts_left: int) -> Generator[None]:
         """The block may take its part of what time is left, the others as much each."""
-        before, now = self._until, time.monotonic()
+        before, now = self._until, processor_seconds()
         self._until = None if before is None else now + max(0.0, before - now) / max(1, parts_left)
         try:
             yield
@@ -53,7 +59,7 @@ class Kept:
     @property
     def is_over(self) -> bool:
         """Whether no time is left."""
-        return self._until is not None and time.monotonic() > self._until
+        return self._until is not None and processor_seconds() > self._until
 
     def wants(self, fault: str, what: str) -> bool:
         """Whether this is still to be tried, and there is time to."""

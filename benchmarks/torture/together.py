@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from torture.facts import faults_of
 from torture.table import Kept, Row
-from torture.works import ROOT, make_search
+from torture.tries import begun
+from torture.works import ROOT, command, make_search
 
 OPENERS, ROUNDS, PATIENCE = 8, 50, 300.0
+GRID = command("eval", "grid", "grid.toml", "--force")
+WRITERS = (GRID, GRID, command("eval", "search", "grid.toml", "--force"))
 # Each waits for the moment that all are told, and then opens: imports take far longer than the race.
 OPENER = """
 import sys, time
@@ -46,8 +51,10 @@ while not Path(sys.argv[2]).exists():
 """
 
 
-def tried_together(kept: Kept, folder: Path, share: float, say: Callable[[str], None]) -> None:
+def tried_together(kept: Kept, folder: Path, share: float, only: list[str], say: Callable[[str], None]) -> None:
     """Both of it, each a row of its own."""
+    if only and "together" not in only:
+        return
     fault, count = f"{OPENERS} open a new store at once", max(1, round(ROUNDS * share))
     left = [f"round {number}" for number in range(count) if kept.wants(fault, f"round {number}")]
     for what, wrong in zip(left, _opened_at_once(folder / "together", len(left)) if left else (), strict=True):
@@ -108,27 +115,41 @@ def _wrong_with_round(place: Path, said: list[Path], until: float) -> dict[str, 
     return {} if sound and rows == OPENERS else {"lost" if sound else "corrupt": [f"{rows} rows of {OPENERS}"]}
 
 
+def _end_of(process: int) -> int | None:
+    """The exit status of a child; None where it has not come to its end in time, and was killed."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        found, status = os.waitpid(process, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    return None
+
+
 def _one_round(folder: Path) -> dict[str, list[str]]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     make_search(folder)
     store, done = folder / "läufe" / "eval", folder / "done"
-    said = [folder / f"said {one}" for one in range(4)]
-    command = ["-m", "eval", "grid", str(folder / "grid.toml"), "--force"]
-    search = ["-m", "eval", "search", str(folder / "grid.toml"), "--force"]
-    writers = [_started(words, said[at]) for at, words in enumerate((command, command, search))]
-    reader = _started(["-c", READER, str(store), str(done)], said[3])
+    reader = _started(["-c", READER, str(store), str(done)], folder / "said by the reader")
+    outs = [folder / f"writer {at}" / "out" for at in range(len(WRITERS))]
+    for out in outs:
+        out.parent.mkdir()
+    writers = [begun(partial(writes, folder), out) for writes, out in zip(WRITERS, outs, strict=True)]
     wrong: dict[str, list[str]] = {}
-    for at, one in enumerate(writers):
-        try:
-            if one.wait(PATIENCE):
-                wrong.setdefault("unnamed", []).append(f"ends with {one.returncode}: {said[at].read_text()[-300:]}")
-        except subprocess.TimeoutExpired:
-            one.kill()
-            wrong.setdefault("hangs", []).append(f"writer {at}")
+    for process, out in zip(writers, outs, strict=True):
+        status = _end_of(process)
+        if status is None:
+            wrong.setdefault("hangs", []).append(out.parent.name)
+        elif status:
+            told = out.with_suffix(".err").read_text("utf-8", "replace")[-300:]
+            wrong.setdefault("unnamed", []).append(f"ends with {status}: {told}")
     done.touch()
     if reader.wait(60):
-        wrong.setdefault("corrupt", []).append(f"a reader: {said[3].read_text()[-300:]}")
+        told = (folder / "said by the reader").read_text()[-300:]
+        wrong.setdefault("corrupt", []).append(f"a reader: {told}")
     if faults := faults_of(folder):
         wrong.setdefault("corrupt", []).extend(faults)
     connection = sqlite3.connect(store / "grid.sqlite")

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from itertools import groupby
 from pathlib import Path
 from random import Random
@@ -23,6 +24,7 @@ from torture.works import CLOCKS, Work
 
 HANG = 180.0  # seconds; an uninterrupted command takes a few
 SENTENCE = 6  # lines of an error at most
+ANOTHER = "was there and is not now, or is another"
 KILLED = (Fault.KILL, Fault.HALF)
 CLEAN_ENDS = {Fault.TERM: (143,), Fault.INT: (130,)}
 
@@ -86,13 +88,17 @@ class Bench:
 
     def __init__(self, work: Work, folder: Path, library: ctypes.CDLL) -> None:
         self.work, self._library = work, library
-        self.here, self._start, self.out = folder / "here", folder / "start", folder / "out"
+        self.here, self.out = folder / "here", folder / "out"
+        # Works that begin alike share what they begin with: making it takes longer than most of them.
+        self._start = folder.with_name(f"{work.make.__name__.strip('_')}")
+        folder.mkdir(parents=True, exist_ok=True)
         if not self._start.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
-            self.here.mkdir(parents=True)
+            shutil.rmtree(self.here, ignore_errors=True)
+            self.here.mkdir()
             if (made := self._forked(lambda: work.make(self.here))).status:
                 raise SystemExit(f"{work.name}: its folder could not be made\n{made.said}")
             self.here.rename(self._start)
+            warm(self.out.with_name("modules"))
 
     def renew(self) -> None:
         """The folder as it was at the beginning."""
@@ -110,9 +116,7 @@ class Bench:
         return self._forked(body, meanwhile)
 
     def _forked(self, body: object, meanwhile: Meanwhile | None = None) -> Ended:
-        child = os.fork()
-        if child == 0:
-            _as_command(body, self.out)
+        child = begun(body, self.out)
         began, status = time.monotonic(), 0
         until = began + HANG
         while True:
@@ -130,6 +134,7 @@ class Bench:
         seconds = None if time.monotonic() > until else time.monotonic() - began
         return Ended(os.waitstatus_to_exitcode(status), said, seconds)
 
+    @cached_property
     def whole(self) -> Whole:
         """Two uninterrupted runs; what differs between them is a clock's, and is compared with nothing."""
         made: list[dict[str, str]] = []
@@ -147,18 +152,18 @@ class Bench:
         same = {name: value for name, value in made[0].items() if made[1].get(name) == value and not _is_clock(name)}
         return Whole(same, {*made[0], *made[1]}, points, ended.seconds or 0.0)
 
-    def try_point(self, whole: Whole, at: int, fault: Fault) -> Seen:
+    def try_point(self, at: int, fault: Fault) -> Seen:
         """The fault at that write point, then the work again on a sound disk."""
         self.renew()
-        return self.judged(whole, self.run(at, fault), fault)
+        return self.judged(self.run(at, fault), fault)
 
-    def try_instant(self, whole: Whole, seconds: float) -> Seen:
+    def try_instant(self, seconds: float) -> Seen:
         """SIGKILL after so many seconds, then the work again."""
         self.renew()
         killed = Meanwhile(seconds, lambda child: os.kill(child, signal.SIGKILL))
-        return self.judged(whole, self.run(meanwhile=killed), Fault.KILL)
+        return self.judged(self.run(meanwhile=killed), Fault.KILL)
 
-    def judged(self, whole: Whole, ended: Ended, fault: Fault) -> Seen:
+    def judged(self, ended: Ended, fault: Fault) -> Seen:
         """What is wrong with how a command ended, with what it left, and with what comes of running it again."""
         seen = Seen()
         if ended.seconds is None:
@@ -168,29 +173,38 @@ class Bench:
         if self.work.once and not ended.status:
             seen.corrupt += [f"left behind: {name}" for name in half_written(self.here)]
             return seen
+        self.gone_on(seen, self.run, exact=fault in KILLED or fault in CLEAN_ENDS)
+        return seen
+
+    def gone_on(self, seen: Seen, run: Callable[[], Ended], exact: bool) -> None:
+        """Note what is wrong with what comes of going on by `run`. `exact`: vectors are to be the same to the bit."""
         kept = acknowledged(self.here)
-        again = self.run()
+        again = run()
         if again.seconds is None:
             seen.hangs.append("run again")
         if again.status:
             seen.lost.append(f"run again it ends with {again.status}: {again.said[-300:]}")
-            return seen
+            return
         seen.corrupt += faults_of(self.here)
         seen.corrupt += [f"left behind: {name}" for name in half_written(self.here)]
         now = acknowledged(self.here)
         for name, (content, changed) in kept.items():
             if now.get(name, ("", 0))[0] != content or name not in now:
-                seen.lost.append(f"{name} was there and is not now, or is another")
+                seen.lost.append(f"{name} {ANOTHER}")
             elif now[name][1] != changed:
                 seen.duplicates.append(f"{name} was made again")
         facts = facts_of(self.here)
-        exact = fault in KILLED or fault in CLEAN_ENDS
-        compared = (name for name in whole.facts if exact or not _is_of_a_batch(name))
-        different = [name for name in compared if facts.get(name) != whole.facts[name]]
-        more = [name for name in facts if name not in whole.names and not _is_clock(name)]
+        compared = (name for name in self.whole.facts if exact or not _is_of_a_batch(name))
+        different = [name for name in compared if facts.get(name) != self.whole.facts[name]]
+        more = [name for name in facts if name not in self.whole.names and not _is_clock(name)]
         seen.lost += [f"differs from an uninterrupted run: {name}" for name in different]
         seen.duplicates += [f"more than an uninterrupted run has: {name}" for name in more]
-        return seen
+
+
+@cache
+def bench_of(work: Work, folder: Path, library: ctypes.CDLL) -> Bench:
+    """The bench of a work, one for all parts: what an uninterrupted run makes is found out once."""
+    return Bench(work, folder / work.name, library)
 
 
 def unnamed(ended: Ended, fault: Fault) -> list[str]:
@@ -218,6 +232,14 @@ def _is_of_a_batch(name: str) -> bool:
 
 def _is_clock(name: str) -> bool:
     return any(word in name for word in CLOCKS)
+
+
+def begun(body: object, out: Path) -> int:
+    """The process that does it, as a command: what it says lies beside `out`, at its end `modules` too."""
+    child = os.fork()
+    if child == 0:
+        _as_command(body, out)
+    return child
 
 
 def _as_command(body: object, out: Path) -> None:

@@ -52,7 +52,7 @@ class Work:
     once: bool = False
 
 
-def _command(package: str, *words: str) -> Callable[[Path], None]:
+def command(package: str, *words: str) -> Callable[[Path], None]:
     def run(folder: Path) -> None:
         from importlib import import_module
 
@@ -166,18 +166,18 @@ def _cast(folder: Path) -> None:
 
 WORKS = (
     Work("votes", _make_votes, _vote),
-    Work("captions", _make_train, _command("trainer", "caption", "Train", "--replace", "ohwx", "--with", "zzyx")),
+    Work("captions", _make_train, command("trainer", "caption", "Train", "--replace", "ohwx", "--with", "zzyx")),
     Work(
         "convert",
         _make_loras,
-        _command("eval", "convert", "flux.safetensors", "-o", "c.safetensors", "--for", "comfyui"),
+        command("eval", "convert", "flux.safetensors", "-o", "c.safetensors", "--for", "comfyui"),
     ),
-    Work("blend", _make_loras, _command("eval", "blend", *BLENDED, "-o", "c.safetensors")),
-    Work("bake", _make_loras, _command("eval", "bake", "base", "one.safetensors", "-o", "baked"), once=True),
-    Work("export", _make_store, _command("eval", "export", "store", "--cell", "best", "-o", "best.safetensors")),
-    Work("report", _make_store, _command("eval", "report", "store", "-o", "report.html")),
-    Work("import", _make_import, _command("eval", "import", "bare", "-o", "store", *IMPORTED)),
-    Work("grid", _make_grid, _command("eval", "grid", "grid.toml", "--force")),
-    Work("train", _make_train, _command("trainer", "run", "run.toml", "--force")),
-    Work("search", make_search, _command("eval", "search", "grid.toml", "--force")),
+    Work("blend", _make_loras, command("eval", "blend", *BLENDED, "-o", "c.safetensors")),
+    Work("bake", _make_loras, command("eval", "bake", "base", "one.safetensors", "-o", "baked"), once=True),
+    Work("export", _make_store, command("eval", "export", "store", "--cell", "best", "-o", "best.safetensors")),
+    Work("report", _make_store, command("eval", "report", "store", "-o", "report.html")),
+    Work("import", _make_import, command("eval", "import", "bare", "-o", "store", *IMPORTED)),
+    Work("grid", _make_grid, command("eval", "grid", "grid.toml", "--force")),
+    Work("train", _make_train, command("trainer", "run", "run.toml", "--force")),
+    Work("search", make_search, command("eval", "search", "grid.toml", "--force")),
 )

@@ -18,7 +18,7 @@ from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from base_models.drawing.batch_size import DeviceFacts
-from eval.executors.backlog import Backlog, WorkersLostError
+from eval.executors.backlog import ATTEMPTS, Backlog, WorkersLostError
 from eval.executors.executor import Amount, FinishedBatch, Job
 from eval.executors.worker import Worker
 from eval.request.cells import Checkpoint
@@ -87,9 +87,23 @@ class RayCluster:
         return max(1, len(self._hired))
 
     def device(self) -> DeviceFacts:
-        """One worker's, which stands for all; waits for a first. Raises WorkersLostError where none comes."""
-        self._wait_for_workers()
-        return ray.get(next(iter(self._hired.values())).actor.device.remote())
+        """One worker's, which stands for all; waits for a first. Raises WorkersLostError where none comes or lasts."""
+        why = ""
+        for _ in range(ATTEMPTS):
+            self._wait_for_workers()
+            name, one = next(iter(self._hired.items()))
+            try:
+                return ray.get(one.actor.device.remote())
+            except RayTaskError:
+                raise
+            except RayFailure as error:
+                why = _first_line(error)
+                del self._hired[name]
+                self._hire()
+        raise WorkersLostError(
+            f"{ATTEMPTS} workers were lost before they began ({why}); see their machines' memory and logs, and run the "
+            "same command again"
+        )
 
     def check(self, checkpoints: Iterable[Checkpoint]) -> None:
         """Each worker looks at a file when it first needs it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,23 +13,53 @@ from eval.store.tables import Reading
 Readings = Mapping[str, Reading]
 
 
-def vectors_of(readings: Readings, ids: np.ndarray) -> np.ndarray:
-    """What a model found of `ids`: (*ids.shape, D) float32, NaN where it found nothing."""
-    vectors = np.full((*ids.shape, _width(readings)), np.nan, dtype=np.float32)
-    for place, one in np.ndenumerate(ids):
-        found = readings.get(str(one))
+@dataclass(frozen=True)
+class GridReadings:
+    """What a model read of pictures, by their places in an array of ids, and of others, by subject.
+
+    vectors (*ids.shape, D) float32, NaN where it found nothing; counts (*ids.shape): how many of its kind it found, 0
+    where it has not read the picture; is_read (*ids.shape).
+    """
+
+    vectors: np.ndarray
+    counts: np.ndarray
+    is_read: np.ndarray
+    others: dict[str, Reading]
+
+
+def readings_in_place(rows: Iterable[tuple[str, Reading]], ids: np.ndarray, others: Collection[str]) -> GridReadings:
+    """Put readings where their pictures are in `ids` as they come: no more of them is held than what is answered.
+
+    `others`: the subjects beside, texts and references.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, one in enumerate(ids.ravel().tolist()):
+        places[one].append(place)
+    counts, is_read = np.zeros(ids.size, dtype=int), np.zeros(ids.size, dtype=bool)
+    vectors, wanted, beside = np.empty((0, 1), dtype=np.float32), frozenset(others), dict[str, Reading]()
+    for subject, reading in rows:
+        at, vector = places.get(subject, []), reading.vector
+        is_read[at], counts[at] = True, reading.count
+        if vector is not None and not len(vectors):
+            vectors = np.full((ids.size, len(vector)), np.nan, dtype=np.float32)
+        if vector is not None and at:
+            vectors[at] = vector
+        if subject in wanted:
+            beside[subject] = reading
+    if not len(vectors):
+        vectors = np.full((ids.size, 1), np.nan, dtype=np.float32)
+    placed = vectors.reshape(*ids.shape, vectors.shape[-1])
+    return GridReadings(placed, counts.reshape(ids.shape), is_read.reshape(ids.shape), beside)
+
+
+def vectors_of(readings: Readings, subjects: Sequence[str]) -> np.ndarray:
+    """What a model found of `subjects`: (N, D) float32, NaN where it found nothing."""
+    vectors = np.full((len(subjects), _width(readings)), np.nan, dtype=np.float32)
+    for place, one in enumerate(subjects):
+        found = readings.get(one)
         if found is not None and found.vector is not None:
             vectors[place] = found.vector
     return vectors
-
-
-def counts_of(readings: Readings, ids: np.ndarray) -> np.ndarray:
-    """How many of its kind a model found of each of `ids`, 0 where it has not read it."""
-
-    def count(one: str) -> int:
-        return readings[one].count if one in readings else 0
-
-    return np.vectorize(count)(ids)
 
 
 def vectors_found(readings: Readings, subjects: Sequence[str]) -> np.ndarray:

@@ -23,7 +23,7 @@ from eval.judging.grid_record import (
 )
 from eval.judging.judge_facts import appearance_key, texts_key
 from eval.judging.judges import Judges
-from eval.judging.reading_arrays import counts_of, seen_in, vectors_found, vectors_of
+from eval.judging.reading_arrays import GridReadings, readings_in_place, seen_in, vectors_found, vectors_of
 from eval.ranking.evidence import Appearances, CellFacts, Evidence
 from eval.ranking.missing_pictures import LeftOut, without_missing
 from eval.ranking.scores import SUBJECT
@@ -261,18 +261,21 @@ def load_whole_grid(store: Store) -> Grid:
 def load_evidence(grid: Grid) -> Evidence:
     """The readings of a grid of one way to draw, or of its cells of one (`Grid.by_setting`), as arrays."""
     snapshot, store = grid.snapshot, grid.store
-    clip = store.readings(snapshot.clip_sha256)
-    texts = clip | store.readings(texts_key(snapshot.clip_sha256))
-    ids = np.array([[grid.picture_id(cell, unit) for unit in snapshot.units] for cell in grid.cells])
-    control = np.array([grid.picture_id(None, unit) for unit in snapshot.units])
-    failures = store.failures([*ids.ravel().tolist(), *control.tolist()])
+    ids = np.array(
+        [[grid.picture_id(cell, unit) for unit in snapshot.units] for cell in (None, *grid.cells)]
+    )  # the base model's own row first
+    words = [plain_text(grid.asked(None, unit)) for unit in snapshot.units]
+    clip = readings_in_place(store.each_reading(snapshot.clip_sha256), ids, words)
+    texts = clip.others | store.readings(texts_key(snapshot.clip_sha256))
+    failed = _failed(store.failures(ids.ravel().tolist()), ids)
+    likeness = _read_by(grid, snapshot.face_sha256, ids)
     evidence = Evidence(
         cells=[grid.facts_of(cell) for cell in grid.cells],
         units=[Unit(unit.prompt, unit.seed, unit.role) for unit in snapshot.units],
-        pictures=vectors_of(clip, ids),
-        failed=_failed(failures, ids),
-        pictures_control=vectors_of(clip, control),
-        prompts=vectors_of(texts, np.array([plain_text(grid.asked(None, unit)) for unit in snapshot.units])),
+        pictures=clip.vectors[1:],
+        failed=failed[1:],
+        pictures_control=clip.vectors[0],
+        prompts=vectors_of(texts, words),
         parts={unit.prompt: _parts(texts, grid.asked(None, unit)) for unit in snapshot.units},
         clip_model=f"{snapshot.clip_model} ({snapshot.clip_sha256[:12]})",
         subject=snapshot.subject,
@@ -283,28 +286,32 @@ def load_evidence(grid: Grid) -> Evidence:
         trigger=snapshot.trigger,
         class_word=snapshot.class_word,
         on=grid.settings.get(grid.sampling, UNVARIED),
-        looks=_looks(grid, ids, control, _failed(failures, control)),
-        **_seen_by(grid, snapshot.face_model, snapshot.face_sha256, ids, control, _failed(failures, control)),
+        looks=_looks(grid, likeness, ids, failed[0]),
+        **_seen_by(grid, snapshot.face_model, snapshot.face_sha256, likeness, failed[0]),
     )
     if not snapshot.second_model:
         return evidence
-    seen = _seen_by(grid, snapshot.second_model, snapshot.second_sha256, ids, control, _failed(failures, control))
+    second = _read_by(grid, snapshot.second_sha256, ids)
+    seen = _seen_by(grid, snapshot.second_model, snapshot.second_sha256, second, failed[0])
     return replace(evidence, second=replace(evidence, **seen))
 
 
-def _looks(grid: Grid, ids: np.ndarray, control: np.ndarray, failed_control: np.ndarray) -> Appearances | None:
-    """None where some look was never read (by an earlier version, or its file is gone): it is no lost face."""
-    readings = grid.store.readings(appearance_key(grid.snapshot.face_sha256))
-    found = grid.store.readings(grid.snapshot.face_sha256)
+def _read_by(grid: Grid, model: str, ids: np.ndarray) -> GridReadings:
     known = (*grid.snapshot.references, *grid.snapshot.training)
-    if any(one in found and one not in readings for one in (*ids.ravel().tolist(), *control.tolist(), *known)):
+    return readings_in_place(grid.store.each_reading(model), ids, known)
+
+
+def _looks(grid: Grid, likeness: GridReadings, ids: np.ndarray, failed_control: np.ndarray) -> Appearances | None:
+    """None where some look was never read (by an earlier version, or its file is gone): it is no lost face."""
+    looks = _read_by(grid, appearance_key(grid.snapshot.face_sha256), ids)
+    if (likeness.is_read & ~looks.is_read).any() or likeness.others.keys() - looks.others.keys():
         return None
     return Appearances(
-        pictures=vectors_of(readings, ids),
-        control=np.where(failed_control[:, None], np.nan, vectors_of(readings, control)),
-        references=vectors_found(readings, grid.snapshot.references),
-        training=vectors_found(readings, grid.snapshot.training),
-        training_names=_names(readings, grid.snapshot),
+        pictures=looks.vectors[1:],
+        control=np.where(failed_control[:, None], np.nan, looks.vectors[0]),
+        references=vectors_found(looks.others, grid.snapshot.references),
+        training=vectors_found(looks.others, grid.snapshot.training),
+        training_names=_names(looks.others, grid.snapshot),
     )
 
 
@@ -313,18 +320,15 @@ def _names(readings: dict[str, Reading], snapshot: GridRecord) -> list[str]:
     return [Path(snapshot.places.get(one, one[:12])).name for one in seen_in(readings, snapshot.training)]
 
 
-def _seen_by(
-    grid: Grid, name: str, sha256: str, ids: np.ndarray, control: np.ndarray, failed_control: np.ndarray
-) -> dict[str, Any]:
+def _seen_by(grid: Grid, name: str, sha256: str, found: GridReadings, failed_control: np.ndarray) -> dict[str, Any]:
     """What one model of likeness read from pictures, references and training pictures, as fields of Evidence."""
-    readings = grid.store.readings(sha256)
     return {
-        "faces": vectors_of(readings, ids),
-        "face_counts": counts_of(readings, ids),
-        "faces_control": np.where(failed_control[:, None], np.nan, vectors_of(readings, control)),
-        "face_counts_control": counts_of(readings, control),
-        "references": vectors_found(readings, grid.snapshot.references),
-        "training": vectors_found(readings, grid.snapshot.training),
+        "faces": found.vectors[1:],
+        "face_counts": found.counts[1:],
+        "faces_control": np.where(failed_control[:, None], np.nan, found.vectors[0]),
+        "face_counts_control": found.counts[0],
+        "references": vectors_found(found.others, grid.snapshot.references),
+        "training": vectors_found(found.others, grid.snapshot.training),
         "face_model": f"{name} ({sha256[:12]})",
     }
 

@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 from eval.ranking.bare_prompts import telling_units
 from eval.ranking.evidence import SUBJECT, Appearances, Evidence
 from eval.statistics.intervals import strata, within_sd
+from eval.statistics.row_blocks import by_rows
 
 # What a lost face counts, and what no picture exceeds: the copied picture itself.
 A_COPY = 1.0
@@ -122,20 +123,34 @@ def copying_of(evidence: Evidence, control: np.ndarray) -> Copying:
     the base model's included, shows anything to compare.
     """
     at, looks, prompts = evidence.where(SUBJECT), evidence.looks, evidence.prompts_of(SUBJECT)
-    nothing_seen = looks is None or not any(
-        np.isfinite(one).any() for one in (looks.pictures[:, at], looks.control[at])
-    )
-    if looks is None or nothing_seen or not len(looks.training) or len(looks.references) < 2:
+    if looks is None or not _shows_anything(looks, at) or not len(looks.training) or len(looks.references) < 2:
         return Copying(prompts, np.full((len(evidence.cells), len(at)), nan), np.zeros(len(at), dtype=bool))
-    pictures = np.where(evidence.failed[:, at, None], nan, looks.pictures[:, at])
-    near, near_control = (nearness(one, looks) for one in (pictures, looks.control[at]))
+    near, nearest = _near_of_all(evidence, looks, at)
+    near_control = nearness(looks.control[at], looks)
     usual = usual_margins(near_control.margin, prompts)
     by_looks = share_of_way(near.margin - usual, near.training)
     shares = np.minimum(by_looks, faces_share(evidence))
     judged = of_several_seeds(judged_units(telling_units(evidence), np.isfinite(control)), prompts)
     scatter = share_of_way(near_control.margin - usual, near_control.training)
-    nearest = np.nan_to_num(pictures @ looks.training.T, nan=-1.0).argmax(-1)
     return Copying(prompts, shares, judged, half_width(scatter, prompts, judged), nearest, looks.training_names)
+
+
+def _shows_anything(looks: Appearances, at: np.ndarray) -> bool:
+    finite = by_rows(lambda rows: np.isfinite(looks.pictures[rows][:, at]).sum((1, 2)), len(looks.pictures))
+    return bool(finite.any() or np.isfinite(looks.control[at]).any())
+
+
+def _near_of_all(evidence: Evidence, looks: Appearances, at: np.ndarray) -> tuple[Nearness, np.ndarray]:
+    """How near each picture (C, S) is, and to which training picture."""
+
+    def near(rows: slice) -> np.ndarray:
+        pictures = np.where(evidence.failed[rows][:, at, None], nan, looks.pictures[rows][:, at])
+        own = nearness(pictures, looks)
+        nearest = np.nan_to_num(pictures @ looks.training.T, nan=-1.0).argmax(-1)
+        return np.stack([own.training, own.held_out, nearest], axis=-1)
+
+    training, held_out, nearest = np.moveaxis(by_rows(near, len(looks.pictures)), -1, 0)
+    return Nearness(training, held_out), nearest.astype(int)
 
 
 @dataclass(frozen=True)
@@ -199,7 +214,8 @@ def faces_share(evidence: Evidence) -> np.ndarray:
     at = evidence.where(SUBJECT)
     if not len(evidence.training):
         return np.ones((len(evidence.cells), len(at)))
-    cosines = (evidence.faces[:, at] @ evidence.training.T).max(-1)
+    faces = evidence.faces
+    cosines = by_rows(lambda rows: (faces[rows][:, at] @ evidence.training.T).max(-1), len(faces))
     control = (evidence.faces_control[at] @ evidence.training.T).max(-1)
     seen = np.isfinite(control)
     start = float(control[seen].mean()) if seen.any() else 0.0

@@ -11,6 +11,7 @@ from eval.ranking.evidence import Evidence
 from eval.ranking.limits import may_be_broken
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT, Scores, rows_mean
+from eval.statistics.row_blocks import by_rows
 from eval.wording.figure_texts import interval_text
 from eval.wording.subject_words import SubjectWords
 
@@ -195,8 +196,12 @@ def picture_change(evidence: Evidence) -> float:
     """
     at = evidence.where(SUBJECT)
     control = evidence.pictures_control[at].astype(np.float64)
-    beside = np.array([cell.on == evidence.on for cell in evidence.cells])
-    moved = 1 - np.einsum("cue,ue->cu", evidence.pictures[beside][:, at].astype(np.float64), control)
+    beside = np.flatnonzero([cell.on == evidence.on for cell in evidence.cells])
+
+    def alike(rows: slice) -> np.ndarray:
+        return np.einsum("cue,ue->cu", evidence.pictures[beside[rows]][:, at].astype(np.float64), control)
+
+    moved = 1 - by_rows(alike, len(beside))
     names = np.array(evidence.prompts_of(SUBJECT))
     pairs = (names[:, None] == names[None, :]) & ~np.eye(len(names), dtype=bool)
     by_seed = 1 - (control @ control.T)[pairs]

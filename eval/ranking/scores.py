@@ -18,6 +18,7 @@ from eval.ranking.copying import Copying, copying_of
 from eval.ranking.evidence import BLEED, SUBJECT, CellFacts, Evidence, without_vectors
 from eval.statistics.intervals import chance_half, wilson
 from eval.statistics.pareto import pareto_front
+from eval.statistics.row_blocks import by_rows
 from eval.statistics.shrinkage import ExpectedMeans, expected_means
 from eval.wording.subject_words import FACE, SubjectWords
 from foundation.errors import UserError
@@ -265,8 +266,9 @@ def prompt_changes(evidence: Evidence) -> np.ndarray:
     A failed picture shows nothing of its prompt, so its cosine is 0. NaN where CLIP saw nothing.
     """
     at = evidence.where(SUBJECT)
-    cosines = np.einsum("cue,ue->cu", evidence.pictures[:, at], evidence.prompts[at]).astype(np.float64)
-    cosines = np.where(evidence.failed[:, at], 0.0, cosines)
+    seen, asked = evidence.pictures, evidence.prompts[at]
+    cosines = by_rows(lambda rows: np.einsum("cue,ue->cu", seen[rows][:, at], asked), len(seen))
+    cosines = np.where(evidence.failed[:, at], 0.0, cosines.astype(np.float64))
     return cosines - own_prompt_control(evidence)
 
 
@@ -313,16 +315,16 @@ def spread(evidence: Evidence) -> np.ndarray:
     is not hidden by others that move. NaN with one seed a prompt.
     """
     at = evidence.where(SUBJECT)
-    pictures = np.where(evidence.failed[:, at, None], np.nan, evidence.pictures[:, at])
-    told = [name for name, tells in zip(evidence.prompts_of(SUBJECT), telling_units(evidence), strict=True) if tells]
-    names = evidence.prompts_of(SUBJECT)
-    found = np.stack([_distances(pictures[:, _of(names, name)]) for name in dict.fromkeys(told)], axis=1)
+    names = np.array(evidence.prompts_of(SUBJECT))
+    told = names[telling_units(evidence)].tolist()
+
+    def distances(rows: slice) -> np.ndarray:
+        pictures = np.where(evidence.failed[rows][:, at, None], np.nan, evidence.pictures[rows][:, at])
+        return np.stack([_distances(pictures[:, names == name]) for name in dict.fromkeys(told)], axis=1)
+
+    found = by_rows(distances, len(evidence.cells))
     least = np.where(np.isnan(found), np.inf, found).min(1)
     return np.where(np.isfinite(least), least, np.nan)
-
-
-def _of(names: Sequence[str], name: str) -> list[int]:
-    return [at for at, other in enumerate(names) if other == name]
 
 
 def _distances(pictures: np.ndarray) -> np.ndarray:

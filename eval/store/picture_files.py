@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from foundation.errors import UserError
 from foundation.extras import missing_named
-from foundation.files import sha256_of, whole_file
+from foundation.files import sha256_of, whole_file_there
 from foundation.typed.untyped import untyped
 
 if TYPE_CHECKING:
@@ -39,15 +39,30 @@ class PictureFolder:
     folder: Path
 
     def write(self, picture_id: str, png: bytes) -> None:
-        """Write whole or not at all, flushed to the disk."""
-        with whole_file(self.path(picture_id)) as beside:
-            beside.write_bytes(png)
+        """Write whole or not at all, flushed to the disk.
+
+        Raises PicturePlaceError where the folder is gone: in one that is made in its place, as below the mount point of
+        a share, nobody would look for pictures.
+        """
+        path = self.path(picture_id)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with whole_file_there(path) as beside:
+                beside.write_bytes(png)
+        except FileNotFoundError as error:
+            raise _not_there(str(self.folder)) from error
+
+    def make_ready(self) -> None:
+        """See to it that there is a folder to write into."""
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def stamp(self, picture_id: str) -> Stamp | None:
-        """Its file's size and time, None where it has none."""
+        """Its file's size and time, None where it has none. Raises PicturePlaceError where the folder is gone."""
         try:
             facts = self.path(picture_id).stat()
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not self.folder.is_dir():
+                raise _not_there(str(self.folder)) from error
             return None
         return Stamp(facts.st_size, facts.st_mtime_ns)
 
@@ -88,6 +103,9 @@ class RemotePictures:
         files.makedirs(place.rpartition("/")[0], exist_ok=True)
         files.pipe_file(place, png)
 
+    def make_ready(self) -> None:
+        """There is nothing to make: folders of a URL come with what is put there."""
+
     def stamp(self, picture_id: str) -> Stamp | None:
         """Its size at the URL, None where it is not there; what a file system remembers of its listings counts."""
         files, root = _opened(self.url)
@@ -103,6 +121,7 @@ class RemotePictures:
         if not path.is_file():
             files, root = _opened(self.url)
             with suppress(FileNotFoundError):  # then, as in a folder, it is the path of what is not there
+                self.cache.folder.mkdir(parents=True, exist_ok=True)
                 self.cache.write(picture_id, files.cat_file(f"{root}/{_name_of(picture_id)}"))
         return path
 

@@ -41,6 +41,7 @@ from foundation.typed.json_values import is_table
 PICTURES = "pictures"
 _ANEW = "which forgets what is damaged, then the grid again, which makes it anew"
 _DAMAGED_PLACE = "put a copy of the file back if there is one, or make another store"
+READ_AT_ONCE = 1000  # rows with their vectors
 ASKED_AT_ONCE = 500  # SQLite takes a limited number of values in one question
 
 
@@ -213,9 +214,13 @@ class Store:
 
     def readings(self, model: str) -> dict[str, Reading]:
         """Everything `model` (a hash) has read, by subject."""
+        return dict(self.each_reading(model))
+
+    def each_reading(self, model: str) -> Iterator[tuple[str, Reading]]:
+        """The same one by one, for what need not be held together."""
         with Session(self.engine) as session:
-            rows = session.execute(_readings_by(model)).tuples().all()
-        return dict(self._checked(model, rows))
+            rows = session.execute(_readings_by(model).execution_options(yield_per=READ_AT_ONCE)).tuples()
+            yield from self._checked(model, rows)
 
     def add_readings(self, model: str, readings: dict[str, Reading]) -> None:
         """Keep what `model` (a hash) has read, by subject; what it had read of them before gives way."""
@@ -280,6 +285,8 @@ def create_store(folder: Path, place: str | None = None) -> Store:
         at_hand().say(note)
     store = Store(folder, connected(folder))
     store.move_to(place or str(folder / PICTURES))
+    if not store.count_pictures():  # else a folder that is gone is a share that is not mounted
+        store.pictures.make_ready()
     shelves = Path(store.place) if "://" not in store.place else folder / PICTURES
     for shelf in shelves.glob("*"):
         sweep_partial(shelf)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from base_models.base_model import BaseModel, kohya_modules, load_base
 from base_models.families.known import FAMILIES
 from checkpoints import tiny_model
-from eval.rendering.cell_lora import lora_of
+from eval.rendering.cell_lora import ReplacedLoraError, lora_of
 from eval.rendering.patching import PatchedModel, check_fits
 from eval.request.cells import Cell, Checkpoint, Use
 from foundation.errors import LoraFileError
@@ -78,6 +78,17 @@ def of_family(base: BaseModel, family: str, dtype: torch.dtype) -> BaseModel:
     unet, encoders = made.unet.to(dtype), tuple(encoder.to(dtype) for encoder in made.encoders)
     modules = kohya_modules(FAMILIES[family], unet, encoders)
     return replace(base, family=FAMILIES[family], unet=unet, text_encoders=encoders, modules=modules)
+
+
+def test_a_file_that_is_another_than_was_planned_is_not_drawn(base: BaseModel, tmp_path: Path) -> None:
+    """Its pictures would be kept under the hash of the one before."""
+    path = random_kohya_file(tmp_path / "a.safetensors", base.modules, 1)
+    cell = Cell(Use(Checkpoint(path, "a", sha256_of(path), None), Weights.of(1, 1)), (), "float16")
+    random_kohya_file(path, base.modules, 2)
+    with pytest.raises(ReplacedLoraError, match=r"a\.safetensors: is another file than when"):
+        lora_of(cell)
+    random_kohya_file(path, base.modules, 1)
+    assert lora_of(cell).modules
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

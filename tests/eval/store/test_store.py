@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from eval.store.connection import FILE_NAME, StoreError
+from eval.store.picture_files import PicturePlaceError
 from eval.store.store import Store, create_store, open_store
 from eval.store.tables import PictureRow, Reading
 from synthetic_store import Size, write_store
@@ -130,6 +131,20 @@ def test_commands_say_in_a_line_that_a_store_is_damaged(tmp_path: Path, command:
     assert f"{file}: is damaged" in done.stderr
     said = [line for line in done.stderr.strip().splitlines() if not line.startswith("starting: ")]
     assert len(said) <= 2
+
+
+def test_a_folder_of_pictures_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    """What would be drawn into the empty mount point of a share is recorded, and gone when the share is back."""
+    store = create_store(tmp_path / "store", str(tmp_path / "share" / "pictures"))
+    store.pictures.write("abc", b"png")
+    store.add_pictures(rows(1))
+    (tmp_path / "share").rename(tmp_path / "away")
+    for asked in (lambda: store.pictures.write("abd", b"png"), lambda: store.pictures.stamp("abc"), store.lost):
+        with pytest.raises(PicturePlaceError, match=r"share/pictures: is not there.*mount it"):
+            asked()
+    store.close()
+    create_store(tmp_path / "store", str(tmp_path / "share" / "pictures")).close()
+    assert not (tmp_path / "share").exists()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
