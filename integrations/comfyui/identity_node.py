@@ -78,8 +78,6 @@ class ScoreIdentity:
 
 
 def _seen(reader: AnyReader, pictures: list[np.ndarray], base: list[np.ndarray], folder: Path) -> SeenPictures:
-    import numpy as np
-
     from eval.judging.reading_arrays import vectors_found, vectors_of
     from eval.request.references import pictures_below, read_whole
 
@@ -89,5 +87,5 @@ def _seen(reader: AnyReader, pictures: list[np.ndarray], base: list[np.ndarray],
     others = {f"base {at}": picture for at, picture in enumerate(base)}
     together = own | others | shown
     read = dict(zip(together, (one.reading for one in reader.read(list(together.values()))), strict=True))
-    seen, seen_base = (vectors_of(read, np.array(list(some), dtype=str)) for some in (own, others))
+    seen, seen_base = (vectors_of(read, list(some)) for some in (own, others))
     return SeenPictures(seen, seen_base, vectors_found(read, list(shown)), reader.facts.name, reader.facts.licence)
