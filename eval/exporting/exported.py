@@ -33,7 +33,7 @@ class Exported:
         if row.guest:
             lines.append(f"it is a guest's: its trigger is `{row.guest.trigger}`")
         if row.broken:
-            lines.append(f"but look at its pictures first: it breaks a limit ({row.broken[0]})")
+            lines.append(f"but look at its pictures first: it breaks a limit ({'; '.join(row.broken)})")
         elif not row.worth_taking:
             lines.append("but it is not shown to be more like the subject than the base model: `eval rank` says why")
         return lines

@@ -53,9 +53,10 @@ def grid(
 
     asked = drawn_elsewhere(forced(read_spec(spec)) if force else read_spec(spec), comfy, a1111, remote=allow_remote)
     if dry_run:
-        from eval.grid.forecast import forecast
+        with terminal() as reporter, reporter.waiting("working out what it will take"):
+            from eval.grid.forecast import forecast
 
-        expected = forecast(asked)
+            expected = forecast(asked)
         if as_json:
             print(json.dumps(expected.as_json()))
         else:

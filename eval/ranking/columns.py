@@ -23,6 +23,7 @@ from eval.ranking.column import (
     rounded_in_json,
 )
 from eval.ranking.evidence import Evidence
+from eval.ranking.limits import limit_named
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT, Scores
 from eval.request.settings import UNVARIED
@@ -70,6 +71,11 @@ def _extra_faces(evidence: Evidence, scores: Scores) -> np.ndarray:
     return ((evidence.face_counts[:, at] > 1) & ~evidence.failed[:, at]).mean(1)
 
 
+def _stands(row: RankedCell) -> str:
+    limits = dict.fromkeys(limit_named(one) for one in row.broken)
+    return f"{row.standing}: {', '.join(limits)}" if row.standing == "limit" and limits else row.standing
+
+
 def _drawn_with(
     key: str, heading: str, meaning: str, read: Callable[[RankedCell], str | float | None], *, is_name: bool = False
 ) -> Column:
@@ -88,8 +94,8 @@ def _drawn_with(
 STANDING = Column(
     heading="standing",
     meaning="beside the first row: as good (its true likeness is not lower by what matters), worse (shown to be less "
-    "alike), cannot tell (too few pictures yet); limit: it breaks one",
-    text=lambda row: row.standing,
+    "alike), cannot tell (too few pictures yet); limit: it breaks those that are named",
+    text=_stands,
     terminal_heading="",
 )
 ALSO = Column({"also": lambda row: row.also}, "also", "other LoRAs blended in", lambda row: row.also, is_name=True)

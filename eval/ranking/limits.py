@@ -167,6 +167,11 @@ def _named(training: Sequence[int], names: Sequence[str]) -> str:
     return f"{pictures} {', '.join(f'`{names[one]}`' for one in training[:NAMED_PICTURES])}{more}"
 
 
+def limit_named(reason: str) -> str:
+    """Which limit is meant by what is said of one: a word or two, as its column is called."""
+    return "faces" if reason.startswith("face rate ") else reason.split(maxsplit=1)[0]
+
+
 def may_be_broken(reason: str) -> bool:
     """Whether what is said of a limit hangs on lost pictures alone: their rate, or what stands in for them."""
     return reason.startswith("face rate ") or f" {MAY_BE} " in reason.split(":", maxsplit=1)[0]

@@ -203,7 +203,7 @@ def _passed_over(ranked: Sequence[RankedCell]) -> list[str]:
     rows = "1 row looks" if len(liker) == 1 else f"{len(liker)} rows look"
     return [
         f"{rows} more like the subject but broke a limit; look at the pictures of {first.name} "
-        f"({first.identity:.3f}) before you take it all the same: {first.broken[0]}."
+        f"({first.identity:.3f}) before you take it all the same: {'; '.join(first.broken)}."
     ]
 
 

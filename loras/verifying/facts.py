@@ -57,6 +57,7 @@ class ModuleFacts:
     `path` what stands behind it. `endings`: what stands behind that, as the file has it. `suffixes`: kohya's and
     LyCORIS' words for the same. `alpha` is the tensor's, `configured` the adapter configuration's; None where there is
     none. `down` and `dora` are shapes. `namings`: "original", "diffusers", or both, that its path may be of.
+    `is_public`: whether the family's public models have such a module.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ModuleFacts:
     down: tuple[int, ...]
     dora: tuple[int, ...] | None
     namings: frozenset[str] = frozenset()
+    is_public: bool = True
 
     @property
     def is_plain(self) -> bool:
@@ -106,6 +108,11 @@ class FileFacts:
     def names(self) -> frozenset[str]:
         """kohya's names of all modules."""
         return frozenset(module.name for module in self.modules)
+
+    @property
+    def of_another_build(self) -> int:
+        """How many of its modules no public model of the family has: they fit the base alone that they were made on."""
+        return sum(not module.is_public for module in self.modules)
 
     @cached_property
     def commonest_alpha(self) -> Mapping[str, float]:

@@ -61,6 +61,7 @@ def _module(
         down=down,
         dora=shapes.get("dora_scale"),
         namings=_namings(family, name, stem.removeprefix(prefix)),
+        is_public=family.to_kohya(name) is not None,
     )
 
 

@@ -48,6 +48,13 @@ def verify_command(
         print(json.dumps([one.as_json() for one in found], allow_nan=False))
     else:
         print_lines([f"{lora}: {facts.family_name}, {len(facts.modules)} modules"])
+        if facts.of_another_build:
+            print_lines(
+                [
+                    f"{facts.of_another_build} of them no public model of {facts.family_name} has: a tool loads them "
+                    "into the base model alone that they were made on; what follows is said of that one"
+                ]
+            )
         print_lines([line for one in found for line in one.lines()])
     if not all(one.is_good for one in found):
         raise typer.Exit(BAD_ANSWER)

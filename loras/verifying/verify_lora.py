@@ -50,7 +50,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verification:
-    """What one tool makes of one file. `known`: whether the tool draws or trains this family at all."""
+    """What one tool makes of one file. `known`: whether the tool draws or trains this family at all.
+
+    `of_another_build`: how many modules no public model of the family has, so that no other base loads them.
+    """
 
     path: Path
     family: str
@@ -60,6 +63,7 @@ class Verification:
     findings: tuple[Finding, ...]
     known: bool
     target: str
+    of_another_build: int = 0
 
     @property
     def verdict(self) -> str:
@@ -103,6 +107,7 @@ class Verification:
             "verdict": self.verdict,
             "modules": self.modules,
             "loaded": self.loaded,
+            "of_another_build": self.of_another_build,
             "findings": [finding.as_json() for finding in self.findings],
             "next": self.next,
         }
@@ -129,7 +134,17 @@ def verify(facts: FileFacts, tool: Tool) -> Verification:
     refused = any(finding.effect == "refused" for finding in findings)
     count = len(facts.modules)
     loaded = 0 if refused or not known else count - lost
-    return Verification(facts.path, facts.family_name, tool, count, loaded, findings, known, tool.target(facts.family))
+    return Verification(
+        facts.path,
+        facts.family_name,
+        tool,
+        count,
+        loaded,
+        findings,
+        known,
+        tool.target(facts.family),
+        facts.of_another_build,
+    )
 
 
 def _findings(facts: FileFacts, tool: Tool) -> tuple[Finding, ...]:

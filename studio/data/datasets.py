@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,9 @@ from foundation.errors import UserError
 from studio.shared.allowed_folders import AllowedFolders
 from trainer.checking.request import CheckRequest
 from trainer.checking.settings import Role, settings_of
+
+# A folder of so few parts holds everything of somebody.
+LEAST_DEPTH = 3
 
 
 class DataOutsideError(UserError):
@@ -34,6 +39,12 @@ class Dataset:
         return (*self.train, *self.reg)
 
 
+def _holding(outside: Sequence[Path]) -> list[Path]:
+    """The folder that holds them all, if it is below somebody's home or data; else each of them."""
+    above = Path(os.path.commonpath(outside))
+    return [above] if len(above.parts) > LEAST_DEPTH else list(dict.fromkeys(outside))
+
+
 def dataset_of(written: str, folders: AllowedFolders) -> Dataset:
     """The dataset that was chosen or typed.
 
@@ -44,8 +55,8 @@ def dataset_of(written: str, folders: AllowedFolders) -> Dataset:
     outside = [one.path for one in places if not folders.holds(one.path)]
     if outside:
         raise DataOutsideError(
-            f"{written}: its pictures lie in {outside[0]}, outside of the folders that the studio was started with; "
-            f"start it with that folder as well: streamlit run studio -- . {outside[0]}"
+            f"{written}: its pictures lie in {', '.join(map(str, outside))}, outside of the folders that the studio "
+            f"was started with; start it with what holds them as well: {folders.started_with(_holding(outside))}"
         )
     train, reg, references = (
         tuple(place.path for place in places if place.role == role) for role in (Role.TRAIN, Role.REG, Role.REFERENCE)

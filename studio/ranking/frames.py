@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from eval.ranking.column import Column
-from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
+from eval.ranking.columns import COLUMNS, INTERVAL, table_columns
 from eval.ranking.ranked_cell import RankedCell
 from eval.request.training_order import in_training_order
 from eval.wording.figure_texts import settings_text, text_encoder_weight
@@ -132,7 +132,7 @@ def heat_frame(rows: Sequence[RankedCell], checkpoint: str) -> pd.DataFrame:
             "row": [row.place for row in own],
             "identity": [row.identity for row in own],
             "interval": [INTERVAL.text(row) for row in own],
-            "standing": [STANDING.text(row) for row in own],
+            "standing": [row.standing for row in own],
             "broken": [bool(row.broken) for row in own],
             "best": [row is rows[0] for row in own],
         }

@@ -7,6 +7,7 @@ another file of this machine. Links are followed first: a link out of an allowed
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +41,14 @@ class AllowedFolders:
         if not self.holds(path):
             raise OutsideError(
                 f"{text}: lies outside of the folders that the studio was started with; to open it, start the studio "
-                f"with its folder as well: streamlit run studio -- . {_parent_of(path)}"
+                f"with its folder as well: {self.started_with([_parent_of(path)])}"
             )
         return path
+
+    def started_with(self, more: Sequence[Path]) -> str:
+        """The command that starts the studio with these folders beside those that it has."""
+        had = [one for one in self.roots if one != self.here]
+        return shlex.join(["streamlit", "run", "studio", "--", ".", *map(str, dict.fromkeys([*had, *more]))])
 
     def holds(self, path: Path) -> bool:
         """Whether a path lies below one of the folders, once its links are followed."""

@@ -10,10 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from eval.store.connection import FILE_NAME
+from foundation.errors import UserError
+from foundation.safetensors_header import read_header
 
 TRAIN, GRID = "train.toml", "grid.toml"
 RECORD = "-run.json"
 LORA = ".safetensors"
+# One of these is in some key of every file of changes to weights, whatever its kind and spelling.
+MARKS = ("lora", "hada", "lokr", "oft", "alpha", "diff", "ia3", "a1.weight")
 # Deep enough for runs/<subject>/<run>/eval; so many folders are looked into, so that a home folder is answered too.
 DEPTH, MOST_FOLDERS = 5, 4000
 LARGEST_LORA = 2 * 2**30  # bytes; what is larger is a base model
@@ -88,8 +92,40 @@ def _note(folder: Path, entries: Sequence[os.DirEntry[str]], found: FoundWork) -
     sizes = [facts for one in entries if one.name.endswith(LORA) and (facts := _facts(one)) is not None]
     loras = [facts for facts in sizes if facts.st_size <= LARGEST_LORA]
     # A diffusers folder of a base model has its description beside its weights.
-    if loras and "config.json" not in names and "model_index.json" not in names and folder.name != "exports":
+    if (
+        loras
+        and not _are_of_a_model(folder, entries)
+        and "config.json" not in names
+        and "model_index.json" not in names
+        and folder.name != "exports"
+    ):
         found.loras.append(LoraFolder(folder, len(loras), max(one.st_mtime for one in loras)))
+
+
+def _are_of_a_model(folder: Path, entries: Sequence[os.DirEntry[str]]) -> bool:
+    """Whether the first .safetensors file is a sound one that holds no LoRA: a judge's weights, an upscaler's.
+
+    What cannot be read is shown: `eval inspect` says what is wrong with it.
+    """
+    first = next(folder / one.name for one in entries if one.name.endswith(LORA))
+    return _holds_no_lora(first, (_facts_of(first) or 0))
+
+
+@lru_cache(maxsize=4096)
+def _holds_no_lora(path: Path, changed: int) -> bool:
+    """`changed` is part of the key only."""
+    try:
+        keys = read_header(path).shapes
+    except (UserError, OSError):
+        return False
+    return bool(keys) and not any(mark in key for key in keys for mark in MARKS)
+
+
+def _facts_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, Sequence[os.DirEntry[str]]]]:

@@ -8,5 +8,8 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~$:^-])")
 
 
 def escaped(text: str) -> str:
-    """`text` with everything that Markdown (Streamlit's colours and formulas too) would interpret escaped."""
-    return SPECIAL.sub(r"\\\1", text)
+    """`text` with everything that Markdown (Streamlit's colours and formulas too) would interpret escaped.
+
+    Two hyphens would be drawn, and copied, as one long dash, so they stand as code.
+    """
+    return SPECIAL.sub(r"\\\1", text).replace(r"\-\-", "`--`")

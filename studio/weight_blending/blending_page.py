@@ -12,7 +12,7 @@ from foundation.typed.untyped import untyped
 from loras.blending.block_weights import PRESETS
 from loras.blending.merge_methods import EXACT_SUM, method_names, methods_of_whole_deltas
 from studio.shared.markdown_text import escaped
-from studio.shared.session import store_if_open
+from studio.shared.session import found_work, store_if_open
 from studio.shared.stores import RUNS, OpenedStore
 from studio.weight_blending.found_loras import loras_for, scored_alone
 from studio.weight_blending.recipe import AS_IT_IS, EVERYWHERE, OWN, Moves, Part, Recipe, blocks_in
@@ -58,7 +58,7 @@ def _undo() -> None:
 
 def _ask_recipe(opened: OpenedStore | None, known: Recipe) -> Recipe:
     turn = st.session_state[ROUND]
-    found = loras_for(opened, Path.cwd())
+    found = loras_for(opened, found_work().loras)
     there = list(dict.fromkeys([*(part.path for part in known.parts), *found]))
     paths = st.multiselect(
         "LoRA files",

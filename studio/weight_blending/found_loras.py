@@ -1,4 +1,4 @@
-"""The LoRA files that can be blended: those of the open store's cells, and those below runs/. No Streamlit here."""
+"""The LoRA files that can be blended: those of the open store's cells, and those that lie about. No Streamlit here."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from itertools import islice
 from pathlib import Path
 
 from eval.ranking.ranked_cell import RankedCell
-from studio.shared.stores import RUNS, OpenedStore
+from studio.shared.found_work import LoraFolder
+from studio.shared.stores import OpenedStore
 from studio.weight_blending.recipe import Part
 
-DEPTH = 4
 MOST = 500
 
 
-def loras_for(opened: OpenedStore | None, here: Path) -> list[Path]:
-    """Files to choose from, each once: the grid's own first, best first, then those below `here`/runs by name."""
+def loras_for(opened: OpenedStore | None, folders: Iterable[LoraFolder]) -> list[Path]:
+    """Files to choose from, each once: the grid's own first, best first, then those of `folders` by name."""
     own = [use.checkpoint.path for row in opened.rows for use in opened.cell(row).uses] if opened else []
-    below = (path for depth in range(DEPTH) for path in sorted((here / RUNS).glob("*/" * depth + "*.safetensors")))
+    below = (path for one in folders for path in sorted(one.folder.glob("*.safetensors")))
     return [path for path in dict.fromkeys([*dict.fromkeys(own), *islice(below, MOST)]) if path.is_file()]
 
 

@@ -65,6 +65,8 @@ def settings_of(request: CheckRequest) -> Settings:
     _check_folder(path)
     beside = path / RUN_FILE
     train, reg, references = (_child(path, names) for names in (TRAIN_NAMES, REG_NAMES, REFERENCE_NAMES))
+    if train is None and beside.is_file() and _holds_nothing(path):  # what `trainer init` makes
+        return _of_config(beside, request)
     if train is None:
         places = _of_folder(path)
     else:
@@ -109,6 +111,12 @@ def _of_config(path: Path, request: CheckRequest) -> Settings:
 def _references(folder: Path) -> Place:
     _check_folder(folder)
     return Place(folder, Role.REFERENCE, deep=True)
+
+
+def _holds_nothing(path: Path) -> bool:
+    """Whether no picture lies in it or in a folder right below."""
+    here = list_folder(path)
+    return not here.pictures and not any(list_folder(one).pictures for one in here.folders)
 
 
 def _of_folder(path: Path) -> tuple[Place, ...]:

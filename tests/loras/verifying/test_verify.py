@@ -17,6 +17,7 @@ from loras.verifying.facts import NotVerifiedError, stem_of
 from loras.verifying.read_facts import facts_of
 from loras.verifying.tools import TOOLS, tool_called
 from loras.verifying.verify_lora import Verification, verify
+from miniature.paths import SUBJECT
 from narrow_models import kohya_file, narrow_model, random_lora
 
 Tensors = dict[str, Tensor]
@@ -203,6 +204,14 @@ def test_the_command_says_what_to_do_next(tmp_path: Path) -> None:
         "a1111": "in part", "comfyui": "loads", "diffusers": "loads", "sd-scripts": "in part", "ai-toolkit": "in part",
     }  # fmt: skip
     assert run(str(path), "--for", "comfyui").exit_code == 0
+
+
+def test_modules_that_no_public_model_has_are_counted_and_said() -> None:
+    """The miniature's UNet has its attention where SD1 has none: in A1111 with SD1.5 these keys would find nothing."""
+    asked = CliRunner().invoke(app, ["verify", str(SUBJECT / "first.safetensors"), "--for", "a1111"])
+    assert "24 of them no public model of SD1 has" in " ".join(asked.output.split())
+    told = CliRunner().invoke(app, ["verify", str(SUBJECT / "first.safetensors"), "--for", "a1111", "--json"])
+    assert json.loads(told.stdout)[0]["of_another_build"] == 24
 
 
 def test_an_unknown_tool_names_the_nearest() -> None:

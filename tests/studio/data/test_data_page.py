@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -205,8 +206,11 @@ def test_data_outside_is_not_looked_at(here: Path, tmp_path_factory: pytest.Temp
     shutil.copytree(here / "hina" / "Train", outside / "Train")
     config = here / "hina" / "train.toml"
     config.write_text(config.read_text("utf-8").replace('"Train"', f'"{outside / "Train"}"'), encoding="utf-8")
-    with pytest.raises(DataOutsideError, match="outside of the folders that the studio was started with"):
+    with pytest.raises(DataOutsideError, match="outside of the folders that the studio was started with") as raised:
         dataset_of("hina/train.toml", allowed_folders([], {}, here))
+    words = shlex.split(str(raised.value).rpartition(": ")[2])  # as it is typed, it leads to the page
+    assert words[:4] == ["streamlit", "run", "studio", "--"]
+    assert dataset_of("hina/train.toml", allowed_folders(words[5:], {}, here)).train == (outside / "Train",)
     assert dataset_of("hina/train.toml", allowed_folders([str(outside)], {}, here)).train == (outside / "Train",)
 
 

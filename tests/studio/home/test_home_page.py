@@ -123,6 +123,7 @@ def test_a_training_begun_elsewhere_is_not_offered_again(made: Path, tmp_path: P
 def test_the_studios_own_tests_are_nobodys_work() -> None:
     found = find_work([HOUSE])
     assert any(HOUSE / "miniature" in one.parents for one in found.trains)
+    assert not [one for one in found.loras if one.folder.is_relative_to(HOUSE / "miniature" / "weights")]  # no LoRAs
     everything = [*found.trains, *found.grids, *found.stores, *found.records, *(one.folder for one in found.loras)]
     assert not [one for one in everything if one.is_relative_to(HOUSE / "tests")]
 

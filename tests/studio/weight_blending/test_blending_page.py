@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from loras.blending.weighted_lora import WeightedLora
 from miniature.paths import SUBJECT
+from studio.shared.found_work import find_work
 from studio.shared.stores import open_for_pages
 from studio.weight_blending.found_loras import loras_for, scored_alone
 from studio.weight_blending.recipe import OWN, Moves, Part, Recipe, blocks_in
@@ -72,12 +73,12 @@ def test_files_of_the_grid_come_first_and_tell_how_they_do_alone(tmp_path: Path)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "other.safetensors").write_bytes(FIRST.read_bytes())
     opened = open_for_pages(write_store(tmp_path / "run", Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)))
-    found = loras_for(opened, tmp_path)
+    found = loras_for(opened, find_work([tmp_path]).loras)
     assert [path.name for path in found][-1] == "other.safetensors"
     assert {path.stem for path in found} >= {"tessa-000001", "tessa-000002", "first_try"}
     alone = scored_alone(opened, [Part(found[0]), Part(tmp_path / "runs" / "other.safetensors")])
     assert all(not row.also for _, row in alone)
-    assert loras_for(None, tmp_path) == [tmp_path / "runs" / "other.safetensors"]
+    assert loras_for(None, find_work([tmp_path / "runs"]).loras) == [tmp_path / "runs" / "other.safetensors"]
 
 
 def test_the_page_blends_without_a_store_and_takes_moves_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from miniature.paths import SUBJECT
 from planted_faults.file_faults import png_header
 from trainer.checking.findings import Report
 from trainer.checking.request import NO_FACES, CheckRequest, NoDatasetError
+from trainer.checking.settings import settings_of
 from trainer.checking.whole.check import checked
 
 KOHYA = "10_ohwx person"
@@ -51,6 +52,15 @@ def test_a_sound_folder_is_ready_and_untouched(dataset: Path, tmp_path: Path) ->
     before = contents(dataset)
     assert checked_at(dataset, tmp_path).verdict == "ready"
     assert contents(dataset) == before
+
+
+def test_a_subjects_folder_stands_for_the_configuration_in_it(dataset: Path, tmp_path: Path) -> None:
+    subject = tmp_path / "hina"
+    (subject / "lora").mkdir(parents=True)
+    (subject / "train.toml").write_text(
+        f'[model]\nbase = "miniature"\n[data]\ntrain = "{dataset}"\n[output]\nfolder = "lora"\nname = "hina"\n'
+    )
+    assert settings_of(CheckRequest(subject)).places == settings_of(CheckRequest(subject / "train.toml")).places
 
 
 @pytest.mark.parametrize(
