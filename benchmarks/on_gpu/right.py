@@ -100,8 +100,7 @@ def _likenesses(grid: Grid, made: dict[str, np.ndarray]) -> np.ndarray:
 
     model = load_faces("miniature", "cpu")
     known = [
-        model.read([np.asarray(load_picture(path))])[0].embedding
-        for path in sorted((SUBJECT / "references").glob("*.png"))
+        model.read(np.asarray(load_picture(path))).embedding for path in sorted((SUBJECT / "references").glob("*.png"))
     ]
     subject = centroid(np.stack([one for one in known if one is not None]))
     found: list[float] = []

@@ -57,6 +57,8 @@ WORDS = {
     "data.folders[].caption_extension",
     "data.folders[].class_words",
     "model.device",
+    "lora.guest[].trigger",
+    "lora.guest[].class",
     "prompts.texts[]",
     "prompts.negative",
     "prompts.trigger",
@@ -72,7 +74,7 @@ WORDS = {
 }
 GRID: dict[str, Any] = {
     "model": {"base": "x", "vae": "x"},
-    "lora": {"checkpoints": ["x"], "also": [{"file": "x"}, [{"file": "x"}]]},
+    "lora": {"checkpoints": ["x"], "also": [{"file": "x"}, [{"file": "x"}]], "guest": [{"file": "x"}]},
     "prompts": {"file": "x", "trigger": "ohwx", "class": "person"},
     "references": {"held_out": "x", "training": "x"},
     "score": {"faces": "x", "second_faces": "y", "clip": "x"},
