@@ -9,7 +9,7 @@ import numpy as np
 from rich.text import Text
 
 from eval.ranking.column import Column
-from eval.ranking.columns import table_columns
+from eval.ranking.columns import STANDING, table_columns
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, Scores, score
@@ -20,6 +20,7 @@ from foundation.printing import ENDLESS, console_on, how_many, print_lines
 from foundation.terminal_tables import Row, TableColumn, asked_columns, fitting, table_lines
 
 MOST_ROWS = 20
+NARROW = 80  # characters: below, which limit a row breaks is left to the verdict and `--wide`
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,11 @@ def ranking_lines(
     Raises UnknownColumnError.
     """
     rows = ranked[: choice.rows]
-    columns = [_shown(column, rows) for column in table_columns(ranked)]
+    is_narrow = width < NARROW and not choice.is_wide
+    columns = [
+        TableColumn("", [row.standing for row in rows]) if is_narrow and column is STANDING else _shown(column, rows)
+        for column in table_columns(ranked)
+    ]
     number = TableColumn("#", [str(row.place) for row in rows], is_right=True, leads=True)
     if choice.columns is not None:
         shown = [number, *asked_columns(columns, choice.columns)]

@@ -74,7 +74,11 @@ WORDS = {
 }
 GRID: dict[str, Any] = {
     "model": {"base": "x", "vae": "x"},
-    "lora": {"checkpoints": ["x"], "also": [{"file": "x"}, [{"file": "x"}]], "guest": [{"file": "x", "trigger": "zkv"}]},
+    "lora": {
+        "checkpoints": ["x"],
+        "also": [{"file": "x"}, [{"file": "x"}]],
+        "guest": [{"file": "x", "trigger": "zkv"}],
+    },
     "prompts": {"file": "x", "trigger": "ohwx", "class": "person"},
     "references": {"held_out": "x", "training": "x"},
     "score": {"faces": "x", "second_faces": "y", "clip": "x"},

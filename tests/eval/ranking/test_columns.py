@@ -157,7 +157,7 @@ def test_the_first_row_is_first_and_nothing_beside_itself_and_a_limit_is_told_ev
     assert [row.place for row in rows] == [1, 2, 3]
     lost = np.ones((2, 20), dtype=bool)
     broken = rank(without_faces(make_evidence([0.6, 0.2]), lost), Limits(bleed=None, copy=None))
-    assert [STANDING.text(row) for row in broken] == ["limit", "limit"]
+    assert [STANDING.text(row) for row in broken] == ["limit: faces", "limit: faces"]
 
 
 def test_nothing_lost_is_no_minus_and_what_is_not_measured_is_no_zero() -> None:
