@@ -10,7 +10,7 @@ the host, and at another weight. `vae_ms`, `text_ms`: of a picture, beside the f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,28 @@ from on_gpu.bench import Bench, tried
 from on_gpu.random_bases import random_base, random_loras
 
 BATCHES, TIMED_AT, TIMES = (1, 4, 8, 16, 32), 8, 8
+
+
+@dataclass(frozen=True)
+class _Forward:
+    """One forward of `count` pictures, timed `times` times, and a LoRA to put on in place."""
+
+    bench: Bench
+    base: BaseModel
+    unet: GuidedUnet
+    lora: dict[str, LoraModule]
+    given: tuple[Tensor, Tensor, Tensor]
+    count: int
+    times: int
+
+    def ask(self) -> Tensor:
+        """It, in eager mode."""
+        with torch.no_grad():
+            return self.unet(*self.given)
+
+    def milliseconds(self, work: Callable[[], object]) -> float:
+        """A picture, of `work` in its place."""
+        return _milliseconds(self.bench, work, self.count, self.times)
 
 
 def measured(bench: Bench, folder: Path) -> Iterator[tuple[str, Any]]:
@@ -52,8 +74,9 @@ def measured(bench: Bench, folder: Path) -> Iterator[tuple[str, Any]]:
         "text_ms",
         tried(lambda: 1000 * bench.median_seconds(lambda: read_prompts(base, ["a photo of a person"]), times)),
     )
-    yield "graph", tried(lambda: _graph(bench, base, unet, lora, _given(base, at, side), at, times))
-    yield "compiled", tried(lambda: _compiled(bench, base, unet, lora, _given(base, at, side), at, times))
+    setting = _Forward(bench, base, unet, lora, _given(base, at, side), at, times)
+    yield "graph", tried(lambda: _graph(setting))
+    yield "compiled", tried(lambda: _compiled(setting))
 
 
 def _given(base: BaseModel, count: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -94,18 +117,10 @@ def _changes(bench: Bench, base: BaseModel, lora: dict[str, LoraModule]) -> dict
     return figures
 
 
-def _graph(
-    bench: Bench,
-    base: BaseModel,
-    unet: GuidedUnet,
-    lora: dict[str, LoraModule],
-    given: tuple[Tensor, Tensor, Tensor],
-    count: int,
-    times: int,
-) -> dict[str, Any]:
-    if not bench.on_gpu:
+def _graph(setting: _Forward) -> dict[str, Any]:
+    if not setting.bench.on_gpu:
         return {"not_measured": "CUDA graphs need CUDA"}
-    ask = _ours(unet, given)
+    ask = setting.ask
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
@@ -115,46 +130,36 @@ def _graph(
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         answer = ask()
-    figures: dict[str, Any] = {"ms": _milliseconds(bench, graph.replay, count, times)}
+    figures: dict[str, Any] = {"ms": setting.milliseconds(graph.replay)}
 
     def replayed() -> Tensor:
         graph.replay()
         return answer.clone()
 
-    return {**figures, **_follows(base, lora, replayed, ask)}
+    return {**figures, **_follows(setting, replayed)}
 
 
-def _compiled(
-    bench: Bench,
-    base: BaseModel,
-    unet: GuidedUnet,
-    lora: dict[str, LoraModule],
-    given: tuple[Tensor, Tensor, Tensor],
-    count: int,
-    times: int,
-) -> dict[str, Any]:
+def _compiled(setting: _Forward) -> dict[str, Any]:
     from torch._dynamo.utils import counters
 
-    mode = "reduce-overhead" if bench.on_gpu else "default"
-    if bench.is_rehearsal:
-        compiled = torch.compile(_ours(unet, given), backend="eager")
+    mode = "reduce-overhead" if setting.bench.on_gpu else "default"
+    if setting.bench.is_rehearsal:
+        compiled = torch.compile(setting.ask, backend="eager")
     else:
-        compiled = torch.compile(_ours(unet, given), mode=mode)
-    began = bench.seconds(compiled)
-    figures: dict[str, Any] = {"first_seconds": round(began, 1), "ms": _milliseconds(bench, compiled, count, times)}
+        compiled = torch.compile(setting.ask, mode=mode)
+    began = setting.bench.seconds(compiled)
+    figures: dict[str, Any] = {"first_seconds": round(began, 1), "ms": setting.milliseconds(compiled)}
     graphs = counters["stats"]["unique_graphs"]
-    followed = _follows(base, lora, lambda: compiled().clone(), _ours(unet, given))
+    followed = _follows(setting, lambda: compiled().clone())
     return {**figures, **followed, "recompiled": counters["stats"]["unique_graphs"] - graphs}
 
 
-def _follows(
-    base: BaseModel, lora: dict[str, LoraModule], fast: Callable[[], Tensor], eager: Callable[[], Tensor]
-) -> dict[str, Any]:
+def _follows(setting: _Forward, fast: Callable[[], Tensor]) -> dict[str, Any]:
     """What is recorded, against eager mode, with the base's weights and with a LoRA put on in place."""
-    patched = PatchedModel(base)
+    patched = PatchedModel(setting.base)
     before = fast()
-    patched.put_on({name: one for name, one in lora.items() if name.startswith("lora_unet")})
-    after, wanted = fast(), eager()
+    patched.put_on({name: one for name, one in setting.lora.items() if name.startswith("lora_unet")})
+    after, wanted = fast(), setting.ask()
     off = float((after - wanted).abs().max() / wanted.abs().max())
     patched.take_off()
     return {"follows_weights": bool((after - before).abs().max() > 0), "off": float(f"{off:.2e}")}
