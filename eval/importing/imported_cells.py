@@ -10,10 +10,10 @@ from pathlib import Path
 from eval.importing.lora_files import SUFFIX, LoraFolders
 from eval.importing.metadata.told import Told, ToldLora
 from eval.request.cells import Cell, Checkpoint, Use
-from eval.request.checkpoint_names import names_apart
 from eval.request.checkpoints import find_checkpoints
-from eval.request.saved_when import run_called, when_by_name, with_units
-from eval.request.training_order import in_training_order
+from eval.request.epochs.checkpoint_names import names_apart
+from eval.request.epochs.saved_when import run_called, when_by_name, with_units
+from eval.request.epochs.training_order import in_training_order
 from loras.weights import Weights
 
 # The LoRAs of a picture that move anything, by who they are: what a row is known by. Empty is the base model.

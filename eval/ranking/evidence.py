@@ -9,8 +9,8 @@ import numpy as np
 
 from eval.ranking.missing_pictures import LeftOut
 from eval.request.cells import Called
+from eval.request.epochs.training_order import Trained
 from eval.request.settings import UNVARIED, Setting
-from eval.request.training_order import Trained
 from eval.request.units import Unit
 from eval.wording.figure_texts import cell_name
 from eval.wording.subject_words import SubjectWords, words_of

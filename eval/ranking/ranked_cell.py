@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 from eval.ranking.second_face_model import SecondModelFigures
 from eval.request.cells import Called
+from eval.request.epochs.training_order import Trained
 from eval.request.settings import UNVARIED, Setting
-from eval.request.training_order import Trained
 from eval.statistics.standing import Standing
 from eval.wording.figure_texts import cell_name, rounded, settings_text
 from eval.wording.subject_words import of_whole_pictures

@@ -14,7 +14,7 @@ import numpy as np
 from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores
-from eval.request.training_order import in_training_order
+from eval.request.epochs.training_order import in_training_order
 from eval.statistics.contrasts import Estimate, PictureScores, difference, mean_of, slope
 
 # Differences of cosines below this are not worth a sentence, however sure.

@@ -11,7 +11,7 @@ from base_models.pictures.picture_file import UnreadablePictureError, load_pictu
 from eval.judging.stored_grid import UnitRecord
 from eval.reporting.ranked_grid import RankedGrid
 from eval.request.cells import Cell
-from eval.request.training_order import in_training_order
+from eval.request.epochs.training_order import in_training_order
 from eval.store.store import KeptPicture
 from foundation.files import whole_file
 

@@ -18,7 +18,7 @@ from eval.ranking.verdict import no_cost_below_zero, verdict
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
 from eval.reporting.thumbnail import thumbnail
-from eval.request.training_order import in_training_order
+from eval.request.epochs.training_order import in_training_order
 from eval.store.store import KeptPicture
 from eval.wording.figure_texts import text_encoder_weight, with_others
 from foundation.files import write_text

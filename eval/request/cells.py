@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from eval.request.training_order import Trained
+from eval.request.epochs.training_order import Trained
 from loras.weights import ADAPTER, TEXT_PARTS, Weights
 
 CONTROL = "control"  # the id of the base model's own cell

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.request.cells import Checkpoint
-from eval.request.saved_when import SavedWhen, when_by_header, when_by_name, with_units
-from eval.request.training_order import in_training_order
+from eval.request.epochs.saved_when import SavedWhen, when_by_header, when_by_name, with_units
+from eval.request.epochs.training_order import in_training_order
 from foundation.errors import ConfigurationError, LoraFileError, MissingFileError
 from foundation.files import sha256_of
 from foundation.progress import counted

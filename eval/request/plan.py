@@ -16,9 +16,10 @@ from pathlib import Path
 from base_models.base_source import find_base
 from base_models.kohya_names import part_of
 from eval.request.cells import CONTROL, Called, Cell, Checkpoint, Sampling, Use
-from eval.request.checkpoint_names import names_apart
 from eval.request.checkpoints import BlendedLoras, DamagedLorasError, find_blended, find_checkpoints
 from eval.request.elsewhere.elsewhere import Elsewhere
+from eval.request.epochs.checkpoint_names import names_apart
+from eval.request.epochs.training_order import order_in_words
 from eval.request.guests import (
     FoundGuests,
     Guest,
@@ -31,7 +32,6 @@ from eval.request.guests import (
 from eval.request.lora_section import every_weight
 from eval.request.prompts import Prompt, read_prompts, units_of
 from eval.request.spec import GridSpec
-from eval.request.training_order import order_in_words
 from eval.request.units import Unit
 from foundation.errors import ConfigurationError
 from foundation.safetensors_header import read_header

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from eval.request.cells import Cell
-from eval.request.saved_when import run_called
-from eval.request.training_order import positions
+from eval.request.epochs.saved_when import run_called
+from eval.request.epochs.training_order import positions
 from loras.weights import PARTS
 
 ALWAYS = ("unet", "te1", "te2")  # axes in every family; others have one where a cell sets them apart

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from eval.judging.stored_grid import Grid, UnitRecord
 from eval.request.cells import Cell
-from eval.request.training_order import in_training_order
+from eval.request.epochs.training_order import in_training_order
 from loras.weights import ADAPTER, TEXT_PARTS
 from studio.shared.stores import OpenedStore
 

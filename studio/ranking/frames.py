@@ -10,7 +10,7 @@ import pandas as pd
 from eval.ranking.column import Column
 from eval.ranking.columns import COLUMNS, INTERVAL, table_columns
 from eval.ranking.ranked_cell import RankedCell
-from eval.request.training_order import in_training_order
+from eval.request.epochs.training_order import in_training_order
 from eval.wording.figure_texts import settings_text, text_encoder_weight
 from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.request.checkpoint_names import CALLED_ALIKE, speaking_name
+from eval.request.epochs.checkpoint_names import CALLED_ALIKE, speaking_name
 from foundation.typed.json_values import is_table, parse_json
 
 # More than so many epochs hardly anybody trains, and fewer steps than that hardly anybody saves.

@@ -13,7 +13,7 @@ from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.report import ReportData, write_report
 from eval.request.cells import Cell, Checkpoint, Use
 from eval.request.checkpoints import find_checkpoints
-from eval.request.training_order import Trained, in_training_order
+from eval.request.epochs.training_order import Trained, in_training_order
 from eval.search.arm_coordinates import coordinates_of
 from eval.store.store import KeptPicture, open_store
 from loras.weights import Weights

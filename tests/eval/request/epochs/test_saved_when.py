@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from eval.request.cells import Cell, Checkpoint, Use
-from eval.request.checkpoint_names import names_apart
+from eval.request.epochs.checkpoint_names import names_apart
+from eval.request.epochs.saved_when import SavedWhen, run_called, when_by_header, when_by_name, with_units
+from eval.request.epochs.training_order import Trained, in_training_order, order_in_words, positions
 from eval.request.plan import Plan, make_plan
-from eval.request.saved_when import SavedWhen, run_called, when_by_header, when_by_name, with_units
 from eval.request.spec import GridSpec
-from eval.request.training_order import Trained, in_training_order, order_in_words, positions
 from eval.search.arm_coordinates import coordinates_of
 from loras.weights import Weights
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple, TypeVar
 
-from eval.request.saved_when import run_called
+from eval.request.epochs.saved_when import run_called
 
 Item = TypeVar("Item")
 Place = tuple[float, float]
