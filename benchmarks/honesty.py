@@ -1,6 +1,6 @@
 """Does the ranking say more than is known? Grids whose truth is known, ranked many times over.
 
-    python benchmarks/honesty.py              # all: some twenty minutes on one core
+    python benchmarks/honesty.py              # all: some forty minutes on two cores
     python benchmarks/honesty.py --grids 100  # fewer grids a case
     python benchmarks/honesty.py --record     # first makes the pictures of nine copies anew: half an hour more
 
@@ -16,17 +16,23 @@ anything, of which one is to be taken, the most; `copy_auc_mixed`, `false_copy`:
 (`known_truth`). `one_apart`: the same figures of grids of which one row is better by 0.1 and the others are all alike
 (no bar: at 2 seeds that is not always told from luck); `replays`: of the recorded grids. The last line is one JSON
 object.
+
+A share of 1,000 grids is known to 0.7 points, and the least of 18 such shares lies two of those below what holds in
+all: 2,500 grids a case bring it within one point.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -137,19 +143,28 @@ class Case:
     scatter: Callable[[np.random.Generator], np.ndarray]
 
 
+def _normal(rows: int, spread: float, rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(0, 1, rows) * spread
+
+
+def _one_better(rows: int, rng: np.random.Generator) -> np.ndarray:
+    del rng
+    return APART * (np.arange(rows) == 0)
+
+
 def normal(rows: int, spread: float, seeds: int) -> Case:
     """Rows that differ by an SD of `spread`."""
-    return Case(f"{rows} rows, SD {spread:g}", rows, seeds, LEVEL, lambda rng: rng.normal(0, 1, rows) * spread)
+    return Case(f"{rows} rows, SD {spread:g}", rows, seeds, LEVEL, partial(_normal, rows, spread))
 
 
 def of_no_use(rows: int, seeds: int) -> Case:
     """Rows that all draw what the base model draws, but for chance."""
-    return Case(f"{rows} rows, as the base model", rows, seeds, FLOOR, lambda rng: rng.normal(0, 1, rows) * 0.0)
+    return Case(f"{rows} rows, as the base model", rows, seeds, FLOOR, partial(_normal, rows, 0.0))
 
 
 def one_apart(rows: int, seeds: int) -> Case:
     """One row that is better than the others, which are all alike."""
-    return Case(f"{rows} rows, one better by {APART:g}", rows, seeds, LEVEL, lambda _: APART * (np.arange(rows) == 0))
+    return Case(f"{rows} rows, one better by {APART:g}", rows, seeds, LEVEL, partial(_one_better, rows))
 
 
 def simulated(case: Case, grids: int) -> Told:
@@ -190,25 +205,23 @@ def replayed(path: Path, seeds: int, grids: int) -> Told:
     return told
 
 
-def cases(grids: int) -> Iterator[Told]:
-    """Every case that the bars are for, in turn."""
-    for rows, spread, seeds in product(ROWS, SPREADS, SEEDS):
-        yield simulated(normal(rows, spread, seeds), grids)
+def cases() -> list[Case]:
+    """Every case that the bars are for, the longest first: two processes end together."""
+    every = [normal(rows, spread, seeds) for rows, spread, seeds in product(ROWS, SPREADS, SEEDS)]
+    return sorted(every, key=lambda case: -case.rows * case.seeds)
 
 
-def nothing_works(grids: int) -> Iterator[Told]:
+def nothing_works() -> list[Case]:
     """Grids whose rows do nothing."""
-    for rows, seeds in product(ROWS, SEEDS):
-        yield simulated(of_no_use(rows, seeds), grids)
+    return [of_no_use(rows, seeds) for rows, seeds in product(ROWS, SEEDS)]
 
 
-def apart(grids: int) -> Iterator[Told]:
+def apart() -> list[Case]:
     """Grids of which one row works and the others do not."""
-    for rows, seeds in product(ROWS, SEEDS):
-        yield simulated(one_apart(rows, seeds), grids)
+    return [one_apart(rows, seeds) for rows, seeds in product(ROWS, SEEDS)]
 
 
-def gathered(told: Iterator[Told]) -> list[Told]:
+def gathered(told: Iterable[Told]) -> list[Told]:
     """All of them, each printed as it is done."""
     found: list[Told] = []
     for one in told:
@@ -231,16 +244,19 @@ def worst(told: Sequence[Told]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--grids", type=int, default=1000, help="simulated grids of each case")
+    parser.add_argument("--grids", type=int, default=2500, help="simulated grids of each case")
     parser.add_argument("--replays", type=int, default=60, help="draws of seeds of each recorded grid")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes side by side")
     parser.add_argument("--record", action="store_true", help="make the readings of copies on mixed prompts anew")
     asked = parser.parse_args()
     if asked.record:
         record_mixed()
     began = time.monotonic()
-    figures = worst(gathered(cases(asked.grids)))
-    figures["false_take"] = round(max(one.taken / one.grids for one in gathered(nothing_works(asked.grids))), 4)
-    lone = worst(gathered(apart(max(1, asked.grids // 4))))
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        figures = worst(gathered(pool.map(partial(simulated, grids=asked.grids), cases())))
+        idle = gathered(pool.map(partial(simulated, grids=max(1, asked.grids * 2 // 5)), nothing_works()))
+        lone = worst(gathered(pool.map(partial(simulated, grids=max(1, asked.grids // 10)), apart())))
+    figures["false_take"] = round(max(one.taken / one.grids for one in idle), 4)
     paths = sorted(RECORDED.glob("*.parquet"))
     replays = gathered(replayed(path, seeds, asked.replays) for path in paths for seeds in REPLAYED_SEEDS)
     copies = copy_figures()

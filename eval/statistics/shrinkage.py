@@ -146,32 +146,37 @@ def _fitted(means: np.ndarray, errors: np.ndarray, groups: int) -> _Groups:
     In that order, since the wide one would take a small group for rows apart as long as no normal stands there.
     `errors` (C, U): as `_errors` gives them.
     """
-    rows = len(means)
-    of_all, centre = _error_variances(errors, np.ones((rows, 1))), means.mean(keepdims=True)
+    rows, squared = len(means), (errors**2).sum(1)
+    of_all, centre = _error_variances(errors, squared, np.ones((rows, 1))), means.mean(keepdims=True)
     apart = _log_density(means, centre, APART**2 + of_all)
     belongs = np.full((rows, groups), 1 / groups)
     centres = np.quantile(means, (np.arange(groups) + 0.5) / groups)
     spreads = np.full(groups, max(LEAST_VARIANCE, float(means.var()) / groups**2))
     likelihood, wide = -np.inf, np.zeros(rows)
-    variances, sizes = _error_variances(errors, belongs), _sizes(belongs)
+    variances, sizes = _error_variances(errors, squared, belongs), _sizes(belongs)
+    every = np.empty((rows, groups + 1))
     for share in (0.0, ROWS_APART / rows) if rows >= CROWD else (0.0,):
         last = -np.inf
+        every[:, -1] = apart + np.log(max(share, 1e-300))
         for _ in range(ITERATIONS):
-            logs = np.log((1 - share) * sizes / sizes.sum()) + _log_density(
-                means[:, None], centres, variances + spreads
-            )
-            every = np.column_stack([logs, apart + np.log(max(share, 1e-300))])
-            summed = np.logaddexp.reduce(every, axis=1)
-            likelihood = float(summed.sum())
-            belongs, wide = np.exp(logs - summed[:, None]), np.exp(every[:, -1] - summed)
-            variances, sizes = _error_variances(errors, belongs), _sizes(belongs)
+            every[:, :-1] = _log_density(means[:, None], centres, variances + spreads)
+            every[:, :-1] += np.log((1 - share) * sizes / sizes.sum())
+            highest = every.max(1, keepdims=True)
+            shares = np.exp(every - highest)
+            summed = shares.sum(1, keepdims=True)
+            shares /= summed
+            likelihood = float((highest + np.log(summed)).sum())
+            belongs, wide = shares[:, :-1], shares[:, -1]
+            sizes = _sizes(belongs)
+            variances = _error_variances(errors, squared, belongs)
             if likelihood - last < CONVERGED:
                 break
             last = likelihood
-            centres = (belongs * means[:, None]).sum(0) / sizes
-            spreads = np.maximum(0.0, (belongs * (means[:, None] - centres) ** 2).sum(0) / sizes - variances)
-    every = np.concatenate((variances, of_all))
-    return _Groups(likelihood, np.column_stack([belongs, wide]), np.concatenate((centres, centre)), every)
+            centres = means @ belongs / sizes
+            distances = ((means[:, None] - centres) ** 2 * belongs).sum(0)
+            spreads = np.maximum(0.0, distances / sizes - variances)
+    both = np.concatenate((variances, of_all))
+    return _Groups(likelihood, np.column_stack([belongs, wide]), np.concatenate((centres, centre)), both)
 
 
 def _sizes(belongs: np.ndarray) -> np.ndarray:
@@ -188,15 +193,15 @@ def _log_density(at: np.ndarray, centre: np.ndarray | float, variance: np.ndarra
     return -0.5 * (np.log(2 * np.pi * variance) + (at - centre) ** 2 / variance)
 
 
-def _error_variances(errors: np.ndarray, belongs: np.ndarray) -> np.ndarray:
+def _error_variances(errors: np.ndarray, squared: np.ndarray, belongs: np.ndarray) -> np.ndarray:
     """How far the means of a group's rows are from its own mean by error alone (K,): errors that rows share cancel.
 
-    The covariance of all rows' errors, C x C, is never made: thousands of rows would be billions of products.
+    `squared` (C,): the rows' own sums of squared errors. The covariance of all rows' errors, C x C, is never made:
+    thousands of rows would be billions of products.
     """
     sizes = _sizes(belongs)
     of_mean = ((errors.T @ belongs) ** 2).sum(0) / sizes
-    squares = np.maximum(0.0, belongs.T @ (errors**2).sum(1) - of_mean)
-    return squares / np.maximum(sizes - 1, 0.5)
+    return np.maximum(0.0, squared @ belongs - of_mean) / np.maximum(sizes - 1, 0.5)
 
 
 def _kept(means: np.ndarray, groups: _Groups) -> tuple[np.ndarray, np.ndarray]:
