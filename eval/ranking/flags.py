@@ -9,7 +9,7 @@ import numpy as np
 from base_models.vision.likeness import LEAST_COSINE
 from eval.ranking.bare_prompts import bare_units
 from eval.ranking.evidence import BLEED, Evidence
-from eval.ranking.limits import Limits, perhaps_broken
+from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores
 from eval.wording.subject_words import of_whole_pictures
 
@@ -18,7 +18,7 @@ WEAK_CEILING = 8
 FAR_BEYOND = 1.5
 
 
-def cell_flags(evidence: Evidence, scores: Scores, limits: Limits, at: int) -> list[str]:
+def cell_flags(evidence: Evidence, scores: Scores, at: int) -> list[str]:
     """What is odd about one cell's pictures."""
     faceless = int((~scores.faces_seen[at]).sum())
     of_faces = evidence.subject == "face"
@@ -38,7 +38,7 @@ def cell_flags(evidence: Evidence, scores: Scores, limits: Limits, at: int) -> l
         f"{failed} failed {'picture' if failed == 1 else 'pictures'} (black, flat, not finite or not made)": failed,
     }
     seen = [text for text, count in found.items() if count]
-    return [*_about_guest(evidence, at), *seen, *perhaps_broken(scores, limits, at)]
+    return [*_about_guest(evidence, at), *seen]
 
 
 def _about_guest(evidence: Evidence, at: int) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from eval.ranking.columns import measure_all
 from eval.ranking.evidence import CellFacts, Evidence
 from eval.ranking.flags import cell_flags, grid_flags
-from eval.ranking.limits import Limits, applicable, limits_broken
+from eval.ranking.limits import Limits, applicable, limits_broken, perhaps_broken
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scored, Scores, scored
 from eval.ranking.second_face_model import SecondModelFigures, second_opinion
@@ -151,6 +151,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
     low, high = scores.face_rate_interval(at)
     likely = np.clip(judged.expected.intervals[at], -1.0, 1.0)
     gain_low = judged.gained.intervals[at, 0]
+    doubtful = perhaps_broken(scores, judged.limits, at)
     of_faces = evidence.subject == "face"
     return RankedCell(
         place=judged.places[at],
@@ -197,7 +198,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         first_again=_known(judged.first_again[at]),
         pareto_front=bool(judged.front[at]),
         measured={key: _known(values[at]) for key, values in judged.measured.items()},
-        flags=(*judged.broken[at], *cell_flags(evidence, scores, judged.limits, at), *shared),
+        flags=(*judged.broken[at], *cell_flags(evidence, scores, at), *doubtful, *shared),
         trends=tuple(one.text for one in judged.trends if at in one.cells),
         second=judged.second[at],
         scored_by={"likeness": evidence.face_model, "clip": evidence.clip_model},
@@ -205,6 +206,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         beyond=facts.weights.beyond,
         on=facts.on,
         guest=facts.guest,
+        doubtful=tuple(doubtful),
     )
 
 

@@ -63,8 +63,8 @@ def verdict(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) ->
     good = [row for row in _others(ranked, "as good") if row.worth_taking]
     also = f", or any of the {_rows(good)} as good" if len(good) > 1 else f", or {good[0].name}" if good else ""
     last = _elsewhere(ranked, best) or _costs(ranked, scores.words)[:1]
-    said = [_likeness(best, scores), _beside_it(ranked, evidence, scores), *last]
-    return Verdict(f"Take {best.name}{also}.", said, best)
+    said = [_likeness(best, scores), *_doubts(best, good), _beside_it(ranked, evidence, scores), *last]
+    return Verdict(f"Take {best.name}{also}.", said[:MOST_SENTENCES], best)
 
 
 def _not_the_first(ranked: Sequence[RankedCell], taken: RankedCell, scores: Scores) -> Verdict:
@@ -80,16 +80,17 @@ def _not_the_first(ranked: Sequence[RankedCell], taken: RankedCell, scores: Scor
         f"Take {taken.name}: it is the first row that is shown to be more like the subject than the base model.",
         [
             _likeness(taken, scores),
+            *_doubts(taken, []),
             f"{rows}, {first} {gain_text(best)} on the base model, not surely {matters_text(taken)} or more; look at "
             "how its pictures scatter, or give more `seeds`.",
             *(_elsewhere(ranked, taken) or ([beside] if beside else _given_up([taken], scores.words))),
-        ],
+        ][:MOST_SENTENCES],
         taken,
     )
 
 
 def _likeness(best: RankedCell, scores: Scores) -> str:
-    text = f"On new pictures expect a likeness{by_model(best)} of {best.expected:.3f}"
+    text = f"On new pictures expect an identity (likeness to the subject{by_model(best)}) of {best.expected:.3f}"
     if best.identity_low is not None and best.identity_high is not None:
         text += f" ({interval_text(best.identity_low, best.identity_high)}, 19 times in 20)"
     if best.expected_normalised is None:
@@ -103,6 +104,15 @@ def _likeness(best: RankedCell, scores: Scores) -> str:
         f"{text}: {percent(best.expected_normalised)} of the way from the base model ({scores.floor:.3f}) "
         f"to the subject's own pictures ({scores.ceiling:.3f})."
     )
+
+
+def _doubts(taken: RankedCell, good: Sequence[RankedCell]) -> list[str]:
+    """Limits that the row to take is past, be it by chance, and who of the rows as good is past none."""
+    if not taken.doubtful:
+        return []
+    sound = [row for row in good if not row.doubtful]
+    instead = f"; {_named(sound)} {'keep' if len(sound) > 1 else 'keeps'} every limit" if sound else ""
+    return [f"Look at its pictures first: {'; '.join(taken.doubtful)}{instead}."]
 
 
 def _beside_it(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> str:

@@ -110,11 +110,11 @@ def test_another_alpha_moves_its_root_onto_both_factors() -> None:
 
 def test_the_alpha_of_most_modules_of_a_part_becomes_that_of_all() -> None:
     """Each part by itself; what has it stays the very module."""
-    modules = {f"lora_unet_{at}": TWO.with_alpha(alpha) for at, alpha in enumerate((3.0, 8.0, 3.0))}
+    modules = {f"lora_unet_{at}": TWO.with_alpha(alpha) for at, alpha in enumerate((8.0, 3.0, 3.0))}
     modules |= {f"lora_te_{at}": ONE.with_alpha(alpha) for at, alpha in enumerate((5.0, 5.0, 3.0))}
     made = with_one_alpha(modules)
     assert [made[name].alpha for name in modules] == [3.0, 3.0, 3.0, 5.0, 5.0, 5.0]
-    assert [name for name in modules if made[name] is not modules[name]] == ["lora_unet_1", "lora_te_2"]
+    assert [name for name in modules if made[name] is not modules[name]] == ["lora_unet_0", "lora_te_2"]
     for name, module in modules.items():
         torch.testing.assert_close(made[name].delta(), module.delta())
     blended = blend([(LoraFile(modules, {}), Weights.of(0.5, 2.0))])

@@ -128,6 +128,8 @@ def test_a_delta_of_nothing_has_no_singular_values_and_the_shape_it_should_have(
         assert not module.delta().any()
     assert (zero_module((5, 4)).down.shape, zero_module((5, 4)).up.shape) == ((1, 4), (5, 1))
     assert not zero_module((5, 4)).up.any()
+    of_convolution = DenseDelta.of(torch.randn(5, 4, 3, 3)).truncated(2)
+    assert (of_convolution.down.shape, of_convolution.up.shape) == ((2, 4, 3, 3), (5, 2, 1, 1))
     assert not zero_module((5, 4)).down.any()
 
 

@@ -181,6 +181,25 @@ def test_each_row_is_told_of_its_own_limits_and_of_none_that_is_switched_off(nam
     assert perhaps_broken(scores, OFF, 0) == []
 
 
+def test_each_rows_own_interval_stands_beside_its_own_figure() -> None:
+    """The second row's failed pictures widen nothing of the first's."""
+    made = _scores(prompt=[[-0.3] * 4, [-0.25] * 4], bleed=[[0.3] * 2, [0.2] * 2], copy=[[0.3] * 4, [0.25] * 4])
+    scores = replace(made, prompt_half=0.31, bleed_half=0.31, copying=replace(made.copying, half=0.31))
+    by_chance = "its limit, but so few pictures may be so by chance: give more seeds to tell"
+    assert [perhaps_broken(scores, Limits(), at) for at in (0, 1)] == [
+        [
+            f"prompt -0.300 (95 % -0.610 to +0.010) is below {by_chance}",
+            f"bleed +0.300 (95 % -0.010 to +0.610) is above {by_chance}",
+            f"copy +0.300 (95 % -0.010 to +0.610) is above {by_chance}",
+        ],
+        [
+            f"prompt -0.250 (95 % -0.560 to +0.060) is below {by_chance}",
+            f"bleed +0.200 (95 % -0.110 to +0.510) is above {by_chance}",
+            f"copy +0.250 (95 % -0.060 to +0.560) is above {by_chance}",
+        ],
+    ]
+
+
 def test_prompts_that_are_hardly_told_apart_are_no_scale_for_a_limit() -> None:
     scores = replace(_scores(prompt=[[-0.3] * 4]), prompt_contrast=0.009)
     assert limits_broken(scores, Limits()) == [[]]

@@ -14,9 +14,11 @@ from eval.ranking.scores import (
     prompt_contrast,
     rows_mean,
     score,
+    scored,
     spread,
 )
 from eval.statistics.intervals import wilson
+from eval.statistics.shrinkage import expected_means
 from loras.weights import Weights
 
 # What is not known is NaN without a word on stderr.
@@ -99,6 +101,21 @@ def test_identity_is_counted_unit_by_unit() -> None:
     assert scores.floor == pytest.approx(0.15)
     assert scores.ceiling == pytest.approx(0.28)  # 0.8 * 0.8 - 0.6 * 0.6
     assert scores.identity_normalised == pytest.approx([0.4 / 0.13] * 2)
+
+
+def test_what_is_gained_is_likeness_above_the_base_models_own_be_it_below_the_floor() -> None:
+    evidence = _evidence()
+    made = scored(evidence)
+    assert made.scores.gains == pytest.approx(np.array([[0.4, 0.4, 0.7, 0.1], [0.2, -0.1, 0.9, 0.5]]))
+    expected = expected_means(made.scores.gains, ["p", "p", "q", "q"])
+    assert made.gained.means == pytest.approx(expected.means)
+    assert made.gained.intervals == pytest.approx(expected.intervals)
+    assert made.second is None
+    nobody = replace(evidence, references=np.empty((0, 2)))
+    assert scored(replace(evidence, second=nobody)).second is None
+    heard = scored(replace(evidence, second=evidence)).second
+    assert heard is not None
+    assert heard.identity == pytest.approx([0.55, 0.55])
 
 
 def test_bleed_is_held_against_the_base_models_own_of_that_unit() -> None:

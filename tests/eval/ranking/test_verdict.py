@@ -26,9 +26,9 @@ def of(evidence: Evidence) -> Verdict:
 
 
 def test_a_clear_winner_is_named_and_nothing_more_is_asked_for() -> None:
-    said = of(make_evidence([0.3, 0.7, 0.4], noise=0.03))
+    said = of(make_evidence([0.3, 0.7, 0.4], noise=0.03, training=0))
     assert said.headline == "Take hina-000002 at unet=0.8,te=0.6."
-    assert "On new pictures expect a likeness of 0.69" in said.sentences[0]
+    assert "On new pictures expect an identity (likeness to the subject) of 0.69" in said.sentences[0]
     assert "of the way from the base model" in said.sentences[0]
     assert said.sentences[1] == (
         "Every other row within the limits is shown to be worse: nothing more has to be rendered."
@@ -54,6 +54,23 @@ def test_two_or_three_as_good_are_called_by_their_names() -> None:
         also = named[0] if count == 1 else f"any of the {count} rows as good"
         assert said.headline == f"Take {ranked[0].name}, or {also}."
         assert said.sentences[1].startswith(f"{joined[count]} as good (less than 0.02 apart)")
+
+
+def test_a_row_past_a_limit_by_chance_is_taken_with_a_warning_and_who_keeps_it_is_named() -> None:
+    evidence = make_evidence([0.6] * 3, noise=0.01, prompts=6, seeds=8, training=0)
+    ranked, scores = rank(evidence), score(evidence)
+    past = "bleed +0.310 (95 % -0.020 to 0.640) is above its limit, but so few pictures may be so by chance"
+    first = replace(ranked[0], doubtful=(past,))
+    alike = [replace(row, standing="as good") for row in ranked[1:]]
+    said = verdict([first, *alike], evidence, scores)
+    assert said.taken is first
+    assert said.sentences[1] == (
+        f"Look at its pictures first: {past}; {alike[0].name} and {alike[1].name} keep every limit."
+    )
+    assert len(said.sentences) == 3
+    alone = verdict([first, replace(alike[0], doubtful=(past,)), replace(alike[1], standing="worse")], evidence, scores)
+    assert alone.sentences[1] == f"Look at its pictures first: {past}."
+    assert not any("Look at its pictures first" in sentence for sentence in verdict(ranked, evidence, scores).sentences)
 
 
 def test_what_cannot_be_told_yet_says_how_many_seeds_would_tell() -> None:
@@ -151,8 +168,8 @@ def test_where_no_other_row_keeps_the_limits_none_is_called_worse() -> None:
 
 
 def test_one_cell_and_one_picture_say_so() -> None:
-    assert "only cell" in of(make_evidence([0.6])).sentences[1]
-    assert "only cell" in of(reordered(make_evidence([0.6]), [0, 0])).sentences[1]
+    assert "only cell" in of(make_evidence([0.6], training=0)).sentences[1]
+    assert "only cell" in of(reordered(make_evidence([0.6], training=0), [0, 0])).sentences[1]
     one = of(make_evidence([0.6, 0.5], prompts=1, seeds=1, training=0))
     assert one.headline == "Nothing can be told yet: there is one picture of each row."
     assert "seeds = 4" in one.sentences[1]
@@ -187,7 +204,7 @@ def test_the_first_row_is_not_taken_where_it_gains_nothing_and_others_surely_do(
     assert said.taken.name == next(row.name for row in rows if row.worth_taking)
     assert said.taken.identity < rows[0].identity
     assert said.headline.startswith(f"Take {said.taken.name}: it is the first row that is shown to be more like")
-    assert f"expect a likeness of {said.taken.expected:.3f}" in said.sentences[0]
+    assert f"expect an identity (likeness to the subject) of {said.taken.expected:.3f}" in said.sentences[0]
     assert rows[0].name in said.sentences[1]
     assert "are not shown to be worth taking: the first gains" in said.sentences[1]
     assert "worth taking, too: choose by eye" in said.sentences[2]

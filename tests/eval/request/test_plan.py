@@ -72,6 +72,14 @@ def test_two_copies_of_a_file_are_rendered_once() -> None:
     )
 
 
+def test_a_row_that_is_the_same_as_another_is_drawn_as_that_one() -> None:
+    first, later = grid(LORAS[:1], [1.0], [0.5, 0.7])
+    twin = replace(later, same_as=first.id)
+    for order in ([first, twin], [twin, first]):
+        drawn = {picture.cell.text_key for picture in plan_of(order) if picture.cell}
+        assert drawn == {first.text_key}
+
+
 @given(cells=grids, size=st.integers(1, 40))
 def test_batches_share_the_unet_and_are_as_few_and_as_equal_as_can_be(cells: list[Cell], size: int) -> None:
     pictures = list(plan_of(cells, seeds=3))

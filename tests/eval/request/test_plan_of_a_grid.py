@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,17 @@ from safetensors.torch import save_file
 from eval.ranking.evidence import Unit
 from eval.request.cells import CONTROL, Cell, Checkpoint, Sampling, Use
 from eval.request.checkpoints import find_checkpoints
-from eval.request.plan import Batch, Plan, PlannedPicture, any_lost, batches_of, make_plan, plan_of
+from eval.request.elsewhere.elsewhere import Elsewhere, Own
+from eval.request.plan import (
+    Batch,
+    Plan,
+    PlannedPicture,
+    any_lost,
+    batches_of,
+    make_plan,
+    plan_of,
+    sampling_elsewhere,
+)
 from eval.request.prompts import Prompt
 from eval.request.spec import GridSpec
 from foundation.errors import ConfigurationError
@@ -105,6 +116,19 @@ def _spec(folder: Path, base: str = "sd1", **sections: dict[str, object]) -> Gri
     }
     merged = {name: {**tables.get(name, {}), **sections.get(name, {})} for name in {**tables, **sections}}
     return GridSpec.model_validate(merged)
+
+
+def test_a_server_draws_by_its_own_but_for_what_the_specification_says(folder: Path) -> None:
+    sampler = {"name": "euler", "steps": 7, "cfg": 3.5, "width": 96, "height": 128, "clip_skip": 2}
+    spec, own = _spec(folder, sampler=sampler), Own("hash", "theirs", "dpmpp", 20, 6.0, 512, 640, "blurry")
+    alone = Elsewhere("ComfyUI", ("http://localhost",), own, frozenset())
+    assert sampling_elsewhere(spec, alone, "ugly") == Sampling("hash", "", "dpmpp", 20, 6.0, 512, 640, 1, "blurry")
+    told = replace(alone, said=frozenset([*sampler, "negative"]))
+    assert sampling_elsewhere(spec, told, "ugly") == Sampling("hash", "", "euler", 7, 3.5, 96, 128, 2, "ugly")
+    theirs = asdict(sampling_elsewhere(spec, alone, "ugly"))
+    for key, value in sampler.items():
+        one = sampling_elsewhere(spec, replace(alone, said=frozenset([key])), "ugly")
+        assert asdict(one) == theirs | {"sampler" if key == "name" else key: value}
 
 
 def test_every_checkpoint_meets_every_weight_and_what_is_blended_in(folder: Path) -> None:

@@ -93,6 +93,14 @@ def test_patterns_fit_every_family() -> None:
         BlockWeights.parse("*attn2*=0.5").for_family(family_of({name: {}}, {}), Path("a.safetensors"))
 
 
+def test_a_recipe_has_factors_as_they_were_said() -> None:
+    assert BlockWeights().said == {}
+    assert BlockWeights.parse("*attn2*=0.5").said == {"*attn2*": 0.5}
+    assert BlockWeights.parse("INS").said == dict(zip(BLOCKS[17].split(), [1.0] * 4 + [0.0] * 13, strict=True))
+    nothing = BlockWeights()
+    assert nothing.for_family(family_of({SD1: {}}, {}), Path("a.safetensors")) is nothing
+
+
 @pytest.mark.parametrize("text", ["1,2,3", "INSIDE", "*a*=much", ",".join(["1"] * 16)])
 def test_what_is_no_block_weights_is_refused(text: str) -> None:
     with pytest.raises(WeightsError):
