@@ -44,9 +44,9 @@ class RankedCell:
     of other draws of seeds it would be first. `pareto_front`: no other row beats it in everything. `measured`: the
     figures that a column measures itself, by its key. `trends`: what the grid shows over epochs and weights that
     concerns this row. `doubtful`: limits that it is past, though no further than chance takes it. `second`: what a
-    second face model says. `scored_by`: names and hashes of the models, `licences` theirs by name. `beyond`: weights of parts that few families have (`Weights.beyond`).
-    `on`: what it is drawn with, as far as that varies in the grid, and `elsewhere` the same drawn otherwise. `guest`:
-    what it is called by, where it is not one's own.
+    second face model says. `scored_by`: names and hashes of the models, `licences` theirs by name. `beyond`: weights of
+    parts that few families have (`Weights.beyond`). `on`: what it is drawn with, as far as that varies in the grid,
+    and `elsewhere` the same drawn otherwise. `guest`: what it is called by, where it is not one's own.
     """
 
     place: int
