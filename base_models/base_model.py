@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -12,7 +13,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.utils import logging
 from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, PreTrainedModel
 
 from base_models.architecture import architecture
 from base_models.base_source import BaseSource, find_base
@@ -81,6 +82,7 @@ def load_to_train(source: BaseSource, dtype: torch.dtype, device: str) -> BaseMo
 def _assembled(source: BaseSource, pipeline: Any, device: torch.device) -> BaseModel:
     family, unet, vae = source.family, pipeline.unet, pipeline.vae
     encoders = tuple(getattr(pipeline, part.encoder) for part in family.text)
+    _check_whole(source, {**_by_name(family, encoders), "unet": unet, "vae": vae})
     for part in (unet, vae, *encoders):
         part.requires_grad_(False).eval()
     told = {"prediction_type": source.prediction} if source.prediction else {}
@@ -100,13 +102,45 @@ def _assembled(source: BaseSource, pipeline: Any, device: torch.device) -> BaseM
 
 def kohya_modules(family: Family, unet: nn.Module, encoders: Sequence[nn.Module]) -> dict[str, nn.Module]:
     """The models' Linear and Conv2d modules by kohya name."""
-    models = {"unet": unet, **{part.encoder: model for part, model in zip(family.text, encoders, strict=True)}}
+    models = {"unet": unet, **_by_name(family, encoders)}
     named: dict[str, nn.Module] = {}
     for placed in architecture(family, unet, encoders).by_kohya.values():
         module = models[placed.part].get_submodule(placed.path)
         if isinstance(module, nn.Linear | nn.Conv2d):
             named[placed.kohya] = module
     return named
+
+
+def _by_name(family: Family, encoders: Sequence[nn.Module]) -> dict[str, nn.Module]:
+    """The text encoders by their folders' names."""
+    return {part.encoder: model for part, model in zip(family.text, encoders, strict=True)}
+
+
+def _check_whole(source: BaseSource, parts: Mapping[str, nn.Module]) -> None:
+    """Raise BaseModelError where a part, by its folder's name, lacks weights: libraries do not.
+
+    diffusers leaves what its file lacks on the meta device, without numbers, of a single file alike. transformers draws
+    it at random; so a text encoder's names are looked for in its folder.
+    """
+    for name, part in parts.items():
+        path, folder = source.vae if name == "vae" and source.vae else source.path, source.path / name
+        lacking = [key for key, tensor in (*part.named_parameters(), *part.named_buffers()) if tensor.is_meta]
+        if isinstance(part, PreTrainedModel) and folder.is_dir():
+            held = {_without_prefix(key) for file in folder.glob("*.safetensors") for key in _names_in(file)}
+            lacking += [key for key in part.state_dict() if _without_prefix(key) not in held]
+        if lacking:
+            weights = "1 weight" if len(lacking) == 1 else f"{len(lacking)} weights"
+            raise BaseModelError(f"{path}: its {name} lacks {weights} (`{lacking[0]}`); download or save it again")
+
+
+def _names_in(path: Path) -> list[str]:
+    with safe_open(path, framework="np") as file:
+        return list(file.keys())
+
+
+def _without_prefix(key: str) -> str:
+    """transformers names a CLIP text model's weights with it or without, by version."""
+    return key.removeprefix("text_model.")
 
 
 def _pipeline(source: BaseSource, dtype: torch.dtype, vae_dtype: torch.dtype | None = None) -> Any:

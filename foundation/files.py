@@ -20,6 +20,7 @@ from foundation.errors import DamagedFileError, InputOverwrittenError
 from foundation.progress import at_hand
 
 PARTIAL = ".partial"
+LONGEST_STEM = 120  # bytes of the 255 that file systems give a name
 # What a temporary's name says of its writer: the host, and the process there.
 OWNER = re.compile(r"-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}" + re.escape(PARTIAL))
 # What is hashed in blocks, and so for seconds on a slow disk.
@@ -122,7 +123,12 @@ def write_text(path: Path, text: str) -> None:
 
 def partial_beside(path: Path) -> Path:
     """A new name beside `path` for what will become it: hidden, with its suffix, and with who is writing it."""
-    return path.with_name(f".{path.stem}-{_host()}-{os.getpid()}-{uuid4().hex[:8]}{PARTIAL}{path.suffix}")
+    return path.with_name(f".{_cut(path.stem)}-{_host()}-{os.getpid()}-{uuid4().hex[:8]}{PARTIAL}{path.suffix}")
+
+
+def _cut(stem: str) -> str:
+    """The beginning of a name, so long that what is written behind it fits into a name, too."""
+    return stem.encode("utf-8", "surrogateescape")[:LONGEST_STEM].decode("utf-8", "ignore")
 
 
 def sweep_partial(folder: Path, stem: str = "") -> None:
@@ -131,7 +137,7 @@ def sweep_partial(folder: Path, stem: str = "") -> None:
     What a living process of this host is writing stays, and so does what another host wrote less than a day ago.
     """
     for left in folder.glob(f".*{PARTIAL}*"):
-        if not left.name.startswith(f".{stem}") or not _is_left_over(left):
+        if not left.name.startswith(f".{_cut(stem)}") or not _is_left_over(left):
             continue
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)

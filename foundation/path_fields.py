@@ -78,7 +78,14 @@ class Anchored:
     spelling: Callable[[str, Path], str]
 
     def __get_pydantic_core_schema__(self, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_after_validator_function(self._whole, handler(source))
+        said = core_schema.no_info_before_validator_function(self._said, handler(source))
+        return core_schema.with_info_after_validator_function(self._whole, said)
+
+    def _said(self, written: object) -> object:
+        """A path of no letters would be the file's own folder."""
+        if self.spelling is whole_path and isinstance(written, str) and not written.strip():
+            raise ValueError("is empty; name a path, or leave the key out")
+        return written
 
     def _whole(self, written: Written, info: ValidationInfo) -> Written:
         context: dict[str, Path] = info.context or {}

@@ -55,7 +55,8 @@ def read_header(path: Path) -> Header:
         size = int.from_bytes(stream.read(8), "little")
         if size > HEADER_LIMIT:
             raise LoraFileError(
-                f"{path}: its header claims {size} bytes; a LoRA's is under 16 MiB, so this is damaged or none"
+                f"{path}: its header claims {size} bytes; that of a .safetensors file is under 16 MiB, so this is "
+                "damaged or another kind of file"
             )
         text = stream.read(size)
     with opened_safetensors(path, framework="np"):  # the library's own checks: offsets, holes, truncation

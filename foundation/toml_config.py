@@ -5,19 +5,28 @@ Paths in a file are relative to it: `foundation.path_fields` has the types of fi
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from typing import TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from foundation.errors import ConfigurationError
 from foundation.path_fields import FOLDER
 from foundation.text_files import TextFileError, parsing_fault, read_text
 
+# What pydantic says of a fault, where it is no sentence for a user.
+IN_OUR_WORDS = {
+    "missing": "is missing; it has no default, so write it",
+    "path_type": "is no path; write one in quotes",
+    "string_type": "is no text; write it in quotes",
+}
+PLACE = re.compile(r"at line (\d+)")
+CURLY = "\u201c\u201d\u2018\u2019"  # quotes as a text program sets them
 MOST_NAMED = 5  # files of a folder that was given in the place of one
 
 
@@ -30,6 +39,15 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, validate_default=True, use_attribute_docstrings=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _a_switch_is_no_number(cls, value: object, field: ValidationInfo) -> object:
+        """Python takes `true` for 1, and TOML does not."""
+        annotation = cls.model_fields[field.field_name or ""].annotation
+        if isinstance(value, bool) and {int, float} & {annotation, *get_args(annotation)}:
+            raise ValueError(f"{str(value).lower()} is no number; write one")
+        return value
 
 
 Configuration = TypeVar("Configuration", bound=Section)
@@ -51,20 +69,40 @@ def parse_toml(text: str, path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise TextFileError(path, f"not valid TOML ({parsing_fault(error)})", "mend that place") from error
+        fault = parsing_fault(error)
+        raise TextFileError(path, f"not valid TOML ({fault})", _mend(text, fault)) from error
 
 
-def validate(kind: type[Configuration], values: dict[str, object], path: Path) -> Configuration:
+def _mend(text: str, fault: str) -> str:
+    """What to do about a place that is no TOML: what people paste from Windows and from documents, by name."""
+    place, lines = PLACE.search(fault), text.splitlines()
+    line = lines[int(place[1]) - 1] if place and int(place[1]) <= len(lines) else ""
+    if curly := [one for one in CURLY if one in line]:
+        return f'write plain quotes (") for {curly[0]}'
+    if "\\" in line:
+        return "in a path write / for \\, or put it into 'single quotes'"
+    return "mend that place"
+
+
+def validate(
+    kind: type[Configuration], values: dict[str, object], path: Path, elsewhere: Mapping[str, str] | None = None
+) -> Configuration:
     """Build `kind` from TOML that stands in `path`; every fault is named with its key in one ConfigurationError.
 
-    No setting is a number without end or none at all, so TOML's `inf` and `nan` are refused here, once for all keys.
+    `elsewhere`: by our key, what another tool calls it, where such a word is met. No setting is a number without end or
+    none at all, so TOML's `inf` and `nan` are refused here, once for all keys.
     """
     if endless := list(_endless(values)):
         raise ConfigurationError(f"{path}: " + "; ".join(endless))
     try:
         return kind.model_validate(values, context={FOLDER: path.resolve().parent})
     except ValidationError as error:
-        faults = [_in_words(kind, fault["loc"], fault["type"], fault["msg"]) for fault in error.errors()]
+        faults = [
+            _unknown(kind, fault["loc"], elsewhere or {})
+            if fault["type"] == "extra_forbidden"
+            else _in_words(fault["loc"], fault["type"], fault["msg"])
+            for fault in error.errors()
+        ]
         raise ConfigurationError(f"{path}: " + "; ".join(dict.fromkeys(faults))) from error
 
 
@@ -80,13 +118,27 @@ def _endless(value: object, key: str = "") -> Iterator[str]:
         yield from _endless(below, f"{key}.{part}" if key else str(part))
 
 
-def _in_words(kind: type[BaseModel], place: Sequence[int | str], fault: str, message: str) -> str:
+def _in_words(place: Sequence[int | str], fault: str, message: str) -> str:
     key = ".".join(str(part) for part in place)
-    if fault != "extra_forbidden":
-        return f"{key}: " * bool(key) + message.removeprefix("Value error, ")
-    known = _keys_at(kind, place[:-1])
-    near = get_close_matches(str(place[-1]), known, n=1, cutoff=0.0)
+    return f"{key}: " * bool(key) + IN_OUR_WORDS.get(fault, message.removeprefix("Value error, "))
+
+
+def _unknown(kind: type[BaseModel], place: Sequence[int | str], elsewhere: Mapping[str, str]) -> str:
+    """An unknown key, and which is meant: another tool's word, a key of another table, or one spelt nearly so."""
+    key, word = ".".join(str(part) for part in place), str(place[-1])
+    theirs = [ours for ours, words in elsewhere.items() if word in words.split(", ")]
+    if theirs:
+        return f"unknown key `{key}` (here it is called `{theirs[0]}`)"
+    misplaced = [one for one in _every_key(kind) if one.rpartition(".")[2] == word]
+    near = misplaced or get_close_matches(word, _keys_at(kind, place[:-1]), n=1, cutoff=0.0)
     return f"unknown key `{key}`" + (f" (did you mean `{near[0]}`?)" if near else "")
+
+
+def _every_key(kind: type[BaseModel], start: str = "") -> Iterator[str]:
+    """All keys by their whole names, those of tables within lists too."""
+    for name, annotation in _fields(kind).items():
+        inner = _model_in(annotation)
+        yield from [f"{start}{name}"] if inner is None else _every_key(inner, f"{start}{name}.")
 
 
 def _keys_at(kind: type[BaseModel], place: Sequence[int | str]) -> list[str]:

@@ -14,6 +14,7 @@ import torch
 from base_models.base_source import BaseSource
 from base_models.drawing.arithmetic import Size, reduction_of
 from foundation.errors import UserError
+from foundation.printing import how_many
 from foundation.typed.untyped import untyped
 
 Item = TypeVar("Item")
@@ -88,7 +89,7 @@ def device_facts(device: torch.device) -> DeviceFacts:
         facts = untyped(torch.cuda).get_device_properties(device)
         return DeviceFacts("cuda", facts.name, facts.total_memory)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return DeviceFacts(device.type, f"{torch.get_num_threads()} CPU threads", memory)
+    return DeviceFacts(device.type, how_many(torch.get_num_threads(), "CPU thread"), memory)
 
 
 class Fitting(Generic[Item]):

@@ -23,6 +23,9 @@ from loras.lora_family import LoraFamily, common_family
 from loras.lora_file import LoraFile, LoraModule, open_lora, write_lora
 from loras.weights import recipe_weights
 
+# A number this long can be the beginning of a cell's id; a shorter one is meant as a row's.
+LONG_NUMBER = 8
+
 
 def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell:
     """The row that `wanted` names: "best", the one to take or else the first, a row's number, or a cell's id or its
@@ -35,9 +38,10 @@ def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell
     numbered = [row for row in ranked if str(row.place) == wanted]
     if numbered:
         return numbered[0]
-    found = [row for row in ranked if row.cell.startswith(wanted)]
+    meant = bool(wanted) and not (wanted.isdigit() and len(wanted) < LONG_NUMBER)
+    found = [row for row in ranked if meant and row.cell.startswith(wanted)]
     if not found or len({row.cell for row in found}) > 1:
-        problem = "no cell begins so" if not found else "several cells begin so"
+        problem = "several cells begin so" if found else "no cell begins so" if meant else "there is no such row"
         store = grid.store.folder
         raise ExportError(
             f"--cell {wanted}: {problem}; give best, or a row's number from 1 to {len(ranked)}: "

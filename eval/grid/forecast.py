@@ -92,10 +92,10 @@ class Forecast:
     def _counted(self) -> tuple[str, ...]:
         amount = self.amount
         return (
-            f"{how_many(self.cells, 'cell')}, {self.pictures} pictures: {self.cached} are there, "
+            f"{how_many(self.cells, 'cell')}, {how_many(self.pictures, 'picture')}: {self.cached} are there, "
             f"{amount.pictures} to render",
-            f"{amount.batches} batches of at most {self.batch}; {amount.checkpoints} checkpoints, "
-            f"{amount.unet_changes} changes of the UNet's weights, {amount.text_changes} of the text encoders'",
+            f"batches of at most {self.batch}: {amount.batches}; {how_many(amount.checkpoints, 'checkpoint')}; "
+            f"changes of weights: {amount.unet_changes} of the UNet's, {amount.text_changes} of the text encoders'",
         )
 
     @property

@@ -44,14 +44,14 @@ def grid(
     as_json: Json = False,
 ) -> None:
     """Render and score checkpoint x UNet weight x text-encoder weight. What exists is not made again."""
-    from eval.grid.run_grid import run_grid
-    from eval.reporting.run_scores import write_scores_of
+    from eval.request.prompts import read_prompts
     from eval.request.spec import forced, read_spec
     from eval.servers.drawn_elsewhere import drawn_elsewhere
     from foundation.printing import how_many, print_lines
     from foundation.progress import terminal
 
     asked = drawn_elsewhere(forced(read_spec(spec)) if force else read_spec(spec), comfy, a1111, remote=allow_remote)
+    read_prompts(asked.prompts)  # what cannot be drawn is said before anything is loaded
     if dry_run:
         with terminal() as reporter, reporter.waiting("working out what it will take"):
             from eval.grid.forecast import forecast
@@ -62,6 +62,9 @@ def grid(
         else:
             print_lines(str(expected).splitlines())
         return
+    from eval.grid.run_grid import run_grid
+    from eval.reporting.run_scores import write_scores_of
+
     with terminal() as reporter:
         outcome = run_grid(asked, reporter, ray)
     write_scores_of(outcome.store)

@@ -62,9 +62,9 @@ def read_prompts(section: PromptsSection) -> AskedPrompts:
     if not written:
         raise ConfigurationError(f"{source}: the list of prompts is empty; write at least one")
     negative, notes = _negative_of(section, written, source)
-    for text in filter(None, (*(one.text for one in written), negative)):
-        if fault := fault_of_prompt(text):
-            raise ConfigurationError(f"{source}: {fault}")
+    faults = [fault for text in (*(one.text for one in written), negative) if text and (fault := fault_of_prompt(text))]
+    if faults:
+        raise ConfigurationError(f"{source}: {'; '.join(dict.fromkeys(faults))}")
     texts = dict.fromkeys(one.text for one in written)
     prompts = [prompt_of(text, section.trigger, section.class_word) for text in texts]
     missed = near_misses(prompts, section.trigger)

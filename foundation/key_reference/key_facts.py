@@ -45,6 +45,11 @@ class KeyFact:
     elsewhere: Mapping[str, str]
 
     @property
+    def words_elsewhere(self) -> set[str]:
+        """What other tools call it, a word each."""
+        return {word for words in self.elsewhere.values() for word in words.split(", ")}
+
+    @property
     def in_words(self) -> str:
         """All of it, a line each."""
         lines = [f"{self.key}: {self.sentence}", f"  takes    {self.takes}"]
@@ -77,11 +82,12 @@ def keys_of(
 
 
 def explained(keys: list[KeyFact], asked: str) -> str:
-    """What is known of a key, by its whole name or, of all that are called so, by its own.
+    """What is known of a key, by its whole name, of all that are called so by its own, or by another tool's word.
 
     Raises UnknownKeyError, with those that are spelt nearly so.
     """
     found = [one for one in keys if asked in (one.key, one.key.rpartition(".")[2])]
+    found = found or [one for one in keys if asked in one.words_elsewhere]
     if not found:
         last = asked.rpartition(".")[2]
         alike = get_close_matches(last, [one.key.rpartition(".")[2] for one in keys], n=NEAREST, cutoff=0.0)

@@ -1,4 +1,4 @@
-"""A LoRA file with weights, as commands write it: `PATH[:unet=0.8,te=0.6,te1=..,te2=..,blocks=..]`."""
+"""A LoRA file with weights, as commands write it: `PATH[:unet=0.8,te=0.6,te1=..,te2=..,blocks=..]`, or `PATH:0.8`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from base_models.kohya_names import part_of
 from loras.blending.block_weights import BlockWeights
 from loras.lora_family import LoraFamily
-from loras.weights import Weights, WeightsError, check_parts, read_weights
+from loras.weights import Weights, WeightsError, check_parts, finite_weight, read_weights
 
 SUFFIX = ".safetensors"
 
@@ -32,17 +32,19 @@ class WeightedLora:
         """Read `PATH.safetensors:unet=0.8,te=0.6,blocks=OUTD`.
 
         The path ends at the last `.safetensors:`, so that colons in it (a Windows drive's) survive. `blocks=` comes
-        last and takes the rest of the text, commas included. What is not said is 1. Raises WeightsError.
+        last and takes the rest of the text, commas included. What is not said is 1; a number alone, as in A1111's
+        `<lora:PATH:0.8>`, is for all parts. Raises WeightsError.
         """
         path, colon, said = text.rpartition(f"{SUFFIX}:")
         if not colon:
             return cls(Path(text))
         weights, *blocks = re.split(r"(?:^|,)\s*blocks=", said, maxsplit=1)
         try:
-            written = read_weights(weights)
+            alone = None if "=" in weights or not weights.strip() else finite_weight(weights)
+            written = read_weights(weights) if alone is None else {}
             return cls(
                 Path(path + SUFFIX),
-                Weights.by(written),
+                Weights.by(written) if alone is None else Weights.of(alone, alone),
                 BlockWeights.parse(blocks[0]) if blocks else BlockWeights(),
                 written,
             )

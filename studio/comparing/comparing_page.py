@@ -11,7 +11,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT
 from eval.reporting.ranking_table import shared_flags
 from studio.ranking.frames import intervals_of, tiles_of
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.pictures import Picture, comparison, pairs_won, rival_of, units_of_role
 from studio.shared.session import choose_row, opened_store
 from studio.shared.stores import OpenedStore
@@ -68,7 +68,7 @@ def _show_figures(opened: OpenedStore, row: RankedCell, others: Sequence[RankedC
     common = shared_flags(opened.rows)
     for flag in row.flags:
         if flag not in common:
-            st.warning(escaped(flag), icon=":material/info:")
+            st.warning(in_sentence(flag), icon=":material/info:")
 
 
 def _roles_in(opened: OpenedStore) -> list[str]:

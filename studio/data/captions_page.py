@@ -28,7 +28,7 @@ from studio.data.caption_table import (
     tags_of,
     take_back,
 )
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 
 VERSION, SAID = "version of captions", "said of captions"
 MOST_SHOWN = 8  # captions that finding and replacing would change, as an example
@@ -70,7 +70,7 @@ def _show_replacing(rows: Sequence[CaptionRow]) -> None:
         try:
             changes = replaced(rows, find, by, regex=regex)
         except UserError as problem:
-            st.warning(escaped(str(problem).replace("--replace: ", "")), icon=":material/error:")
+            st.warning(in_sentence(str(problem).replace("--replace: ", "")), icon=":material/error:")
             return
         for one in changes[:MOST_SHOWN]:
             st.caption(f"{escaped(one.file.stem)}: {escaped(one.caption)}")
@@ -99,7 +99,7 @@ def _show_table(rows: Sequence[CaptionRow]) -> None:
     try:
         changed = edits(here, list(edited[CAPTION]))
     except UserError as problem:
-        st.warning(escaped(str(problem)), icon=":material/error:")
+        st.warning(in_sentence(str(problem)), icon=":material/error:")
         return
     label = f"Save {how_many(len(changed), 'caption')}" if changed else "Nothing to save"
     if st.button(label, type="primary", disabled=not changed) and _done(lambda: save(here, changed)):
@@ -121,7 +121,7 @@ def _done(write: Any) -> bool:
     try:
         count = write()
     except (UserError, OSError) as problem:
-        st.warning(escaped(str(problem)), icon=":material/error:")
+        st.warning(in_sentence(str(problem)), icon=":material/error:")
         return False
     st.session_state[SAID] = f"{how_many(count, 'caption')} written; the change can be put back below"
     st.session_state[VERSION] = st.session_state.get(VERSION, 0) + 1

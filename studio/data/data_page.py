@@ -18,7 +18,7 @@ from studio.jobs.job_progress import last_line
 from studio.jobs.job_state import state_of
 from studio.jobs.kept_job import JobFiles
 from studio.shared.allowed_folders import AllowedFolders
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.session import allowed, found_work
 
 FINDINGS, CAPTIONS, REG, PLANNED = "What the check finds", "Captions", "Reg pictures", "Plan and cost"
@@ -50,7 +50,7 @@ def show() -> None:
         else:
             _show_findings(dataset, folders)
     except UserError as problem:
-        st.warning(escaped(str(problem)), icon=":material/error:")
+        st.warning(in_sentence(str(problem)), icon=":material/error:")
 
 
 def _job_of(command: Command, dataset: Dataset, folders: AllowedFolders, label: str) -> JobFiles | None:
@@ -80,7 +80,7 @@ def _show_findings(dataset: Dataset, folders: AllowedFolders) -> None:
     _show_rules(found)
     with st.expander("By which settings, and what was not looked at"):
         for line in (*found.facts, *(f"not looked at: {one}" for one in found.unmeasured)):
-            st.caption(escaped(line))
+            st.caption(in_sentence(line))
 
 
 def _show_rules(found: CheckShown) -> None:
@@ -94,12 +94,12 @@ def _show_rules(found: CheckShown) -> None:
 def _show_rule(rule: RuleShown) -> None:
     often = f" ({rule.count})" if rule.count > 1 else ""
     with st.container(border=True):
-        st.markdown(f"**{escaped(rule.title)}**{often}  \nDo: {escaped(rule.advice)}")
+        st.markdown(f"**{in_sentence(rule.title)}**{often}  \nDo: {in_sentence(rule.advice)}")
         for said in rule.of_the_set:
             st.markdown(escaped(said))
         if rule.tiles:
             st.html(wall_of(rule.tiles))
-        st.caption(f"From {escaped(rule.source)}")
+        st.caption(f"From {in_sentence(rule.source)}")
 
 
 def _say_why_not(job: JobFiles) -> None:
@@ -148,10 +148,10 @@ def _show_planned(found: PlanShown) -> None:
         for name, figure in found.tiles.items():
             st.metric(name, figure, width="content")
     for sentence in found.sentences:
-        st.markdown(escaped(sentence))
+        st.markdown(in_sentence(sentence))
     st.subheader("Unlike runs that worked", anchor=False)
     for sentence in found.standing_out or ("Nothing stands out.",):
-        st.markdown(escaped(sentence))
+        st.markdown(in_sentence(sentence))
 
 
 show()

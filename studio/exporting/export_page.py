@@ -16,7 +16,7 @@ from studio.exporting.export_file import (
     usage_by_tool,
     write_export,
 )
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.session import choose_row, opened_store
 from studio.shared.stores import OpenedStore
 
@@ -30,7 +30,7 @@ def show() -> None:
     st.markdown("One file that does at weight 1 what the cell did. The tensors written are those that were scored.")
     row = choose_row("Cell", opened.rows)
     for reason in row.broken:
-        st.warning(escaped(reason), icon=":material/info:")
+        st.warning(in_sentence(reason), icon=":material/info:")
     _show_contents(opened.cell(row))
     name = st.text_input("Name of the file", suggested_name(row), key=f"name {row.cell} {row.checkpoint}")
     path = export_path(opened, name)

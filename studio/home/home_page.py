@@ -16,7 +16,7 @@ from studio.jobs.job_parts_page import show_command_form, show_open
 from studio.jobs.job_queue import open_jobs, queue_of
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.found_work import FoundWork
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import REFRESH, show_how_far
 from studio.shared.session import allowed, found_work, show_store
 
@@ -107,7 +107,7 @@ def _take(step: Step, folders: AllowedFolders) -> None:
         if same_open_job(folders.here, job) is None:
             begin(folders.here, job)
     except UserError as problem:
-        st.warning(escaped(str(problem)))
+        st.warning(in_sentence(str(problem)))
         return
     st.rerun()
 
@@ -127,12 +127,12 @@ def _show_line(line: StoreLine) -> None:
     with st.container(border=True):
         words, button = st.columns([4, 1], vertical_alignment="center")
         if line.is_finished:
-            words.markdown(f"**{escaped(line.name)}**  \n{escaped(line.words)}")
+            words.markdown(f"**{escaped(line.name)}**  \n{in_sentence(line.words)}")
             if button.button("Look", key=f"look {line.name}", width="stretch"):
                 show_store(line.folder)
                 st.switch_page(RANKING_PAGE)
         elif line.progress is None:
-            words.markdown(f"**{escaped(line.name)}**  \n{escaped(line.words)}")
+            words.markdown(f"**{escaped(line.name)}**  \n{in_sentence(line.words)}")
         else:
             st.markdown(f"**{escaped(line.name)}**")
             _show_writing(line)

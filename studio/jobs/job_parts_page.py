@@ -16,7 +16,7 @@ from studio.jobs.job_state import state_of
 from studio.jobs.job_words import JobCard, card_of, log_of
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.found_work import FoundWork
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import REFRESH
 from studio.shared.session import allowed, found_work
 
@@ -74,7 +74,7 @@ def act(label: str, key: str, do: Callable[[], object], is_off: bool = False) ->
         try:
             do()
         except UserError as problem:
-            st.warning(escaped(str(problem)))
+            st.warning(in_sentence(str(problem)))
             return
         st.rerun()
 
@@ -101,7 +101,7 @@ def show_command_form(command: Command, folders: AllowedFolders) -> None:
             st.rerun()
         st.code(job.command, language="bash", wrap_lines=True)
     except UserError as problem:
-        st.warning(escaped(str(problem)), icon=":material/error:")
+        st.warning(in_sentence(str(problem)), icon=":material/error:")
 
 
 def _ask(command: Command, field: Field) -> object:

@@ -15,7 +15,7 @@ from studio.jobs.job_state import state_of
 from studio.jobs.job_words import answer_of, latest_over, log_of, over_frame
 from studio.jobs.kept_job import JobFiles, jobs_in
 from studio.shared.allowed_folders import AllowedFolders
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.session import allowed
 
 ASKED_FOR = "what to do"
@@ -46,7 +46,7 @@ def _show_form(folders: AllowedFolders) -> None:
     st.header("Begin with another", anchor=False)
     title = st.selectbox("What to do", list(COMMANDS), key=ASKED_FOR, index=list(COMMANDS).index(TRAIN.title))
     command = COMMANDS[title]
-    st.caption(escaped(command.about))
+    st.caption(in_sentence(command.about))
     show_command_form(command, folders)
 
 

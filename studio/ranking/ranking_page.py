@@ -40,7 +40,7 @@ from studio.ranking.frames import (
 )
 from studio.ranking.known_charts import known_curve, known_map
 from studio.ranking.remarks import LONGEST_NOTE, Remark, keep_remark, kept_remarks
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.pictures import comparison, evenly_spaced, units_of_role
 from studio.shared.session import chosen_row, opened_store, set_chosen
 from studio.shared.stores import OpenedStore
@@ -88,7 +88,7 @@ def _ask_limits(opened: OpenedStore) -> Limits:
 def _show_verdict(opened: OpenedStore) -> None:
     said = verdict(opened.rows, opened.ranked.evidence, opened.scores)
     first, *others = said.sentences
-    st.title(escaped(said.headline), anchor=False)
+    st.title(in_sentence(said.headline), anchor=False)
     st.markdown(escaped(first))
     # What the tiles, the samples and the notes show is the row that the headline names.
     best = said.taken or opened.rows[0]
@@ -96,11 +96,11 @@ def _show_verdict(opened: OpenedStore) -> None:
         place.metric(tile.name, tile.figure, help=tile.meaning)
     _show_samples(opened, best)
     for sentence in others:
-        st.markdown(escaped(sentence))
+        st.markdown(in_sentence(sentence))
     for sentence in trends_of(opened.rows):
-        st.info(escaped(sentence), icon=":material/trending_up:")
+        st.info(in_sentence(sentence), icon=":material/trending_up:")
     for flag in best.flags:
-        st.warning(escaped(flag), icon=":material/info:")
+        st.warning(in_sentence(flag), icon=":material/info:")
     st.page_link("exporting/export_page.py", label="Export it as one file", icon=":material/download:")
 
 
@@ -184,7 +184,7 @@ def _show_chosen(opened: OpenedStore) -> None:
         st.markdown(f"Chosen: **{place + 1}\\. {escaped(row.name)}**")
         _ask_remark(opened, row)
         own = [flag for flag in row.flags if flag not in shared_flags(opened.rows)]
-        st.markdown("\n".join(f"- {escaped(flag)}" for flag in own) or "Nothing odd is noted about it.")
+        st.markdown("\n".join(f"- {in_sentence(flag)}" for flag in own) or "Nothing odd is noted about it.")
         st.page_link("comparing/comparing_page.py", label="Look at its pictures", icon=":material/compare:")
 
 

@@ -11,7 +11,7 @@ from eval.store.connection import StoreError
 from eval.store.store_progress import StoreProgress
 from foundation.errors import UserError
 from studio.shared.allowed_folders import VARIABLE
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.stores import RUNS, is_finished, last_changed, store_progress
 from studio.shared.time_words import how_far
 
@@ -33,7 +33,7 @@ def show_no_store() -> None:
 
 def show_problem(problem: UserError, folder: Path | None) -> None:
     """An error that the user can fix, in its own words; a grid still being made says how far it is, by itself."""
-    st.warning(escaped(str(problem)), icon=":material/error:")
+    st.warning(in_sentence(str(problem)), icon=":material/error:")
     if isinstance(problem, StoreError) and folder is not None and not is_finished(folder, last_changed(folder)):
         _show_progress(folder)
 

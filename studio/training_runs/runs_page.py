@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from foundation.typed.untyped import untyped
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.session import found_work
 from studio.training_runs.run_curves import (
     FIGURES,
@@ -36,7 +36,7 @@ def show() -> None:
     places = [Path(name).expanduser() for name in sys.argv[1:]] or [one.parent for one in found_work().records]
     ledger = find_runs(places, Path.cwd())
     for why in ledger.unreadable.values():
-        st.warning(escaped(why), icon=":material/error:")
+        st.warning(in_sentence(why), icon=":material/error:")
     if not ledger.entries:
         st.write("No run has been begun below this folder. One is made by:")
         st.code("python -m trainer init FOLDER\npython -m trainer run FOLDER/train.toml", language="bash")
@@ -79,7 +79,7 @@ def _show_verdicts(chosen: Sequence[LedgerEntry]) -> None:
         said = verdict.words if verdict and not entry.record.failure else entry.record.outcome
         st.markdown(f"**{escaped(name)}**, {entry.status}: {escaped(said or 'no epoch is finished yet')}")
     for sentence in differing(chosen):
-        st.markdown(escaped(sentence))
+        st.markdown(in_sentence(sentence))
 
 
 def _show_curves(chosen: Sequence[LedgerEntry]) -> None:

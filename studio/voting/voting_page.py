@@ -13,7 +13,7 @@ from eval.voting.kept_votes import LONGEST_NAME, checked_name, keep_vote, kept_v
 from eval.voting.next_pair import next_pair
 from eval.voting.vote import Answer, Pair, Vote, VoteError, of_voter, voters_of
 from foundation.typed.untyped import untyped
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.session import opened_store
 from studio.shared.stores import OpenedStore
 from studio.voting.ballots import BEST, PREFERRED, Tally, ballot_pictures, ballot_units, candidates, tally
@@ -115,7 +115,7 @@ def _answered(opened: OpenedStore, pair: Pair, answer: Answer, name: str) -> Non
     try:
         keep_vote(opened.folder, Vote(pair, answer, name, datetime.now(UTC)))
     except VoteError as error:
-        st.error(escaped(str(error)))
+        st.error(in_sentence(str(error)))
         return
     del st.session_state[PAIR]
 
@@ -140,7 +140,7 @@ def _show_tally(rows: Sequence[RankedCell], votes: Sequence[Vote]) -> None:
     who = st.segmented_control("Votes of", [EVERYBODY, *voters_of(own)], default=EVERYBODY) or EVERYBODY
     found = tally(rows, of_voter(own, None if who == EVERYBODY else who))
     for sentence in found.sentences:
-        st.markdown(escaped(sentence))
+        st.markdown(in_sentence(sentence))
     _show_table(found)
 
 

@@ -11,7 +11,7 @@ from foundation.errors import UserError
 from foundation.typed.untyped import untyped
 from loras.blending.block_weights import PRESETS
 from loras.blending.merge_methods import EXACT_SUM, method_names, methods_of_whole_deltas
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.session import found_work, store_if_open
 from studio.shared.stores import RUNS, OpenedStore
 from studio.weight_blending.found_loras import loras_for, scored_alone
@@ -92,7 +92,7 @@ def _ask_part(part: Part, turn: int) -> Part:
         try:
             blocks = blocks_in(part.path)
         except UserError as problem:
-            st.warning(escaped(str(problem)))
+            st.warning(in_sentence(str(problem)))
             return Part(part.path, unet, te)
         offered = [EVERYWHERE, *(name for name in PRESETS if name not in (EVERYWHERE, "NONE")), OWN] if blocks else []
         if not offered:
@@ -131,7 +131,7 @@ def _show_error(recipe: Recipe) -> None:
         with st.spinner("Blending …"):
             found = expected_error(state_of(recipe), tuple(recipe.command(Path("blend.safetensors"))))
     except (BlendingError, OSError) as problem:
-        st.warning(escaped(str(problem)))
+        st.warning(in_sentence(str(problem)))
         return
     _show_blended(found)
 
@@ -165,7 +165,7 @@ def _ask_file(opened: OpenedStore | None, recipe: Recipe) -> None:
             st.success(f"Written to {escaped(str(made.path))}; sha256 {made.sha256[:12]}")
             _show_blended(made)
     except (BlendingError, OSError) as problem:
-        st.warning(escaped(str(problem)))
+        st.warning(in_sentence(str(problem)))
 
 
 show()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from base_models.base_model import BaseModel, load_base
 from base_models.base_source import BaseSource, Overrides, find_base
@@ -190,6 +190,19 @@ def test_a_broken_tokenizer_is_named_whatever_its_library_raises(tmp_path: Path)
     with pytest.raises(BaseModelError, match=r"cannot be loaded: .*; see to its files") as caught:
         load_base(str(folder))
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "text_encoder_2"])
+def test_a_part_that_lacks_a_weight_is_named_and_never_filled_at_random(part: str, tmp_path: Path) -> None:
+    folder = tiny_folder("sdxl", tmp_path / "base")
+    file = next((folder / part).glob("*.safetensors"))
+    tensors = load_file(file)
+    lost = sorted(tensors)[len(tensors) // 2]
+    save_file({name: tensor for name, tensor in tensors.items() if name != lost}, file, {"format": "pt"})
+    with pytest.raises(
+        BaseModelError, match=rf"{folder}: its {part} lacks 1 weight \(`.*\); download or save it again"
+    ):
+        load_base(str(folder))
 
 
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:

@@ -39,6 +39,21 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("stem", ["x" * 240, "\N{HIRAGANA LETTER NO}" * 80])
+def test_a_name_as_long_as_the_disk_takes_can_be_written(stem: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{stem}.png"
+    write_text(path, "one")
+    write_text(path, "two")
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    left = partial_beside(path)
+    left.write_text("half")
+    owner = OWNER.search(left.name)
+    assert owner is not None
+    left.rename(left.with_name(left.name.replace(f"-{owner[2]}-", f"-{2**22 - 7}-")))
+    sweep_partial(tmp_path, stem)
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -17,6 +17,7 @@ from eval.request.grid_keys import prompt_keys
 from foundation.key_reference.key_facts import KeyFact, UnknownKeyError, explained, keys_of
 from foundation.key_reference.units import PIXELS
 from foundation.toml_config import Section
+from trainer.config import kohya_words
 from trainer.kohya import run_keys
 from trainer.kohya.keys import CARRIED_KEYS
 
@@ -65,7 +66,7 @@ def test_every_key_of_kohyas_stands_beside_ours() -> None:
 
 @pytest.mark.parametrize(
     ("words", "facts"),
-    [(run_keys.TRANSLATED, RUN), (run_keys.A1111, RUN), (grid_keys.A1111, GRID), (grid_keys.KOHYA, GRID)],
+    [(kohya_words.TRANSLATED, RUN), (kohya_words.A1111, RUN), (grid_keys.A1111, GRID), (grid_keys.KOHYA, GRID)],
 )
 def test_others_words_stand_beside_keys_that_there_are(words: dict[str, str], facts: list[KeyFact]) -> None:
     assert words.keys() <= {one.key for one in facts}
@@ -94,6 +95,8 @@ def test_the_schema_asks_for_what_a_file_must_say_and_no_more() -> None:
 
 def test_a_key_is_found_by_its_own_name_and_one_that_is_not_there_has_neighbours() -> None:
     assert explained(RUN, "lora.alpha").splitlines()[0].startswith("lora.alpha: ")
+    assert explained(RUN, "max_train_epochs") == explained(RUN, "training.epochs")
+    assert explained(GRID, "Sampling steps") == explained(GRID, "sampler.steps")
     assert [line for line in explained(GRID, "steps").splitlines() if "steps: " in line]
     with pytest.raises(UnknownKeyError, match=r"no such key; near are .*prompts\.seeds"):
         explained(GRID, "seedz")

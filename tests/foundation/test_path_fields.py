@@ -100,7 +100,7 @@ RUN: dict[str, Any] = {
         "optimizer": "AdamW",
     },
     "samples": {"prompts": ["a"], "faces": "x", "references": "x"},
-    "output": {"folder": "x", "name": "x"},
+    "output": {"folder": "o", "name": "x"},
 }
 # What a field wants beside it.
 BESIDE: dict[str, dict[str, Any]] = {

@@ -20,7 +20,7 @@ from foundation.files import sha256_of
 from loras.lora_file import read_lora
 from studio.exporting.export_file import contents_of, export_path, suggested_name
 from studio.ranking.frames import Filters, curve_frame, heat_frame, ranking_frame, usual_settings
-from studio.shared.markdown_text import escaped
+from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.pictures import comparison, evenly_spaced, pairs_won, rival_of, units_of_role
 from studio.shared.stores import find_stores, last_changed, open_for_pages, short_names, stores_below
 from synthetic_store import Size, write_store
@@ -297,3 +297,12 @@ def test_contents_of_an_export_are_told_before_it_is_written(store: Path) -> Non
 def test_names_of_files_reach_the_page_unchanged() -> None:
     assert escaped("run studio -- . a---b") == r"run studio `--` . a`--`\-b"  # drawn as long dashes else
     assert escaped("__a*b*__ $x$ :red[c]") == r"\_\_a\*b\*\_\_ \$x\$ \:red\[c\]"
+
+
+def test_what_we_call_code_is_drawn_as_code_and_nothing_in_it_is_read() -> None:
+    assert in_sentence("run `python -m eval grid SPEC --wide` again: *now*") == (
+        r"run `python -m eval grid SPEC --wide` again\: \*now\*"
+    )
+    assert in_sentence("`:red[a]` $b$") == r"`:red[a]` \$b\$"
+    assert in_sentence("a ` b") == escaped("a ` b")
+    assert in_sentence("`a\n\nb`") == escaped("`a\n\nb`"), "a code span ends with its paragraph"

@@ -20,6 +20,7 @@ from base_models.base_model import load_to_train
 from base_models.base_source import BaseSource
 from base_models.devices import chosen_device
 from base_models.threads import on_threads
+from foundation.printing import how_many
 from foundation.progress import Reporter, Silent
 from foundation.typed.typed_torch import listed
 from trainer.data.dataset import Dataset
@@ -187,4 +188,4 @@ def _machine(session: Session) -> str:
     device = session.updater.setup.base.device
     if device.type != "cpu":
         return torch.cuda.get_device_name(device)
-    return f"this CPU, {torch.get_num_threads()} threads"
+    return f"this CPU, {how_many(torch.get_num_threads(), 'thread')}"

@@ -54,6 +54,11 @@ class Settings:
     origin: str
     has_config: bool
 
+    @property
+    def is_assumed(self) -> bool:
+        """Whether nobody said at which size will be trained."""
+        return self.origin == UNTOLD
+
 
 def settings_of(request: CheckRequest) -> Settings:
     """Raises NoDatasetError for what is no dataset, ConfigurationError for a configuration that cannot be read."""

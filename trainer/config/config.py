@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,10 +22,12 @@ from foundation.path_fields import AnchoredPath, FacesName, PathOrName
 from foundation.seeds import Seed
 from foundation.toml_config import Section, read_toml, validate
 from trainer.config.data_section import DataSection
+from trainer.config.kohya_words import kohya_words
 from trainer.config.presets import PRESETS, with_preset
 from trainer.config.training_section import TrainingSection
 
 DEFAULT_PRESET = "portrait"
+FILE_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")
 
 
 class ModelSection(Section):
@@ -177,6 +180,13 @@ class SamplesSection(Section):
         return self
 
 
+def _file_name(written: str) -> str:
+    """`written`, if files can begin with it. Raises ValueError."""
+    if not FILE_NAME.fullmatch(written):
+        raise ValueError("begins file names: letters, digits and other signs but / and \\, and no dot at the start")
+    return written
+
+
 class OutputSection(Section):
     """`name` begins every file's name: `name-000001.safetensors`, ..., the last epoch is `name.safetensors`.
 
@@ -187,7 +197,9 @@ class OutputSection(Section):
 
     folder: AnchoredPath
     """Where the run writes all of its files."""
-    name: str = Field(pattern=r"^[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$", max_length=120)
+    name: Annotated[str, AfterValidator(_file_name)] = Field(
+        max_length=120, json_schema_extra={"pattern": f"^{FILE_NAME.pattern}$"}
+    )
     """Begins every file's name: `name-000001.safetensors`, ..., the last epoch is `name.safetensors`."""
     save_dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     """The type of the tensors in the files."""
@@ -213,6 +225,15 @@ class TrainConfig(Section):
     guards: GuardsSection = GuardsSection()
     samples: SamplesSection = SamplesSection()
     output: OutputSection
+
+    @model_validator(mode="after")
+    def _pictures_are_left_alone(self) -> TrainConfig:
+        data, folder = self.data, self.output.folder
+        named = (data.train, data.reg, *(one.path for one in data.folders), data.held_out, self.samples.references)
+        among = next((one for one in named if one and folder.is_relative_to(one)), None)
+        if among is not None:
+            raise ValueError(f"output.folder: {folder} lies among the pictures of {among}; name a folder of its own")
+        return self
 
     def drawing_on(self, family: Family) -> DrawingSettings:
         """How the run's pictures are drawn on a base model of that family: the table [samples] says how."""
@@ -254,4 +275,4 @@ def parse_config(values: dict[str, object], path: Path) -> TrainConfig:
     if not isinstance(preset, str) or preset not in PRESETS:
         near = get_close_matches(str(preset), list(PRESETS), n=1, cutoff=0.0)[0]
         raise ConfigurationError(f"{path}: preset: there is no preset `{preset}` (did you mean `{near}`?)")
-    return validate(TrainConfig, with_preset(PRESETS[preset], values), path)
+    return validate(TrainConfig, with_preset(PRESETS[preset], values), path, kohya_words())

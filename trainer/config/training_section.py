@@ -30,7 +30,7 @@ class TrainingSection(Section):
     module's delta, 0 holds none. Timesteps are drawn from `min_timestep` up to, and without, `max_timestep`.
     """
 
-    epochs: Annotated[int, EPOCHS] = Field(ge=1)
+    epochs: Annotated[int, EPOCHS] = Field(ge=1, le=10_000)
     """How often all pictures are gone through, by their repeats; each leaves a LoRA file."""
     batch_size: Annotated[int, PICTURES] = Field(ge=1)
     """Pictures that are learned from at once."""

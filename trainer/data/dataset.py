@@ -66,6 +66,11 @@ class Dataset:
 
 def dataset_of(data: DataSection) -> Dataset:
     """Read all folders that a configuration names; no picture is opened yet. Raises what `read_dataset` does."""
+    if data.train and data.reg and data.train.resolve() == data.reg.resolve():
+        raise DatasetError(
+            f"{data.train}: is data.train and data.reg at once; reg pictures show the class without the subject, so "
+            "name another folder, or leave data.reg out"
+        )
     named_folders = {folder.path for folder in data.folders}
     if len(named_folders) < len(data.folders):
         raise DatasetError("data.folders: names a folder twice; name it once, with all its repeats")
@@ -85,7 +90,8 @@ def read_dataset(
     """
     notes: list[str] = []
     own = [(folder.reg, _read_listed(folder, extension, notes)) for folder in folders]
-    samples, reg_samples = (_read_parent(one, extension, notes) if one else [] for one in (train, reg))
+    parents = (("data.train", train), ("data.reg", reg))
+    samples, reg_samples = (_read_parent(one, key, extension, notes) if one else [] for key, one in parents)
     samples += [sample for is_reg, read in own if not is_reg for sample in read]
     reg_samples += [sample for is_reg, read in own if is_reg for sample in read]
     return Dataset(tuple(samples), tuple(reg_samples), tuple(notes))
@@ -108,16 +114,19 @@ def _read_listed(folder: FolderSection, extension: str | None, notes: list[str])
     return _read_folder(folder.path, folder.repeats, folder.class_words, own, notes)
 
 
-def _read_parent(parent: Path, extension: str | None, notes: list[str]) -> list[Sample]:
+def _read_parent(parent: Path, key: str, extension: str | None, notes: list[str]) -> list[Sample]:
     if not parent.is_dir():
-        raise MissingFileError(f"{parent}: no such folder; give the parent of folders named like `10_name girl`")
+        fault = "is a file" if parent.is_file() else "no such folder"
+        raise MissingFileError(f"{parent} ({key}): {fault}; give the parent of folders named like `10_name girl`")
     here = list_folder(parent)
     if here.pictures:
         raise _pictures_in_parent(parent, here.pictures[0].name)
     _check_openable(here)
     samples = [sample for path in here.folders for sample in _read_kohya_folder(path, extension, notes)]
     if not samples:
-        raise DatasetError(f"{parent}: has no folder named like `10_name girl` (repeats, underscore, class words)")
+        raise DatasetError(
+            f"{parent} ({key}): has no folder named like `10_name girl` (repeats, underscore, class words)"
+        )
     return samples
 
 

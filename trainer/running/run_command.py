@@ -44,7 +44,7 @@ def run(
 
     On several GPUs: accelerate launch -m trainer run CONFIG
     """
-    from foundation.printing import print_lines
+    from foundation.printing import how_many, print_lines
     from foundation.progress import Silent, terminal
     from trainer.config.config import forced, read_config
 
@@ -67,5 +67,6 @@ def run(
     if as_json:
         print(record.model_dump_json())
         return
-    done = f"{record.steps} steps in {record.seconds:.0f} s: {len(record.files)} checkpoints in {record.folder}"
+    steps, files = how_many(record.steps, "step"), how_many(len(record.files), "checkpoint")
+    done = f"{steps} in {record.seconds:.0f} s: {files} in {record.folder}"
     print_lines([done, record.verdicts[-1].words])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,11 @@ def test_a_rows_number_names_its_cell(ranked: RankedGrid) -> None:
     for number, row in enumerate(ranked.rows, 1):
         assert choose_cell(ranked.grid, ranked.rows, str(number)) is row
     assert choose_cell(ranked.grid, ranked.rows, ranked.rows[1].cell).cell == ranked.rows[1].cell
+    numbered = [replace(row, cell=f"{at}0123456789") for at, row in enumerate(ranked.rows)]
+    assert choose_cell(ranked.grid, numbered, "00123456").cell == "00123456789"
+    for wanted in ("0", "00", "001234", str(len(ranked.rows) + 1), ""):
+        with pytest.raises(ExportError, match=rf"--cell {wanted}: there is no such row; give best, or a row's number"):
+            choose_cell(ranked.grid, numbered, wanted)
     assert choose_cell(ranked.grid, ranked.rows, "best") is ranked.rows[0]
     with pytest.raises(ExportError, match=rf"--cell 0x: no cell .* a row's number from 1 to {len(ranked.rows)}"):
         choose_cell(ranked.grid, ranked.rows, "0x")

@@ -49,3 +49,11 @@ def test_a_file_of_prompts_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
     asked = PromptsSection.model_validate({"file": str(tmp_path / "prompts.txt"), "trigger": "sks", "class": "woman"})
     with pytest.raises(ConfigurationError, match="is not UTF-8"):
         read_prompts(asked)
+
+
+def test_all_prompts_that_would_pass_as_words_are_named_at_once() -> None:
+    texts = ["photo of ohwx", "ohwx AND cat", "ohwx, __hair__", "ohwx <lora:a:0.5>"]
+    asked = PromptsSection.model_validate({"texts": texts, "trigger": "ohwx", "class": "person", "seeds": [1]})
+    with pytest.raises(ConfigurationError) as caught:
+        read_prompts(asked)
+    assert all(word in str(caught.value) for word in ("`AND`", "__hair__", "<lora:a:0.5>"))

@@ -310,6 +310,8 @@ def test_weights_are_read_off_the_end_of_a_path() -> None:
     assert windows.on_module("lora_te_x_mlp_fc1") == 0.6
     plain = WeightedLora.parse("a.safetensors")
     assert (plain.on_module("lora_unet_x"), plain.on_module("lora_te_x")) == (1.0, 1.0)
+    alone = WeightedLora.parse("a.safetensors: 0.3")
+    assert (alone.on_module("lora_unet_x"), alone.on_module("lora_te_x"), dict(alone.said)) == (0.3, 0.3, {})
     numbers = WeightedLora.parse("a.safetensors:blocks=0.5" + ",1" * 16)
     assert numbers.on_module("lora_te_text_model_encoder_layers_0_mlp_fc1") == 0.5
     with pytest.raises(WeightsError, match=r"a\.safetensors:unet=much"):

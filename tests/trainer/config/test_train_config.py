@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from foundation.errors import ConfigurationError, MissingFileError
+from foundation.text_files import TextFileError
 from trainer.config.config import TrainConfig, parse_config, read_config
 
 LEAST = """
@@ -41,6 +42,40 @@ def test_the_file_overrides_its_preset(tmp_path: Path) -> None:
     assert (config.training.batch_size, config.lora.alpha, config.data.resolution) == (8, 16.0, 64)
 
 
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a\\n", "a\\u0000"])
+def test_what_begins_file_names_is_said_in_words(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"output\.name: begins file names: letters, digits"):
+        _read(tmp_path, LEAST.replace('name = "hina"', f'name = "{name}"'))
+
+
+@pytest.mark.parametrize("folder", ["Train", "Train/10_hina", "./Train/new"])
+def test_a_run_writes_nothing_among_pictures(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"output\.folder: .* lies among the pictures of .*Train; name a folder"
+    ):
+        _read(tmp_path, LEAST.replace("runs/hina", folder))
+
+
+def test_what_is_pasted_from_windows_and_from_documents_is_told_how_to_mend(tmp_path: Path) -> None:
+    for written, advice in (
+        (r'train = "C:\Users\me"', r"in a path write / for \\, or put it into 'single quotes'"),
+        (
+            "train = \N{LEFT DOUBLE QUOTATION MARK}Train\N{RIGHT DOUBLE QUOTATION MARK}",
+            r"write plain quotes \(\"\) for ",
+        ),
+        ("train = ", "mend that place"),
+    ):
+        with pytest.raises(TextFileError, match=f"not valid TOML .*; {advice}"):
+            _read(tmp_path, LEAST.replace('train = "Train"', written))
+
+
+def test_what_is_missing_is_said_by_its_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"output: is missing; it has no default, so write it"):
+        _read(tmp_path, LEAST.partition("[output]")[0])
+    with pytest.raises(ConfigurationError, match=r"data\.train: is no path; write one in quotes"):
+        _read(tmp_path, LEAST.replace('"Train"', '["Train"]'))
+
+
 def test_paths_are_relative_to_the_file_and_a_name_stays_a_name(tmp_path: Path) -> None:
     config = _read(tmp_path, LEAST)
     assert config.data.train == tmp_path / "Train"
@@ -54,7 +89,7 @@ def test_paths_are_relative_to_the_file_and_a_name_stays_a_name(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("added", "match"),
     [
-        ("[training]\nepoch = 3", r"unknown key `training\.epoch` \(did you mean `epochs`\?\)"),
+        ("[training]\nepoch = 3", r"unknown key `training\.epoch` \(here it is called `training\.epochs`\)"),
         ("[trainin]\nepochs = 3", r"unknown key `trainin` \(did you mean `training`\?\)"),
         ("[training]\nunet_lr = 0\nte_lr = 0.0", "both 0"),
         ("[training]\nunet_lr = 0\nte_stop_at = 0.5", "nothing would learn once the text encoders stop"),
@@ -74,6 +109,14 @@ def test_paths_are_relative_to_the_file_and_a_name_stays_a_name(tmp_path: Path) 
         ("[training]\noptimizer_args = { lr = 1e-4 }", "set unet_lr and te_lr instead"),
         ("[lora]\nrank = 0\nalpha = -1", r"lora\.rank.*lora\.alpha"),
         ("lora = 3", "not valid TOML|lora"),
+        (
+            "[training]\nlearning_rate = 1",
+            r"unknown key `training\.learning_rate` \(here it is called `training\.unet_lr`",
+        ),
+        ("[lora]\nepochs = 4", r"unknown key `lora\.epochs` \(did you mean `training\.epochs`\?\)"),
+        ("[training]\nepochs = true", r"training\.epochs: true is no number; write one"),
+        ("[training]\nepochs = 1000000000", r"training\.epochs: .* less than or equal to 10000"),
+        ("[samples]\nreferences = ''", r"samples\.references: is empty; name a path, or leave the key out"),
     ],
 )
 def test_a_fault_is_named_with_its_key(tmp_path: Path, added: str, match: str) -> None:

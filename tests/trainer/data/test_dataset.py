@@ -17,7 +17,7 @@ from foundation.errors import DatasetError, MissingFileError
 from tiny import tiny_picture
 from trainer.config.data_section import DataSection
 from trainer.data.captions import varied
-from trainer.data.dataset import read_dataset
+from trainer.data.dataset import dataset_of, read_dataset
 from trainer.data.pictures import cover, load_pixels
 
 
@@ -111,8 +111,18 @@ def test_the_folder_itself_instead_of_its_parent(tmp_path: Path) -> None:
         read_dataset(_folder(tmp_path, "10_hina", "a.png"), None)
     with pytest.raises(DatasetError, match="hina: holds pictures itself"):
         read_dataset(_folder(tmp_path, "hina", "a.png"), None)
-    with pytest.raises(MissingFileError, match="no such folder"):
+    with pytest.raises(MissingFileError, match=r"Trian \(data\.train\): no such folder"):
         read_dataset(tmp_path / "Trian", None)
+    file = tmp_path / "10_hina" / "a.png"
+    with pytest.raises(MissingFileError, match=r"a\.png \(data\.train\): is a file; give the parent of folders"):
+        read_dataset(file, None)
+
+
+def test_one_folder_is_not_the_subject_and_the_class(tmp_path: Path) -> None:
+    _folder(tmp_path / "Train", "10_hina", "a.png")
+    data = DataSection(train=tmp_path / "Train", reg=tmp_path / "Train" / ".." / "Train", resolution=64)
+    with pytest.raises(DatasetError, match=r"Train: is data\.train and data\.reg at once; .*leave data\.reg out"):
+        dataset_of(data)
 
 
 def test_no_pictures_and_no_words(tmp_path: Path) -> None:

@@ -169,11 +169,13 @@ def _facts(
 ) -> dict[str, str]:
     subject = evidence.subject
     data = settings.config.data
+    framed = ", aspect buckets" if data.enable_bucket else ", cut to the square"
+    assumed = " (assumed: say yours with --resolution, or give its train.toml)" if settings.is_assumed else ""
     counts = {role.value: len(survey.by_role[role]) for role in Role}
     return {
         "pictures": ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none",
         "settings": settings.origin,
-        "resolution": f"{data.resolution} px" + (", aspect buckets" if data.enable_bucket else ", cut to the square"),
+        "resolution": f"{data.resolution} px{framed}{assumed}",
         "trigger": f"`{subject.trigger}`, class `{subject.class_word}`" if subject.trigger else "not known",
         "faces": f"{faces.name}, found in {_faces_found(evidence)}" if faces else "none",
         "rules off": ", ".join(thresholds.off),
