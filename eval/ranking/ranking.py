@@ -54,6 +54,7 @@ def rank_scored(graded: Scored, limits: Limits | None = None) -> list[RankedCell
         {at: place for place, at in enumerate(order, start=1)},
         expected,
         broken,
+        [perhaps_broken(scores, limits, at) for at in range(len(broken))],
         contains_zero(differences_to(best, scores.counted, resampling(scores.prompts))) & (faults <= faults[best]),
         differences,
         standings(best, differences, told_apart, faults > 0, limits.difference),
@@ -81,6 +82,7 @@ class _Judged:
     places: Mapping[int, int]
     expected: ExpectedMeans
     broken: Sequence[Sequence[str]]
+    doubtful: Sequence[Sequence[str]]
     tied: np.ndarray
     differences: np.ndarray
     standings: Sequence[Standing]
@@ -147,12 +149,10 @@ def order_of(cells: Sequence[CellFacts], identity: np.ndarray, broken: Sequence[
 
 
 def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: Sequence[str]) -> RankedCell:
-    facts = evidence.cells[at]
+    facts, of_faces = evidence.cells[at], evidence.subject == "face"
     low, high = scores.face_rate_interval(at)
     likely = np.clip(judged.expected.intervals[at], -1.0, 1.0)
     gain_low = judged.gained.intervals[at, 0]
-    doubtful = perhaps_broken(scores, judged.limits, at)
-    of_faces = evidence.subject == "face"
     return RankedCell(
         place=judged.places[at],
         cell=facts.id,
@@ -198,7 +198,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         first_again=_known(judged.first_again[at]),
         pareto_front=bool(judged.front[at]),
         measured={key: _known(values[at]) for key, values in judged.measured.items()},
-        flags=(*judged.broken[at], *cell_flags(evidence, scores, at), *doubtful, *shared),
+        flags=(*judged.broken[at], *cell_flags(evidence, scores, at), *judged.doubtful[at], *shared),
         trends=tuple(one.text for one in judged.trends if at in one.cells),
         second=judged.second[at],
         scored_by={"likeness": evidence.face_model, "clip": evidence.clip_model},
@@ -206,7 +206,7 @@ def _row(evidence: Evidence, scores: Scores, judged: _Judged, at: int, shared: S
         beyond=facts.weights.beyond,
         on=facts.on,
         guest=facts.guest,
-        doubtful=tuple(doubtful),
+        doubtful=tuple(judged.doubtful[at]),
     )
 
 
