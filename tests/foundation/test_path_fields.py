@@ -86,7 +86,7 @@ GRID: dict[str, Any] = {
 }
 RUN: dict[str, Any] = {
     "model": {"base": "x", "vae": "x", "dtype": "float32"},
-    "data": {"train": "x", "reg": "x", "held_out": "x", "cache": "x", "resolution": 64, "folders": [{"path": "x"}]},
+    "data": {"train": "x", "reg": "r", "held_out": "x", "cache": "x", "resolution": 64, "folders": [{"path": "x"}]},
     "lora": {"rank": 1, "alpha": 1.0},
     "training": {
         "epochs": 1,

@@ -115,6 +115,15 @@ class DataSection(Section):
         return self.shuffle_caption or rates > 0
 
     @model_validator(mode="after")
+    def _subject_and_class_lie_apart(self) -> DataSection:
+        if self.train and self.reg and self.train.resolve() == self.reg.resolve():
+            raise ValueError(
+                "train and reg are one folder; reg pictures show the class without the subject, so name another, or "
+                "leave reg out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _shows_the_subject(self) -> DataSection:
         if self.train is None and all(folder.reg for folder in self.folders):
             raise ValueError('there is nothing to train on; give the parent of kohya\'s folders, train = "Train"')

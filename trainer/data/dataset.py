@@ -66,11 +66,6 @@ class Dataset:
 
 def dataset_of(data: DataSection) -> Dataset:
     """Read all folders that a configuration names; no picture is opened yet. Raises what `read_dataset` does."""
-    if data.train and data.reg and data.train.resolve() == data.reg.resolve():
-        raise DatasetError(
-            f"{data.train}: is data.train and data.reg at once; reg pictures show the class without the subject, so "
-            "name another folder, or leave data.reg out"
-        )
     named_folders = {folder.path for folder in data.folders}
     if len(named_folders) < len(data.folders):
         raise DatasetError("data.folders: names a folder twice; name it once, with all its repeats")
