@@ -51,11 +51,13 @@ def plan(
 
     with starting():
         from foundation.extras import missing_named
-        from trainer.config.config import read_config
+        from trainer.config.config import check_output, read_config
         from trainer.planning.wanted_steps import check_wanted
 
         # Before torch, which takes seconds: what is asked may be wrong.
         configs = [read_config(path) for path in (config, other) if path is not None]
+        for one in configs:
+            check_output(one)
         if suggest is not None:
             check_wanted(suggest)
         from trainer.planning.plan_in_words import comparison_document, comparison_lines, plan_lines

@@ -172,7 +172,7 @@ def _default_config(path: Path, request: CheckRequest) -> TrainConfig:
     values: dict[str, object] = {
         "model": {"base": request.base or "miniature"},
         "data": data,
-        "output": {"folder": str(path), "name": "unnamed"},
+        "output": {"folder": str(path.resolve().parent), "name": "unnamed"},
     }
     try:
         return parse_config(values, path / RUN_FILE)

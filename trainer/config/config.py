@@ -226,15 +226,6 @@ class TrainConfig(Section):
     samples: SamplesSection = SamplesSection()
     output: OutputSection
 
-    @model_validator(mode="after")
-    def _pictures_are_left_alone(self) -> TrainConfig:
-        data, folder = self.data, self.output.folder
-        named = (data.train, data.reg, *(one.path for one in data.folders), data.held_out, self.samples.references)
-        among = next((one for one in named if one and folder.is_relative_to(one)), None)
-        if among is not None:
-            raise ValueError(f"output.folder: {folder} lies among the pictures of {among}; name a folder of its own")
-        return self
-
     def drawing_on(self, family: Family) -> DrawingSettings:
         """How the run's pictures are drawn on a base model of that family: the table [samples] says how."""
         asked, side = self.samples, self.data.resolution
@@ -246,6 +237,17 @@ class TrainConfig(Section):
             asked.height or side,
             asked.negative,
             self.model.clip_skip if family.clip_skip_acts else 1,
+        )
+
+
+def check_output(config: TrainConfig) -> None:
+    """Raise ConfigurationError where a run would write its files among pictures."""
+    data, folder = config.data, config.output.folder
+    named = (data.train, data.reg, *(one.path for one in data.folders), data.held_out, config.samples.references)
+    among = next((one for one in named if one and folder.is_relative_to(one)), None)
+    if among is not None:
+        raise ConfigurationError(
+            f"output.folder: {folder} lies among the pictures of {among}; name a folder of its own"
         )
 
 

@@ -85,7 +85,7 @@ def read_dataset(
     """
     notes: list[str] = []
     own = [(folder.reg, _read_listed(folder, extension, notes)) for folder in folders]
-    parents = (("data.train", train), ("data.reg", reg))
+    parents = (("train", train), ("reg", reg))
     samples, reg_samples = (_read_parent(one, key, extension, notes) if one else [] for key, one in parents)
     samples += [sample for is_reg, read in own if not is_reg for sample in read]
     reg_samples += [sample for is_reg, read in own if is_reg for sample in read]
@@ -112,7 +112,9 @@ def _read_listed(folder: FolderSection, extension: str | None, notes: list[str])
 def _read_parent(parent: Path, key: str, extension: str | None, notes: list[str]) -> list[Sample]:
     if not parent.is_dir():
         fault = "is a file" if parent.is_file() else "no such folder"
-        raise MissingFileError(f"{parent} ({key}): {fault}; give the parent of folders named like `10_name girl`")
+        raise MissingFileError(
+            f"{parent}: {fault}, given as {key}; give the parent of folders named like `10_name girl`"
+        )
     here = list_folder(parent)
     if here.pictures:
         raise _pictures_in_parent(parent, here.pictures[0].name)
@@ -120,7 +122,7 @@ def _read_parent(parent: Path, key: str, extension: str | None, notes: list[str]
     samples = [sample for path in here.folders for sample in _read_kohya_folder(path, extension, notes)]
     if not samples:
         raise DatasetError(
-            f"{parent} ({key}): has no folder named like `10_name girl` (repeats, underscore, class words)"
+            f"{parent}: has no folder named like `10_name girl` (repeats, underscore, class words), given as {key}"
         )
     return samples
 

@@ -46,9 +46,10 @@ def run(
     """
     from foundation.printing import how_many, print_lines
     from foundation.progress import Silent, terminal
-    from trainer.config.config import forced, read_config
+    from trainer.config.config import check_output, forced, read_config
 
     settings = forced(read_config(config)) if force else read_config(config)  # before torch, which takes seconds
+    check_output(settings)
     from trainer.learning.processes import is_first_process
     from trainer.records.record import require_begun
     from trainer.running.look_first import look_first, require_ready

@@ -8,7 +8,7 @@ import pytest
 
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.text_files import TextFileError
-from trainer.config.config import TrainConfig, parse_config, read_config
+from trainer.config.config import TrainConfig, check_output, parse_config, read_config
 
 LEAST = """
 [model]
@@ -50,10 +50,11 @@ def test_what_begins_file_names_is_said_in_words(tmp_path: Path, name: str) -> N
 
 @pytest.mark.parametrize("folder", ["Train", "Train/10_hina", "./Train/new"])
 def test_a_run_writes_nothing_among_pictures(tmp_path: Path, folder: str) -> None:
+    check_output(_read(tmp_path, LEAST))
     with pytest.raises(
         ConfigurationError, match=r"output\.folder: .* lies among the pictures of .*Train; name a folder"
     ):
-        _read(tmp_path, LEAST.replace("runs/hina", folder))
+        check_output(_read(tmp_path, LEAST.replace("runs/hina", folder)))
 
 
 def test_what_is_pasted_from_windows_and_from_documents_is_told_how_to_mend(tmp_path: Path) -> None:

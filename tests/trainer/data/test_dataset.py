@@ -111,10 +111,10 @@ def test_the_folder_itself_instead_of_its_parent(tmp_path: Path) -> None:
         read_dataset(_folder(tmp_path, "10_hina", "a.png"), None)
     with pytest.raises(DatasetError, match="hina: holds pictures itself"):
         read_dataset(_folder(tmp_path, "hina", "a.png"), None)
-    with pytest.raises(MissingFileError, match=r"Trian \(data\.train\): no such folder"):
+    with pytest.raises(MissingFileError, match="Trian: no such folder, given as train"):
         read_dataset(tmp_path / "Trian", None)
     file = tmp_path / "10_hina" / "a.png"
-    with pytest.raises(MissingFileError, match=r"a\.png \(data\.train\): is a file; give the parent of folders"):
+    with pytest.raises(MissingFileError, match=r"a\.png: is a file, given as train; give the parent of folders"):
         read_dataset(file, None)
 
 
