@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +24,7 @@ JOINERS = "\u200c\u200d"
 # A word with the blanks before and behind it; a number keeps its sign of percent.
 WORD = re.compile(r"\s*\S+(?: %\S*)?\s*")
 MARK = re.compile(r"\s*(?:[!~] )?")
+COMMAND = re.compile(r"(?<![\w./-])python(?= -m (?:trainer|eval|streamlit)\b)")
 ENDLESS = 10_000  # characters: the width of what is no terminal
 
 
@@ -45,9 +48,21 @@ def _rest(found: re.Match[str]) -> str:
     return "" if found[0].endswith(os.sep) else "."
 
 
+def this_python() -> str:
+    """How one calls this Python from where one stands: `python` where PATH finds this one, else its path, quoted."""
+    here = Path(sys.executable)
+    found = shutil.which("python")
+    return "python" if found and Path(found).parent == here.parent else shlex.quote(from_here(str(here)))
+
+
+def as_typed(text: str) -> str:
+    """A message whose commands call this Python: a shell in which its environment is not active finds no `python`."""
+    return COMMAND.sub(lambda _: this_python(), text)
+
+
 def shown(text: str) -> str:
     """What is printed of a message."""
-    return from_here(printable(text))
+    return as_typed(from_here(printable(text)))
 
 
 def console_on(stream: IO[str] | None = None) -> Console:
@@ -118,7 +133,14 @@ def as_printed(line: str | Text) -> Text:
         return Text(shown(line))
     text = line.copy()
     text.plain = printable(text.plain)  # as long as it was, so that colours stay where they are
-    return text
+    commands = [at for found in COMMAND.finditer(text.plain) for at in found.span()]
+    if not commands:
+        return text
+    pieces = [
+        Text(this_python(), style=one.get_style_at_offset(console_on(), 0)) if number % 2 else one
+        for number, one in enumerate(text.divide(commands))
+    ]
+    return Text("", no_wrap=text.no_wrap, overflow=text.overflow).join(pieces)
 
 
 def complain(text: str) -> None:

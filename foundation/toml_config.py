@@ -5,6 +5,7 @@ Paths in a file are relative to it: `foundation.path_fields` has the types of fi
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from foundation.errors import ConfigurationError
 from foundation.path_fields import FOLDER
 from foundation.text_files import TextFileError, parsing_fault, read_text
+from foundation.typed.json_values import is_list, is_table
 
 # What pydantic says of a fault, where it is no sentence for a user.
 IN_OUR_WORDS = {
@@ -71,6 +73,26 @@ def parse_toml(text: str, path: Path) -> dict[str, object]:
     except (ValueError, RecursionError) as error:
         fault = parsing_fault(error)
         raise TextFileError(path, f"not valid TOML ({fault})", _mend(text, fault)) from error
+
+
+def in_toml(value: object) -> str:
+    """A value as TOML writes it: tables inline, lists of tables a line each."""
+    if is_table(value):
+        return "{ " + ", ".join(f"{_key(key)} = {in_toml(one)}" for key, one in value.items()) + " }"
+    if is_list(value) and any(is_table(one) for one in value):
+        return "[\n" + "".join(f"  {in_toml(one)},\n" for one in value) + "]"
+    if isinstance(value, float):
+        return repr(value)  # JSON spells infinity otherwise
+    return _quoted(value)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quoted(key)
+
+
+def _quoted(value: object) -> str:
+    # JSON lets one control character stand as it is, and TOML does not.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", r"\u007f")
 
 
 def _mend(text: str, fault: str) -> str:

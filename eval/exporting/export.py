@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -42,7 +43,7 @@ def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell
     found = [row for row in ranked if meant and row.cell.startswith(wanted)]
     if not found or len({row.cell for row in found}) > 1:
         problem = "several cells begin so" if found else "no cell begins so" if meant else "there is no such row"
-        store = grid.store.folder
+        store = shlex.quote(str(grid.store.folder))
         raise ExportError(
             f"--cell {wanted}: {problem}; give best, or a row's number from 1 to {len(ranked)}: "
             f"`python -m eval rank {store}` lists them"

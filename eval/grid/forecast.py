@@ -17,7 +17,7 @@ from eval.grid.picture_maker import amount_of, missing_batches
 from eval.rendering.render_cost import picture_shape, seconds_a_picture
 from eval.request.cells import Sampling
 from eval.request.plan import Plan, batches_of, make_plans
-from eval.request.references import find_references
+from eval.request.references import References, find_references
 from eval.request.spec import GridSpec
 from eval.store.connection import FILE_NAME
 from eval.store.render_rates import known_rate
@@ -111,8 +111,12 @@ class Forecast:
 
 def forecast(spec: GridSpec) -> Forecast:
     """Plan `spec` and reckon. Raises what planning raises, and what a grid would raise before it renders."""
-    references = find_references(spec.references)
-    ways = list(zip(spec.settings, make_plans(spec), strict=True))
+    return forecast_of(spec, find_references(spec.references), make_plans(spec))
+
+
+def forecast_of(spec: GridSpec, references: References, plans: Sequence[Plan]) -> Forecast:
+    """The same of plans that are made. Raises what a grid would raise before it renders."""
+    ways = list(zip(spec.settings, plans, strict=True))
     for one, plan in ways[1:]:
         check_files(one, plan)
     one, plan = ways[0]

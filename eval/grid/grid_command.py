@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,9 @@ def grid(
     as_json: Json = False,
 ) -> None:
     """Render and score checkpoint x UNet weight x text-encoder weight. What exists is not made again."""
+    from eval.request.plan import make_plans
     from eval.request.prompts import read_prompts
+    from eval.request.references import find_references
     from eval.request.spec import forced, read_spec
     from eval.servers.drawn_elsewhere import drawn_elsewhere
     from foundation.printing import how_many, print_lines
@@ -54,9 +57,10 @@ def grid(
     read_prompts(asked.prompts)  # what cannot be drawn is said before anything is loaded
     if dry_run:
         with terminal() as reporter, reporter.waiting("working out what it will take"):
-            from eval.grid.forecast import forecast
+            planned = find_references(asked.references), make_plans(asked)  # before half a minute of libraries' start
+            from eval.grid.forecast import forecast_of
 
-            expected = forecast(asked)
+            expected = forecast_of(asked, *planned)
         if as_json:
             print(json.dumps(expected.as_json()))
         else:
@@ -80,4 +84,5 @@ def grid(
         return
     rendered = how_many(outcome.rendered, "picture")
     done = f"{how_many(outcome.cells, 'cell')}: {rendered} rendered, {outcome.existing} were there"
-    print_lines([f"{done}, {outcome.failed} show nothing.", f"Next: python -m eval rank {outcome.store}"])
+    ranking = f"Next: python -m eval rank {shlex.quote(str(outcome.store))}"
+    print_lines([f"{done}, {outcome.failed} show nothing.", ranking])

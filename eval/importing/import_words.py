@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ def done_lines(planned: PlannedImport, written: Written, store: Path, subject: S
     )
     yield from control_remarks(grid, subject.trigger, subject.class_word)
     yield from problems(planned, written.damaged)
-    yield f"Next: python -m eval rank {store}"
+    yield f"Next: python -m eval rank {shlex.quote(str(store))}"
 
 
 def plan_json(planned: PlannedImport) -> dict[str, object]:

@@ -203,7 +203,7 @@ def _plan_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLora
     cells = _cells_of(spec, checkpoints, blended, others)
     notes = (*asked.notes, *notes_on(others, asked.prompts, spec.prompts))
     of_guests = prompts_of_guests(others, asked.prompts, spec.prompts)
-    return Plan(_sampling_of(spec, asked.negative), by_text, units, cells, notes, of_guests)
+    return Plan(sampling_of(spec, asked.negative), by_text, units, cells, notes, of_guests)
 
 
 def _told_apart(
@@ -228,7 +228,8 @@ def _cells_of(spec: GridSpec, checkpoints: list[Checkpoint], blended: BlendedLor
     return _same_cells_known([*cells, *cells_of_guests(spec, guests)])
 
 
-def _sampling_of(spec: GridSpec, negative: str) -> Sampling:
+def sampling_of(spec: GridSpec, negative: str) -> Sampling:
+    """How the grid's pictures are drawn. Raises ConfigurationError, and BaseModelError for a base that is not there."""
     if spec.elsewhere is not None:
         return sampling_elsewhere(spec, spec.elsewhere, negative)
     if not spec.model.base:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -60,4 +61,4 @@ def search(
         print(json.dumps(as_document(searched, ranked.rows)))
         return
     print_ranking(ranked.rows, ranked.evidence)
-    print_lines([*in_sentences(searched.record), f"Next: python -m eval report {searched.store}"])
+    print_lines([*in_sentences(searched.record), f"Next: python -m eval report {shlex.quote(str(searched.store))}"])

@@ -7,6 +7,7 @@ file and its vector are to be, so what a disk or a hand has changed since is tol
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import tee
@@ -242,7 +243,7 @@ class Store:
             if fault := reading_fault(subject, model, count, stored, checksum):
                 raise StoreError(
                     f"{self.folder / FILE_NAME}: a reading is damaged ({fault}); run `python -m eval store repair "
-                    f"{self.folder}`, {_ANEW}"
+                    f"{shlex.quote(str(self.folder))}`, {_ANEW}"
                 )
             yield subject, Reading(None if stored is None else np.frombuffer(stored, dtype="<f4"), count)
 
@@ -262,7 +263,8 @@ class Store:
 
     def _damaged_fact(self, key: str) -> StoreError:
         # Where its pictures lie nothing else knows, and without that none of them can be checked.
-        advice = _DAMAGED_PLACE if key == PICTURES else f"run `python -m eval store repair {self.folder}`, {_ANEW}"
+        repair = f"run `python -m eval store repair {shlex.quote(str(self.folder))}`, {_ANEW}"
+        advice = _DAMAGED_PLACE if key == PICTURES else repair
         return StoreError(f"{self.folder / FILE_NAME}: what it keeps under `{key}` is damaged; {advice}")
 
     def set_fact(self, key: str, value: dict[str, object]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+
 import typer
 
 from eval.store.store_argument import StoreFolder
 from foundation.command_line import BAD_ANSWER, commands_app
+from foundation.printing import print_lines
 from foundation.progress import terminal
 
 store_app = commands_app("Look after a store: check what is in it, repair it.")
@@ -29,12 +32,11 @@ def check(store: StoreFolder) -> None:
     with terminal() as reporter:
         faults = faults_of(opened, reporter)
     opened.close()
-    for line in in_lines(faults):
-        print(f"{store}: {line}")
+    print_lines(f"{store}: {line}" for line in in_lines(faults))
     if faults:
-        print(f"To mend it: python -m eval store repair {store}")
+        print_lines([f"To mend it: python -m eval store repair {shlex.quote(str(store))}"])
         raise typer.Exit(BAD_ANSWER)
-    print(f"{store}: everything is as it was written")
+    print_lines([f"{store}: everything is as it was written"])
 
 
 @store_app.command()
@@ -47,9 +49,8 @@ def repair(store: StoreFolder) -> None:
     opened = open_store(store)
     with terminal() as reporter:
         faults = faults_of(opened, reporter)
-    for line in in_lines(faults):
-        print(f"{store}: {line}")
+    print_lines(f"{store}: {line}" for line in in_lines(faults))
     forget_faults(opened, faults)
     opened.close()
     again = "run `python -m eval grid SPEC` again, which makes it anew" if faults else "there was nothing to repair"
-    print(f"{store}: {again}")
+    print_lines([f"{store}: {again}"])

@@ -22,7 +22,7 @@ from loras.blending.rank_rule import RankRule
 from loras.blending.side_by_side import side_by_side
 from loras.blending.weighted_lora import WeightedLora
 from loras.blending.written_lora import BlockDistance, WrittenLora
-from loras.lora_family import common_family
+from loras.lora_family import LoraFamily, common_family
 from loras.lora_file import (
     LoraFile,
     LoraModule,
@@ -55,6 +55,21 @@ class BlendRequest:
 
 
 @dataclass(frozen=True)
+class Blend:
+    """A blend before it is written: its modules, the files as their families' blocks have them, and their headers."""
+
+    made: dict[str, BlendedModule]
+    parts: list[WeightedLora]
+    parents: list[Mapping[str, str]]
+    family: LoraFamily
+
+    @property
+    def modules(self) -> dict[str, LoraModule]:
+        """As the file holds them."""
+        return {name: one.module for name, one in self.made.items()}
+
+
+@dataclass(frozen=True)
 class BlendedModule:
     """One module as the file will hold it, and squared Frobenius norms: of the exact sum, and of what is missing."""
 
@@ -69,9 +84,22 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
 
     Errors are those of the factors as the file holds them: it was read back and has them bit for bit.
     """
+    check_is_no_input(request.output, (part.path for part in request.parts))
+    # The parents are closed by now: a blend of large files then fits where either of them and itself do.
+    blend = blended(request, reporter)
+    blocks, error = _errors(blend.made)
+    ranks = [module.rank for module in blend.modules.values()]
+    recipe = _recipe(request, blend.parts, max(ranks), error)
+    lora = LoraFile(blend.modules, {})
+    metadata = blend_metadata(lora, blend.parents, blend.family, request.output.stem, recipe)
+    sha256 = _write(request, LoraFile(lora.modules, metadata))
+    return WrittenLora(request.output, sha256, len(ranks), (min(ranks), max(ranks)), error, blocks)
+
+
+def blended(request: BlendRequest, reporter: Reporter) -> Blend:
+    """What `write_blend` writes. Raises the same, but for what only a file can be."""
     if request.merge is not None and request.rank is None and not request.merge.keeps_low_rank:
         raise BlendError(f"{request.merge.method} merges whole deltas, which are of full rank; say --rank N or auto")
-    check_is_no_input(request.output, (part.path for part in request.parts))
     with ExitStack() as stack:
         opened = [stack.enter_context(open_lora(part.path)) for part in request.parts]
         for one in opened:
@@ -84,15 +112,7 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
         if not names:
             raise BlendError(f"{request.output}: nothing is left at these weights; nothing was written")
         made = _all_blended(request, terms, names, reporter.task("blending", len(names)))
-        parts, parents = terms.parts, [one.metadata for one in opened]
-    # The parents are closed: a blend of large files then fits where either of them and itself do.
-    blocks, error = _errors(made)
-    lora = LoraFile({name: one.module for name, one in made.items()}, {})
-    ranks = [module.rank for module in lora.modules.values()]
-    recipe = _recipe(request, parts, max(ranks), error)
-    metadata = blend_metadata(lora, parents, family, request.output.stem, recipe)
-    sha256 = _write(request, LoraFile(lora.modules, metadata))
-    return WrittenLora(request.output, sha256, len(ranks), (min(ranks), max(ranks)), error, blocks)
+        return Blend(made, terms.parts, [one.metadata for one in opened], family)
 
 
 def _all_blended(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,8 +94,9 @@ class Verification:
             return f"use a tool that knows {self.family}"
         if any(finding.effect == "embeddings" for finding in self.findings):
             return "save it once more without its embeddings (OneTrainer: untick bundling), then convert it"
-        written = self.path.with_name(f"{self.path.stem}_{self.target}.safetensors").name
-        return f"python -m eval convert {self.path.name} -o {written} --for {self.target}"
+        written = self.path.with_name(f"{self.path.stem}_{self.target}.safetensors")
+        file, output = shlex.quote(str(self.path)), shlex.quote(str(written))
+        return f"python -m eval convert {file} -o {output} --for {self.target}"
 
     def as_json(self) -> dict[str, object]:
         """Plain values, as `--json` prints them."""

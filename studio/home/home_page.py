@@ -17,7 +17,7 @@ from studio.jobs.job_queue import open_jobs, queue_of
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.found_work import FoundWork
 from studio.shared.markdown_text import escaped, in_sentence
-from studio.shared.notices import REFRESH, show_how_far
+from studio.shared.notices import REFRESH, show_command, show_how_far
 from studio.shared.session import allowed, found_work, show_store
 
 RANKING_PAGE, RUNS_PAGE = "ranking/ranking_page.py", "training_runs/runs_page.py"
@@ -152,7 +152,7 @@ def _show_loras(found: FoundWork, folders: AllowedFolders) -> None:
     st.header("LoRA files", anchor=False)
     untyped(st).dataframe(lora_frame(found.loras, folders), hide_index=True)
     st.caption("What they hold, and which are broken, a command says:")
-    st.code(inspecting(found.loras, folders), language="bash")
+    show_command(inspecting(found.loras, folders))
 
 
 show()

@@ -17,7 +17,7 @@ from studio.jobs.job_words import JobCard, card_of, log_of
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.found_work import FoundWork
 from studio.shared.markdown_text import escaped, in_sentence
-from studio.shared.notices import REFRESH
+from studio.shared.notices import REFRESH, show_command
 from studio.shared.session import allowed, found_work
 
 OPEN = "open jobs"
@@ -64,7 +64,7 @@ def _show_card(card: JobCard, queue: Path) -> None:
         if card.share is not None:
             st.progress(card.share)
         with st.expander("Command and log"):
-            st.code(job.command, language="bash", wrap_lines=True)
+            show_command(job.command)
             st.code(log_of(card.files) or "it has said nothing yet", language=None, height=LOG_HEIGHT)
 
 
@@ -99,7 +99,7 @@ def show_command_form(command: Command, folders: AllowedFolders) -> None:
         elif begins:
             begin(folders.here, job)
             st.rerun()
-        st.code(job.command, language="bash", wrap_lines=True)
+        show_command(job.command)
     except UserError as problem:
         st.warning(in_sentence(str(problem)), icon=":material/error:")
 

@@ -16,6 +16,7 @@ from studio.jobs.job_words import answer_of, latest_over, log_of, over_frame
 from studio.jobs.kept_job import JobFiles, jobs_in
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.markdown_text import escaped, in_sentence
+from studio.shared.notices import show_command
 from studio.shared.session import allowed
 
 ASKED_FOR = "what to do"
@@ -65,7 +66,7 @@ def _show_over(here: Path) -> None:
 def _show_one(files: JobFiles, queue: Path) -> None:
     job, state = files.job, state_of(files)
     st.markdown(f"**{escaped(job.title)}** {escaped(state.words)}")
-    st.code(job.command, language="bash", wrap_lines=True)
+    show_command(job.command)
     first, second, _ = st.columns([1, 1, 3])
     with first:
         act("Go on" if state.goes_on else "Once more", f"again {job.id}", lambda: again(queue, job.id))

@@ -48,7 +48,8 @@ class AllowedFolders:
     def started_with(self, more: Sequence[Path]) -> str:
         """The command that starts the studio with these folders beside those that it has."""
         had = [one for one in self.roots if one != self.here]
-        return shlex.join(["streamlit", "run", "studio", "--", ".", *map(str, dict.fromkeys([*had, *more]))])
+        folders = map(str, dict.fromkeys([*had, *more]))
+        return shlex.join(["python", "-m", "streamlit", "run", "studio", "--", ".", *folders])
 
     def holds(self, path: Path) -> bool:
         """Whether a path lies below one of the folders, once its links are followed."""

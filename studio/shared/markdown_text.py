@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from foundation.printing import as_typed
+
 CODE = re.compile(r"(`[^`\n]+`)")
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~$:^-])")
 
@@ -18,4 +20,4 @@ def escaped(text: str) -> str:
 
 def in_sentence(text: str) -> str:
     """The same of what we say ourselves: what stands between backticks is drawn as code, and nothing in it is read."""
-    return "".join(part if CODE.fullmatch(part) else escaped(part) for part in CODE.split(text))
+    return "".join(part if CODE.fullmatch(part) else escaped(part) for part in CODE.split(as_typed(text)))

@@ -10,6 +10,7 @@ import streamlit as st
 from eval.store.connection import StoreError
 from eval.store.store_progress import StoreProgress
 from foundation.errors import UserError
+from foundation.printing import as_typed
 from studio.shared.allowed_folders import VARIABLE
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.stores import RUNS, is_finished, last_changed, store_progress
@@ -26,9 +27,14 @@ def show_no_store() -> None:
         "the page Home begins with a subject, or makes the demo in a few minutes."
     )
     st.write("Or, in a terminal, of your own LoRA checkpoints, with a specification of the grid:")
-    st.code("python -m eval grid SPEC.toml", language="bash")
+    show_command("python -m eval grid SPEC.toml")
     st.write(f"A store elsewhere is named after two dashes, or in the variable `{VARIABLE}`:")
-    st.code("streamlit run studio -- STORE", language="bash")
+    show_command("python -m streamlit run studio -- STORE")
+
+
+def show_command(command: str) -> None:
+    """A command to copy, as it is typed where the studio was started."""
+    st.code(as_typed(command), language="bash", wrap_lines=True)
 
 
 def show_problem(problem: UserError, folder: Path | None) -> None:

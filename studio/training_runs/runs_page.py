@@ -10,6 +10,7 @@ import streamlit as st
 
 from foundation.typed.untyped import untyped
 from studio.shared.markdown_text import escaped, in_sentence
+from studio.shared.notices import show_command
 from studio.shared.session import found_work
 from studio.training_runs.run_curves import (
     FIGURES,
@@ -39,7 +40,7 @@ def show() -> None:
         st.warning(in_sentence(why), icon=":material/error:")
     if not ledger.entries:
         st.write("No run has been begun below this folder. One is made by:")
-        st.code("python -m trainer init FOLDER\npython -m trainer run FOLDER/train.toml", language="bash")
+        show_command("python -m trainer init FOLDER\npython -m trainer run FOLDER/train.toml")
         return
     _show_table(ledger.entries)
     chosen = _chosen(ledger.entries)

@@ -11,11 +11,16 @@ from foundation.errors import UserError
 from foundation.typed.untyped import untyped
 from loras.blending.block_weights import PRESETS
 from loras.blending.merge_methods import EXACT_SUM, method_names, methods_of_whole_deltas
+from studio.jobs.asking import asked_job, begin, same_open_job
+from studio.jobs.commands import GRID
+from studio.previewing.preview_page import show_preview
 from studio.shared.markdown_text import escaped, in_sentence
-from studio.shared.session import found_work, store_if_open
+from studio.shared.notices import show_command
+from studio.shared.session import allowed, found_work, store_if_open
 from studio.shared.stores import RUNS, OpenedStore
 from studio.weight_blending.found_loras import loras_for, scored_alone
 from studio.weight_blending.recipe import AS_IT_IS, EVERYWHERE, OWN, Moves, Part, Recipe, blocks_in
+from studio.weight_blending.scoring_spec import write_scoring_spec
 from studio.weight_blending.written_blend import (
     Blended,
     BlendingError,
@@ -25,7 +30,7 @@ from studio.weight_blending.written_blend import (
     written,
 )
 
-MOVES, ROUND = "blend's moves", "blend's round"
+MOVES, ROUND, WRITTEN = "blend's moves", "blend's round", "blend's file"
 MOST_PARTS = 6
 STRONGEST = 2.0
 RANKS = [AS_IT_IS, "auto", "4", "8", "16", "32", "64", "128"]
@@ -46,6 +51,7 @@ def show() -> None:
         return
     _show_parents(opened, recipe)
     _show_error(recipe)
+    _show_preview(recipe)
     _ask_file(opened, recipe)
 
 
@@ -136,6 +142,16 @@ def _show_error(recipe: Recipe) -> None:
     _show_blended(found)
 
 
+def _show_preview(recipe: Recipe) -> None:
+    texts = tuple(part.text for part in recipe.parts)
+    try:
+        state = state_of(recipe)
+    except OSError as problem:
+        st.warning(in_sentence(str(problem)))
+        return
+    show_preview(allowed().here, found_work().grids, texts, (recipe.method, recipe.rank), state)
+
+
 def _show_blended(found: Blended) -> None:
     low, high = found.ranks
     rank = str(low) if low == high else f"{low} to {high}"
@@ -158,14 +174,39 @@ def _ask_file(opened: OpenedStore | None, recipe: Recipe) -> None:
         if path.exists():
             st.caption(f"{escaped(str(path))} exists and will be replaced.")
         with st.expander("The same in a terminal"):
-            st.code(shlex.join(["python", *recipe.command(path)[1:]]), language="bash", wrap_lines=True)
+            show_command(shlex.join(["python", *recipe.command(path)[1:]]))
         if st.button("Write the file", type="primary"):
             with st.spinner("Blending …"):
                 made = written(recipe, path)
+            st.session_state[WRITTEN] = recipe, made.path
             st.success(f"Written to {escaped(str(made.path))}; sha256 {made.sha256[:12]}")
             _show_blended(made)
     except (BlendingError, OSError) as problem:
         st.warning(in_sentence(str(problem)))
+        return
+    of, file = st.session_state.get(WRITTEN, (None, path))
+    if of == recipe and file.exists():
+        _ask_scores(file, recipe)
+
+
+def _ask_scores(file: Path, recipe: Recipe) -> None:
+    """The full protocol, as a job: the file beside those that it was made of, each at weight 1."""
+    grids, folders = found_work().grids, allowed()
+    if not grids:
+        return
+    st.markdown(f"How good is {escaped(file.name)}? A grid of it and of the files that it was made of says so.")
+    left, right = st.columns(2, vertical_alignment="bottom")
+    spec = left.selectbox("Prompts and models as in", grids, format_func=folders.called)
+    if not right.button("Draw and score it"):
+        return
+    try:
+        asked = write_scoring_spec(spec, file, [part.path for part in recipe.parts])
+        job = asked_job(GRID, {"spec": folders.called(asked)}, folders)
+        if same_open_job(folders.here, job) is None:
+            begin(folders.here, job)
+        st.success("It is in the queue: the page Jobs shows how far it is, and the page Ranking what comes of it.")
+    except (UserError, OSError) as problem:
+        st.warning(in_sentence(str(problem)), icon=":material/error:")
 
 
 show()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,17 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from foundation.printing import console_on, from_here, how_many, print_lines, printable, shown, wrapped
+from foundation.printing import (
+    as_printed,
+    as_typed,
+    console_on,
+    from_here,
+    how_many,
+    print_lines,
+    printable,
+    shown,
+    wrapped,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = [
@@ -63,6 +74,49 @@ def test_a_message_names_a_file_below_the_current_folder_shortly(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert shown(f"{tmp_path.resolve()}/runs/a.png: is gone") == "runs/a.png: is gone"
+
+
+@pytest.fixture
+def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One stands in a folder whose Python's environment is not active; the folder of its commands."""
+    there = tmp_path.resolve() / ".venv/bin"
+    there.mkdir(parents=True)
+    for name in ("python", "python3"):
+        (there / name).touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(there / "python3"))
+    monkeypatch.chdir(tmp_path)
+    return there
+
+
+def test_a_command_calls_the_python_that_says_it(own_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "run `python -m eval grid a.toml` or /opt/python -m eval, python -m pip; CUDA=0 python -m trainer run x"
+    expected = (
+        "run `.venv/bin/python3 -m eval grid a.toml` or /opt/python -m eval, python -m pip; "
+        "CUDA=0 .venv/bin/python3 -m trainer run x"
+    )
+    assert shown(said) == as_typed(said) == expected
+    monkeypatch.chdir("/")
+    assert as_typed("python -m streamlit run studio") == f"{own_environment}/python3 -m streamlit run studio"
+    monkeypatch.setenv("PATH", str(own_environment))
+    assert as_typed(said) == said
+
+
+def test_a_python_below_a_folder_with_a_blank_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/my envs/a/bin/python")
+    assert as_typed("python -m eval rank") == "'/my envs/a/bin/python' -m eval rank"
+
+
+@pytest.mark.usefixtures("own_environment")
+def test_a_coloured_command_keeps_its_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    text = Text("! run python -m eval rank a", style="yellow")
+    text.stylize("bold", 6, 20)
+    kept = as_printed(text)
+    assert kept.plain == "! run .venv/bin/python3 -m eval rank a"
+    console = console_on()
+    assert kept.get_style_at_offset(console, 8) == console.get_style("bold yellow")
+    assert kept.get_style_at_offset(console, len(kept.plain) - 1) == console.get_style("yellow")
+    print_lines([text])
+    assert capsys.readouterr().out == f"{kept.plain}\n"
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])

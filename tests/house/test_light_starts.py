@@ -97,3 +97,27 @@ def test_the_studios_first_page_loads_no_model_library(tmp_path: Path, monkeypat
     told = visited(tmp_path)
     assert told["title"]
     assert not MODELS & {*told["loaded"]}
+
+
+# Runs a dry run; its exit code, what it said, and what it has loaded.
+DRY_RUN = """
+import json, runpy, sys
+
+sys.argv = ["eval", "grid", sys.argv.pop(), "--dry-run"]
+try:
+    runpy.run_module("eval", run_name="__main__", alter_sys=True)
+except SystemExit as ending:
+    told = {"code": [str(ending.code)], "loaded": sorted({name.partition(".")[0] for name in sys.modules})}
+print(json.dumps(told), file=sys.stderr)
+"""
+
+
+def test_a_dry_run_says_what_is_missing_before_it_loads_a_model_library(tmp_path: Path) -> None:
+    spec = tmp_path / "grid.toml"
+    spec.write_text(
+        f'[lora]\ncheckpoints = ["gone.safetensors"]\n[prompts]\nfile = "{ROOT}/miniature/subject/prompts.toml"\n'
+        f'trigger = "ohwx person"\nclass = "person"\n[references]\nheld_out = "{ROOT}/miniature/subject/references"\n'
+    )
+    told = told_by(DRY_RUN, tmp_path, str(spec))
+    assert told["code"] == ["2"]
+    assert not MODELS & {*told["loaded"]}

@@ -17,6 +17,7 @@ from eval.reporting.ranked_grid import open_ranked
 from eval.store.connection import FILE_NAME
 from eval.store.store import create_store, open_store
 from foundation.files import sha256_of
+from foundation.printing import as_typed
 from loras.lora_file import read_lora
 from studio.exporting.export_file import contents_of, export_path, suggested_name
 from studio.ranking.frames import Filters, curve_frame, heat_frame, ranking_frame, usual_settings
@@ -187,7 +188,7 @@ def test_a_grid_that_is_not_finished_says_so_and_how_far_it_is(open_app: OpenApp
     create_store(tmp_path / "runs" / "half" / "eval").close()
     app = open_app(tmp_path)
     assert not app.exception
-    assert "its grid is not finished; run `python -m eval grid SPEC` again" in words(app)
+    assert as_typed("its grid is not finished; run `python -m eval grid SPEC` again") in words(app)
     assert "0 pictures are rendered so far" in words(app)
 
 
@@ -208,8 +209,8 @@ def test_without_a_store_the_studio_says_which_command_makes_one(open_app: OpenA
     app = open_app(tmp_path)
     assert not app.exception
     assert [block.value for block in app.code] == [
-        "python -m eval grid SPEC.toml",
-        "streamlit run studio -- STORE",
+        as_typed("python -m eval grid SPEC.toml"),
+        as_typed("python -m streamlit run studio -- STORE"),
     ]
 
 
@@ -300,9 +301,8 @@ def test_names_of_files_reach_the_page_unchanged() -> None:
 
 
 def test_what_we_call_code_is_drawn_as_code_and_nothing_in_it_is_read() -> None:
-    assert in_sentence("run `python -m eval grid SPEC --wide` again: *now*") == (
-        r"run `python -m eval grid SPEC --wide` again\: \*now\*"
-    )
+    assert in_sentence("run `eval grid SPEC --wide` again: *now*") == r"run `eval grid SPEC --wide` again\: \*now\*"
+    assert in_sentence("run `python -m eval rank`") == as_typed("run `python -m eval rank`")
     assert in_sentence("`:red[a]` $b$") == r"`:red[a]` \$b\$"
     assert in_sentence("a ` b") == escaped("a ` b")
     assert in_sentence("`a\n\nb`") == escaped("`a\n\nb`"), "a code span ends with its paragraph"

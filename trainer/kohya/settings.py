@@ -5,15 +5,13 @@ Every key that differs between kohya's defaults and our presets' is written out,
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from foundation.typed.json_values import is_list, is_table
+from foundation.toml_config import in_toml
 from trainer.config.config import TrainConfig
 from trainer.config.presets import PRESETS, with_preset
 from trainer.kohya.datasets import with_datasets
@@ -106,7 +104,7 @@ def as_toml(imported: Imported) -> str:
     lines = [f"# {remark}" for remark in imported.remarks]
     lines.append(f'preset = "{PRESET}"')
     for name, table in imported.tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_in_toml(value)}" for key, value in table.items())]
+        lines += ["", f"[{name}]", *(f"{key} = {in_toml(value)}" for key, value in table.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -146,17 +144,3 @@ def _leave_out_what_is_refused(tables: Tables, lost: dict[str, str]) -> None:
             (one for one, (ours, _) in CARRIED_KEYS.items() if ours == f"{table}.{key[0]}"), f"{table}.{key[0]}"
         )
         lost[theirs] = f"{value!r}: {message}"
-
-
-def _in_toml(value: object) -> str:
-    if is_table(value):
-        return "{ " + ", ".join(f"{_key(key)} = {_in_toml(one)}" for key, one in value.items()) + " }"
-    if is_list(value) and any(is_table(one) for one in value):
-        return "[\n" + "".join(f"  {_in_toml(one)},\n" for one in value) + "]"
-    if isinstance(value, float):
-        return repr(value)  # JSON spells infinity otherwise
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)

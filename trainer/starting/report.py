@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from foundation.printing import how_many
+from foundation.printing import how_many, this_python
 from trainer.planning.plan_in_words import duration_in_words
 from trainer.starting.first_plan import FirstPlan
 from trainer.starting.start import Started
@@ -53,7 +52,7 @@ def commands(started: Started) -> list[str]:
     """The three to run next, as they work from where one stands."""
     train, grid, _ = (shlex.quote(shown(path)) for path in started.written)
     store = shlex.quote(shown(started.start.settled.folder / "eval"))
-    python = shlex.quote(_python())
+    python = this_python()
     return [f"{python} -m trainer run {train}", f"{python} -m eval grid {grid}", f"{python} -m eval rank {store}"]
 
 
@@ -61,12 +60,6 @@ def shown(path: Path) -> str:
     """A path as one would type it from where one stands."""
     whole, here = path.expanduser().absolute(), Path.cwd()
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)
-
-
-def _python() -> str:
-    """This one, where it lies below; else the one that is found by its name."""
-    here = Path(sys.executable)
-    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else "python"
 
 
 def _rows(rows: dict[str, str]) -> Iterator[str]:

@@ -198,7 +198,7 @@ def test_the_command_says_what_to_do_next(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "1 of 2 modules would load" in done.stdout
     assert "`lora_te_text_model" in done.stdout
-    assert "python -m eval convert kat.safetensors -o kat_kohya.safetensors --for kohya" in done.stdout
+    assert f"python -m eval convert {path} -o {path.with_name('kat_kohya.safetensors')} --for kohya" in done.stdout
     told = json.loads(run(str(path), "--json").stdout)
     assert {one["tool"]: one["verdict"] for one in told} == {
         "a1111": "in part", "comfyui": "loads", "diffusers": "loads", "sd-scripts": "in part", "ai-toolkit": "in part",

@@ -94,7 +94,7 @@ def test_folders_that_were_named_are_allowed_too(tmp_path: Path) -> None:
     assert folders.path("../named/deep") == tmp_path / "named" / "deep"
     assert folders.called(folders.path("../by variable")) == str(tmp_path / "by variable")
     assert folders.called(folders.path("below")) == "below"
-    with pytest.raises(OutsideError, match=r"streamlit run studio -- \. "):
+    with pytest.raises(OutsideError, match=r"python -m streamlit run studio -- \. "):
         folders.path(str(tmp_path / "other"))
 
 

@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eval.store.connection import FILE_NAME
+from foundation.printing import as_typed
 from studio.jobs.commands import CHECK, REPORT
 from studio.jobs.job_queue import open_jobs, queue_of
 from studio.jobs.kept_job import JOB, jobs_in, keep, new_job
@@ -48,7 +49,7 @@ def test_a_form_shows_the_command_and_says_what_is_wrong_with_it(page: Callable[
     assert "File: is still to be said" in words(app)
     app.text_input(key="ask report output").set_value("one.html")
     pressed(app, "Only show the command")
-    assert app.code[-1].value == "python -m eval report 'runs/a b' --output one.html"
+    assert app.code[-1].value == as_typed("python -m eval report 'runs/a b' --output one.html")
     app.text_input(key="ask report output").set_value("/etc/one.html")
     pressed(app, "Only show the command")
     assert "/etc/one.html: lies outside of the folders that the studio was started with" in words(app)

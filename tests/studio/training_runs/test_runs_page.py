@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from foundation.printing import as_typed
 from run_records import written_record
 from studio.training_runs.run_curves import (
     LIKENESS,
@@ -99,7 +100,7 @@ def test_without_runs_the_commands_that_make_one_are_said(
     monkeypatch.setattr("pathlib.Path.cwd", lambda: tmp_path / "empty")
     app = page()
     assert not app.exception
-    assert app.code[0].value.startswith("python -m trainer init")
+    assert app.code[0].value.startswith(as_typed("python -m trainer init"))
 
 
 def test_curves_are_those_of_the_records(folder: Path) -> None:

@@ -1,0 +1,119 @@
+"""The part of a page that draws a blend while it is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from eval.request.prompts import Prompt, read_prompts
+from eval.request.spec import read_spec
+from foundation.errors import UserError
+from foundation.printing import how_many
+from studio.jobs.devices import devices_here
+from studio.jobs.locks import device_lock, taken
+from studio.previewing.drawing_process import is_there, place_of, see_to_it
+from studio.previewing.wanted_pictures import Preview, WantedPicture, ask, forget_failures, preview_of
+from studio.shared.markdown_text import escaped, in_sentence
+
+FEWEST, USUAL, MOST = 4, 8, 50  # steps
+LOOK_EVERY = 0.5  # seconds
+LARGEST = 512  # pixels of a page that a picture takes
+
+
+def show_preview(here: Path, grids: Sequence[Path], parts: tuple[str, ...], how: tuple[str, str], state: str) -> None:
+    """Ask for what to draw, and show it beside the base model's own picture of the same seed.
+
+    `grids`: specifications whose base model and settings may be taken. `how`: the blend's method and rank; `state`
+    tells whether its files are still what they were.
+    """
+    shows = st.toggle("Preview", help="Draws the blend as you move it, in a process of its own that keeps the model.")
+    if not shows:
+        if is_there(place_of(here)):
+            ask(place_of(here), ())
+        return
+    if not grids:
+        st.info("A preview takes the base model and the prompts of a `grid.toml`; there is none below this folder.")
+        return
+    try:
+        wanted = _ask(grids, parts, how, state)
+    except UserError as problem:
+        st.warning(in_sentence(str(problem)), icon=":material/error:")
+        return
+    place = place_of(here)
+    ask(place, wanted)
+    _show(place, wanted)
+
+
+def _ask(grids: Sequence[Path], parts: tuple[str, ...], how: tuple[str, str], state: str) -> list[WantedPicture]:
+    """The blend's picture and the base model's. Raises what reading a specification raises."""
+    left, middle, right = st.columns(3)
+    spec = left.selectbox("Drawn as in", grids, format_func=lambda path: str(Path(path.parent.name) / path.name))
+    prompts = read_prompts(read_spec(spec).prompts).prompts
+    steps = middle.slider("Steps", FEWEST, MOST, USUAL, help="Few are fast and rough; a grid has 30.")
+    seed = right.number_input("Seed", 0, 2**32 - 1, 1)
+    prompt: Prompt = st.selectbox("Prompt", prompts, format_func=lambda one: one.text)
+    facts = spec.stat()
+    known = f"{facts.st_mtime_ns} {facts.st_size}"
+    return [
+        WantedPicture(
+            spec=str(spec), prompt=prompt.text, seed=seed, steps=steps, parts=parts, method=how[0], rank=how[1],
+            state=f"{known} {state}",
+        ),
+        WantedPicture(spec=str(spec), prompt=prompt.class_text, seed=seed, steps=steps, state=known),
+    ]  # fmt: skip
+
+
+def _show(place: Path, wanted: Sequence[WantedPicture]) -> None:
+    """The pictures, looked for again until all are there."""
+    if all(preview_of(place, one).is_over for one in wanted):
+        _show_pictures(place, wanted)
+    else:
+        _show_until_over(place, wanted)
+
+
+@st.fragment(run_every=LOOK_EVERY)
+def _show_until_over(place: Path, wanted: Sequence[WantedPicture]) -> None:
+    if all(preview_of(place, one).is_over for one in wanted):
+        st.rerun()
+    see_to_it(place)
+    _show_pictures(place, wanted)
+
+
+def _show_pictures(place: Path, wanted: Sequence[WantedPicture]) -> None:
+    previews = [preview_of(place, one) for one in wanted]
+    works = any(one.in_hand and not one.is_over for one in previews)
+    titles = "This blend", "The base model alone"
+    for column, title, one, preview in zip(st.columns(2), titles, wanted, previews, strict=True):
+        with column:
+            _show_one(place, title, one, preview, works)
+    st.caption(
+        f"A draft of {how_many(wanted[0].steps, 'step')} of one prompt and one seed: enough to see what a slider does, "
+        "not to choose by. A grid of the written file says how good it is."
+    )
+
+
+def _show_one(place: Path, title: str, wanted: WantedPicture, preview: Preview, works: bool) -> None:
+    """`works`: whether one of the two is being drawn."""
+    if preview.picture is not None:
+        st.image(str(preview.picture), f"{title}: {wanted.prompt}", width=LARGEST)
+    elif preview.failure:
+        st.warning(in_sentence(preview.failure), icon=":material/error:")
+        st.button("Try again", key=f"again {title}", on_click=lambda: forget_failures(place))
+    elif preview.done:
+        st.progress(preview.done / wanted.steps, f"{title}: step {preview.done} of {wanted.steps}")
+    elif preview.in_hand:
+        st.caption(f"{escaped(title)}: the base model is loaded and the files are blended …")
+    elif not works and _is_busy():
+        st.caption(f"{escaped(title)}: waits for what has {devices_here()[0].words} (page Jobs).")
+    else:
+        st.caption(f"{escaped(title)}: comes next …")
+
+
+def _is_busy() -> bool:
+    """Whether a job has the device. The process that draws holds its lock only while it draws."""
+    lock = taken(device_lock(devices_here()[0].name))
+    if lock is not None:
+        lock.release()
+    return lock is None
