@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from eval.request.plan import make_plan
+from eval.request.spec import read_spec
 from loras.blending.weighted_lora import WeightedLora
 from miniature.paths import SUBJECT
+from studio.jobs.kept_job import Job
 from studio.shared.found_work import find_work
 from studio.shared.stores import open_for_pages
 from studio.weight_blending.found_loras import loras_for, scored_alone
 from studio.weight_blending.recipe import OWN, Moves, Part, Recipe, blocks_in
+from studio.weight_blending.scoring_spec import write_scoring_spec
 from studio.weight_blending.written_blend import BlendingError, expected_error, output_path, state_of, written
 from synthetic_store import Size, write_store
 
@@ -102,3 +106,53 @@ def test_the_page_blends_without_a_store_and_takes_moves_back(tmp_path: Path, mo
     undo.click().run()
     assert not app.exception
     assert "unet=1," in app.code[0].value
+
+
+def subject_beside(folder: Path) -> Path:
+    """The shipped subject's specification in a folder of its own, with what it names."""
+    folder.mkdir(parents=True)
+    for name in ("grid.toml", "prompts.toml"):
+        (folder / name).write_bytes((SUBJECT / name).read_bytes())
+    for name in ("references", "Train"):
+        (folder / name).symlink_to(SUBJECT / name)
+    return folder / "grid.toml"
+
+
+def test_a_blends_grid_has_it_and_its_files_each_at_weight_1_and_all_else_as_the_grid(tmp_path: Path) -> None:
+    spec = subject_beside(tmp_path / "a 'b'")
+    blend = tmp_path / "blends" / "mine.safetensors"
+    blend.parent.mkdir()
+    blend.write_bytes(FIRST.read_bytes())
+    written = write_scoring_spec(spec, blend, [FIRST, FIRST])
+    assert written == spec.with_name("mine-grid.toml")
+    one, other = read_spec(written), read_spec(spec)
+    assert list(one.lora.checkpoints) == [str(blend), str(FIRST.resolve())]
+    assert one.store.path == spec.parent / "mine-eval"
+    assert [(cell.use.weights.unet, cell.use.weights.te1) for cell in make_plan(one).cells] == [(1.0, 1.0)] * 2
+    same = ("model", "sampler", "prompts", "references", "score", "limits")
+    assert [getattr(one, name) for name in same] == [getattr(other, name) for name in same]
+
+
+def test_a_written_blend_is_scored_by_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Job] = []
+    monkeypatch.setattr("studio.jobs.asking.begin", lambda here, job: begun.append(job))
+    monkeypatch.delenv("LORA_STUDIO_STORE", raising=False)
+    subject_beside(tmp_path / "kat")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "first.safetensors").write_bytes(FIRST.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
+    app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+    app.switch_page("weight_blending/blending_page.py").run()
+    app.multiselect[0].set_value([tmp_path / "runs" / "first.safetensors"]).run()
+
+    def press(label: str) -> None:
+        next(one for one in app.button if one.label == label).click().run()
+        assert not app.exception
+
+    assert "Draw and score it" not in {one.label for one in app.button}
+    press("Write the file")
+    press("Draw and score it")
+    assert [job.arguments for job in begun] == [("grid", "kat/blend-grid.toml")]
+    app.slider[0].set_value(0.5).run()
+    assert "Draw and score it" not in {one.label for one in app.button}, "the file is of another recipe"
