@@ -19,20 +19,22 @@ from studio.shared.markdown_text import escaped, in_sentence
 
 FEWEST, USUAL, MOST = 4, 8, 50  # steps
 LOOK_EVERY = 0.5  # seconds
-LARGEST = 512  # pixels of a page that a picture takes
+
+
+def wants_preview(here: Path) -> bool:
+    """Ask whether the blend is to be drawn; where it is not, nothing is drawn any more."""
+    wants = st.toggle("Preview", help="Draws the blend as you move it, in a process of its own that keeps the model.")
+    if not wants and is_there(place_of(here)):
+        ask(place_of(here), ())
+    return wants
 
 
 def show_preview(here: Path, grids: Sequence[Path], parts: tuple[str, ...], how: tuple[str, str], state: str) -> None:
-    """Ask for what to draw, and show it beside the base model's own picture of the same seed.
+    """Ask for what to draw, and show it above the base model's own picture of the same seed.
 
     `grids`: specifications whose base model and settings may be taken. `how`: the blend's method and rank; `state`
     tells whether its files are still what they were.
     """
-    shows = st.toggle("Preview", help="Draws the blend as you move it, in a process of its own that keeps the model.")
-    if not shows:
-        if is_there(place_of(here)):
-            ask(place_of(here), ())
-        return
     if not grids:
         st.info("A preview takes the base model and the prompts of a `grid.toml`; there is none below this folder.")
         return
@@ -48,12 +50,12 @@ def show_preview(here: Path, grids: Sequence[Path], parts: tuple[str, ...], how:
 
 def _ask(grids: Sequence[Path], parts: tuple[str, ...], how: tuple[str, str], state: str) -> list[WantedPicture]:
     """The blend's picture and the base model's. Raises what reading a specification raises."""
-    left, middle, right = st.columns(3)
-    spec = left.selectbox("Drawn as in", grids, format_func=lambda path: str(Path(path.parent.name) / path.name))
+    spec = st.selectbox("Drawn as in", grids, format_func=lambda path: str(Path(path.parent.name) / path.name))
     prompts = read_prompts(read_spec(spec).prompts).prompts
-    steps = middle.slider("Steps", FEWEST, MOST, USUAL, help="Few are fast and rough; a grid has 30.")
-    seed = right.number_input("Seed", 0, 2**32 - 1, 1)
     prompt: Prompt = st.selectbox("Prompt", prompts, format_func=lambda one: one.text)
+    left, right = st.columns(2)
+    steps = left.slider("Steps", FEWEST, MOST, USUAL, help="Few are fast and rough; a grid has 30.")
+    seed = right.number_input("Seed", 0, 2**32 - 1, 1)
     facts = spec.stat()
     known = f"{facts.st_mtime_ns} {facts.st_size}"
     return [
@@ -85,9 +87,8 @@ def _show_pictures(place: Path, wanted: Sequence[WantedPicture]) -> None:
     previews = [preview_of(place, one) for one in wanted]
     works = any(one.in_hand and not one.is_over for one in previews)
     titles = "This blend", "The base model alone"
-    for column, title, one, preview in zip(st.columns(2), titles, wanted, previews, strict=True):
-        with column:
-            _show_one(place, title, one, preview, works)
+    for title, one, preview in zip(titles, wanted, previews, strict=True):
+        _show_one(place, title, one, preview, works)
     st.caption(
         f"A draft of {how_many(wanted[0].steps, 'step')} of one prompt and one seed: enough to see what a slider does, "
         "not to choose by. A grid of the written file says how good it is."
@@ -97,14 +98,14 @@ def _show_pictures(place: Path, wanted: Sequence[WantedPicture]) -> None:
 def _show_one(place: Path, title: str, wanted: WantedPicture, preview: Preview, works: bool) -> None:
     """`works`: whether one of the two is being drawn."""
     if preview.picture is not None:
-        st.image(str(preview.picture), f"{title}: {wanted.prompt}", width=LARGEST)
+        st.image(str(preview.picture), f"{title}: {wanted.prompt}", width="stretch")
     elif preview.failure:
         st.warning(in_sentence(preview.failure), icon=":material/error:")
         st.button("Try again", key=f"again {title}", on_click=lambda: forget_failures(place))
     elif preview.done:
         st.progress(preview.done / wanted.steps, f"{title}: step {preview.done} of {wanted.steps}")
     elif preview.in_hand:
-        st.caption(f"{escaped(title)}: the base model is loaded and the files are blended …")
+        st.caption(f"{escaped(title)}: loading the base model, blending the files …")
     elif not works and _is_busy():
         st.caption(f"{escaped(title)}: waits for what has {devices_here()[0].words} (page Jobs).")
     else:

@@ -13,7 +13,7 @@ from loras.blending.block_weights import PRESETS
 from loras.blending.merge_methods import EXACT_SUM, method_names, methods_of_whole_deltas
 from studio.jobs.asking import asked_job, begin, same_open_job
 from studio.jobs.commands import GRID
-from studio.previewing.preview_page import show_preview
+from studio.previewing.preview_page import show_preview, wants_preview
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import show_command
 from studio.shared.session import allowed, found_work, store_if_open
@@ -43,16 +43,21 @@ def show() -> None:
     st.markdown("Several LoRA files as one, which does at weight 1 what they do together at these weights.")
     moves: Moves = st.session_state.setdefault(MOVES, Moves())
     st.session_state.setdefault(ROUND, 0)
-    recipe = _ask_recipe(opened, moves.recipe)
-    st.session_state[MOVES] = moves = moves.to(recipe)
-    st.button(f"Undo ({len(moves.done) - 1})", disabled=len(moves.done) < 2, on_click=_undo)
+    left, right = st.columns([3, 2], gap="large") if wants_preview(allowed().here) else (st.container(), None)
+    with left:
+        recipe = _ask_recipe(opened, moves.recipe)
+        st.session_state[MOVES] = moves = moves.to(recipe)
+        st.button(f"Undo ({len(moves.done) - 1})", disabled=len(moves.done) < 2, on_click=_undo)
     if not recipe.parts:
         st.info("Choose one file or more. Those of the open store's grid come first.")
         return
-    _show_parents(opened, recipe)
-    _show_error(recipe)
-    _show_preview(recipe)
-    _ask_file(opened, recipe)
+    if right is not None:
+        with right:
+            _show_preview(recipe)
+    with left:
+        _show_parents(opened, recipe)
+        _show_error(recipe)
+        _ask_file(opened, recipe)
 
 
 def _undo() -> None:

@@ -184,9 +184,10 @@ def test_the_process_draws_what_is_asked_for_says_what_cannot_be_and_goes_with_t
 PAGE = """
 from pathlib import Path
 
-from studio.previewing.preview_page import show_preview
+from studio.previewing.preview_page import show_preview, wants_preview
 
-show_preview(Path({here!r}), [Path({spec!r})], ("a.safetensors:unet=1,te=1",), ("sum", ""), "now")
+if wants_preview(Path({here!r})):
+    show_preview(Path({here!r}), [Path({spec!r})], ("a.safetensors:unet=1,te=1",), ("sum", ""), "now")
 """
 
 
