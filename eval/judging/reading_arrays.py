@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eval.statistics.row_blocks import let_go, missing_rows
 from eval.store.tables import Reading
 
 Readings = Mapping[str, Reading]
+AT_ONCE = 1024  # readings after which vectors that lie in a file are written there
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,18 @@ def readings_in_place(rows: Iterable[tuple[str, Reading]], ids: np.ndarray, othe
         places[one].append(place)
     counts, is_read = np.zeros(ids.size, dtype=int), np.zeros(ids.size, dtype=bool)
     vectors, wanted, beside = np.empty((0, 1), dtype=np.float32), frozenset(others), dict[str, Reading]()
-    for subject, reading in rows:
+    for number, (subject, reading) in enumerate(rows):
         at, vector = places.get(subject, []), reading.vector
         is_read[at], counts[at] = True, reading.count
         if vector is not None and not len(vectors):
-            vectors = np.full((ids.size, len(vector)), np.nan, dtype=np.float32)
+            vectors = missing_rows(ids.size, len(vector))
         if vector is not None and at:
             vectors[at] = vector
         if subject in wanted:
             beside[subject] = reading
+        if number % AT_ONCE == 0:
+            let_go(vectors)
+    let_go(vectors)
     if not len(vectors):
         vectors = np.full((ids.size, 1), np.nan, dtype=np.float32)
     placed = vectors.reshape(*ids.shape, vectors.shape[-1])

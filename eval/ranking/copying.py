@@ -136,7 +136,7 @@ def copying_of(evidence: Evidence, control: np.ndarray) -> Copying:
 
 
 def _shows_anything(looks: Appearances, at: np.ndarray) -> bool:
-    finite = by_rows(lambda rows: np.isfinite(looks.pictures[rows][:, at]).sum((1, 2)), len(looks.pictures))
+    finite = by_rows(lambda rows: np.isfinite(looks.pictures[rows][:, at]).sum((1, 2)), looks.pictures)
     return bool(finite.any() or np.isfinite(looks.control[at]).any())
 
 
@@ -149,7 +149,7 @@ def _near_of_all(evidence: Evidence, looks: Appearances, at: np.ndarray) -> tupl
         nearest = np.nan_to_num(pictures @ looks.training.T, nan=-1.0).argmax(-1)
         return np.stack([own.training, own.held_out, nearest], axis=-1)
 
-    training, held_out, nearest = np.moveaxis(by_rows(near, len(looks.pictures)), -1, 0)
+    training, held_out, nearest = np.moveaxis(by_rows(near, looks.pictures), -1, 0)
     return Nearness(training, held_out), nearest.astype(int)
 
 
@@ -215,7 +215,7 @@ def faces_share(evidence: Evidence) -> np.ndarray:
     if not len(evidence.training):
         return np.ones((len(evidence.cells), len(at)))
     faces = evidence.faces
-    cosines = by_rows(lambda rows: (faces[rows][:, at] @ evidence.training.T).max(-1), len(faces))
+    cosines = by_rows(lambda rows: (faces[rows][:, at] @ evidence.training.T).max(-1), faces)
     control = (evidence.faces_control[at] @ evidence.training.T).max(-1)
     seen = np.isfinite(control)
     start = float(control[seen].mean()) if seen.any() else 0.0

@@ -199,9 +199,9 @@ def picture_change(evidence: Evidence) -> float:
     beside = np.flatnonzero([cell.on == evidence.on for cell in evidence.cells])
 
     def alike(rows: slice) -> np.ndarray:
-        return np.einsum("cue,ue->cu", evidence.pictures[beside[rows]][:, at].astype(np.float64), control)
+        return np.einsum("cue,ue->cu", evidence.pictures[rows][:, at].astype(np.float64), control)
 
-    moved = 1 - by_rows(alike, len(beside))
+    moved = 1 - by_rows(alike, evidence.pictures)[beside]
     names = np.array(evidence.prompts_of(SUBJECT))
     pairs = (names[:, None] == names[None, :]) & ~np.eye(len(names), dtype=bool)
     by_seed = 1 - (control @ control.T)[pairs]

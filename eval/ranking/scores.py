@@ -251,7 +251,9 @@ def score(evidence: Evidence) -> Scores:
 
 def identities(evidence: Evidence) -> np.ndarray:
     """Cosine (C, U) of the largest face with the centroid of the references; NaN without a face or a picture."""
-    cosines = (evidence.faces @ centroid(evidence.references).astype(evidence.faces.dtype)).astype(np.float64)
+    faces = evidence.faces
+    middle = centroid(evidence.references).astype(faces.dtype)
+    cosines = by_rows(lambda rows: faces[rows] @ middle, faces).astype(np.float64)
     return np.where(evidence.failed, np.nan, cosines)
 
 
@@ -267,7 +269,7 @@ def prompt_changes(evidence: Evidence) -> np.ndarray:
     """
     at = evidence.where(SUBJECT)
     seen, asked = evidence.pictures, evidence.prompts[at]
-    cosines = by_rows(lambda rows: np.einsum("cue,ue->cu", seen[rows][:, at], asked), len(seen))
+    cosines = by_rows(lambda rows: np.einsum("cue,ue->cu", seen[rows][:, at], asked), seen)
     cosines = np.where(evidence.failed[:, at], 0.0, cosines.astype(np.float64))
     return cosines - own_prompt_control(evidence)
 
@@ -322,7 +324,7 @@ def spread(evidence: Evidence) -> np.ndarray:
         pictures = np.where(evidence.failed[rows][:, at, None], np.nan, evidence.pictures[rows][:, at])
         return np.stack([_distances(pictures[:, names == name]) for name in dict.fromkeys(told)], axis=1)
 
-    found = by_rows(distances, len(evidence.cells))
+    found = by_rows(distances, evidence.pictures)
     least = np.where(np.isnan(found), np.inf, found).min(1)
     return np.where(np.isfinite(least), least, np.nan)
 
