@@ -9,6 +9,7 @@ Squaring costs half the digits: singular values below 1e-7 of the largest are no
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -98,9 +99,15 @@ class Product:
         """A delta of zero, of rank 1: tools want all four of an attention's projections, so none is left out."""
         return self.module(torch.zeros(self.up.shape[0], 1), torch.zeros(1, self.down.shape[1]))
 
+    @cached_property
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        """`up` and `down` in float64, which all figures of a product need."""
+        return self.up.double(), self.down.double()
+
     def grams(self) -> tuple[Tensor, Tensor]:
         """U'U and D D', (R, R), float64."""
-        return _gram(self.up.double().T), _gram(self.down.double())
+        up, down = self._factors
+        return _gram(up.T), _gram(down)
 
     def squared_norm(self) -> float:
         """The squared Frobenius norm of the delta."""
@@ -108,8 +115,9 @@ class Product:
 
     def inner(self, other: Product) -> float:
         """The Frobenius inner product with another delta of the same shape."""
-        up = self.up.double().T @ other.up.double()
-        return float((up * (self.down.double() @ other.down.double().T)).sum())
+        up, down = self._factors
+        other_up, other_down = other._factors
+        return float((up.T @ other_up * (down @ other_down.T)).sum())
 
     def rounded_to(self, cast: Product) -> tuple[float, float]:
         """Squared norms of this delta, and of what is lost where `cast` holds the same factors in a coarser type.
