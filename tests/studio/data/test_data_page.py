@@ -209,8 +209,8 @@ def test_data_outside_is_not_looked_at(here: Path, tmp_path_factory: pytest.Temp
     with pytest.raises(DataOutsideError, match="outside of the folders that the studio was started with") as raised:
         dataset_of("hina/train.toml", allowed_folders([], {}, here))
     words = shlex.split(str(raised.value).rpartition(": ")[2])  # as it is typed, it leads to the page
-    assert words[:4] == ["streamlit", "run", "studio", "--"]
-    assert dataset_of("hina/train.toml", allowed_folders(words[5:], {}, here)).train == (outside / "Train",)
+    assert words[:6] == ["python", "-m", "streamlit", "run", "studio", "--"]
+    assert dataset_of("hina/train.toml", allowed_folders(words[7:], {}, here)).train == (outside / "Train",)
     assert dataset_of("hina/train.toml", allowed_folders([str(outside)], {}, here)).train == (outside / "Train",)
 
 
