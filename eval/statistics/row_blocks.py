@@ -1,7 +1,7 @@
 """Figures of many rows, a few rows at a time: what is copied on the way is never of all of them.
 
-Vectors of many pictures lie in a file without a name, mapped into memory: what was read of it is let go of again, so a
-grid of a million pictures is ranked in the memory of a small one.
+Vectors of many pictures lie in a file without a name, mapped into memory: what was read of it is let go of again, so
+that memory does not grow with their width (names and figures of all pictures are still held).
 """
 
 from __future__ import annotations

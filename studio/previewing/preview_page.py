@@ -14,7 +14,7 @@ from foundation.printing import how_many
 from studio.jobs.devices import devices_here
 from studio.jobs.locks import device_lock, taken
 from studio.previewing.drawing_process import is_there, place_of, see_to_it
-from studio.previewing.wanted_pictures import Preview, WantedPicture, ask, forget_failures, preview_of
+from studio.previewing.wanted_pictures import Preview, WantedPicture, ask, ask_in_turn, forget_failures, preview_of
 from studio.shared.markdown_text import escaped, in_sentence
 
 FEWEST, USUAL, MOST = 4, 8, 50  # steps
@@ -79,6 +79,7 @@ def _show(place: Path, wanted: Sequence[WantedPicture]) -> None:
 def _show_until_over(place: Path, wanted: Sequence[WantedPicture]) -> None:
     if all(preview_of(place, one).is_over for one in wanted):
         st.rerun()
+    ask_in_turn(place, wanted)
     see_to_it(place)
     _show_pictures(place, wanted)
 

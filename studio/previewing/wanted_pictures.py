@@ -97,6 +97,12 @@ def ask(place: Path, pictures: Sequence[WantedPicture]) -> None:
         write_text(place / ASKED, asked.model_dump_json())
 
 
+def ask_in_turn(place: Path, pictures: Sequence[WantedPicture]) -> None:
+    """Want these again where another browser has asked for its own meanwhile, once those are over: in turn."""
+    if next_wanted(place) is None:
+        ask(place, pictures)
+
+
 def asked_for(place: Path) -> tuple[WantedPicture, ...]:
     """What is wanted now."""
     asked = _read(place / ASKED, Asked)

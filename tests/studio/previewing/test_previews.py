@@ -29,6 +29,7 @@ from studio.previewing.wanted_pictures import (
     MOST_KEPT,
     WantedPicture,
     ask,
+    ask_in_turn,
     asked_for,
     forget_failures,
     keep_failure,
@@ -218,6 +219,17 @@ def test_the_page_asks_shows_and_says_why_not(tmp_path: Path, monkeypatch: pytes
     assert not preview_of(place, blend).is_over
     app.slider[0].set_value(12).run()
     assert [one.steps for one in asked_for(place)] == [12, 12]
+
+
+def test_who_was_overtaken_by_another_browser_asks_again_once_that_has_its_pictures(tmp_path: Path) -> None:
+    own, other = wanted_of(tmp_path, seed=1), wanted_of(tmp_path, seed=2)
+    ask(tmp_path, [own])
+    ask(tmp_path, [other])
+    ask_in_turn(tmp_path, [own])
+    assert asked_for(tmp_path) == (other,), "what is not drawn yet is not taken away"
+    (tmp_path / f"{other.digest}.png").write_bytes(b"drawn")
+    ask_in_turn(tmp_path, [own])
+    assert asked_for(tmp_path) == (own,)
 
 
 def test_a_job_has_the_device_and_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
