@@ -7,6 +7,8 @@ FIGURES := $(wildcard benchmarks/*.py benchmarks/before_training/*.py benchmarks
 # Two busy cores lose several times over when OpenMP's threads spin instead of sleeping.
 export OMP_WAIT_POLICY := passive
 export PYTHONUNBUFFERED := 1
+# Where an environment forbids it, as images for containers do, each process compiles torch and diffusers anew: half a minute.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test studio bench mutants torture transcript lint docs clean
 

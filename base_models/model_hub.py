@@ -18,6 +18,12 @@ OFFLINE = ("LORA_STUDIO_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 NO = ("", "0", "false", "no", "off")
 FILES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx", ".gguf", ".json", ".toml")
 HUB = "huggingface.co"
+# Where a user wrote the name of a model, by its kind.
+WRITTEN_AS = {
+    "base model": "[model] base, or --base",
+    "CLIP model": "[score] clip, or --clip",
+    "DINOv2": "[score] likeness",
+}
 # What may be named in a model's place, by its kind.
 WAYS_OUT = {
     "CLIP model": "name a folder of its files as local-dir:FOLDER, or miniature",
@@ -115,7 +121,8 @@ def refuse_path(kind: str, name: str) -> None:
     """Raise NotFetchedError for what looks like a path: no server is asked for it."""
     if looks_like_a_path(name):
         raise NotFetchedError(
-            f"{name}: no such {kind} on this machine; it looks like a path, so no server was asked for it"
+            f"{name}: no such {kind} on this machine; it looks like a path, so no server was asked for it; "
+            f"check {WRITTEN_AS.get(kind, 'how it is written')}"
         )
 
 

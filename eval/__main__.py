@@ -11,7 +11,7 @@ from eval.reporting import rank_command, report_command
 from eval.rescoring import score_command
 from eval.search import search_command
 from eval.store import store_command
-from foundation.command_line import commands_app, run_app
+from foundation.command_line import commands_app, run_app, run_process
 from loras.blending import blend_command
 from loras.checkpoints import bake_command, extract_command
 from loras.converting import convert_command
@@ -62,4 +62,4 @@ def grid_main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import logging
 import os
@@ -11,8 +12,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
+from traceback import walk_stack
 from types import FrameType
 from typing import Annotated, Any
 
@@ -44,6 +46,10 @@ WHAT_TO_DO = {
     errno.EFBIG: "name a disk that takes files of this size, or raise the limit (`ulimit -f`)",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
 }
+
+
+# Who called whom where `python -m` runs a package's `__main__.py`, the last one first.
+TYPED = ["run_process", "<module>", "_run_code", "_run_module_as_main"]
 
 
 class SignalInterrupt(KeyboardInterrupt):
@@ -118,6 +124,37 @@ def commands_app(about: str | None = None) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+
+
+def run_process(main: Callable[[], None]) -> None:
+    """Run a command and, where `python -m` began it and no profiler or test, leave to the system what was loaded.
+
+    Python takes apart every module before it ends, a second of it once torch is there. All else is as ever: threads are
+    waited for, and what is to be done at the end is done.
+    """
+    callers = [frame.f_code.co_name for frame, _ in walk_stack(sys._getframe())]  # pyright: ignore[reportPrivateUsage]
+    if callers != TYPED:
+        main()
+        return
+    ended: list[int] = []
+    atexit.register(_leave, ended)  # before the libraries' own, so that it runs after them
+    try:
+        main()
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            ended.append(end.code or DONE)
+        raise
+    ended.append(DONE)
+
+
+def _leave(ended: list[int]) -> None:
+    if not ended or sys.gettrace() is not None:  # a traceback is still to come, or a tracer's own end
+        return
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(ended[0])
 
 
 def run_app(app: typer.Typer) -> None:

@@ -10,7 +10,8 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -61,9 +62,9 @@ def whole_file_there(path: Path) -> Generator[Path]:
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(beside, 0o666 & ~mask)
-        _flush(beside)
+        flush(beside)
         os.replace(beside, path)
-        _flush(path.parent)
+        flush(path.parent)
 
 
 @contextmanager
@@ -101,8 +102,13 @@ def check_written(beside: Path, sha256: str, path: Path) -> None:
 
     Raises DamagedFileError where they differ.
     """
-    _flush(beside, forget=True)
-    if sha256_of(beside) != sha256:
+    flush(beside, forget=True)
+    check_given_back(sha256_of(beside), sha256, path)
+
+
+def check_given_back(found: str, meant: str, path: Path) -> None:
+    """Raise DamagedFileError where the hash of what the disk has is not that of what `path` was meant to be."""
+    if found != meant:
         raise DamagedFileError(
             f"{path}: the disk gave back other bytes than were written, so the file was not put in place; "
             "check the disk and the room that is left on it, then run the same command again"
@@ -195,6 +201,20 @@ def sha256_of(path: Path) -> str:
         return digest.hexdigest()
 
 
+@contextmanager
+def hashed_meanwhile(paths: Iterable[Path]) -> Generator[Callable[[Path], str]]:
+    """Give what tells the sha256 of these files, which are read by a thread of their own while the block goes on.
+
+    It raises the OSError of a file that could not be read when that one is asked for.
+    """
+    pool = ThreadPoolExecutor(1, "hashing")
+    try:
+        hashes = {path: pool.submit(sha256_of, path) for path in paths}
+        yield lambda path: hashes[path].result() if path in hashes else sha256_of(path)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 def why_unopenable(path: Path) -> str | None:
     """What keeps `path` from being read, told without opening it; None for an ordinary file, also behind a link."""
     try:
@@ -209,7 +229,7 @@ def why_unopenable(path: Path) -> str | None:
     return None if os.access(path, os.R_OK) else "may not be read by this user"
 
 
-def _flush(path: Path, forget: bool = False) -> None:
+def flush(path: Path, forget: bool = False) -> None:
     """Have the disk hold what was written; `forget`: and the system no copy of its own, which would be read instead."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -24,6 +24,10 @@ class BlendError(UserError):
     """LoRA files that cannot be added up into one."""
 
 
+class NothingLeftError(BlendError):
+    """No module is moved at the weights that are asked for."""
+
+
 class Weighting(Protocol):
     """How strongly a LoRA acts on each module, by kohya name."""
 
@@ -96,18 +100,21 @@ def summed(terms: Sequence[Term], name: str) -> LoraModule:
         module, weight = terms[0].module, terms[0].weight
         return LoraModule(module.down, module.up, module.alpha * weight)
     _check_shapes((term.module for term in terms), name)
-    downs, ups = zip(*(_folded(term) for term in terms), strict=True)
-    kernel = max((down.shape[2:] for down in downs), key=len)
-    down = torch.cat([part.reshape(*part.shape[:2], *kernel) for part in downs], dim=0)
-    up = torch.cat([part.reshape(*part.shape[:2], *[1] * len(kernel)) for part in ups], dim=1)
-    return LoraModule(down, up, float(down.shape[0]))
-
-
-def _folded(term: Term) -> tuple[torch.Tensor, torch.Tensor]:
-    """Factors whose product is the term's: the coefficient's root on both, so that fp16 keeps its range."""
-    coefficient = term.weight * term.module.scale
-    root = abs(coefficient) ** 0.5
-    return term.module.down.float() * root, term.module.up.float() * (root if coefficient > 0 else -root)
+    modules = [term.module for term in terms]
+    rank, kernel = sum(len(one.down) for one in modules), max((one.down.shape[2:] for one in modules), key=len)
+    down = torch.empty(rank, modules[0].down.shape[1], *kernel)
+    up = torch.empty(len(modules[0].up), rank, *[1] * len(kernel))
+    start = 0
+    for term in terms:
+        end = start + len(term.module.down)
+        # The coefficient's root on both, so that fp16 keeps its range.
+        coefficient = term.weight * term.module.scale
+        root = abs(coefficient) ** 0.5
+        down[start:end].copy_(term.module.down.reshape(end - start, -1, *kernel)).mul_(root)
+        part = up[:, start:end]
+        part.copy_(term.module.up.reshape(part.shape)).mul_(root if coefficient > 0 else -root)
+        start = end
+    return LoraModule(down, up, float(rank))
 
 
 def _check_shapes(modules: Iterable[LoraModule], name: str) -> None:

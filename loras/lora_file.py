@@ -25,7 +25,7 @@ from torch import Tensor
 from base_models.architecture import Architecture
 from base_models.kohya_names import kernel_of, part_of
 from foundation.errors import DamagedFileError, LoraFileError
-from foundation.files import check_written, whole_file
+from foundation.files import check_given_back, flush, sha256_of, whole_file
 from foundation.safetensors_header import FLOATS, Header, opened_safetensors, read_header
 from loras.key_spellings import spelling_of
 from loras.lora_family import KnownFamily, LoraFamily, family_of, family_told
@@ -255,17 +255,21 @@ def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:
 
 
 def _write(serialised: SerialisedTensors, lora: LoraFile[Module], path: Path) -> str:
-    """Write the file beside, have the disk give it back, read it as any file, and only then put it in place.
+    """Write the file beside, read it as any file, have the disk give it back, and only then put it in place.
 
     Gives its sha256. Raises DamagedFileError where bytes or modules come back otherwise; `path` then is what it was.
     """
     chunks = serialised.header(lora.metadata), *serialised.chunks
-    with whole_file(path) as beside:
-        with ThreadPoolExecutor(1) as hashing, beside.open("wb") as stream:
-            meant = hashing.submit(_sha256, chunks)
+    with whole_file(path) as beside, ThreadPoolExecutor(1) as other_thread:
+        meant = other_thread.submit(_sha256, chunks)
+        with beside.open("wb") as stream:
             stream.writelines(chunks)
-        check_written(beside, meant.result(), path)
-        _check_reads_back(beside, lora, path)
+        flush(beside, forget=True)
+        given_back = other_thread.submit(sha256_of, beside)
+        try:
+            _check_reads_back(beside, lora, path)
+        finally:  # that the disk gave back other bytes says more than what came of them
+            check_given_back(given_back.result(), meant.result(), path)
     return meant.result()
 
 

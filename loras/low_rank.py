@@ -19,7 +19,8 @@ from loras.lora_file import LoraModule
 from loras.low_rank_norm import squared_norm
 
 NOISE = 1e-14  # of the largest eigenvalue: what float64 leaves of a squared singular value
-GRAM_ROWS = 64  # at a time; fewer make slow products
+PIECE, FEWEST_COLUMNS = 2**17, 256  # numbers that are turned into another type at a time: 1 MiB of float64
+IS_SURE = 1e-3  # of a distance: what float32 may be off by, where float32 is taken
 ILL_CONDITIONED = 1e-6  # smallest to largest of a Cholesky factor's diagonal
 
 
@@ -100,24 +101,36 @@ class Product:
         return self.module(torch.zeros(self.up.shape[0], 1), torch.zeros(1, self.down.shape[1]))
 
     @cached_property
-    def _factors(self) -> tuple[Tensor, Tensor]:
-        """`up` and `down` in float64, which all figures of a product need."""
-        return self.up.double(), self.down.double()
-
     def grams(self) -> tuple[Tensor, Tensor]:
         """U'U and D D', (R, R), float64."""
-        up, down = self._factors
-        return _gram(up.T), _gram(down)
+        return _gram(self.up.T, torch.float64), _gram(self.down, torch.float64)
 
     def squared_norm(self) -> float:
         """The squared Frobenius norm of the delta."""
-        return float(squared_norm(*self.grams()))
+        return float(squared_norm(*self.grams))
 
     def inner(self, other: Product) -> float:
         """The Frobenius inner product with another delta of the same shape."""
-        up, down = self._factors
-        other_up, other_down = other._factors
-        return float((up.T @ other_up * (down @ other_down.T)).sum())
+        ups, downs = self.up.double().T @ other.up.double(), self.down.double() @ other.down.double().T
+        return _dot(ups, downs)
+
+    def squared_distance(self, other: Product) -> float:
+        """|self - other|^2, Frobenius: by float32 where that is sure to a thousandth, else by float64.
+
+        |a - b|^2 = |a|^2 - 2 <a, b> + |b|^2 takes what is alike away from what is alike. What float32 rounds off is at
+        most its precision times the sums of its terms' own norms, which for factors that nearly cancel are far above
+        the delta's: so it is asked before it is trusted.
+        """
+        norm = self.squared_norm()
+        ups, downs = self.up.T @ other.up, self.down @ other.down.T
+        other_up, other_down = _gram(other.up.T, torch.float32), _gram(other.down, torch.float32)
+        inner, there = _dot(ups, downs), _dot(other_up, other_down)
+        found = norm - 2 * inner + there
+        own, others = _terms(*self.grams), _terms(other_up, other_down)
+        doubt = 2 * torch.finfo(torch.float32).eps * others * (own + others)
+        if doubt > IS_SURE * found:
+            found = norm - 2 * self.inner(other) + other.squared_norm()
+        return max(0.0, found)
 
     def rounded_to(self, cast: Product) -> tuple[float, float]:
         """Squared norms of this delta, and of what is lost where `cast` holds the same factors in a coarser type.
@@ -142,7 +155,7 @@ class Product:
     def spectrum(self) -> Spectrum:
         """All singular values, by two Gram matrices, one Cholesky factorisation and one symmetric eigenproblem."""
         product = self.narrowed()
-        gram_up, gram_down = product.grams()
+        gram_up, gram_down = product.grams
         root, inverse = _root_of(gram_down)
         squared, vectors = eigh(root.T @ gram_up @ root)
         squared, vectors = squared.flip(0), vectors.flip(1)
@@ -150,16 +163,28 @@ class Product:
         return Spectrum(squared[kept].sqrt(), root, inverse, vectors[:, kept], product)
 
 
-def _gram(rows: Tensor) -> Tensor:
-    """X X' of X (R, columns): what lies above the diagonal is what lies below it, and is not worked out again."""
-    count = len(rows)
-    gram = rows.new_empty(count, count)
-    for start in range(0, count, GRAM_ROWS):
-        end = min(start + GRAM_ROWS, count)
-        part = rows[start:end] @ rows[:end].T
-        gram[start:end, :end] = part
-        gram[:start, start:end] = part[:, :start].T
+def _gram(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """X X' of X (R, columns) in `dtype`, which columns are turned into a piece at a time: it stays in the cache.
+
+    numpy sees that each product is symmetric, and works out half of it.
+    """
+    count, columns = rows.shape
+    at_once = max(FEWEST_COLUMNS, PIECE // max(1, count))
+    gram = torch.zeros(count, count, dtype=dtype)
+    for start in range(0, columns, at_once):
+        piece = rows[:, start : start + at_once].to(dtype).numpy()
+        gram += torch.as_tensor(piece.dot(piece.T))  # `@` would keep Python's lock
     return gram
+
+
+def _dot(one: Tensor, other: Tensor) -> float:
+    """The sum of the products of two matrices' elements, each in float64."""
+    return float((one.double() * other.double()).sum())
+
+
+def _terms(gram_up: Tensor, gram_down: Tensor) -> float:
+    """The sum of the norms of a product's R terms, columns of U times rows of D, from its Gram matrices."""
+    return float((gram_up.diagonal().double() * gram_down.diagonal().double()).clamp(min=0).sqrt().sum())
 
 
 def _root_of(gram: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from grid_folders import GridFolder, write_grid
+from grid_folders import GridFolder, at, copy_of_one_made_once, write_grid
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # A busy machine is slow and not wrong: no test asks how long anything took, and neither do drawn examples.
@@ -26,13 +27,15 @@ def _what_is_loaded_is_not_searched_for_garbage() -> None:
 @pytest.fixture(scope="session")
 def rendered_grid(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
     """A grid with the protocol's own 30 steps, rendered and scored once for all tests that read it."""
-    from eval.grid.run_grid import run_grid
-    from eval.request.spec import read_spec
-    from foundation.progress import Silent
 
-    made = write_grid(tmp_path_factory.mktemp("grid with spaces ü"), steps=30)
-    run_grid(read_spec(made.spec), Silent())
-    return made
+    def render(folder: Path) -> None:
+        from eval.grid.run_grid import run_grid
+        from eval.request.spec import read_spec
+        from foundation.progress import Silent
+
+        run_grid(read_spec(write_grid(folder, steps=30).spec), Silent())
+
+    return at(copy_of_one_made_once(tmp_path_factory, "grid with spaces ü", render))
 
 
 def pytest_runtest_setup() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foundation.command_line import commands_app, run_app
+from foundation.command_line import commands_app, run_app, run_process
 from trainer.calibrating import plan_command
 from trainer.captioning import caption_command
 from trainer.checking.whole import check_command
@@ -41,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

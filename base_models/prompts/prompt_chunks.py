@@ -9,7 +9,7 @@ from typing import Any
 from transformers import CLIPTokenizer
 
 from base_models.prompts.prompt_weights import Passage
-from base_models.prompts.token_ids import ids_of, most_tokens
+from base_models.prompts.token_ids import ids_of, most_tokens, token_id
 
 BACKTRACK = 20  # A1111's default: a comma at most so many tokens before a chunk's end is where the chunk ends
 
@@ -27,7 +27,7 @@ class Chunk:
 def chunks_of(sections: Sequence[Sequence[Passage]], tokenizer: CLIPTokenizer) -> list[Chunk]:
     """At least one chunk; a section (between BREAKs) begins a chunk of its own, also when it is empty."""
     size = most_tokens(tokenizer) - 2  # the start and the end are tokens, too
-    comma = tokenizer.get_vocab()[",</w>"]
+    comma = token_id(tokenizer, ",</w>")
     parts: list[list[Weighted]] = []
     for number, section in enumerate(sections):
         found = split_at_commas(_tokens(section, tokenizer), comma, size)

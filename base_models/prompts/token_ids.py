@@ -23,3 +23,8 @@ def lengths_of(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> list[int]:
     """How many tokens each text is, start and end among them, however long."""
     read: list[list[int]] = untyped(tokenizer)(list(texts)).input_ids
     return [len(ids) for ids in read]
+
+
+def token_id(tokenizer: CLIPTokenizer, token: str) -> int:
+    """The id of one token; the whole vocabulary as a dictionary takes 25 ms each time that it is asked for."""
+    return untyped(tokenizer).convert_tokens_to_ids(token)

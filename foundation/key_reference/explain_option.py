@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from foundation.key_reference.key_facts import KeyFact, explained
 from foundation.printing import print_lines
+
+if TYPE_CHECKING:
+    from foundation.key_reference.key_facts import KeyFact
 
 
 def explain_option(keys: Callable[[], list[KeyFact]]) -> Any:
@@ -16,6 +18,9 @@ def explain_option(keys: Callable[[], list[KeyFact]]) -> Any:
 
     def say(asked: str | None) -> None:
         if asked is not None:
+            # Loads pydantic, which the other commands' start does without.
+            from foundation.key_reference.key_facts import explained
+
             print_lines(explained(keys(), asked).splitlines())
             raise typer.Exit()
 

@@ -57,31 +57,34 @@ def blend_command(
     The error printed is the distance from the exact sum, relative to its norm, by block and in all, of the factors that
     the written file was read back to hold.
     """
+    from foundation.files import hashed_meanwhile
     from foundation.printing import complain, print_lines
     from foundation.progress import starting, terminal
-
-    with starting():
-        import torch
-
-        from loras.blending.blend_files import BlendRequest, write_blend
-        from loras.blending.diffusers_names import names_for
-        from loras.blending.rank_rule import RankRule
-        from loras.blending.weighted_lora import WeightedLora
+    from loras.blending.weighted_lora import WeightedLora
 
     parts = tuple(WeightedLora.parse(text) for text in loras)
     for part in parts:
         if doubt := part.weights.beyond_use:
             complain(f"{part.name}: {doubt}")
-    request = BlendRequest(
-        parts,
-        output,
-        None if rank is None else RankRule.parse(rank),
-        merge_called(method, density, seed),
-        getattr(torch, dtype),
-        names_for([part.path for part in parts], base) if form == "diffusers" else None,
-    )
-    with terminal() as reporter:
-        blended = write_blend(request, reporter)
+    paths = [part.path for part in parts]
+    with hashed_meanwhile(path for path in paths if path.is_file()) as sha256:
+        with starting():
+            import torch
+
+            from loras.blending.blend_files import BlendRequest, write_blend
+            from loras.blending.diffusers_names import names_for
+            from loras.blending.rank_rule import RankRule
+
+        request = BlendRequest(
+            parts,
+            output,
+            None if rank is None else RankRule.parse(rank),
+            merge_called(method, density, seed),
+            getattr(torch, dtype),
+            names_for(paths, base) if form == "diffusers" else None,
+        )
+        with terminal() as reporter:
+            blended = write_blend(request, reporter, sha256)
     if as_json:
         print(json.dumps(blended.as_json()))
         return

@@ -14,7 +14,7 @@ from base_models.architecture import Architecture
 from base_models.kohya_names import block_of, part_of
 from foundation.files import check_is_no_input, sha256_of
 from foundation.progress import Advance, Reporter, Silent
-from loras.blend import BlendError, Term, common_alphas, plain_factors, summed
+from loras.blend import BlendError, NothingLeftError, Term, common_alphas, plain_factors, summed
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.block_weights import BlockWeights
 from loras.blending.merge_methods import EXACT_SUM, Merge
@@ -78,9 +78,9 @@ class BlendedModule:
     distance: float
 
 
-def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
-    """Blend and write. Raises BlendError, DamagedFileError, InputOverwrittenError, LoraFileError, MixedFamiliesError or
-    WeightsError; then nothing is left written.
+def write_blend(request: BlendRequest, reporter: Reporter, hash_of: Callable[[Path], str] = sha256_of) -> WrittenLora:
+    """Blend and write; `hash_of` tells a parent's sha256, which the recipe names. Raises BlendError, DamagedFileError,
+    InputOverwrittenError, LoraFileError, MixedFamiliesError or WeightsError; then nothing is left written.
 
     Errors are those of the factors as the file holds them: it was read back and has them bit for bit.
     """
@@ -89,7 +89,7 @@ def write_blend(request: BlendRequest, reporter: Reporter) -> WrittenLora:
     blend = blended(request, reporter)
     blocks, error = _errors(blend.made)
     ranks = [module.rank for module in blend.modules.values()]
-    recipe = _recipe(request, blend.parts, max(ranks), error)
+    recipe = _recipe(request, _parents(blend.parts, hash_of), max(ranks), error)
     lora = LoraFile(blend.modules, {})
     metadata = blend_metadata(lora, blend.parents, blend.family, request.output.stem, recipe)
     sha256 = _write(request, LoraFile(lora.modules, metadata))
@@ -110,7 +110,7 @@ def blended(request: BlendRequest, reporter: Reporter) -> Blend:
         terms = BlendTerms(request.parts, opened)
         names = terms.names()
         if not names:
-            raise BlendError(f"{request.output}: nothing is left at these weights; nothing was written")
+            raise NothingLeftError(f"{request.output}: nothing is left at these weights; nothing was written")
         made = _all_blended(request, terms, names, reporter.task("blending", len(names)))
         return Blend(made, terms.parts, [one.metadata for one in opened], family)
 
@@ -203,8 +203,7 @@ def _blended(request: BlendRequest, terms: BlendTerms, name: str, alpha: Alphas)
         norm = float(spectrum.values.square().sum()) if request.merge is None else product.squared_norm()
         module = spectrum.truncated(request.rank.of(spectrum.values))
     module = _cast(module.with_alpha(alpha(name, module.rank)), request.dtype)
-    there = Product.of(module)
-    return BlendedModule(module, norm, max(0.0, norm - 2 * product.inner(there) + there.squared_norm()))
+    return BlendedModule(module, norm, product.squared_distance(Product.of(module)))
 
 
 def _cast(module: LoraModule, dtype: torch.dtype) -> LoraModule:
@@ -231,19 +230,23 @@ def _relative(made: Sequence[BlendedModule]) -> float:
     return (sum(one.distance for one in made) / norm) ** 0.5 if norm > 0 else 0.0
 
 
-def _recipe(request: BlendRequest, parts: Sequence[WeightedLora], rank: int, error: float) -> dict[str, object]:
+def _recipe(request: BlendRequest, parents: list[dict[str, object]], rank: int, error: float) -> dict[str, object]:
     """What makes the file again: parents by content, weights, method, and how exact it is."""
     merge = request.merge
-    sizes = {part.path: part.path.stat().st_size for part in parts}
-    contents = side_by_side(sha256_of, sizes, Silent().task("", len(sizes)))
     return {
-        "parents": [_parent(part, contents[part.path]) for part in parts],
+        "parents": parents,
         "method": EXACT_SUM if merge is None else str(merge),
         "rank": rank,
         "rule": "exact" if request.rank is None else str(request.rank),
         "dtype": str(request.dtype).removeprefix("torch."),
         "error": error,
     }
+
+
+def _parents(parts: Sequence[WeightedLora], hash_of: Callable[[Path], str]) -> list[dict[str, object]]:
+    sizes = {part.path: part.path.stat().st_size for part in parts}
+    contents = side_by_side(hash_of, sizes, Silent().task("", len(sizes)))
+    return [_parent(part, contents[part.path]) for part in parts]
 
 
 def _parent(part: WeightedLora, sha256: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from base_models.threads import on_threads
 from foundation.progress import Advance
@@ -27,7 +28,11 @@ def side_by_side(work: Callable[[Name], Made], sizes: Mapping[Name, int], advanc
     """
     largest_first = sorted(sizes, key=lambda name: -sizes[name])
     threads = torch.get_num_threads()
-    with on_threads(1), ThreadPoolExecutor(threads, "side-by-side", torch.set_num_threads, (1,)) as pool:
+    with (
+        on_threads(1),
+        threadpool_limits(1, "blas"),  # numpy's, which torch's own does not reach
+        ThreadPoolExecutor(threads, "side-by-side", torch.set_num_threads, (1,)) as pool,
+    ):
         pieces = {name: pool.submit(work, name) for name in largest_first}
         try:
             for piece in as_completed(pieces.values()):

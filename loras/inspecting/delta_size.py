@@ -69,7 +69,7 @@ def _of_product(product: Product) -> DeltaSize:
     outputs, columns = product.up.shape[0], product.down.shape[1]
     if product.up.shape[1] > min(outputs, columns, WIDE):
         return _of_matrix(product.up @ product.down)
-    up, down = product.grams()
+    up, down = product.grams
     both = up @ down
     fourths = (both * both.T).sum()
     return DeltaSize(outputs, columns, float(squared_norm(up, down)), max(0.0, float(fourths)))

@@ -22,6 +22,7 @@ from eval.request.prompts import read_prompts
 from eval.request.spec import GridSpec, ModelSection, read_spec
 from foundation.errors import UserError
 from foundation.progress import Silent
+from loras.blend import NothingLeftError
 from loras.blending.blend_files import BlendRequest, blended
 from loras.blending.merge_methods import merge_called
 from loras.blending.rank_rule import RankRule
@@ -57,7 +58,7 @@ class _Loaded:
             return
         modules = _blend(wanted)
         self.wears = None
-        if wanted.parts:
+        if modules:
             check_fits(LoraFile(modules, {}), Path(wanted.parts[0]), self.base)
         self.patched.put_on(modules)
         self.wears = wears
@@ -113,7 +114,7 @@ def _drawn(
 
 
 def _blend(wanted: WantedPicture) -> dict[str, LoraModule]:
-    """What the file of the blend would hold."""
+    """What the file of the blend would hold: nothing where all weights are 0, and the base model's picture is drawn."""
     if not wanted.parts:
         return {}
     request = BlendRequest(
@@ -122,4 +123,7 @@ def _blend(wanted: WantedPicture) -> dict[str, LoraModule]:
         RankRule.parse(wanted.rank) if wanted.rank else None,
         merge_called(wanted.method, None, 0),
     )
-    return blended(request, Silent()).modules
+    try:
+        return blended(request, Silent()).modules
+    except NothingLeftError:
+        return {}

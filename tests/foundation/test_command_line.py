@@ -195,3 +195,56 @@ def test_a_message_on_stderr_is_no_markup(monkeypatch: pytest.MonkeyPatch, capsy
 
     assert ended(work, monkeypatch) == 2
     assert capsys.readouterr().err == "error: runs/[/bold] ?[2Jname.png: is gone\n"
+
+
+ENDINGS = {
+    "done": ("print('said')", 0),
+    "a bad answer": ("print('said'); sys.exit(1)", 1),
+    "no code": ("print('said'); sys.exit()", 0),
+    "a word": ("print('said'); sys.exit('why')", 1),
+    "a fault": ("print('said'); 1 / 0", 1),
+}
+
+
+@pytest.mark.parametrize(("work", "code"), ENDINGS.values(), ids=ENDINGS.keys())
+def test_a_process_ends_at_once_and_as_ever(work: str, code: int, tmp_path: Path) -> None:
+    """Its code, what it said, its handlers, its threads' work; what is loaded is not taken apart."""
+    text = f"""
+import atexit, sys, threading, time
+from pathlib import Path
+from foundation.command_line import run_process
+class Loaded:
+    def __del__(self): Path("apart").touch()
+loaded = Loaded()
+def main():
+    atexit.register(lambda: Path("handler").touch())
+    threading.Thread(target=lambda: (time.sleep(0.2), Path("thread").touch())).start()
+    {work}
+run_process(main)
+"""
+    (tmp_path / "typed.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "typed"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (code, "said\n")
+    assert ("ZeroDivisionError" in done.stderr) == ("1 / 0" in work)
+    assert ("why" in done.stderr) == ("why" in work)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {"handler", "thread"} <= left
+    assert ("apart" in left) == ("1 / 0" in work or "why" in work)
+
+
+def test_who_runs_a_command_within_a_script_goes_on_after_it(tmp_path: Path) -> None:
+    (tmp_path / "typed.py").write_text(
+        "from foundation.command_line import run_process\nrun_process(lambda: exit(1))\n"
+    )
+    script = (
+        "import runpy\ntry: runpy.run_module('typed', run_name='__main__', alter_sys=True)\nexcept SystemExit: pass"
+    )
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path)))}
+    assert subprocess.run([sys.executable, "-c", script], env=variables, check=False).returncode == 0

@@ -18,7 +18,16 @@ import pytest
 import torch
 
 from foundation.command_line import in_words
-from foundation.files import OWNER, PARTIAL, partial_beside, sweep_partial, whole_file, write_text
+from foundation.files import (
+    OWNER,
+    PARTIAL,
+    hashed_meanwhile,
+    partial_beside,
+    sha256_of,
+    sweep_partial,
+    whole_file,
+    write_text,
+)
 from foundation.safetensors_stream import write_tensors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -194,3 +203,13 @@ def test_tensors_come_back_in_type_and_shape(tmp_path: Path) -> None:
             assert found.dtype == tensor.dtype
             assert found.shape == tensor.shape
             assert torch.equal(found, tensor)
+
+
+def test_files_are_hashed_while_something_else_is_done(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).write_text(name)
+    with hashed_meanwhile([tmp_path / "one", tmp_path / "none"]) as sha256:
+        assert sha256(tmp_path / "one") == sha256_of(tmp_path / "one")
+        assert sha256(tmp_path / "other") == sha256_of(tmp_path / "other"), "one that nobody spoke of before"
+        with pytest.raises(FileNotFoundError, match="none"):
+            sha256(tmp_path / "none")

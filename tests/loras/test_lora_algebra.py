@@ -83,6 +83,26 @@ def test_what_rounding_loses_is_the_distance_to_what_is_left() -> None:
     assert lost == (up @ down - both.up @ both.down).square().sum().item()
 
 
+@given(rank=st.integers(1, 80), other_rank=st.integers(1, 8), columns=st.integers(1, 3000), seed=seeds)
+def test_a_distance_is_that_of_the_whole_matrices(rank: int, other_rank: int, columns: int, seed: int) -> None:
+    one, other = _drawn((40, columns), rank, float(rank), seed), _drawn((40, columns), other_rank, 1.5, seed + 1)
+    exact = (_exact(one) - _exact(other)).square().sum().item()
+    assert Product.of(one).squared_distance(Product.of(other)) == pytest.approx(exact, rel=2e-3)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e4])
+def test_where_float32_cannot_tell_a_distance_float64_does(size: float) -> None:
+    """A delta against itself rounded, and a delta that is the small difference of two large ones."""
+    draw = torch.Generator().manual_seed(7)
+    up, down = torch.randn(50, 4, generator=draw), torch.randn(4, 60, generator=draw)
+    large = size * torch.randn(50, 1, generator=draw)
+    row = torch.randn(1, 60, generator=draw)
+    ours = Product(torch.cat([up, large, -large], dim=1), torch.cat([down, row, row]), None)
+    rounded = Product(up.half().float(), down.half().float(), None)
+    exact = (ours.up.double() @ ours.down.double() - rounded.up.double() @ rounded.down.double()).square().sum().item()
+    assert ours.squared_distance(rounded) == pytest.approx(exact, rel=0.05)
+
+
 @given(shape=shapes, rank=st.integers(1, 9), seed=seeds)
 def test_the_spectrum_is_the_svds_and_the_best_module_keeps_its_leading_part(
     shape: tuple[int, ...], rank: int, seed: int

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foundation.command_line import Json
 from foundation.key_reference.explain_option import explain_option
-from foundation.key_reference.key_facts import KeyFact
+
+if TYPE_CHECKING:
+    from foundation.key_reference.key_facts import KeyFact
 
 
 def register(app: typer.Typer) -> None:

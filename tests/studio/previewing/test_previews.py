@@ -89,6 +89,15 @@ def test_what_is_wanted_no_more_is_given_up_between_two_steps(rendered_grid: Gri
     assert np.array_equal(pixels(after), pixels(alone))
 
 
+def test_where_all_weights_are_0_it_is_the_base_models_picture(rendered_grid: GridFolder) -> None:
+    drawer = BlendPictures()
+    nothing, base = (
+        drawer.png(wanted_of(rendered_grid.spec, parts=parts), lambda: True, lambda done: None)
+        for parts in ((f"{FIRST}:unet=0,te=0",), ())
+    )
+    assert np.array_equal(pixels(nothing), pixels(base))
+
+
 def test_each_move_is_another_picture(tmp_path: Path) -> None:
     one = wanted_of(tmp_path / "grid.toml", parts=("a.safetensors:unet=0.5,te=1",))
     others = [
