@@ -17,6 +17,13 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One process more than there are cores: a fourth of their time they wait, mostly for commands that tests type."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _what_is_loaded_is_not_searched_for_garbage() -> None:
     """A process with every library has millions of objects, which each full collection would go through again."""
