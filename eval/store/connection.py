@@ -5,12 +5,14 @@ Every fault of the file becomes a `StoreError` here, at one place.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
+from weakref import WeakSet
 
 from sqlalchemy import Engine, ExceptionContext, QueuePool, StaticPool, create_engine, event
 
@@ -44,6 +46,15 @@ class StoreError(UserError):
     """A folder that is not a store, a store that has nothing to show yet, or a file of it that SQLite cannot use."""
 
 
+_OPENED: WeakSet[Engine] = WeakSet()
+
+
+def _close() -> None:
+    """SQLite removes its files beside the store when the last connection to it is closed."""
+    for engine in list(_OPENED):
+        engine.dispose()
+
+
 def connected(folder: Path) -> Engine:
     """The file of the store at `folder`, made and brought to this version's layout where it may be written.
 
@@ -63,6 +74,9 @@ def connected(folder: Path) -> Engine:
         if isinstance(fault, sqlite3.DatabaseError) and not isinstance(fault, OURS):
             raise StoreError(f"{file}: {in_words(str(fault))}") from fault
 
+    _OPENED.add(engine)
+    atexit.unregister(_close)  # once is enough
+    atexit.register(_close)
     _lay_out(engine, file)
     return engine
 

@@ -1,6 +1,8 @@
 """What a user is told about a store that does not open: only a file that is none any more is to be deleted."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from eval.store.picture_files import PicturePlaceError
 from eval.store.store import Store, create_store, open_store
 from eval.store.tables import PictureRow, Reading
 from synthetic_store import Size, write_store
-from typed_commands import type_command
+from typed_commands import ROOT, type_command
 
 # What a store is asked and told, by name: what fails in SQLite is told alike, whichever of them it is.
 READS: dict[str, Callable[[Store], object]] = {
@@ -155,3 +157,11 @@ def test_a_vector_that_is_no_number_is_a_failure_and_never_a_score(value: float,
     assert (found["a"].vector, found["a"].count) == (None, 2)
     assert found["b"].vector is not None
     store.close()
+
+
+def test_a_command_leaves_none_of_sqlites_own_files_beside_the_store(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", Size(epochs=(2, 4), seeds=2))
+    before = {path.name for path in store.iterdir()}
+    for words in (["rank", str(store)], ["store", "check", str(store)]):
+        subprocess.run([sys.executable, "-m", "eval", *words], cwd=ROOT, check=True, capture_output=True)
+        assert {path.name for path in store.iterdir()} == before
