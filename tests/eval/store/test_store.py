@@ -162,6 +162,5 @@ def test_a_vector_that_is_no_number_is_a_failure_and_never_a_score(value: float,
 def test_a_command_leaves_none_of_sqlites_own_files_beside_the_store(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store", Size(epochs=(2, 4), seeds=2))
     before = {path.name for path in store.iterdir()}
-    for words in (["rank", str(store)], ["store", "check", str(store)]):
-        subprocess.run([sys.executable, "-m", "eval", *words], cwd=ROOT, check=True, capture_output=True)
-        assert {path.name for path in store.iterdir()} == before
+    subprocess.run([sys.executable, "-m", "eval", "rank", str(store)], cwd=ROOT, check=True, capture_output=True)
+    assert {path.name for path in store.iterdir()} == before
