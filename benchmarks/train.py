@@ -297,6 +297,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=8, help=f"turns of {STEPS_A_WINDOW} steps each")
     turns = parser.parse_args().turns
+    if turns < 2:
+        parser.error("--turns: quartiles take two at least")
     quieten()
     config = read_config(SUBJECT / "train.toml")
     # With reg pictures, which the shipped run goes without: they are part of what a step costs.
