@@ -11,6 +11,7 @@ from base_models.pictures.listing import PICTURES, is_picture
 from foundation.text_files import TextFileError, read_json
 from foundation.typed.json_values import is_list, is_table
 from studio.data.picture_tiles import Tile
+from studio.languages.translation import tr
 from studio.shared.allowed_folders import AllowedFolders
 from trainer.checking.findings import Severity
 from trainer.checking.reporting.in_words import HEADINGS
@@ -99,7 +100,7 @@ def _tiles(one: dict[str, object], folders: AllowedFolders) -> Iterator[Tile]:
     yield Tile(_picture(path, folders), path.name, _text(one, "said"))
     others = [Path(str(other)) for other in _list(one.get("others"))]
     if len(others) == 1:
-        yield Tile(_picture(others[0], folders), others[0].name, "the other one")
+        yield Tile(_picture(others[0], folders), others[0].name, tr("the other one"))
 
 
 def _picture(path: Path, folders: AllowedFolders) -> Path | None:

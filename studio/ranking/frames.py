@@ -15,11 +15,12 @@ from eval.wording.figure_texts import settings_text, text_encoder_weight
 from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
 from loras.weights import Weights
+from studio.languages.translation import noted, tr
 from studio.ranking.remarks import Remark, marks_of
 from studio.shared.pictures import median_picture
 from studio.shared.stores import OpenedStore
 
-NO_OTHER = "none"
+NO_OTHER, PICTURE = noted("none"), "picture"
 NONE: Mapping[str, Remark] = {}
 
 
@@ -58,7 +59,7 @@ def ranking_frame(opened: OpenedStore, places: Sequence[int], remarks: Mapping[s
     """The rows at `places` of the ranking, indexed by place from 1, each with a typical picture as a data URI."""
     rows = [opened.rows[place] for place in places]
     pictures = [median_picture(opened, row) for row in rows]
-    columns: dict[str, list[object]] = {"picture": [*pictures]} if any(pictures) else {}
+    columns: dict[str, list[object]] = {PICTURE: [*pictures]} if any(pictures) else {}
     if any(marks := marks_of(remarks, [row.cell for row in rows])):
         columns["★"] = [*marks]
     columns |= {column.heading: [_value(column, row) for row in rows] for column in table_columns(rows)}
@@ -85,7 +86,10 @@ def tiles_of(row: RankedCell, words: SubjectWords) -> list[Tile]:
 def intervals_of(row: RankedCell) -> list[str]:
     """The 95 % intervals of the row's figures that have one: "Bleed, 95 %: +0.012 (-0.010 to +0.030)."."""
     with_ends = [column for column in COLUMNS if column.tile and column.text(row) != column.figure_text(row)]
-    return [f"{column.heading.capitalize()}, 95 %: {column.text(row)}." for column in with_ends]
+    return [
+        tr("{figure}, 95 %: {value}.", figure=column.heading.capitalize(), value=column.text(row))
+        for column in with_ends
+    ]
 
 
 def usual_settings(rows: Sequence[RankedCell]) -> list[str]:

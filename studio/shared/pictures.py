@@ -13,6 +13,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT
 from eval.reporting.thumbnail import thumbnail
 from eval.store.store import KeptPicture
+from studio.languages.translation import tr
 from studio.shared.stores import OpenedStore
 
 
@@ -83,7 +84,7 @@ def _picture(opened: OpenedStore, row: RankedCell | None, unit: int) -> Picture:
         return Picture(path, _in_words(opened, float(opened.identity_control[unit])))
     at = opened.place_in_evidence(row)
     failed = bool(opened.ranked.evidence.failed[at, unit])
-    return Picture(path, "failed" if failed else _in_words(opened, float(opened.identity[at, unit])))
+    return Picture(path, tr("failed") if failed else _in_words(opened, float(opened.identity[at, unit])))
 
 
 def _kept(opened: OpenedStore, row: RankedCell | None, unit: int) -> KeptPicture:
