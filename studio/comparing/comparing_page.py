@@ -33,7 +33,7 @@ def show() -> None:
     others = _chosen_others(opened, row)
     _show_figures(opened, row, others)
     columns: list[RankedCell | None] = [row, *others, None]
-    called = {SUBJECT: tr("The subject"), BLEED: opened.words.others.capitalize()}
+    called = {SUBJECT: tr("The subject"), BLEED: tr(opened.words.others).capitalize()}
     role = st.segmented_control(tr("Pictures of"), _roles_in(opened), format_func=called.__getitem__, default=SUBJECT)
     _show_pictures(opened, columns, role or SUBJECT)
 
@@ -62,7 +62,7 @@ def _show_figures(opened: OpenedStore, row: RankedCell, others: Sequence[RankedC
         place.metric(tile.name, tile.figure, help=tile.meaning)
     said = intervals_of(row)
     if INTERVAL.has_something([row]):
-        said = [tr("Identity, {interval}: {value}.", interval=INTERVAL.heading, value=INTERVAL.text(row)), *said]
+        said = [tr("Identity, {interval}: {value}.", interval=tr(INTERVAL.heading), value=INTERVAL.text(row)), *said]
     for other in others:
         won, pairs = pairs_won(opened, row, other)
         said.append(

@@ -79,7 +79,7 @@ def _document(said: Path) -> dict[str, object] | None:
 def _rule(own: Sequence[dict[str, object]], folders: AllowedFolders) -> RuleShown:
     first = own[0]
     severity = _text(first, "severity")
-    heading = HEADINGS[Severity(severity)] if severity in {one.value for one in Severity} else severity
+    heading = tr(HEADINGS[Severity(severity)]) if severity in {one.value for one in Severity} else severity
     with_picture = [one for one in own if one.get("path") is not None]
     tiles = [tile for one in with_picture[:MOST_TILES] for tile in _tiles(one, folders)]
     of_the_set = tuple(_text(one, "said") for one in own if one.get("path") is None)

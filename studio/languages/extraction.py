@@ -5,10 +5,11 @@ New words are added without a translation, words that are said no more are dropp
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import ast
+from collections.abc import Collection, Iterator
 from io import BytesIO
 from pathlib import Path
-from warnings import catch_warnings, simplefilter
+from typing import IO
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
@@ -22,8 +23,22 @@ KEYWORDS: dict[str, tuple[int, ...]] = {"tr": (1,), "tr_many": (1, 2), "noted": 
 HEADER = (
     "# What the studio says. `make languages` keeps this file up to date; translations are written into it by hand."
 )
-# Neither tells anybody anything that git does not, and both would change with each run.
-DAY = datetime(2026, 11, 28, tzinfo=UTC)
+# What babel writes at the top and a program reads; the rest are dates, names and versions, which git knows.
+KEPT_AT_THE_TOP = ("Language:", "Plural-Forms:", "MIME-Version:", "Content-Type:", "Content-Transfer-Encoding:")
+
+
+def calls_in(
+    file: IO[bytes], keywords: Collection[str], comment_tags: Collection[str], options: object
+) -> Iterator[tuple[int, str, tuple[str | None, ...], list[str]]]:
+    """Babel's way to read a file. Its own reads tokens, and so sees no call within an f-string."""
+    calls = [one for one in ast.walk(ast.parse(file.read())) if isinstance(one, ast.Call)]
+    for call in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
+        if isinstance(call.func, ast.Name) and call.func.id in keywords:
+            yield call.lineno, call.func.id, tuple(map(_literal, call.args)), []
+
+
+def _literal(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def words_said(studio: Path = STUDIO) -> Catalog:
@@ -31,10 +46,8 @@ def words_said(studio: Path = STUDIO) -> Catalog:
     found = Catalog(charset="utf-8")
     for path in sorted(studio.rglob("*.py")):
         place = path.relative_to(studio.parent).as_posix()
-        with catch_warnings():
-            simplefilter("ignore")  # of values that are f-strings: only the words before them are for translators
-            for _, message, _, _ in extract_from_file("python", path, keywords=KEYWORDS):
-                found.add(message, locations=[(place, 0)])
+        for _, message, _, _ in extract_from_file(calls_in, path, keywords=KEYWORDS):
+            found.add(message, locations=[(place, 0)])
     return found
 
 
@@ -50,11 +63,11 @@ def brought_up(catalogue: Catalog, said: Catalog) -> bytes:
     catalogue.obsolete.clear()
     catalogue.fuzzy = False
     catalogue.header_comment = HEADER
-    catalogue.project, catalogue.version = "LoRA studio", "0.1"
-    catalogue.creation_date = catalogue.revision_date = DAY
     written = BytesIO()
     write_po(written, catalogue, width=110, include_lineno=False)
-    return written.getvalue()
+    top, blank, words = written.getvalue().decode().partition("\n\n")
+    lines = (one for one in top.split("\n") if one[:1] != '"' or one[1:].startswith(KEPT_AT_THE_TOP))
+    return "\n".join(lines).encode() + f"{blank}{words}".encode()
 
 
 def main() -> None:

@@ -189,4 +189,4 @@ class _Hanging:
         return known
 
     def _in_words(self, likeness: float) -> str:
-        return self._opened.words.lost_mark if math.isnan(likeness) else f"{likeness:.2f}"
+        return tr(self._opened.words.lost_mark) if math.isnan(likeness) else f"{likeness:.2f}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from eval.ranking.column import Column
-from eval.ranking.columns import COLUMNS, INTERVAL, table_columns
+from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
 from eval.ranking.ranked_cell import RankedCell
 from eval.request.epochs.training_order import in_training_order
 from eval.wording.figure_texts import settings_text, text_encoder_weight
@@ -68,16 +68,26 @@ def ranking_frame(opened: OpenedStore, places: Sequence[int], remarks: Mapping[s
 
 def _value(column: Column, row: RankedCell) -> float | str | None:
     """What the studio sorts by: a number, else the text."""
+    if column is STANDING:
+        return _standing_in_words(column.text(row))
     if column.number is None:
         return column.text(row)
     number = column.number(row)
     return None if number is None else column.form.times * number
 
 
+def _standing_in_words(standing: str) -> str:
+    """`as good`; `limit: bleed, copy`."""
+    head, colon, names = standing.partition(": ")
+    if not colon:
+        return tr(standing)
+    return tr("{standing}: {names}", standing=tr(head), names=", ".join(map(tr, names.split(", "))))
+
+
 def tiles_of(row: RankedCell, words: SubjectWords) -> list[Tile]:
     """The figures that sum up a row; what was not measured is left out."""
     return [
-        Tile(column.heading.capitalize(), column.figure_text(row), column.explained(words))
+        Tile(tr(column.heading).capitalize(), column.figure_text(row), column.explained(words))
         for column in COLUMNS
         if column.tile and column.figure_text(row) != NOT_MEASURED
     ]
@@ -87,7 +97,7 @@ def intervals_of(row: RankedCell) -> list[str]:
     """The 95 % intervals of the row's figures that have one: "Bleed, 95 %: +0.012 (-0.010 to +0.030)."."""
     with_ends = [column for column in COLUMNS if column.tile and column.text(row) != column.figure_text(row)]
     return [
-        tr("{figure}, 95 %: {value}.", figure=column.heading.capitalize(), value=column.text(row))
+        tr("{figure}, 95 %: {value}.", figure=tr(column.heading).capitalize(), value=column.text(row))
         for column in with_ends
     ]
 
@@ -136,7 +146,7 @@ def heat_frame(rows: Sequence[RankedCell], checkpoint: str) -> pd.DataFrame:
             "row": [row.place for row in own],
             "identity": [row.identity for row in own],
             "interval": [INTERVAL.text(row) for row in own],
-            "standing": [row.standing for row in own],
+            "standing": [tr(row.standing) for row in own],
             "broken": [bool(row.broken) for row in own],
             "best": [row is rows[0] for row in own],
         }

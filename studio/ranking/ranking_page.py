@@ -188,13 +188,14 @@ def _column_config(words: SubjectWords) -> dict[str, ColumnConfig]:
 
 
 def _configured(column: Column, meaning: str) -> ColumnConfig:
+    heading = tr(column.heading)
     if column is OF_CEILING:
         return st.column_config.ProgressColumn(
-            help=meaning, format=column.form.printf, min_value=0, max_value=100, width=120
+            heading, help=meaning, format=column.form.printf, min_value=0, max_value=100, width=120
         )
     if column.number:
-        return st.column_config.NumberColumn(help=meaning, format=column.form.printf)
-    return st.column_config.TextColumn(help=meaning, width=170 if column is ALSO else None)
+        return st.column_config.NumberColumn(heading, help=meaning, format=column.form.printf)
+    return st.column_config.TextColumn(heading, help=meaning, width=170 if column is ALSO else None)
 
 
 def _follow(opened: OpenedStore, where: str, place: int | None) -> None:

@@ -78,7 +78,7 @@ def pairs_won(opened: OpenedStore, row: RankedCell, other: RankedCell) -> tuple[
 def _picture(opened: OpenedStore, row: RankedCell | None, unit: int) -> Picture:
     kept = _kept(opened, row, unit)
     if kept.fault:
-        return Picture(None, kept.fault)
+        return Picture(None, tr(kept.fault))
     path = kept.path
     if row is None:
         return Picture(path, _in_words(opened, float(opened.identity_control[unit])))
@@ -94,4 +94,4 @@ def _kept(opened: OpenedStore, row: RankedCell | None, unit: int) -> KeptPicture
 
 
 def _in_words(opened: OpenedStore, likeness: float) -> str:
-    return opened.words.lost_mark if math.isnan(likeness) else f"{likeness:.2f}"
+    return tr(opened.words.lost_mark) if math.isnan(likeness) else f"{likeness:.2f}"

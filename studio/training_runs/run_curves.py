@@ -110,7 +110,7 @@ def runs_frame(entries: Sequence[LedgerEntry]) -> pd.DataFrame:
         {
             tr("run"): names_of(entries),
             tr("begun"): [record.started[:16].replace("T", " ") for record in records],
-            tr("state"): [entry.status for entry in entries],
+            tr("state"): [tr(entry.status) for entry in entries],
             tr("steps"): [tr("{done} of {total}", done=record.done, total=record.steps) for record in records],
             tr("verdict"): [record.outcome or "" for record in records],
             BEST_SCORE: [None if entry.score is None else entry.score.best for entry in entries],

@@ -84,7 +84,7 @@ def _show_verdicts(chosen: Sequence[LedgerEntry]) -> None:
     for name, entry in zip(names_of(chosen), chosen, strict=True):
         verdict = entry.record.verdict
         said = verdict.words if verdict and not entry.record.failure else entry.record.outcome
-        st.markdown(f"**{escaped(name)}**, {entry.status}: {escaped(said or tr('no epoch is finished yet'))}")
+        st.markdown(f"**{escaped(name)}**, {tr(entry.status)}: {escaped(said or tr('no epoch is finished yet'))}")
     for sentence in differing(chosen):
         st.markdown(in_sentence(sentence))
 

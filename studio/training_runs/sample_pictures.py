@@ -27,7 +27,11 @@ def samples_of(entry: LedgerEntry) -> list[SampleRow]:
     drawn = record.samples.drawn if record.samples else ()
     folder = entry.path.with_name(f"{record.name}-samples")
     return [
-        SampleRow(one.title, tuple(folder / Path(name).name for name in one.pictures[:MOST]), _in_words(one.identity))
+        SampleRow(
+            tr("epoch {number}", number=one.epoch) if one.epoch else tr("base model"),
+            tuple(folder / Path(name).name for name in one.pictures[:MOST]),
+            _in_words(one.identity),
+        )
         for one in drawn
         if one.pictures
     ]

@@ -103,7 +103,7 @@ def _show_ballot(opened: OpenedStore, rows: Sequence[RankedCell], votes: Sequenc
     )
     for place, words, picture in zip(st.columns(2), told, pictures, strict=True):
         if picture.fault:
-            place.warning(tr("This picture is {state}.", state=picture.fault), icon=":material/error:")
+            place.warning(tr("This picture is {state}.", state=tr(picture.fault)), icon=":material/error:")
         else:
             place.image(picture.path, width="stretch", alt=words)
     for place, (label, key, answer) in zip(st.columns(len(BUTTONS)), BUTTONS, strict=True):
