@@ -75,19 +75,19 @@ def _best_in_words(strengths: Strengths, names: dict[str, str], votes: int) -> s
     if len(best) == 1:
         return tr(
             "By {votes}, {cell} is the best (19 times in 20). Export it, or look at it once more.",
-            votes=counted_votes(votes),
+            votes=_counted(votes),
             cell=first,
         )
     others = ", ".join(names[cell] for cell in best[1:])
     if len(best) == len(names):
         return tr(
             "By {votes}, any of the {number} may be the best. Go on voting.",
-            votes=counted_votes(votes),
+            votes=_counted(votes),
             number=len(names),
         )
     return tr(
         "By {votes}, the best is one of {number} (19 times in 20): {cell}, or {others}. Go on voting.",
-        votes=counted_votes(votes),
+        votes=_counted(votes),
         number=len(best),
         cell=first,
         others=others,
@@ -102,9 +102,8 @@ def _both_in_words(strengths: Strengths, scores: dict[str, float], names: dict[s
     return [found.sentence, tr("By votes and scores together, {cell} comes first.", cell=names[order[0]])]
 
 
-def counted_votes(votes: int) -> str:
-    """`1 vote`, `40 votes`."""
-    return tr_many("{count} vote", "{count} votes", votes)
+def _counted(votes: int) -> str:
+    return tr_many("one vote", "{count} votes", votes)
 
 
 def _table(rows: Sequence[RankedCell], strengths: Strengths, votes: Sequence[Vote]) -> pd.DataFrame:

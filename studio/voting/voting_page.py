@@ -24,7 +24,6 @@ from studio.voting.ballots import (
     ballot_pictures,
     ballot_units,
     candidates,
-    counted_votes,
     tally,
 )
 
@@ -171,7 +170,7 @@ def _how_many(votes: Sequence[Vote]) -> str:
         "{votes} on these cells by {count} person.",
         "{votes} on these cells by {count} people.",
         len(voters_of(votes)),
-        votes=counted_votes(len(votes)),
+        votes=tr_many("{count} vote", "{count} votes", len(votes)),
     )
 
 

@@ -100,8 +100,8 @@ def _ask_part(part: Part, turn: int) -> Part:
         st.markdown(f"**{escaped(part.path.stem)}**")
         left, middle, right = st.columns(3)
         key = f"{part.path} {turn}"
-        unet = left.slider("UNet", -1.0, STRONGEST, part.unet, 0.05, key=f"unet {key}")
-        te = middle.slider("TEnc", -1.0, STRONGEST, part.te, 0.05, key=f"te {key}")
+        unet = left.slider(tr("UNet"), -1.0, STRONGEST, part.unet, 0.05, key=f"unet {key}")
+        te = middle.slider(tr("TEnc"), -1.0, STRONGEST, part.te, 0.05, key=f"te {key}")
         try:
             blocks = blocks_in(part.path)
         except UserError as problem:
