@@ -52,6 +52,7 @@ def _chosen_others(opened: OpenedStore, row: RankedCell) -> list[RankedCell]:
         format_func=called,
         max_selections=MOST_BESIDE,
         key=f"beside {row.place}",
+        placeholder=tr("Choose options"),
         help=tr("Up to {count} cells, on the same prompts and seeds. The base model stands last.", count=MOST_BESIDE),
     )
     return [rows[place] for place in places]

@@ -6,20 +6,20 @@ New words are added without a translation, words that are said no more are dropp
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import IO
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
+from foundation.text_files import read_text
 from studio.languages.known import ENGLISH, LANGUAGES
 from studio.languages.translation import CATALOGUES
 
 STUDIO = Path(__file__).resolve().parents[1]
-KEYWORDS: dict[str, tuple[int, ...]] = {"tr": (1,), "tr_many": (1, 2), "noted": (1,)}
+# How many of its arguments are words.
+KEYWORDS = {"tr": 1, "tr_many": 2, "noted": 1}
 HEADER = (
     "# What the studio says. `make languages` keeps this file up to date; translations are written into it by hand."
 )
@@ -27,28 +27,30 @@ HEADER = (
 KEPT_AT_THE_TOP = ("Language:", "Plural-Forms:", "MIME-Version:", "Content-Type:", "Content-Transfer-Encoding:")
 
 
-def calls_in(
-    file: IO[bytes], keywords: Collection[str], comment_tags: Collection[str], options: object
-) -> Iterator[tuple[int, str, tuple[str | None, ...], list[str]]]:
-    """Babel's way to read a file. Its own reads tokens, and so sees no call within an f-string."""
-    calls = [one for one in ast.walk(ast.parse(file.read())) if isinstance(one, ast.Call)]
-    for call in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
-        if isinstance(call.func, ast.Name) and call.func.id in keywords:
-            yield call.lineno, call.func.id, tuple(map(_literal, call.args)), []
-
-
-def _literal(node: ast.expr) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
 def words_said(studio: Path = STUDIO) -> Catalog:
-    """All words that the studio's code gives to `tr`, `tr_many` and `noted`, without translations."""
+    """All words that the studio's code gives to `tr`, `tr_many` and `noted`, without translations.
+
+    Babel's own way reads a file token by token, and so sees no call within an f-string.
+    """
     found = Catalog(charset="utf-8")
     for path in sorted(studio.rglob("*.py")):
         place = path.relative_to(studio.parent).as_posix()
-        for _, message, _, _ in extract_from_file(calls_in, path, keywords=KEYWORDS):
-            found.add(message, locations=[(place, 0)])
+        for one, *more in _words_in(path):
+            found.add((one, *more) if more else one, locations=[(place, 0)])
     return found
+
+
+def _words_in(path: Path) -> Iterator[list[str]]:
+    calls = [one for one in ast.walk(ast.parse(read_text(path))) if isinstance(one, ast.Call)]
+    for call in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
+        count = KEYWORDS.get(call.func.id, 0) if isinstance(call.func, ast.Name) else 0
+        words = _literals(call.args[:count])
+        if count and len(words) == count:
+            yield words
+
+
+def _literals(nodes: Sequence[ast.expr]) -> list[str]:
+    return [one.value for one in nodes if isinstance(one, ast.Constant) and isinstance(one.value, str)]
 
 
 def catalogue_of(code: str) -> Catalog:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
-from studio.languages.translation import tr
+from studio.languages.known import ENGLISH
+from studio.languages.translation import language, speaking, tr
 from studio.picture_wall.axes import CHECKPOINT, NOTHING, PAIRS, RANKED, TITLES, Axes, Axis, Place
 from studio.picture_wall.chosen_place import first_choice, known_axes, row_of_tile
 from studio.picture_wall.sheet import sheet_png
@@ -36,13 +38,22 @@ def show() -> None:
         st.info(tr("This grid has no pictures of that combination: choose other weights or another LoRA beside it."))
         return
     _show_wall(opened, wall)
+    on_paper = wall if language() == ENGLISH else _in_english(opened, asked)
     st.download_button(
         tr("Contact sheet of this page, as PNG"),
-        lambda: sheet_png(opened, wall),
+        lambda: sheet_png(opened, on_paper),
         f"{opened.folder.parent.name}-sheet.png",
         "image/png",
         on_click="ignore",
     )
+
+
+def _in_english(opened: OpenedStore, asked: Asked) -> Wall:
+    """The wall for a contact sheet: the font that is at hand everywhere has Latin letters alone."""
+    with speaking(ENGLISH):
+        axes = known_axes(opened)
+        rows, columns = (axes.by_title[one.title] for one in (asked.rows, asked.columns))
+        return wall_of(opened, axes, replace(asked, rows=rows, columns=columns))
 
 
 def _ask_axes(axes: Axes) -> tuple[Axis, Axis, bool]:

@@ -239,7 +239,13 @@ def _show_curve(opened: OpenedStore) -> None:
     st.header(tr("Over the epochs"), anchor=False)
     st.caption(tr("Each checkpoint at the same weights. A bar shows what to expect on other seeds, 19 times in 20."))
     there = list(dict.fromkeys(row.settings for row in opened.rows))
-    settings = st.multiselect(tr("At the weights"), there, default=usual_settings(opened.rows), max_selections=5)
+    settings = st.multiselect(
+        tr("At the weights"),
+        there,
+        default=usual_settings(opened.rows),
+        max_selections=5,
+        placeholder=tr("Choose options"),
+    )
     if settings:
         st.caption(tr("Click a point to choose its row."))
         _show_chart(opened, "epochs", known_curve(opened, tuple(settings)))

@@ -19,7 +19,8 @@ from studio.shared.found_work import FoundWork, found_lately
 from studio.shared.kept_ranking import last_changed
 from studio.shared.stores import OpenedStore, find_stores, finished_first, open_for_pages, short_names
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 STORE = "store"
 CHOSEN = "chosen"
 STORE_NAME = "store name"

@@ -75,7 +75,7 @@ def _chosen(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
     names = names_of(entries)
     chosen = st.multiselect(
         tr("Side by side"), range(len(entries)), default=range(len(entries))[-2:], format_func=names.__getitem__,
-        max_selections=MOST_AT_ONCE,
+        max_selections=MOST_AT_ONCE, placeholder=tr("Choose options"),
     )  # fmt: skip
     return [entries[at] for at in sorted(chosen)]
 

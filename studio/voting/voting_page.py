@@ -87,6 +87,7 @@ def _chosen_rows(opened: OpenedStore) -> list[RankedCell]:
         list(by_cell)[::-1],
         default=[row.cell for row in candidates(opened)],
         format_func=lambda cell: f"{by_cell[cell].place}. {by_cell[cell].name}",
+        placeholder=tr("Choose options"),
         help=tr("At first those that the scores cannot tell from the best."),
     )
     return [by_cell[cell] for cell in chosen]

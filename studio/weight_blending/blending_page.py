@@ -78,6 +78,7 @@ def _ask_recipe(opened: OpenedStore | None, known: Recipe) -> Recipe:
         default=[part.path for part in known.parts],
         format_func=lambda path: f"{path.stem}  ({path.parent})",
         max_selections=MOST_PARTS,
+        placeholder=tr("Choose options"),
         key=f"files {turn}",
     )
     before = {part.path: part for part in known.parts}

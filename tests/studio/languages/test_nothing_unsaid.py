@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from studio.languages.extraction import KEYWORDS, STUDIO
-from studio.languages.translation import PLACE
+from studio.languages.known import LANGUAGES
+from studio.languages.translation import PLACE, speaking, tr
 
 PAGES = ("streamlit_app.py", "session.py", "notices.py", "*_page.py")
 # What Streamlit shows of a call: these, and its arguments without a name, but for paths, kinds and keys.
@@ -91,13 +92,27 @@ def test_what_is_looked_up_is_whole_and_has_its_values() -> None:
         for call in calls(ast.parse(path.read_text(encoding="utf-8"))):
             if name_of(call) not in KEYWORDS:
                 continue
-            where, words = f"{path.name}:{call.lineno}", call.args[: len(KEYWORDS[name_of(call)])]
+            where, words = f"{path.name}:{call.lineno}", call.args[: KEYWORDS[name_of(call)]]
             assert not any(isinstance(one, ast.JoinedStr | ast.BinOp) for one in words), where
             told = [one.value for one in words if isinstance(one, ast.Constant)]
             if name_of(call) == "noted" or not told or any(one.arg is None for one in call.keywords):
                 continue
             given = {one.arg for one in call.keywords} | ({"count"} if name_of(call) == "tr_many" else set())
             assert {name for one in told for name in PLACE.findall(str(one))} == given, where
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_headings_beside_each_other_differ_in_every_language(code: str) -> None:
+    """They are the keys of a table: of two that are alike the first would be lost."""
+    tables = [
+        [key.args[0].value for key in one.keys if isinstance(key, ast.Call) and isinstance(key.args[0], ast.Constant)]
+        for path in files()
+        for one in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(one, ast.Dict)
+    ]
+    assert sum(map(bool, tables)) >= 7
+    with speaking(code):
+        assert [one for one in tables if len({tr(str(word)) for word in one}) < len(one)] == []
 
 
 @pytest.mark.parametrize("page", ["st.button('Go')", "left.metric(f'{n} rows', 1)", "st.toggle(tr('a'), help='why')"])

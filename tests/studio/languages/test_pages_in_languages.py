@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -14,10 +16,12 @@ from studio.jobs.job_queue import queue_of
 from studio.jobs.job_state import state_of
 from studio.jobs.kept_job import ENDED, JOB, Ended, keep, new_job, read_job, title_in_words
 from studio.languages.known import LANGUAGES
-from studio.languages.translation import speaking, tr
+from studio.languages.translation import language, speaking, tr
 from studio.picture_wall.chosen_place import known_axes
+from studio.picture_wall.wall import Wall
 from studio.picture_wall.wall_data import words_of_wall
 from studio.ranking.known_charts import known_curve
+from studio.shared.closed_server import ClosedServer
 from studio.shared.stores import OpenedStore
 
 ENTRY = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
@@ -110,6 +114,35 @@ def test_a_refused_form_is_refused_in_words_that_can_be_read(visit: Visit) -> No
     assert any("未入力です" in one.value for one in app.warning)
 
 
+@pytest.mark.parametrize(
+    ("header", "lang", "words"),
+    [
+        ("ja,en;q=0.5", "ja", "開く"),
+        ("zh-TW", "zh-Hant", "開啟"),
+        ("<script>", "en", "Open"),
+        ("", "en", "Open"),
+    ],
+)
+def test_the_form_that_asks_for_a_token_speaks_as_the_request_asks(header: str, lang: str, words: str) -> None:
+    door = ClosedServer(PlainTextResponse("within"), lambda: ["localhost"], "a token of many letters")
+    headers = [(b"host", b"localhost"), (b"accept-language", header.encode())]
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/", "method": "GET", "headers": headers, "query_string": b""}
+    asyncio.run(door(scope, receive, send))
+    page = sent[1]["body"].decode()
+    assert f'<html lang="{lang}">' in page
+    assert f"<button>{words}</button>" in page
+    assert "<script>" not in page
+    assert language() == "en", "a request's language is its own"
+
+
 @pytest.mark.parametrize("code", OTHERS)
 def test_what_is_kept_of_a_job_is_kept_in_english_and_said_in_the_readers_language(code: str, tmp_path: Path) -> None:
     job = new_job("trainer", ["run", "{x}.toml"], "Train: {x}.toml", tmp_path, "processor")
@@ -149,3 +182,18 @@ def test_what_is_drawn_once_is_drawn_once_for_each_language(code: str, opened: O
         assert not {*words_of_wall().values()} & {*wall.values()}
     assert known_curve(opened, ()) is english
     assert known_axes(opened) is axes
+
+
+@pytest.mark.parametrize("locale", ["en", "ja"])
+def test_a_contact_sheet_is_in_letters_that_its_font_has(
+    visit: Visit, locale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung: list[Wall] = []
+    monkeypatch.setattr("studio.picture_wall.sheet.sheet_png", lambda _, wall: hung.append(wall) or b"")
+    monkeypatch.setattr(st, "download_button", lambda _, data, *more, **named: data())
+    app = visit("picture_wall/wall_page.py", locale)
+    assert not app.exception
+    (wall,) = hung
+    assert "base model" in wall.columns
+    told = [*wall.columns, *wall.rows, *(tile.score for row in wall.tiles for tile in row if tile)]
+    assert all(one.isascii() for one in told)
