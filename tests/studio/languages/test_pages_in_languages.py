@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from starlette.responses import PlainTextResponse
 from streamlit.testing.v1 import AppTest
 
 from studio.jobs.job_queue import queue_of
