@@ -10,7 +10,7 @@ export PYTHONUNBUFFERED := 1
 # Where an environment forbids it, as images for containers do, each process compiles torch and diffusers anew: half a minute.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test studio bench mutants torture transcript lint docs clean
+.PHONY: demo test studio bench mutants torture transcript lint docs languages clean
 
 .venv: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -50,6 +50,10 @@ torture: .venv
 # docs/keys.md and docs/schema/, from the configurations' own types.
 docs: .venv
 	$(BIN)/python -m eval.reference
+
+# What the studio says, into its catalogues: new words without a translation, which tests then name.
+languages: .venv
+	$(BIN)/python -m studio.languages.extraction
 
 lint: .venv
 	$(BIN)/ruff check .

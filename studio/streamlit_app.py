@@ -14,31 +14,34 @@ from starlette.middleware import Middleware
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from foundation.errors import UserError
+from studio.languages.translation import speak, tr
 from studio.serving.picture_route import picture_route
 from studio.shared.closed_server import TOKEN, ClosedServer, refuse_open_door
 from studio.shared.notices import show_no_store, show_problem
-from studio.shared.session import choose_store, open_store_once
+from studio.shared.session import ask_language, choose_store, chosen_language, open_store_once
 
 
 def show() -> None:
     """Draw the page that is asked for."""
     st.set_page_config(page_title="LoRA studio", layout="wide")
+    speak(chosen_language())
     # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
     without_store = [
-        st.Page("home/home_page.py", title="Home", default=True),
-        st.Page("data/data_page.py", title="Data"),
-        st.Page("jobs/jobs_page.py", title="Jobs"),
-        st.Page("training_runs/runs_page.py", title="Runs"),
-        st.Page("weight_blending/blending_page.py", title="Blend"),
+        st.Page("home/home_page.py", title=tr("Home"), default=True),
+        st.Page("data/data_page.py", title=tr("Data")),
+        st.Page("jobs/jobs_page.py", title=tr("Jobs")),
+        st.Page("training_runs/runs_page.py", title=tr("Runs")),
+        st.Page("weight_blending/blending_page.py", title=tr("Blend")),
     ]
     of_a_store = [
-        st.Page("ranking/ranking_page.py", title="Ranking"),
-        st.Page("picture_wall/wall_page.py", title="Grid"),
-        st.Page("comparing/comparing_page.py", title="Pictures"),
-        st.Page("voting/voting_page.py", title="Vote"),
-        st.Page("exporting/export_page.py", title="Export"),
+        st.Page("ranking/ranking_page.py", title=tr("Ranking")),
+        st.Page("picture_wall/wall_page.py", title=tr("Grid")),
+        st.Page("comparing/comparing_page.py", title=tr("Pictures")),
+        st.Page("voting/voting_page.py", title=tr("Vote")),
+        st.Page("exporting/export_page.py", title=tr("Export")),
     ]
-    page = st.navigation({"Make": without_store, "Choose": of_a_store})
+    page = st.navigation({tr("Make"): without_store, tr("Choose"): of_a_store})
+    ask_language()
     folder = None
     try:
         folder = choose_store()

@@ -11,6 +11,7 @@ import pandas as pd
 
 from foundation.errors import UserError
 from studio.data.picture_tiles import small_picture
+from studio.languages.translation import tr
 from trainer.captioning.caption_files import UNDO, Captioned, Change, Undone, captioned_pictures, undo, write_captions
 from trainer.captioning.replacing import replacements
 
@@ -79,9 +80,14 @@ def edits(rows: Sequence[CaptionRow], edited: Sequence[object]) -> dict[int, str
         if caption == " ".join(row.caption.split()):
             continue
         if not caption:
-            raise CaptionEditError(f"{row.captioned.file.name}: an empty caption is none; write some words")
+            raise CaptionEditError(
+                tr("{file}: an empty caption is none; write some words", file=row.captioned.file.name)
+            )
         if len(caption) > LONGEST:
-            raise CaptionEditError(f"{row.captioned.file.name}: longer than {LONGEST} characters; shorten it")
+            words = tr(
+                "{file}: longer than {count} characters; shorten it", file=row.captioned.file.name, count=LONGEST
+            )
+            raise CaptionEditError(words)
         found[at] = caption
     return found
 
@@ -121,7 +127,10 @@ def _write(changes: Mapping[Path, tuple[CaptionRow, str]]) -> None:
     for row, _ in changes.values():
         if row.captioned.caption() != row.caption:
             raise CaptionEditError(
-                f"{row.captioned.file.name}: was changed meanwhile, so nothing was written; look at it again"
+                tr(
+                    "{file}: was changed meanwhile, so nothing was written; look at it again",
+                    file=row.captioned.file.name,
+                )
             )
     for folder in dict.fromkeys(row.folder for row, _ in changes.values()):
         own = [Change(file, caption) for file, (row, caption) in changes.items() if row.folder == folder]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundation.errors import UserError
+from studio.languages.translation import tr
 from studio.shared.allowed_folders import AllowedFolders
 from trainer.checking.request import CheckRequest
 from trainer.checking.settings import Role, settings_of
@@ -55,8 +56,13 @@ def dataset_of(written: str, folders: AllowedFolders) -> Dataset:
     outside = [one.path for one in places if not folders.holds(one.path)]
     if outside:
         raise DataOutsideError(
-            f"{written}: its pictures lie in {', '.join(map(str, outside))}, outside of the folders that the studio "
-            f"was started with; start it with what holds them as well: {folders.started_with(_holding(outside))}"
+            tr(
+                "{dataset}: its pictures lie in {folders}, outside of the folders that the studio was started with; "
+                "start it with what holds them as well: {command}",
+                dataset=written,
+                folders=", ".join(map(str, outside)),
+                command=folders.started_with(_holding(outside)),
+            )
         )
     train, reg, references = (
         tuple(place.path for place in places if place.role == role) for role in (Role.TRAIN, Role.REG, Role.REFERENCE)

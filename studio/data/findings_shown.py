@@ -11,6 +11,7 @@ from base_models.pictures.listing import PICTURES, is_picture
 from foundation.text_files import TextFileError, read_json
 from foundation.typed.json_values import is_list, is_table
 from studio.data.picture_tiles import Tile
+from studio.languages.translation import tr
 from studio.shared.allowed_folders import AllowedFolders
 from trainer.checking.findings import Severity
 from trainer.checking.reporting.in_words import HEADINGS
@@ -78,7 +79,7 @@ def _document(said: Path) -> dict[str, object] | None:
 def _rule(own: Sequence[dict[str, object]], folders: AllowedFolders) -> RuleShown:
     first = own[0]
     severity = _text(first, "severity")
-    heading = HEADINGS[Severity(severity)] if severity in {one.value for one in Severity} else severity
+    heading = tr(HEADINGS[Severity(severity)]) if severity in {one.value for one in Severity} else severity
     with_picture = [one for one in own if one.get("path") is not None]
     tiles = [tile for one in with_picture[:MOST_TILES] for tile in _tiles(one, folders)]
     of_the_set = tuple(_text(one, "said") for one in own if one.get("path") is None)
@@ -99,7 +100,7 @@ def _tiles(one: dict[str, object], folders: AllowedFolders) -> Iterator[Tile]:
     yield Tile(_picture(path, folders), path.name, _text(one, "said"))
     others = [Path(str(other)) for other in _list(one.get("others"))]
     if len(others) == 1:
-        yield Tile(_picture(others[0], folders), others[0].name, "the other one")
+        yield Tile(_picture(others[0], folders), others[0].name, tr("the other one"))
 
 
 def _picture(path: Path, folders: AllowedFolders) -> Path | None:

@@ -11,6 +11,7 @@ from base_models.pictures.listing import is_picture
 from eval.reporting.thumbnail import thumbnail
 from eval.store.store import KeptPicture
 from foundation.printing import printable
+from studio.languages.translation import tr
 
 LONGEST = 240  # characters of a tile's words
 WALL = "display:flex;flex-wrap:wrap;gap:0.75rem;margin-bottom:1rem"
@@ -41,7 +42,9 @@ def small_picture(path: Path | None) -> str | None:
 def _tile(tile: Tile) -> str:
     source, name, words = small_picture(tile.picture), _said(tile.name), _said(tile.words)
     picture = (
-        f'<img src="{source}" alt="{name}" style="{IMAGE}">' if source else f'<div style="{NOTHING}">no picture</div>'
+        f'<img src="{source}" alt="{name}" style="{IMAGE}">'
+        if source
+        else f'<div style="{NOTHING}">{escape(tr("no picture"))}</div>'
     )
     below = f"<div>{words}</div>" if words else ""
     return f'<div style="{TILE}" title="{name}">{picture}<div style="opacity:0.7">{name}</div>{below}</div>'

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from foundation.typed.json_values import is_list, is_table
 from studio.data.findings_shown import document_of
+from studio.languages.translation import tr, tr_many
 from studio.shared.time_words import lasting
 from trainer.planning.plan_in_words import in_bytes
 
@@ -29,25 +30,31 @@ def read_plan(said: Path) -> PlanShown | None:
     used = pictures if is_table(pictures) else {}
     seconds, peak = _number(time.get("seconds")), _number(memory.get("bytes"))
     tiles = {
-        "steps": f"{found.get('steps')}",
-        "epochs": f"{found.get('epochs')}",
-        "pictures": f"{used.get('subject')}",
-        "reg pictures": f"{used.get('reg')}",
-        "time": f"about {lasting(seconds)}",
-        "memory": in_bytes(peak),
+        tr("steps"): f"{found.get('steps')}",
+        tr("epochs"): f"{found.get('epochs')}",
+        tr("pictures"): f"{used.get('subject')}",
+        tr("reg pictures"): f"{used.get('reg')}",
+        tr("time"): tr("about {duration}", duration=lasting(seconds)),
+        tr("memory"): in_bytes(peak),
     }
     if found.get("cost") is not None:
-        tiles["cost"] = f"{_number(found['cost']):.2f}"
+        tiles[tr("cost")] = f"{_number(found['cost']):.2f}"
     return PlanShown(tiles, tuple(_sentences(found, time, used)), tuple(_standing_out(found.get("what_worked"))))
 
 
 def _sentences(found: dict[str, object], time: dict[str, object], used: dict[str, object]) -> list[str]:
     error = _number(time.get("error"))
-    said = [f"The time is right within {error:.0%}, from {time.get('source')}."]
-    if never := used.get("never_used_count"):
-        said.append(f"{never} pictures are never shown: fewer reg pictures, or more epochs, would do.")
+    said = [tr("The time is right within {share}, from {source}.", share=f"{error:.0%}", source=time.get("source"))]
+    if isinstance(never := used.get("never_used_count"), int) and never:
+        said.append(
+            tr_many(
+                "{count} picture is never shown: fewer reg pictures, or more epochs, would do.",
+                "{count} pictures are never shown: fewer reg pictures, or more epochs, would do.",
+                never,
+            )
+        )
     if there := found.get("in_the_way"):
-        said.append(f"There already: {there}.")
+        said.append(tr("There already: {files}.", files=there))
     notes = found.get("notes")
     return said + [str(note) for note in (notes if is_list(notes) else [])]
 
@@ -55,8 +62,15 @@ def _sentences(found: dict[str, object], time: dict[str, object], used: dict[str
 def _standing_out(worked: object) -> list[str]:
     rows = [one for one in (worked if is_list(worked) else []) if is_table(one) and one.get("stands_out")]
     return [
-        f"{str(one.get('key')).replace('_', ' ')}: {one.get('value')}; in runs that worked {one.get('low')} to "
-        f"{one.get('high')}. {str(one.get('advice')).capitalize()} (from {one.get('source')})"
+        tr(
+            "{key}: {value}; in runs that worked {low} to {high}. {advice} (from {source})",
+            key=str(one.get("key")).replace("_", " "),
+            value=one.get("value"),
+            low=one.get("low"),
+            high=one.get("high"),
+            advice=str(one.get("advice")).capitalize(),
+            source=one.get("source"),
+        )
         for one in rows
     ]
 

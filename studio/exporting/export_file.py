@@ -13,6 +13,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell, Use
 from foundation.safetensors_header import read_header
 from loras.key_spellings import spelling_of
+from studio.languages.translation import tr
 from studio.shared.stores import OpenedStore
 
 EXPORTS = "exports"
@@ -59,7 +60,9 @@ def export_path(opened: OpenedStore, name: str) -> Path:
     """Where the file called `name` goes: the store's `exports` folder. Raises ExportError for what is no plain name."""
     stem = name.strip().removesuffix(SUFFIX)
     if not re.fullmatch(r"[\w][\w. -]*", stem):
-        raise ExportError(f"“{name}”: not a file name; use letters, digits, spaces, dots, hyphens and underscores")
+        raise ExportError(
+            tr("“{name}”: not a file name; use letters, digits, spaces, dots, hyphens and underscores", name=name)
+        )
     return opened.folder / EXPORTS / f"{stem}{SUFFIX}"
 
 
@@ -80,12 +83,12 @@ def usage_by_tool(opened: OpenedStore, row: RankedCell, name: str) -> dict[str, 
         f"picture = pipe(prompt, num_inference_steps={sampling.steps}, guidance_scale={sampling.cfg:g}).images[0]"
     )
     return {
-        "A1111 / Forge": ("Put it in `models/Lora/` and write in the prompt:", f"{trigger}, <lora:{name}:1>"),
+        "A1111 / Forge": (tr("Put it in `models/Lora/` and write in the prompt:"), f"{trigger}, <lora:{name}:1>"),
         "ComfyUI": (
-            "Put it in `models/loras/` and add the node Load LoRA with:",
+            tr("Put it in `models/loras/` and add the node Load LoRA with:"),
             f"lora_name       {name}{SUFFIX}\nstrength_model  1.0\nstrength_clip   1.0\nprompt          {trigger}, ...",
         ),
-        "diffusers": ("Load it into a pipeline of the same base model:", script),
+        "diffusers": (tr("Load it into a pipeline of the same base model:"), script),
     }
 
 

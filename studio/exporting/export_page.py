@@ -16,6 +16,7 @@ from studio.exporting.export_file import (
     usage_by_tool,
     write_export,
 )
+from studio.languages.translation import tr
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.session import choose_row, opened_store
 from studio.shared.stores import OpenedStore
@@ -26,17 +27,17 @@ WRITTEN = "written"
 def show() -> None:
     """Draw the page."""
     opened = opened_store()
-    st.title("Export", anchor=False)
-    st.markdown("One file that does at weight 1 what the cell did. The tensors written are those that were scored.")
-    row = choose_row("Cell", opened.rows)
+    st.title(tr("Export"), anchor=False)
+    st.markdown(tr("One file that does at weight 1 what the cell did. The tensors written are those that were scored."))
+    row = choose_row(tr("Cell"), opened.rows)
     for reason in row.broken:
         st.warning(in_sentence(reason), icon=":material/info:")
     _show_contents(opened.cell(row))
-    name = st.text_input("Name of the file", suggested_name(row), key=f"name {row.cell} {row.checkpoint}")
+    name = st.text_input(tr("Name of the file"), suggested_name(row), key=f"name {row.cell} {row.checkpoint}")
     path = export_path(opened, name)
     if path.exists():
-        st.caption(f"{escaped(str(path))} exists and will be replaced.")
-    if st.button("Write the file", type="primary", icon=":material/save:"):
+        st.caption(tr("{file} exists and will be replaced.", file=escaped(str(path))))
+    if st.button(tr("Write the file"), type="primary", icon=":material/save:"):
         st.session_state[WRITTEN] = (row, write_export(opened, row, path))
     _show_written(opened, row)
 
@@ -46,21 +47,21 @@ def _show_contents(cell: Cell) -> None:
     untyped(st).dataframe(
         [
             {
-                "LoRA": use.checkpoint.name,
-                "epoch": use.checkpoint.epoch,
-                "weights": str(use.weights),
+                tr("LoRA"): use.checkpoint.name,
+                tr("epoch"): use.checkpoint.epoch,
+                tr("weights"): str(use.weights),
                 "sha256": use.checkpoint.sha256[:12],
-                "file": str(use.checkpoint.path),
+                tr("file"): str(use.checkpoint.path),
             }
             for use in cell.uses
         ],
         hide_index=True,
     )
     tiles = st.columns(4)
-    tiles[0].metric("Type", contents.dtype)
-    tiles[1].metric("Rank", contents.rank)
-    tiles[2].metric("Modules", contents.modules)
-    tiles[3].metric("Size, about", size_in_words(contents.size))
+    tiles[0].metric(tr("Type"), contents.dtype)
+    tiles[1].metric(tr("Rank"), contents.rank)
+    tiles[2].metric(tr("Modules"), contents.modules)
+    tiles[3].metric(tr("Size, about"), size_in_words(contents.size))
 
 
 def _show_written(opened: OpenedStore, row: RankedCell) -> None:
@@ -68,9 +69,12 @@ def _show_written(opened: OpenedStore, row: RankedCell) -> None:
     if shown is None or shown[0] != row or not shown[1].path.is_file():
         return
     exported = shown[1]
-    st.success(f"{escaped(row.name)} is written to {escaped(str(exported.path))}", icon=":material/check:")
+    st.success(
+        tr("{cell} is written to {file}", cell=escaped(row.name), file=escaped(str(exported.path))),
+        icon=":material/check:",
+    )
     left, right = st.columns([1, 3])
-    left.image(exported.preview, caption="the preview beside it", width="stretch")
+    left.image(exported.preview, caption=tr("the preview beside it"), width="stretch")
     with right:
         _show_downloads(exported)
         _show_uses(opened, row, exported)
@@ -82,19 +86,19 @@ def _show_downloads(exported: Exported) -> None:
     st.code(exported.sha256, language=None)
     with st.container(horizontal=True):
         st.download_button(
-            "Download the LoRA",
+            tr("Download the LoRA"),
             path.read_bytes,
             path.name,
             "application/octet-stream",
             on_click="ignore",
             type="primary",
         )
-        st.download_button("Download the preview", preview.read_bytes, preview.name, "image/png", on_click="ignore")
+        st.download_button(tr("Download the preview"), preview.read_bytes, preview.name, "image/png", on_click="ignore")
 
 
 def _show_uses(opened: OpenedStore, row: RankedCell, exported: Exported) -> None:
     base_name = opened.ranked.grid.beside(opened.cell(row)).base_name
-    st.markdown(f"**Use it at weight 1**, with the base model it was scored on ({escaped(base_name)}):")
+    st.markdown(tr("**Use it at weight 1**, with the base model it was scored on ({base}):", base=escaped(base_name)))
     uses = usage_by_tool(opened, row, exported.path.stem)
     for tab, (where, what) in zip(st.tabs(list(uses)), uses.values(), strict=True):
         tab.markdown(where)

@@ -10,6 +10,7 @@ from miniature.paths import NAME, SUBJECT
 from studio.jobs.commands import GRID, TRAIN, title_of
 from studio.jobs.devices import devices_here
 from studio.jobs.kept_job import Job, new_job
+from studio.languages.translation import noted, tr
 
 FOLDER = "demo"
 PICTURES = ("Train", "references")
@@ -25,7 +26,7 @@ def demo_jobs(here: Path) -> list[Job]:
     """Copies the subject's pictures into the folder `demo`; three jobs, each after the one before: `trainer init`, the
     training, the grid. Raises DemoThereError."""
     if is_there(here):
-        raise DemoThereError(f"{here / FOLDER}: is there already; move it away to make the demo anew")
+        raise DemoThereError(tr("{folder}: is there already; move it away to make the demo anew", folder=here / FOLDER))
     for name in PICTURES:
         shutil.copytree(SUBJECT / name, here / FOLDER / name)
     device = devices_here()[0]
@@ -34,7 +35,7 @@ def demo_jobs(here: Path) -> list[Job]:
         "--trigger", "ohwx person", "--class", "person", "--preset", "miniature", "--faces", NAME, "--clip", NAME,
         *(word for one in SMALLER for word in ("--set", one)),
     ]  # fmt: skip
-    jobs = [new_job("trainer", begin, "Begin with the demo", here, device.name, device.environment)]
+    jobs = [new_job("trainer", begin, noted("Begin with the demo"), here, device.name, device.environment)]
     for command, file in ((TRAIN, "train.toml"), (GRID, "grid.toml")):
         words = [command.verb, f"{FOLDER}/{file}"]
         title = title_of(command, words)

@@ -13,11 +13,11 @@ import pandas as pd
 
 from eval.store.store_progress import StoreProgress
 from foundation.errors import UserError
-from foundation.printing import how_many
+from studio.languages.translation import tr
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.found_work import LoraFolder
 from studio.shared.stores import is_finished, last_changed, store_progress
-from studio.shared.time_words import ago
+from studio.shared.time_words import ago, pictures_in_words
 
 SHOWN = 30  # stores, and folders of LoRA files: the rest is counted
 
@@ -48,7 +48,13 @@ def _line(store: Path, name: str, now: float) -> StoreLine:
         return StoreLine(store, name, str(problem), is_finished=False)
     finished = is_finished(store, last_changed(store))
     changed = ago(max(0.0, now - max(last_changed(store)) / 1e9))
-    return StoreLine(store, name, f"{how_many(progress.made, 'picture')}, {changed}", finished, progress)
+    return StoreLine(
+        store,
+        name,
+        tr("{pictures}, {time}", pictures=pictures_in_words(progress.made), time=changed),
+        finished,
+        progress,
+    )
 
 
 def lora_frame(loras: Sequence[LoraFolder], folders: AllowedFolders) -> pd.DataFrame:
@@ -56,9 +62,11 @@ def lora_frame(loras: Sequence[LoraFolder], folders: AllowedFolders) -> pd.DataF
     ordered = sorted(loras, key=lambda one: one.changed, reverse=True)[:SHOWN]
     return pd.DataFrame(
         {
-            "folder": [folders.called(one.folder) for one in ordered],
-            "files": [one.count for one in ordered],
-            "last changed": [f"{datetime.fromtimestamp(one.changed).astimezone():%Y-%m-%d %H:%M}" for one in ordered],
+            tr("folder"): [folders.called(one.folder) for one in ordered],
+            tr("files"): [one.count for one in ordered],
+            tr("last changed"): [
+                f"{datetime.fromtimestamp(one.changed).astimezone():%Y-%m-%d %H:%M}" for one in ordered
+            ],
         }
     )
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from eval.request.spec import GridSpec
 from eval.store.connection import FILE_NAME
 from foundation.errors import UserError
-from foundation.printing import from_here, how_many
+from foundation.printing import from_here
 from foundation.toml_config import read_toml, validate
 from studio.jobs.commands import CHECK, GRID, TRAIN, Command
 from studio.jobs.kept_job import JobFiles
+from studio.languages.translation import noted, tr, tr_many
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.found_work import FoundWork
 from studio.shared.stores import is_finished, last_changed
@@ -25,7 +26,8 @@ RANKING, DATA, JOBS = "ranking", "data", "jobs"
 
 @dataclass(frozen=True)
 class Step:
-    """What to do next: a command to begin with its answers, or a page to look at; `label` is the button's."""
+    """What to do next: a command to begin with its answers, or a page to look at; `label` is the button's, in "
+    "English."""
 
     label: str
     command: Command | None = None
@@ -62,7 +64,7 @@ def _subject(folder: Path, found: FoundWork, folders: AllowedFolders) -> Subject
         words, steps = _stands(train, grid, folders)
     except UserError as problem:
         return Subject(folder, name, from_here(str(problem), folders.here), ())
-    check = () if train is None else (Step("Check the data", CHECK, {"dataset": folders.called(train)}),)
+    check = () if train is None else (Step(noted("Check the data"), CHECK, {"dataset": folders.called(train)}),)
     return Subject(folder, name, words, (*steps, *check))
 
 
@@ -72,26 +74,31 @@ def _stands(train: Path | None, grid: Path | None, folders: AllowedFolders) -> t
         config = parse_config(read_toml(train), train)
         path = record_path(config)
         record = read_record(path) if path.is_file() else None
-        step = Step("Train" if record is None else "Go on training", TRAIN, {"config": folders.called(train)})
+        step = Step(
+            noted("Train") if record is None else noted("Go on training"), TRAIN, {"config": folders.called(train)}
+        )
         if record is None:
-            return f"{_rate(config)}; nothing is trained yet", (step,)
+            return _untrained(config), (step,)
         if record.seconds is None:
             return (_under_way(record), ()) if is_being_trained(config) else (_unfinished(record), (step,))
-        words = f"trained: {how_many(len(record.files), 'file')}" + (f", {record.outcome}" if record.outcome else "")
+        words = tr_many("trained: {count} file", "trained: {count} files", len(record.files))
+        words = tr("{trained}, {outcome}", trained=words, outcome=record.outcome) if record.outcome else words
     else:
-        words = "a grid of LoRA files that are there"
-    return (f"{words}; no grid.toml beside it", ()) if grid is None else _of_grid(grid, words, folders)
+        words = tr("a grid of LoRA files that are there")
+    return (tr("{state}; no grid.toml beside it", state=words), ()) if grid is None else _of_grid(grid, words, folders)
 
 
 def _of_grid(grid: Path, words: str, folders: AllowedFolders) -> tuple[str, tuple[Step, ...]]:
     store = validate(GridSpec, read_toml(grid), grid).store.path
-    step = Step("Draw the grid", GRID, {"spec": folders.called(grid)})
+    step = Step(noted("Draw the grid"), GRID, {"spec": folders.called(grid)})
     if not (store / FILE_NAME).is_file():
-        return f"{words}; no grid is drawn yet", (step,)
+        return tr("{state}; no grid is drawn yet", state=words), (step,)
     if not is_finished(store, last_changed(store)):
-        return f"{words}; its grid is not finished", (Step("Go on with the grid", GRID, step.answers),)
-    look = Step("Look at the ranking", page=RANKING, store=store)
-    return f"{words}; its grid is drawn and scored", (look,)
+        return tr("{state}; its grid is not finished", state=words), (
+            Step(noted("Go on with the grid"), GRID, step.answers),
+        )
+    look = Step(noted("Look at the ranking"), page=RANKING, store=store)
+    return tr("{state}; its grid is drawn and scored", state=words), (look,)
 
 
 def _with_jobs(subject: Subject, jobs: Sequence[JobFiles]) -> Subject:
@@ -109,14 +116,20 @@ def _with_jobs(subject: Subject, jobs: Sequence[JobFiles]) -> Subject:
     return Subject(subject.folder, subject.name, subject.words, steps)
 
 
-def _rate(config: TrainConfig) -> str:
-    return how_many(config.training.epochs, "epoch")
+def _untrained(config: TrainConfig) -> str:
+    return tr_many(
+        "{count} epoch; nothing is trained yet", "{count} epochs; nothing is trained yet", config.training.epochs
+    )
 
 
 def _under_way(record: RunRecord) -> str:
-    return f"is being trained now: {record.done} of {record.steps} steps when its record was last written"
+    return tr(
+        "is being trained now: {done} of {total} steps when its record was last written",
+        done=record.done,
+        total=record.steps,
+    )
 
 
 def _unfinished(record: RunRecord) -> str:
-    said = f"{record.done} of {record.steps} steps are trained"
-    return f"{said}; it stopped: {record.failure}" if record.failure else said
+    said = tr("{done} of {total} steps are trained", done=record.done, total=record.steps)
+    return tr("{state}; it stopped: {why}", state=said, why=record.failure) if record.failure else said

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundation.printing import printable
+from studio.languages.translation import tr
 
 TAIL = 64 * 1024  # bytes of a log's end
 LONGEST_LINE = 2000  # characters; a log's lines are a command's, but what they name may be a stranger's
@@ -68,7 +69,12 @@ def _progress(line: str) -> Progress | None:
     if found := COUNTED.match(line):
         done, total = int(found["done"]), int(found["total"])
         left = seconds_of(found["time"]) if found["what"] == "left" else None
-        return Progress(found["title"], min(1.0, done / total) if total else None, left, f"{done} of {total}")
+        return Progress(
+            found["title"],
+            min(1.0, done / total) if total else None,
+            left,
+            tr("{done} of {total}", done=done, total=total),
+        )
     if found := UNCOUNTED.match(line):
         return Progress(found["title"])
     return None

@@ -24,8 +24,10 @@ from studio.jobs.kept_job import (
     keep,
     new_job,
     read_job,
+    title_in_words,
 )
 from studio.jobs.locks import held, queue_lock, runner_lock, taken
+from studio.languages.translation import noted, tr
 
 FOLDER = Path("runs") / "jobs"
 RUNNER_LOG = "runner.log"
@@ -89,11 +91,11 @@ def stop(queue: Path, job_id: str) -> None:
             keep(
                 files.folder,
                 ENDED,
-                Ended(code=None, at=time.time(), how="not begun", words="was taken out of the queue"),
+                Ended(code=None, at=time.time(), how="not begun", words=noted("was taken out of the queue")),
             )
             return
         if not state.is_open or files.started is None:
-            raise JobError(f"{files.job.title}: is over already, there is nothing to stop")
+            raise _over_already(files)
         keep(files.folder, STOP, StopAsked(at=time.time()))
         with suppress(ProcessLookupError):  # it ended by itself in this moment
             os.kill(files.started.process.number, signal.SIGTERM)
@@ -103,7 +105,7 @@ def kill(queue: Path, job_id: str) -> None:
     """End a job that does not answer, and all that it has begun, at once. Raises JobError."""
     files = read_job(queue / job_id)
     if state_of(files).name not in ("running", "stopping") or files.started is None:
-        raise JobError(f"{files.job.title}: is over already, there is nothing to stop")
+        raise _over_already(files)
     with suppress(ProcessLookupError):
         os.killpg(files.started.process.number, signal.SIGKILL)
 
@@ -115,7 +117,9 @@ def again(queue: Path, job_id: str) -> Job:
     """
     old = read_job(queue / job_id).job
     if any(one.job.command == old.command and one.job.folder == old.folder for one in open_jobs(queue)):
-        raise JobError(f"{old.title}: the same command waits or runs already; it would get into its own way")
+        raise JobError(
+            tr("{job}: the same command waits or runs already; it would get into its own way", job=title_in_words(old))
+        )
     job = new_job(old.module, old.arguments, old.title, Path(old.folder), old.device, old.environment)
     put_in(queue, job)
     return job
@@ -125,10 +129,14 @@ def forget(queue: Path, job_id: str) -> None:
     """Remove what is kept of a job that is over: its record and its log, nothing that it made. Raises JobError."""
     files = read_job(queue / job_id)
     if state_of(files).is_open:
-        raise JobError(f"{files.job.title}: is not over; stop it first")
+        raise JobError(tr("{job}: is not over; stop it first", job=title_in_words(files.job)))
     for path in files.folder.iterdir():
         path.unlink()
     files.folder.rmdir()
+
+
+def _over_already(files: JobFiles) -> JobError:
+    return JobError(tr("{job}: is over already, there is nothing to stop", job=title_in_words(files.job)))
 
 
 def environment_of_jobs() -> dict[str, str]:

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from studio.jobs.kept_job import Ended, JobFiles
 from studio.jobs.process_marks import lives, was_restarted_since
+from studio.languages.translation import noted, tr
 
 Name = Literal["waiting", "running", "stopping", "done", "answered no", "failed", "stopped", "cut off", "not begun"]
 OPEN: tuple[Name, ...] = ("waiting", "running", "stopping")
 GOES_ON: tuple[Name, ...] = ("failed", "stopped", "cut off", "not begun")
 BY_SIGNAL = 128
 POLITE = (signal.SIGINT, signal.SIGTERM)
-SAME_COMMAND = "the same command goes on where it stopped"
+# What is kept of a job is kept in English, and said in the language of whoever looks at it.
+RESTARTED = noted(
+    "was cut off when the machine (or its container) was restarted; the same command goes on where it stopped"
+)
+GONE = noted(
+    "is gone, and nobody saw how it ended: it was killed, or ended after its runner was; the same command goes on "
+    "where it stopped"
+)
+CALLED: Mapping[Name, str] = {
+    "waiting": noted("waiting"),
+    "running": noted("running"),
+    "stopping": noted("stopping"),
+    "done": noted("done"),
+    "answered no": noted("answered no"),
+    "failed": noted("failed"),
+    "stopped": noted("stopped"),
+    "cut off": noted("cut off"),
+    "not begun": noted("not begun"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,40 +55,42 @@ class JobState:
         return self.name in GOES_ON
 
 
-DONE = JobState("done", "is done")
-ANSWERED_NO = JobState("answered no", "ran to its end, and its answer is no: see what it says")
-
-
 def state_of(files: JobFiles) -> JobState:
     """Raises nothing: a process that is gone without a word is said to be so."""
     if files.ended is not None:
-        return JobState(files.ended.how, files.ended.words) if files.ended.how != "by itself" else _ended(files.ended)
+        if files.ended.how == "by itself":
+            return _ended(files.ended)
+        return JobState(files.ended.how, tr(files.ended.words, **files.ended.values))
     if files.started is None:
-        return JobState("waiting", "waits for its turn")
+        return JobState("waiting", tr("waits for its turn"))
     # One whose process is over while its runner lives is just being noted as ended.
     if lives(files.started.process) or lives(files.started.runner):
         if files.stop is not None:
-            return JobState("stopping", "was asked to stop; it ends as soon as what is in hand is done")
-        return JobState("running", "runs")
-    return JobState("cut off", cut_off_words(files))
+            return JobState("stopping", tr("was asked to stop; it ends as soon as what is in hand is done"))
+        return JobState("running", tr("runs"))
+    return JobState("cut off", tr(cut_off_words(files)))
 
 
 def cut_off_words(files: JobFiles) -> str:
-    """Why a job that nobody saw end is over."""
+    """Why a job that nobody saw end is over, in English."""
     if files.started is not None and was_restarted_since(files.started.process):
-        return f"was cut off when the machine (or its container) was restarted; {SAME_COMMAND}"
-    return f"is gone, and nobody saw how it ended: it was killed, or ended after its runner was; {SAME_COMMAND}"
+        return RESTARTED
+    return GONE
 
 
 def _ended(ended: Ended) -> JobState:
     code = ended.code or 0
-    if code in (0, 1):
-        return DONE if code == 0 else ANSWERED_NO
+    if code == 0:
+        return JobState("done", tr("is done"))
+    if code == 1:
+        return JobState("answered no", tr("ran to its end, and its answer is no: see what it says"))
     stopped_by = code - BY_SIGNAL if code > BY_SIGNAL else -code
     if stopped_by in POLITE:
-        return JobState("stopped", f"was stopped; {SAME_COMMAND}")
+        return JobState("stopped", tr("was stopped; the same command goes on where it stopped"))
     if stopped_by == signal.SIGKILL:
-        return JobState("cut off", f"was killed, by somebody or for want of memory; {SAME_COMMAND}")
+        return JobState(
+            "cut off", tr("was killed, by somebody or for want of memory; the same command goes on where it stopped")
+        )
     if stopped_by > 0:
-        return JobState("failed", f"ended by signal {stopped_by}: see its log")
-    return JobState("failed", "could not do it: the last line of its log says why, and what to do")
+        return JobState("failed", tr("ended by signal {number}: see its log", number=stopped_by))
+    return JobState("failed", tr("could not do it: the last line of its log says why, and what to do"))

@@ -11,8 +11,9 @@ import pandas as pd
 
 from studio.jobs.devices import LIGHT, said
 from studio.jobs.job_progress import last_line, progress_in, tail_of
-from studio.jobs.job_state import JobState, state_of
-from studio.jobs.kept_job import JobFiles
+from studio.jobs.job_state import CALLED, JobState, state_of
+from studio.jobs.kept_job import JobFiles, title_in_words
+from studio.languages.translation import tr
 from studio.shared.time_words import done_at, lasting
 
 SHOWN = 50  # jobs that are over, the latest first
@@ -34,9 +35,10 @@ def card_of(files: JobFiles, now: float | None = None) -> JobCard:
     """The card of a job as it is at this moment (seconds since 1970)."""
     state, seconds = state_of(files), time.time() if now is None else now
     if files.started is None:
-        before = "behind the others" if files.job.device == LIGHT else f"for {said(files.job.device)}"
-        return JobCard(files, state, f"waits {before}", None, may_be_killed=False)
-    since = f"runs for {lasting(max(0.0, seconds - files.started.at))}"
+        device = files.job.device
+        words = tr("waits behind the others") if device == LIGHT else tr("waits for {device}", device=said(device))
+        return JobCard(files, state, words, None, may_be_killed=False)
+    since = tr("runs for {duration}", duration=lasting(max(0.0, seconds - files.started.at)))
     may_be_killed = files.stop is not None and seconds - files.stop.at > PATIENCE
     if state.name == "stopping":
         return JobCard(files, state, state.words, None, may_be_killed)
@@ -54,10 +56,10 @@ def over_frame(jobs: Sequence[JobFiles]) -> pd.DataFrame:
     states = [state_of(one) for one in jobs]
     return pd.DataFrame(
         {
-            "job": [one.job.title for one in jobs],
-            "became": [state.name for state in states],
-            "ended": [_when(one) for one in jobs],
-            "took": [_took(one) for one in jobs],
+            tr("job"): [title_in_words(one.job) for one in jobs],
+            tr("became"): [tr(CALLED[state.name]) for state in states],
+            tr("ended"): [_when(one) for one in jobs],
+            tr("took"): [_took(one) for one in jobs],
         }
     )
 
@@ -83,7 +85,7 @@ def _end_of(files: JobFiles) -> float:
 
 
 def _when(files: JobFiles) -> str:
-    return f"{_local(files.ended.at):%Y-%m-%d %H:%M}" if files.ended is not None else "nobody saw it"
+    return f"{_local(files.ended.at):%Y-%m-%d %H:%M}" if files.ended is not None else tr("nobody saw it")
 
 
 def _took(files: JobFiles) -> str:

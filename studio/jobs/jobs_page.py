@@ -13,7 +13,8 @@ from studio.jobs.job_parts_page import LOG_HEIGHT, act, show_command_form, show_
 from studio.jobs.job_queue import again, forget, queue_of, see_to, standing_still
 from studio.jobs.job_state import state_of
 from studio.jobs.job_words import answer_of, latest_over, log_of, over_frame
-from studio.jobs.kept_job import JobFiles, jobs_in
+from studio.jobs.kept_job import JobFiles, jobs_in, title_in_words
+from studio.languages.translation import tr
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import show_command
@@ -24,7 +25,7 @@ ASKED_FOR = "what to do"
 
 def show() -> None:
     """Draw the page."""
-    st.title("Jobs", anchor=False)
+    st.title(tr("Jobs"), anchor=False)
     here = allowed().here
     _say_what_stands_still(queue_of(here))
     show_open(here)
@@ -35,19 +36,24 @@ def show() -> None:
 def _say_what_stands_still(queue: Path) -> None:
     for device in standing_still(queue):
         st.warning(
-            f"Jobs wait {escaped(said(device))}, and nobody begins them: the machine was restarted, or the queue's own "
-            "process was ended."
+            tr(
+                "Jobs wait ({device}), and nobody begins them: the machine was restarted, or the queue's own process "
+                "was ended.",
+                device=escaped(said(device)),
+            )
         )
-        if st.button("Go on with the queue", key=f"see to {device}"):
+        if st.button(tr("Go on with the queue"), key=f"see to {device}"):
             see_to(queue, device)
             st.rerun()
 
 
 def _show_form(folders: AllowedFolders) -> None:
-    st.header("Begin with another", anchor=False)
-    title = st.selectbox("What to do", list(COMMANDS), key=ASKED_FOR, index=list(COMMANDS).index(TRAIN.title))
+    st.header(tr("Begin with another"), anchor=False)
+    title = st.selectbox(
+        tr("What to do"), list(COMMANDS), key=ASKED_FOR, index=list(COMMANDS).index(TRAIN.title), format_func=tr
+    )
     command = COMMANDS[title]
-    st.caption(in_sentence(command.about))
+    st.caption(in_sentence(tr(command.about)))
     show_command_form(command, folders)
 
 
@@ -55,7 +61,7 @@ def _show_over(here: Path) -> None:
     over = latest_over(jobs_in(queue_of(here)))
     if not over:
         return
-    st.header("Over", anchor=False)
+    st.header(tr("Over"), anchor=False)
     chosen = untyped(st).dataframe(
         over_frame(over), hide_index=True, on_select="rerun", selection_mode="single-row", key="over"
     )
@@ -65,20 +71,20 @@ def _show_over(here: Path) -> None:
 
 def _show_one(files: JobFiles, queue: Path) -> None:
     job, state = files.job, state_of(files)
-    st.markdown(f"**{escaped(job.title)}** {escaped(state.words)}")
+    st.markdown(f"**{escaped(title_in_words(job))}** {escaped(state.words)}")
     show_command(job.command)
     first, second, _ = st.columns([1, 1, 3])
     with first:
-        act("Go on" if state.goes_on else "Once more", f"again {job.id}", lambda: again(queue, job.id))
+        act(tr("Go on") if state.goes_on else tr("Once more"), f"again {job.id}", lambda: again(queue, job.id))
     with second:
-        act("Forget it", f"forget {job.id}", lambda: forget(queue, job.id))
+        act(tr("Forget it"), f"forget {job.id}", lambda: forget(queue, job.id))
     if job.verb in ("check", "plan") and state.name in ("done", "answered no"):
-        st.page_link("data/data_page.py", label="See what it found, on the page Data")
+        st.page_link("data/data_page.py", label=tr("See what it found, on the page Data"))
     if answer := answer_of(files):
-        st.caption("What it answered")
+        st.caption(tr("What it answered"))
         st.code(answer, language=None, height=LOG_HEIGHT, wrap_lines=True)
     if log := log_of(files):
-        st.caption("What it said while it worked")
+        st.caption(tr("What it said while it worked"))
         st.code(log, language=None, height=LOG_HEIGHT, wrap_lines=True)
 
 

@@ -24,6 +24,7 @@ from foundation.errors import UserError
 from foundation.files import write_text
 from foundation.toml_config import Section
 from studio.jobs.process_marks import ProcessMark
+from studio.languages.translation import tr
 
 JOB, STARTED, STOP, ENDED = "job.json", "started.json", "stop.json", "ended.json"
 LOG, SAID = "log.txt", "said.txt"
@@ -80,12 +81,13 @@ class StopAsked(Section):
 
 class Ended(Section):
     """How a job ended: `code` as the system has it (minus a signal's number), None where there is none: then `how` says
-    which other end it had, and `words` why."""
+    which other end it had, and `words` why, in English, with `values` in the place of their names in braces."""
 
     code: int | None
     at: float
     how: Literal["by itself", "not begun", "cut off"] = "by itself"
     words: str = ""
+    values: dict[str, str] = Field(default={})
 
 
 class JobFiles(Section):
@@ -133,6 +135,12 @@ def new_job(
     )
 
 
+def title_in_words(job: Job) -> str:
+    """A job's title, which is kept in English: the command's, and what it is about."""
+    title, colon, about = job.title.partition(": ")
+    return tr("{command}: {about}", command=tr(title), about=about) if colon else tr(title)
+
+
 def keep(folder: Path, name: str, what: Section) -> None:
     """Write one of a job's files whole."""
     write_text(folder / name, what.model_dump_json(indent=1) + "\n")
@@ -142,7 +150,7 @@ def read_job(folder: Path) -> JobFiles:
     """What is kept of the job in `folder`. Raises JobError where that is none of ours."""
     job = _read(folder / JOB, Job)
     if job is None or job.id != folder.name:
-        raise JobError(f"{folder}: not a job's folder; move it away")
+        raise JobError(tr("{folder}: not a job's folder; move it away", folder=folder))
     return JobFiles(
         folder=folder,
         job=job,
@@ -179,9 +187,9 @@ def _changed(path: Path) -> int:
 def _read(path: Path, kind: type[Kept]) -> Kept | None:
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise JobError(f"{path}: too large to be ours; move it away")
+            raise JobError(tr("{file}: too large to be ours; move it away", file=path))
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        raise JobError(f"{path}: cannot be read; move its folder away") from error
+        raise JobError(tr("{file}: cannot be read; move its folder away", file=path)) from error

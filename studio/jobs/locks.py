@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from studio.jobs.kept_job import JobError
+from studio.languages.translation import tr
 
 QUEUE = "queue.lock"
 
@@ -65,7 +66,7 @@ def device_lock(device: str) -> Path:
     place = Path(tempfile.gettempdir()) / f"lora-studio-{os.getuid()}"
     place.mkdir(mode=0o700, exist_ok=True)
     if place.is_symlink() or place.stat().st_uid != os.getuid():
-        raise JobError(f"{place}: is somebody else's; set TMPDIR to a folder of your own")
+        raise JobError(tr("{folder}: is somebody else's; set TMPDIR to a folder of your own", folder=place))
     return place / f"{device}.lock"
 
 

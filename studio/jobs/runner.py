@@ -29,6 +29,7 @@ from studio.jobs.kept_job import (
 )
 from studio.jobs.locks import Held, device_lock, held, queue_lock, runner_lock, taken
 from studio.jobs.process_marks import ProcessMark, mark_of
+from studio.languages.translation import noted
 
 LOOK_EVERY = 0.2  # seconds
 DEAD_ALREADY = ProcessMark(number=0, began="", machine="")
@@ -86,8 +87,8 @@ class Runner:
         before = self._queue / files.job.after
         if not files.job.after or ((ended := read_job(before).ended) is not None and ended.code == 0):
             return True
-        words = f"was not begun, because `{read_job(before).job.title}` before it did not end well"
-        keep(files.folder, ENDED, Ended(code=None, at=time.time(), how="not begun", words=words))
+        values = {"job": read_job(before).job.title}
+        _note_not_begun(files.folder, noted("was not begun, because `{job}` before it did not end well"), values)
         return False
 
     def _device_for(self, files: JobFiles) -> Held | None:
@@ -117,13 +118,17 @@ class Runner:
                         env={**environment_of_jobs(), **job.environment},
                     )
             except OSError as error:
-                words = f"could not be begun ({error.strerror}: {error.filename}); mend that, and begin it again"
-                keep(folder, ENDED, Ended(code=None, at=time.time(), how="not begun", words=words))
+                words = noted("could not be begun ({reason}: {file}); mend that, and begin it again")
+                _note_not_begun(folder, words, {"reason": str(error.strerror), "file": str(error.filename)})
                 return
             marks = [mark_of(number) or DEAD_ALREADY for number in (process.pid, os.getpid())]
             keep(folder, STARTED, Started(process=marks[0], runner=marks[1], at=time.time()))
         code = process.wait()
         keep(folder, ENDED, Ended(code=code, at=time.time()))
+
+
+def _note_not_begun(folder: Path, words: str, values: dict[str, str]) -> None:
+    keep(folder, ENDED, Ended(code=None, at=time.time(), how="not begun", words=words, values=values))
 
 
 def main() -> None:

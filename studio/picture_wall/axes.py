@@ -11,27 +11,29 @@ from eval.judging.stored_grid import Grid, UnitRecord
 from eval.request.cells import Cell
 from eval.request.epochs.training_order import in_training_order
 from loras.weights import ADAPTER, TEXT_PARTS
+from studio.languages.translation import noted, tr
 from studio.shared.stores import OpenedStore
 
 # What a picture is known by, word by word: {"checkpoint": "hina-000004", "unet": "0.8", .., "seed": "7"}.
 Place: TypeAlias = Mapping[str, str]
 CHECKPOINT, UNET, WITH, DRAWN, PROMPT, SEED = "checkpoint", "unet", "with", "drawn with", "prompt", "seed"
 OF_UNITS = PROMPT, SEED
-NOTHING = "nothing"
+NOTHING = noted("nothing")
+# In English, as `Axes` knows them.
 TITLES = {
-    CHECKPOINT: "Checkpoint",
-    UNET: "UNet weight",
-    "te": "TEnc weight",
-    "te1": "TEnc 1 weight",
-    "te2": "TEnc 2 weight",
-    "te3": "TEnc 3 weight",
-    ADAPTER: "Adapter weight",
-    WITH: "Blended with",
-    DRAWN: "Base and sampler",
-    PROMPT: "Prompt",
-    SEED: "Seed",
+    CHECKPOINT: noted("Checkpoint"),
+    UNET: noted("UNet weight"),
+    "te": noted("TEnc weight"),
+    "te1": noted("TEnc 1 weight"),
+    "te2": noted("TEnc 2 weight"),
+    "te3": noted("TEnc 3 weight"),
+    ADAPTER: noted("Adapter weight"),
+    WITH: noted("Blended with"),
+    DRAWN: noted("Base and sampler"),
+    PROMPT: noted("Prompt"),
+    SEED: noted("Seed"),
 }
-PAIRS, RANKED = "Prompt and seed", "Row of the ranking"
+PAIRS, RANKED = noted("Prompt and seed"), noted("Row of the ranking")
 # Those always have a chooser, whatever they vary over: one looks for them.
 ALWAYS = CHECKPOINT, PROMPT, SEED
 
@@ -148,7 +150,7 @@ def _axis(word: str, values: Sequence[str]) -> Axis:
 
 
 def _pair(prompt: str, seed: str) -> Step:
-    return Step(f"{prompt}, seed {seed}", {PROMPT: prompt, SEED: seed})
+    return Step(tr("{prompt}, seed {seed}", prompt=prompt, seed=seed), {PROMPT: prompt, SEED: seed})
 
 
 def _ranked(opened: OpenedStore, cells: Mapping[tuple[str, ...], Cell], words: tuple[str, ...]) -> Axis:

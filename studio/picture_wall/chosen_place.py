@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from studio.languages.translation import language
 from studio.picture_wall.axes import PROMPT, SEED, Axes, Axis, Place, Step, axes_of
 from studio.picture_wall.wall import Wall
 from studio.shared.stores import OpenedStore
@@ -12,10 +13,9 @@ MOST_TRIED = 24
 NOWHERE = [Step("", {})]
 
 
-@lru_cache(maxsize=4)
 def known_axes(opened: OpenedStore) -> Axes:
     """The axes of an opened store, found once for as long as it stays open."""
-    return axes_of(opened)
+    return _axes_in(language(), opened)
 
 
 def first_choice(opened: OpenedStore, axes: Axes, rows: Axis, columns: Axis) -> Place:
@@ -32,6 +32,12 @@ def _there(axes: Axes, place: Place, rows: Axis, columns: Axis) -> int:
     down, across = (NOWHERE if axis.is_of_units else axis.steps[:MOST_TRIED] for axis in (rows, columns))
     says = [one.says | two.says for one in down for two in across]
     return sum(axes.cell_at({**place, **said}) is not None for said in says)
+
+
+@lru_cache(maxsize=4)
+def _axes_in(spoken: str, opened: OpenedStore) -> Axes:
+    """`spoken` is part of the key only."""
+    return axes_of(opened)
 
 
 def row_of_tile(opened: OpenedStore, wall: Wall, row: int, column: int) -> int | None:

@@ -1,4 +1,5 @@
-// A wall of pictures and its viewer. Everything told by Python is set as text or as an attribute, never as markup.
+// A wall of pictures and its viewer. Everything told by Python is set as text or as an attribute, never as markup;
+// `words` are what both say by themselves, in the reader's language.
 
 const LARGEST = 8;
 const FLICKER_MS = 450;
@@ -39,7 +40,6 @@ class Wall {
     parent.append(this.root);
     this.lens = new Lens(this.root);
     this.seen = new IntersectionObserver((entries) => entries.forEach((one) => this.sharpen(one)));
-    this.viewer = new Viewer(this);
     this.root.addEventListener("keydown", (event) => this.onKey(event));
     this.root.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
   }
@@ -54,35 +54,47 @@ class Wall {
 
   draw() {
     this.seen.disconnect();
-    this.viewer.close();
     this.images = [];
+    this.renewViewer();
     const head = make("tr", {}, make("td"), ...this.told.columns.map((name) => make("th", { scope: "col" }, name)));
     const body = this.told.tiles.map((tiles, row) => make("tr", {},
       make("th", { scope: "row" }, this.told.rows[row]),
       ...tiles.map((tile, column) => make("td", {}, this.tile(tile, row, column)))));
-    const table = make("table", { "aria-label": "pictures" }, make("thead", {}, head), make("tbody", {}, ...body));
-    this.root.replaceChildren(this.bar(), make("div", { className: "scroll", tabindex: "0", role: "region", "aria-label": "wall of pictures" }, table), this.viewer.dialog);
+    const table = make("table", { "aria-label": this.words.pictures }, make("thead", {}, head), make("tbody", {}, ...body));
+    this.root.replaceChildren(this.bar(), make("div", { className: "scroll", tabindex: "0", role: "region", "aria-label": this.words.wall }, table), this.viewer.dialog);
     this.size(this.side);
     this.lens.reset();
     this.flip(this.flipped);
   }
 
+  get words() { return this.told.words; }
+
+  // Its buttons have words: in another language it is another one, which compares as the one before did.
+  renewViewer() {
+    const before = this.viewer;
+    if (before) before.close();
+    if (before && before.spoken === JSON.stringify(this.words)) return;
+    this.viewer = new Viewer(this);
+    if (before) Object.assign(this.viewer, { mode: before.mode, mark: before.mark });
+  }
+
   bar() {
+    const { words } = this;
     const size = make("input", { type: "range", min: 64, max: 384, step: 16, value: this.side, oninput: (e) => this.size(Number(e.target.value)) });
     const zoom = (name, label, action) => make("button", { type: "button", "aria-label": label, onclick: action }, name);
-    this.flipButton = make("button", { type: "button", "aria-pressed": "false", onclick: () => this.flip(!this.flipped) }, "Show the base model (B)");
+    this.flipButton = make("button", { type: "button", "aria-pressed": "false", onclick: () => this.flip(!this.flipped) }, words.showBase);
     return make("div", { className: "bar" },
-      make("label", {}, "Size", size),
-      zoom("+", "zoom into all pictures", () => this.lens.by(1.5)), zoom("\u2212", "zoom out", () => this.lens.by(1 / 1.5)),
+      make("label", {}, words.size, size),
+      zoom("+", words.zoomIn, () => this.lens.by(1.5)), zoom("\u2212", words.zoomOut, () => this.lens.by(1 / 1.5)),
       this.flipButton,
-      make("span", { className: "hint" }, "Arrow keys walk, Enter opens, B flips all to the base model and back, + and \u2212 zoom all at once."));
+      make("span", { className: "hint" }, words.hint));
   }
 
   tile(tile, row, column) {
-    if (!tile) return make("span", { className: "none" }, "not in this grid");
-    if (!tile.small) return make("span", { className: "none" }, "no picture");
+    if (!tile) return make("span", { className: "none" }, this.words.notInGrid);
+    if (!tile.small) return make("span", { className: "none" }, this.words.noPicture);
     const image = make("img", { alt: tile.told, loading: "lazy", decoding: "async", src: tile.small, draggable: "false" });
-    image.addEventListener("error", () => image.replaceWith(make("span", { className: "none" }, "not there, or damaged")), { once: true });
+    image.addEventListener("error", () => image.replaceWith(make("span", { className: "none" }, this.words.damaged)), { once: true });
     image.tile = tile;
     this.images.push(image);
     this.seen.observe(image);
@@ -149,12 +161,14 @@ class Wall {
 class Viewer {
   constructor(wall) {
     this.wall = wall;
+    const { words } = wall;
+    this.spoken = JSON.stringify(words);
     this.words = make("p", { className: "words", "aria-live": "polite" });
     this.over = make("div", { className: "over" });
     this.under = make("div", { className: "under" });
     this.stage = make("div", { className: "stage single" }, this.under, this.over, make("div", { className: "rule" }));
-    this.cut = make("input", { type: "range", className: "cut", min: 0, max: 100, value: 50, "aria-label": "how much of each picture is shown", oninput: () => this.slide() });
-    this.dialog = make("dialog", { "aria-label": "one picture" }, this.tools(), this.words, this.stage, this.cut);
+    this.cut = make("input", { type: "range", className: "cut", min: 0, max: 100, value: 50, "aria-label": words.cut, oninput: () => this.slide() });
+    this.dialog = make("dialog", { "aria-label": words.onePicture }, this.tools(), this.words, this.stage, this.cut);
     this.lens = new Lens(this.stage);
     this.dialog.addEventListener("keydown", (event) => this.onKey(event));
     this.dialog.addEventListener("close", () => this.closed());
@@ -168,12 +182,13 @@ class Viewer {
   get isOpen() { return this.dialog.open; }
 
   tools() {
+    const { words } = this.wall;
     const tool = (name, action, pressed) => make("button", { type: "button", onclick: action, ...(pressed ? { "aria-pressed": "false" } : {}) }, name);
-    this.sliderButton = tool("Slider (S)", () => this.setMode(this.mode === "slider" ? "single" : "slider"), true);
-    this.flickerButton = tool("Flicker (F)", () => this.setMode(this.mode === "flicker" ? "single" : "flicker"), true);
-    this.markButton = tool("Hold others against this (M)", () => this.setMark());
-    this.chooseButton = tool("Take this cell to the other pages", () => this.choose());
-    return make("div", { className: "tools" }, tool("Close (Esc)", () => this.close()),
+    this.sliderButton = tool(words.slider, () => this.setMode(this.mode === "slider" ? "single" : "slider"), true);
+    this.flickerButton = tool(words.flicker, () => this.setMode(this.mode === "flicker" ? "single" : "flicker"), true);
+    this.markButton = tool(words.mark, () => this.setMark());
+    this.chooseButton = tool(words.choose, () => this.choose());
+    return make("div", { className: "tools" }, tool(words.close, () => this.close()),
       tool("\u2190", () => this.step(0, -1)), tool("\u2192", () => this.step(0, 1)), tool("\u2191", () => this.step(-1, 0)), tool("\u2193", () => this.step(1, 0)),
       this.sliderButton, this.flickerButton, this.markButton, this.chooseButton);
   }
@@ -197,7 +212,7 @@ class Viewer {
   get other() {
     const { mark, tile } = this;
     if (mark && mark !== tile) return { address: mark.whole, told: mark.told };
-    return tile.base && tile.base !== tile.whole ? { address: tile.base, told: "the base model, same prompt and seed" } : null;
+    return tile.base && tile.base !== tile.whole ? { address: tile.base, told: this.wall.words.baseTold } : null;
   }
 
   show() {
@@ -205,7 +220,7 @@ class Viewer {
     const picture = (address, alt) => make("img", { src: address, alt, draggable: "false" });
     this.over.replaceChildren(picture(tile.whole, tile.told));
     this.under.replaceChildren(...(other ? [picture(other.address, other.told)] : []));
-    this.words.textContent = other && this.mode !== "single" ? `${tile.told}  \u2014  against: ${other.told}` : tile.told;
+    this.words.textContent = other && this.mode !== "single" ? `${tile.told}  \u2014  ${this.wall.words.against} ${other.told}` : tile.told;
     this.chooseButton.disabled = !tile.chosen;
     this.setMode(this.mode);
   }
@@ -223,7 +238,7 @@ class Viewer {
       this.under.style.display = "block";
       this.timer = setInterval(() => { this.over.style.visibility = this.over.style.visibility ? "" : "hidden"; }, FLICKER_MS);
     } else this.under.style.display = "";
-    this.words.textContent = compared ? `${this.tile.told}  \u2014  against: ${this.other.told}` : this.tile.told;
+    this.words.textContent = compared ? `${this.tile.told}  \u2014  ${this.wall.words.against} ${this.other.told}` : this.tile.told;
     this.slide();
   }
 

@@ -9,12 +9,13 @@ from functools import cached_property
 
 from eval.judging.stored_grid import Grid, UnitRecord
 from eval.request.cells import Called, Cell
+from studio.languages.translation import noted, tr
 from studio.picture_wall.axes import DRAWN, Axes, Axis, Place, Step
 from studio.shared.stores import OpenedStore
 
 MOST_PICTURES = 200
 MOST_COLUMNS = 24
-CONTROL = "base model"
+CONTROL = noted("base model")
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,9 @@ def wall_of(opened: OpenedStore, axes: Axes, asked: Asked) -> Wall:
         return Wall(names, heads, tiles)
     if _control_is_column(asked):
         controls = hung.controls(axes.fixed | asked.chosen, rows)
-        return Wall(names, [CONTROL, *heads], [[one, *own] for one, own in zip(controls, tiles, strict=True)])
+        return Wall(names, [tr(CONTROL), *heads], [[one, *own] for one, own in zip(controls, tiles, strict=True)])
     if _control_is_row(asked):
-        return Wall([CONTROL, *names], heads, [list(hung.controls(axes.fixed | asked.chosen, columns)), *tiles])
+        return Wall([tr(CONTROL), *names], heads, [list(hung.controls(axes.fixed | asked.chosen, columns)), *tiles])
     return Wall(names, heads, tiles)
 
 
@@ -126,6 +127,10 @@ def _control_is_row(asked: Asked) -> bool:
 def _is_of_control(axis: Axis) -> bool:
     """Whether the base model's own picture changes along it. Rows of a ranking are drawn as each of them is."""
     return axis.is_of_units or axis.sets == (DRAWN,)
+
+
+def _told(cell: str, prompt: str, seed: int, score: str) -> str:
+    return tr("{cell}: {prompt}, seed {seed}; likeness {score}", cell=cell, prompt=prompt, seed=seed, score=score)
 
 
 class _Hanging:
@@ -151,8 +156,8 @@ class _Hanging:
         grid, at = self._drawn_as(cell), self._unit_places[unit.prompt, unit.seed, unit.role]
         row, opened = self._likeness[cell.id], self._opened
         failed = bool(opened.ranked.evidence.failed[row, at])
-        score = "failed" if failed else self._in_words(float(opened.identity[row, at]))
-        told = f"{grid.facts_of(cell).name}: {grid.asked(cell, unit)}, seed {unit.seed}; likeness {score}"
+        score = tr("failed") if failed else self._in_words(float(opened.identity[row, at]))
+        told = _told(grid.facts_of(cell).name, grid.asked(cell, unit), unit.seed, score)
         return Tile(grid.picture_id(cell, unit), score, told, cell, grid.picture_id(None, unit))
 
     def controls(self, place: dict[str, str], steps: Sequence[Step]) -> Iterator[Tile | None]:
@@ -172,7 +177,7 @@ class _Hanging:
         at = self._unit_places[unit.prompt, unit.seed, unit.role]
         score = self._in_words(float(self._opened.identity_control[at]))
         own = grid.picture_id(None, unit)
-        told = f"{CONTROL}: {grid.asked(None, unit)}, seed {unit.seed}; likeness {score}"
+        told = _told(tr(CONTROL), grid.asked(None, unit), unit.seed, score)
         return Tile(own, score, told, None, own)
 
     def _drawn_as(self, cell: Cell) -> Grid:
@@ -184,4 +189,4 @@ class _Hanging:
         return known
 
     def _in_words(self, likeness: float) -> str:
-        return self._opened.words.lost_mark if math.isnan(likeness) else f"{likeness:.2f}"
+        return tr(self._opened.words.lost_mark) if math.isnan(likeness) else f"{likeness:.2f}"

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from eval.store.store import Store
 from foundation.files import sha256_of
+from studio.languages.translation import tr
 from studio.picture_wall.wall import Tile, Wall
 from studio.serving.served_stores import address
 
@@ -19,9 +20,37 @@ def told_of(wall: Wall, store: Store, root: str) -> Told:
     """The data of the component. `root`: where the store's pictures are served."""
     held = contents_of(store, wall.pictures)
     return {
+        "words": words_of_wall(),
         "rows": list(wall.rows),
         "columns": list(wall.columns),
         "tiles": [[tile and _tile(tile, held, root) for tile in row] for row in wall.tiles],
+    }
+
+
+def words_of_wall() -> dict[str, str]:
+    """All that the component says by itself."""
+    return {
+        "pictures": tr("pictures"),
+        "wall": tr("wall of pictures"),
+        "size": tr("Size"),
+        "zoomIn": tr("zoom into all pictures"),
+        "zoomOut": tr("zoom out"),
+        "showBase": tr("Show the base model (B)"),
+        "hint": tr(
+            "Arrow keys walk, Enter opens, B flips all to the base model and back, + and \u2212 zoom all at once."
+        ),
+        "notInGrid": tr("not in this grid"),
+        "noPicture": tr("no picture"),
+        "damaged": tr("not there, or damaged"),
+        "cut": tr("how much of each picture is shown"),
+        "onePicture": tr("one picture"),
+        "slider": tr("Slider (S)"),
+        "flicker": tr("Flicker (F)"),
+        "mark": tr("Hold others against this (M)"),
+        "choose": tr("Take this cell to the other pages"),
+        "close": tr("Close (Esc)"),
+        "baseTold": tr("the base model, same prompt and seed"),
+        "against": tr("against:"),
     }
 
 

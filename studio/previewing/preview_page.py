@@ -10,12 +10,13 @@ import streamlit as st
 from eval.request.prompts import Prompt, read_prompts
 from eval.request.spec import read_spec
 from foundation.errors import UserError
-from foundation.printing import how_many
 from studio.jobs.devices import devices_here
 from studio.jobs.locks import device_lock, taken
+from studio.languages.translation import tr, tr_many
 from studio.previewing.drawing_process import is_there, place_of, see_to_it
 from studio.previewing.wanted_pictures import Preview, WantedPicture, ask, ask_in_turn, forget_failures, preview_of
 from studio.shared.markdown_text import escaped, in_sentence
+from studio.shared.session import in_chosen_language
 
 FEWEST, USUAL, MOST = 4, 8, 50  # steps
 LOOK_EVERY = 0.5  # seconds
@@ -23,7 +24,9 @@ LOOK_EVERY = 0.5  # seconds
 
 def wants_preview(here: Path) -> bool:
     """Ask whether the blend is to be drawn; where it is not, nothing is drawn any more."""
-    wants = st.toggle("Preview", help="Draws the blend as you move it, in a process of its own that keeps the model.")
+    wants = st.toggle(
+        tr("Preview"), help=tr("Draws the blend as you move it, in a process of its own that keeps the model.")
+    )
     if not wants and is_there(place_of(here)):
         ask(place_of(here), ())
     return wants
@@ -36,7 +39,7 @@ def show_preview(here: Path, grids: Sequence[Path], parts: tuple[str, ...], how:
     tells whether its files are still what they were.
     """
     if not grids:
-        st.info("A preview takes the base model and the prompts of a `grid.toml`; there is none below this folder.")
+        st.info(tr("A preview takes the base model and the prompts of a `grid.toml`; there is none below this folder."))
         return
     try:
         wanted = _ask(grids, parts, how, state)
@@ -50,12 +53,12 @@ def show_preview(here: Path, grids: Sequence[Path], parts: tuple[str, ...], how:
 
 def _ask(grids: Sequence[Path], parts: tuple[str, ...], how: tuple[str, str], state: str) -> list[WantedPicture]:
     """The blend's picture and the base model's. Raises what reading a specification raises."""
-    spec = st.selectbox("Drawn as in", grids, format_func=lambda path: str(Path(path.parent.name) / path.name))
+    spec = st.selectbox(tr("Drawn as in"), grids, format_func=lambda path: str(Path(path.parent.name) / path.name))
     prompts = read_prompts(read_spec(spec).prompts).prompts
-    prompt: Prompt = st.selectbox("Prompt", prompts, format_func=lambda one: one.text)
+    prompt: Prompt = st.selectbox(tr("Prompt"), prompts, format_func=lambda one: one.text)
     left, right = st.columns(2)
-    steps = left.slider("Steps", FEWEST, MOST, USUAL, help="Few are fast and rough; a grid has 30.")
-    seed = right.number_input("Seed", 0, 2**32 - 1, 1)
+    steps = left.slider(tr("Steps"), FEWEST, MOST, USUAL, help=tr("Few are fast and rough; a grid has 30."))
+    seed = right.number_input(tr("Seed"), 0, 2**32 - 1, 1)
     facts = spec.stat()
     known = f"{facts.st_mtime_ns} {facts.st_size}"
     return [
@@ -76,6 +79,7 @@ def _show(place: Path, wanted: Sequence[WantedPicture]) -> None:
 
 
 @st.fragment(run_every=LOOK_EVERY)
+@in_chosen_language
 def _show_until_over(place: Path, wanted: Sequence[WantedPicture]) -> None:
     if all(preview_of(place, one).is_over for one in wanted):
         st.rerun()
@@ -87,30 +91,37 @@ def _show_until_over(place: Path, wanted: Sequence[WantedPicture]) -> None:
 def _show_pictures(place: Path, wanted: Sequence[WantedPicture]) -> None:
     previews = [preview_of(place, one) for one in wanted]
     works = any(one.in_hand and not one.is_over for one in previews)
-    titles = "This blend", "The base model alone"
+    titles = tr("This blend"), tr("The base model alone")
     for title, one, preview in zip(titles, wanted, previews, strict=True):
         _show_one(place, title, one, preview, works)
     st.caption(
-        f"A draft of {how_many(wanted[0].steps, 'step')} of one prompt and one seed: enough to see what a slider does, "
-        "not to choose by. A grid of the written file says how good it is."
+        tr_many(
+            "A draft of {count} step of one prompt and one seed: enough to see what a slider does, not to choose by. A "
+            "grid of the written file says how good it is.",
+            "A draft of {count} steps of one prompt and one seed: enough to see what a slider does, not to choose "
+            "by. A grid of the written file says how good it is.",
+            wanted[0].steps,
+        )
     )
 
 
 def _show_one(place: Path, title: str, wanted: WantedPicture, preview: Preview, works: bool) -> None:
     """`works`: whether one of the two is being drawn."""
     if preview.picture is not None:
-        st.image(str(preview.picture), f"{title}: {wanted.prompt}", width="stretch")
+        st.image(str(preview.picture), tr("{title}: {prompt}", title=title, prompt=wanted.prompt), width="stretch")
     elif preview.failure:
         st.warning(in_sentence(preview.failure), icon=":material/error:")
-        st.button("Try again", key=f"again {title}", on_click=lambda: forget_failures(place))
+        st.button(tr("Try again"), key=f"again {title}", on_click=lambda: forget_failures(place))
     elif preview.done:
-        st.progress(preview.done / wanted.steps, f"{title}: step {preview.done} of {wanted.steps}")
+        words = tr("{title}: step {done} of {total}", title=title, done=preview.done, total=wanted.steps)
+        st.progress(preview.done / wanted.steps, words)
     elif preview.in_hand:
-        st.caption(f"{escaped(title)}: loading the base model, blending the files …")
+        st.caption(tr("{title}: loading the base model, blending the files …", title=escaped(title)))
     elif not works and _is_busy():
-        st.caption(f"{escaped(title)}: waits for what has {devices_here()[0].words} (page Jobs).")
+        device = devices_here()[0].words
+        st.caption(tr("{title}: waits for what has {device} (page Jobs).", title=escaped(title), device=device))
     else:
-        st.caption(f"{escaped(title)}: comes next …")
+        st.caption(tr("{title}: comes next …", title=escaped(title)))
 
 
 def _is_busy() -> bool:

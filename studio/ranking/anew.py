@@ -8,18 +8,25 @@ from typing import Literal, TypeAlias
 
 from eval.ranking.limits import Limits, limits_of
 from eval.ways.ranked_together import rank_scored_together
+from studio.languages.translation import noted
 from studio.shared.stores import OpenedStore
 
 Name: TypeAlias = Literal["face_rate", "prompt", "bleed", "copy"]
-OFF = "off"
+OFF = noted("off")
 SHARES = [round(0.05 * step, 2) for step in range(41)]
 DIFFERENCES = [0.0, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2]
-# What each limit is called, and what it means.
+# What each limit is called, and what it means, in English.
 CALLED: dict[Name, tuple[str, str]] = {
-    "face_rate": ("Faces, at least", "of the base model's own share of pictures with a face"),
-    "prompt": ("Obedience lost, at most", "of what tells the base model's pictures of one prompt from another's"),
-    "bleed": ("Bleed, at most", "of the way from the base model to the subject, that other people may have gone"),
-    "copy": ("Copying, at most", "of the way from the base model's pictures to a training picture"),
+    "face_rate": (noted("Faces, at least"), noted("of the base model's own share of pictures with a face")),
+    "prompt": (
+        noted("Obedience lost, at most"),
+        noted("of what tells the base model's pictures of one prompt from another's"),
+    ),
+    "bleed": (
+        noted("Bleed, at most"),
+        noted("of the way from the base model to the subject, that other people may have gone"),
+    ),
+    "copy": (noted("Copying, at most"), noted("of the way from the base model's pictures to a training picture")),
 }
 
 

@@ -8,6 +8,8 @@ import altair as alt
 import pandas as pd
 
 from foundation.typed.untyped import untyped
+from studio.languages.translation import tr
+from studio.ranking.frames import NO_OTHER
 
 FIELD = 62
 CURVE_HEIGHT = 320
@@ -31,11 +33,16 @@ def epoch_curve(
         scale=alt.Scale(domain=settings, range=COLOURS[: len(settings)]),
         legend=alt.Legend(orient="top", title=None, labelLimit=500, symbolType="stroke"),
     )
-    tooltip = ["checkpoint", "settings", *(alt.Tooltip(name, format=".3f") for name in ("identity", "low", "high"))]
-    up = alt.Y("identity:Q", title="identity", scale=alt.Scale(zero=False, padding=12))
+    figures = {"identity": tr("identity"), "low": tr("low"), "high": tr("high")}
+    tooltip = [
+        alt.Tooltip("checkpoint", title=tr("checkpoint")),
+        alt.Tooltip("settings", title=tr("settings")),
+        *(alt.Tooltip(name, title=title, format=".3f") for name, title in figures.items()),
+    ]
+    up = alt.Y("identity:Q", title=tr("identity"), scale=alt.Scale(zero=False, padding=12))
     base = alt.Chart(curve).encode(x=across, xOffset=aside, color=colour, tooltip=tooltip)
     picked = alt.selection_point(name=PICKED, fields=["row"])
-    bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title="identity"), y2="high:Q")
+    bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=tr("identity")), y2="high:Q")
     dots = base.mark_point(filled=True, size=70, opacity=1).encode(y=up).add_params(picked)
     lines = base.mark_line(strokeWidth=2, opacity=0.55).encode(y=up)
     return alt.layer(*_levels(levels), lines, bars, dots).properties(height=CURVE_HEIGHT)
@@ -54,9 +61,9 @@ def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float], name: str)
     """Fields coloured from pale at the lower of `ends` to dark at the upper."""
     scale = alt.Scale(domain=list(ends), range=PALE_TO_DARK)
     encoded = alt.Chart(own).encode(
-        x=alt.X("unet:O", title="UNet weight", axis=alt.Axis(labelAngle=0, orient="top")),
-        y=alt.Y("te:O", title="TEnc weight", sort="descending"),
-        tooltip=["unet", "te", alt.Tooltip("identity", format=".3f"), "interval", "standing"],
+        x=alt.X("unet:O", title=tr("UNet weight"), axis=alt.Axis(labelAngle=0, orient="top")),
+        y=alt.Y("te:O", title=tr("TEnc weight"), sort="descending"),
+        tooltip=_field_tooltip(),
     )
     picked = alt.selection_point(name=name, fields=["row"])
     fields = encoded.mark_rect(cornerRadius=5).encode(color=alt.Color("identity:Q", scale=scale, legend=None))
@@ -71,9 +78,19 @@ def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float], name: str)
         .mark_rect(filled=False, cornerRadius=5, stroke=COLOURS[1], strokeWidth=4)
         .encode()
     )
-    title = "this LoRA alone" if also == "none" else f"with {also}"
+    title = tr("this LoRA alone") if also == NO_OTHER else tr("with {lora}", lora=also)
     width, height = (FIELD * len({*untyped(own)[axis]}) for axis in ("unet", "te"))
     return alt.layer(fields, figures, outline).properties(title=title, width=width, height=height)
+
+
+def _field_tooltip() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("unet", title=tr("UNet weight")),
+        alt.Tooltip("te", title=tr("TEnc weight")),
+        alt.Tooltip("identity", title=tr("identity"), format=".3f"),
+        alt.Tooltip("interval", title=tr("interval")),
+        alt.Tooltip("standing", title=tr("standing")),
+    ]
 
 
 def _levels(levels: Mapping[str, float]) -> list[alt.Chart]:

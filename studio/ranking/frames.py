@@ -8,18 +8,19 @@ from dataclasses import dataclass
 import pandas as pd
 
 from eval.ranking.column import Column
-from eval.ranking.columns import COLUMNS, INTERVAL, table_columns
+from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
 from eval.ranking.ranked_cell import RankedCell
 from eval.request.epochs.training_order import in_training_order
 from eval.wording.figure_texts import settings_text, text_encoder_weight
 from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
 from loras.weights import Weights
+from studio.languages.translation import noted, tr
 from studio.ranking.remarks import Remark, marks_of
 from studio.shared.pictures import median_picture
 from studio.shared.stores import OpenedStore
 
-NO_OTHER = "none"
+NO_OTHER, PICTURE = noted("none"), "picture"
 NONE: Mapping[str, Remark] = {}
 
 
@@ -58,7 +59,7 @@ def ranking_frame(opened: OpenedStore, places: Sequence[int], remarks: Mapping[s
     """The rows at `places` of the ranking, indexed by place from 1, each with a typical picture as a data URI."""
     rows = [opened.rows[place] for place in places]
     pictures = [median_picture(opened, row) for row in rows]
-    columns: dict[str, list[object]] = {"picture": [*pictures]} if any(pictures) else {}
+    columns: dict[str, list[object]] = {PICTURE: [*pictures]} if any(pictures) else {}
     if any(marks := marks_of(remarks, [row.cell for row in rows])):
         columns["★"] = [*marks]
     columns |= {column.heading: [_value(column, row) for row in rows] for column in table_columns(rows)}
@@ -67,16 +68,26 @@ def ranking_frame(opened: OpenedStore, places: Sequence[int], remarks: Mapping[s
 
 def _value(column: Column, row: RankedCell) -> float | str | None:
     """What the studio sorts by: a number, else the text."""
+    if column is STANDING:
+        return _standing_in_words(column.text(row))
     if column.number is None:
         return column.text(row)
     number = column.number(row)
     return None if number is None else column.form.times * number
 
 
+def _standing_in_words(standing: str) -> str:
+    """`as good`; `limit: bleed, copy`."""
+    head, colon, names = standing.partition(": ")
+    if not colon:
+        return tr(standing)
+    return tr("{standing}: {names}", standing=tr(head), names=", ".join(map(tr, names.split(", "))))
+
+
 def tiles_of(row: RankedCell, words: SubjectWords) -> list[Tile]:
     """The figures that sum up a row; what was not measured is left out."""
     return [
-        Tile(column.heading.capitalize(), column.figure_text(row), column.explained(words))
+        Tile(tr(column.heading).capitalize(), column.figure_text(row), column.explained(words))
         for column in COLUMNS
         if column.tile and column.figure_text(row) != NOT_MEASURED
     ]
@@ -85,7 +96,10 @@ def tiles_of(row: RankedCell, words: SubjectWords) -> list[Tile]:
 def intervals_of(row: RankedCell) -> list[str]:
     """The 95 % intervals of the row's figures that have one: "Bleed, 95 %: +0.012 (-0.010 to +0.030)."."""
     with_ends = [column for column in COLUMNS if column.tile and column.text(row) != column.figure_text(row)]
-    return [f"{column.heading.capitalize()}, 95 %: {column.text(row)}." for column in with_ends]
+    return [
+        tr("{figure}, 95 %: {value}.", figure=tr(column.heading).capitalize(), value=column.text(row))
+        for column in with_ends
+    ]
 
 
 def usual_settings(rows: Sequence[RankedCell]) -> list[str]:
@@ -132,7 +146,7 @@ def heat_frame(rows: Sequence[RankedCell], checkpoint: str) -> pd.DataFrame:
             "row": [row.place for row in own],
             "identity": [row.identity for row in own],
             "interval": [INTERVAL.text(row) for row in own],
-            "standing": [row.standing for row in own],
+            "standing": [tr(row.standing) for row in own],
             "broken": [bool(row.broken) for row in own],
             "best": [row is rows[0] for row in own],
         }

@@ -8,20 +8,31 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from studio.languages.translation import language, tr
 from studio.ranking.charts import epoch_curve, weights_map
 from studio.ranking.frames import checkpoints_in_order, curve_frame, heat_frame
 from studio.shared.stores import OpenedStore
 
 
-@lru_cache(maxsize=64)
 def known_curve(opened: OpenedStore, settings: tuple[str, ...]) -> dict[str, Any]:
     """Identity over the epochs at `settings`, as Vega-Lite's description."""
-    levels = {"base model": opened.scores.floor, "subject's own pictures": opened.scores.ceiling}
+    return _curve_in(language(), opened, settings)
+
+
+def known_map(opened: OpenedStore, checkpoint: str) -> dict[str, Any]:
+    """Identity of a checkpoint over the weights, as Vega-Lite's description."""
+    return _map_in(language(), opened, checkpoint)
+
+
+@lru_cache(maxsize=64)
+def _curve_in(spoken: str, opened: OpenedStore, settings: tuple[str, ...]) -> dict[str, Any]:
+    """`spoken` is part of the key only."""
+    levels = {tr("base model"): opened.scores.floor, tr("subject's own pictures"): opened.scores.ceiling}
     frame = curve_frame(opened.rows, settings)
     return epoch_curve(frame, checkpoints_in_order(opened.rows), list(settings), levels).to_dict()
 
 
 @lru_cache(maxsize=64)
-def known_map(opened: OpenedStore, checkpoint: str) -> dict[str, Any]:
-    """Identity of a checkpoint over the weights, as Vega-Lite's description."""
+def _map_in(spoken: str, opened: OpenedStore, checkpoint: str) -> dict[str, Any]:
+    """`spoken` is part of the key only."""
     return weights_map(heat_frame(opened.rows, checkpoint)).to_dict()

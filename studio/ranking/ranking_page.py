@@ -19,6 +19,7 @@ from eval.reporting.ranked_grid import report_data
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.wording.subject_words import SubjectWords
 from foundation.typed.untyped import untyped
+from studio.languages.translation import tr
 from studio.ranking.anew import (
     CALLED,
     DIFFERENCES,
@@ -31,6 +32,8 @@ from studio.ranking.anew import (
     ranked_under,
 )
 from studio.ranking.frames import (
+    NO_OTHER,
+    PICTURE,
     Filters,
     also_of,
     checkpoints_in_order,
@@ -66,23 +69,38 @@ def show() -> None:
 def _ask_limits(opened: OpenedStore) -> Limits:
     """The limits to rank under: those of the specification, until somebody moves a slider."""
     limits = own_limits(opened)
-    with st.sidebar.expander("Limits, and the least difference that matters"):
+    with st.sidebar.expander(tr("Limits, and the least difference that matters")):
         chosen: dict[Name, float | None] = {}
         for name, (title, meaning) in CALLED.items():
             value: float | None = getattr(limits, name)
             offered = choices_of(value, SHARES)
             key = f"limit {name} of {opened.folder}"
-            asked = st.select_slider(title, offered, OFF if value is None else value, key=key, help=meaning)
+            asked = st.select_slider(
+                tr(title),
+                offered,
+                OFF if value is None else value,
+                key=key,
+                format_func=_limit_in_words,
+                help=tr(meaning),
+            )
             chosen[name] = None if isinstance(asked, str) else asked
         offered = choices_of(limits.difference, DIFFERENCES)[:-1]
         least = st.select_slider(
-            "A difference of likeness that matters", offered, limits.difference, key=f"difference of {opened.folder}",
-            help="rows that are surely nearer to the first than that are as good",
+            tr("A difference of likeness that matters"), offered, limits.difference,
+            key=f"difference of {opened.folder}",
+            help=tr("rows that are surely nearer to the first than that are as good"),
         )  # fmt: skip
         st.caption(
-            "Shares of what the same grid shows. They hold for this page; `[limits]` in the specification keeps them."
+            tr(
+                "Shares of what the same grid shows. They hold for this page; `[limits]` in the specification keeps "
+                "them."
+            )
         )
     return replace(limits, **chosen, difference=float(least))
+
+
+def _limit_in_words(limit: float | str) -> str:
+    return tr(limit) if isinstance(limit, str) else str(limit)
 
 
 def _show_verdict(opened: OpenedStore) -> None:
@@ -101,30 +119,34 @@ def _show_verdict(opened: OpenedStore) -> None:
         st.info(in_sentence(sentence), icon=":material/trending_up:")
     for flag in best.flags:
         st.warning(in_sentence(flag), icon=":material/info:")
-    st.page_link("exporting/export_page.py", label="Export it as one file", icon=":material/download:")
+    st.page_link("exporting/export_page.py", label=tr("Export it as one file"), icon=":material/download:")
 
 
 def _show_samples(opened: OpenedStore, best: RankedCell) -> None:
     """A row's pictures above the base model's of the same prompts and seeds."""
     units = evenly_spaced(units_of_role(opened, SUBJECT), SAMPLES)
     for tile, unit in zip(st.columns(SAMPLES), comparison(opened, [best, None], units), strict=False):
-        for picture, who in zip(unit.pictures, ("with it", "base model"), strict=True):
+        for picture, who in zip(unit.pictures, (tr("with it"), tr("base model")), strict=True):
             if picture.path:
-                tile.image(picture.path, caption=f"{who}: {picture.likeness}", width="stretch")
+                tile.image(
+                    picture.path, caption=tr("{cell}: {likeness}", cell=who, likeness=picture.likeness), width="stretch"
+                )
 
 
 def _show_ranking(opened: OpenedStore) -> None:
-    st.header("Ranking", anchor=False)
+    st.header(tr("Ranking"), anchor=False)
     st.caption(
-        "Rows that keep every limit come first, then likeness decides. Click a row to see what is noted about it."
+        tr("Rows that keep every limit come first, then likeness decides. Click a row to see what is noted about it.")
     )
     filters = _ask_filters(opened)
     places = [place for place, row in enumerate(opened.rows) if filters.keep(row)]
     if not places:
-        st.info("No row passes these filters.")
+        st.info(tr("No row passes these filters."))
         return
     if len(places) > MOST_ROWS:
-        st.caption(f"The first {MOST_ROWS} of {len(places)} rows; filter to see the others.")
+        st.caption(
+            tr("The first {shown} of {total} rows; filter to see the others.", shown=MOST_ROWS, total=len(places))
+        )
     frame = ranking_frame(opened, places[:MOST_ROWS], kept_remarks(opened.folder))
     event: DataframeState = untyped(st).dataframe(
         frame,
@@ -134,7 +156,7 @@ def _show_ranking(opened: OpenedStore) -> None:
         on_select="rerun",
         selection_mode="single-cell",
         key="ranking",
-        alt="The ranking: a row for each cell, best first.",
+        alt=tr("The ranking: a row for each cell, best first."),
     )
     clicked = event.selection.cells[0][0] if event.selection.cells else None
     _follow(opened, TABLE, None if clicked is None or clicked >= len(places) else places[clicked])
@@ -144,25 +166,36 @@ def _show_ranking(opened: OpenedStore) -> None:
 def _ask_filters(opened: OpenedStore) -> Filters:
     left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
     others = list(dict.fromkeys(map(also_of, opened.rows)))
-    checkpoints = left.multiselect("Checkpoints", checkpoints_in_order(opened.rows), placeholder="all")
-    also = middle.multiselect("Other LoRAs blended in", others, placeholder="all") if len(others) > 1 else []
-    return Filters(checkpoints, also, right.toggle("Within limits only"))
+    checkpoints = left.multiselect(tr("Checkpoints"), checkpoints_in_order(opened.rows), placeholder=tr("all"))
+    also: list[str] = []
+    if len(others) > 1:
+        also = middle.multiselect(
+            tr("Other LoRAs blended in"), others, format_func=_also_in_words, placeholder=tr("all")
+        )
+    return Filters(checkpoints, also, right.toggle(tr("Within limits only")))
+
+
+def _also_in_words(also: str) -> str:
+    return tr(also) if also == NO_OTHER else also
 
 
 def _column_config(words: SubjectWords) -> dict[str, ColumnConfig]:
     shown = {column.heading: _configured(column, column.explained(words)) for column in COLUMNS if column.heading}
-    picture = st.column_config.ImageColumn("picture", width=70, help="the picture of median likeness, not the luckiest")
-    return {"picture": picture, **shown}
+    picture = st.column_config.ImageColumn(
+        tr("picture"), width=70, help=tr("the picture of median likeness, not the luckiest")
+    )
+    return {PICTURE: picture, **shown}
 
 
 def _configured(column: Column, meaning: str) -> ColumnConfig:
+    heading = tr(column.heading)
     if column is OF_CEILING:
         return st.column_config.ProgressColumn(
-            help=meaning, format=column.form.printf, min_value=0, max_value=100, width=120
+            heading, help=meaning, format=column.form.printf, min_value=0, max_value=100, width=120
         )
     if column.number:
-        return st.column_config.NumberColumn(help=meaning, format=column.form.printf)
-    return st.column_config.TextColumn(help=meaning, width=170 if column is ALSO else None)
+        return st.column_config.NumberColumn(heading, help=meaning, format=column.form.printf)
+    return st.column_config.TextColumn(heading, help=meaning, width=170 if column is ALSO else None)
 
 
 def _follow(opened: OpenedStore, where: str, place: int | None) -> None:
@@ -181,19 +214,19 @@ def _show_chosen(opened: OpenedStore) -> None:
         return
     row = opened.rows[place]
     with st.container(border=True):
-        st.markdown(f"Chosen: **{place + 1}\\. {escaped(row.name)}**")
+        st.markdown(tr("Chosen: **{place}\\. {cell}**", place=place + 1, cell=escaped(row.name)))
         _ask_remark(opened, row)
         own = [flag for flag in row.flags if flag not in shared_flags(opened.rows)]
-        st.markdown("\n".join(f"- {in_sentence(flag)}" for flag in own) or "Nothing odd is noted about it.")
-        st.page_link("comparing/comparing_page.py", label="Look at its pictures", icon=":material/compare:")
+        st.markdown("\n".join(f"- {in_sentence(flag)}" for flag in own) or tr("Nothing odd is noted about it."))
+        st.page_link("comparing/comparing_page.py", label=tr("Look at its pictures"), icon=":material/compare:")
 
 
 def _ask_remark(opened: OpenedStore, row: RankedCell) -> None:
     known = kept_remarks(opened.folder).get(row.cell, Remark())
     left, right = st.columns([1, 4], vertical_alignment="center")
     key = f"{row.cell} of {opened.folder}"
-    favourite = left.toggle("Favourite", known.favourite, key=f"favourite {key}")
-    note = right.text_input("Note", known.note, key=f"note {key}", max_chars=LONGEST_NOTE)
+    favourite = left.toggle(tr("Favourite"), known.favourite, key=f"favourite {key}")
+    note = right.text_input(tr("Note"), known.note, key=f"note {key}", max_chars=LONGEST_NOTE)
     if (asked := Remark(favourite, note.strip())) != known:
         keep_remark(opened.folder, row.cell, asked)
         st.rerun()
@@ -203,19 +236,25 @@ def _show_curve(opened: OpenedStore) -> None:
     order = checkpoints_in_order(opened.rows)
     if len(order) < 2:
         return
-    st.header("Over the epochs", anchor=False)
-    st.caption("Each checkpoint at the same weights. A bar shows what to expect on other seeds, 19 times in 20.")
+    st.header(tr("Over the epochs"), anchor=False)
+    st.caption(tr("Each checkpoint at the same weights. A bar shows what to expect on other seeds, 19 times in 20."))
     there = list(dict.fromkeys(row.settings for row in opened.rows))
-    settings = st.multiselect("At the weights", there, default=usual_settings(opened.rows), max_selections=5)
+    settings = st.multiselect(
+        tr("At the weights"),
+        there,
+        default=usual_settings(opened.rows),
+        max_selections=5,
+        placeholder=tr("Choose options"),
+    )
     if settings:
-        st.caption("Click a point to choose its row.")
+        st.caption(tr("Click a point to choose its row."))
         _show_chart(opened, "epochs", known_curve(opened, tuple(settings)))
 
 
 def _show_weights(opened: OpenedStore) -> None:
-    st.header("UNet and text-encoder weights", anchor=False)
-    st.caption("Identity of one checkpoint. The outlined field is the first row; a pale figure is over a limit.")
-    checkpoint = st.selectbox("Checkpoint", list(dict.fromkeys(row.checkpoint for row in opened.rows)))
+    st.header(tr("UNet and text-encoder weights"), anchor=False)
+    st.caption(tr("Identity of one checkpoint. The outlined field is the first row; a pale figure is over a limit."))
+    checkpoint = st.selectbox(tr("Checkpoint"), list(dict.fromkeys(row.checkpoint for row in opened.rows)))
     _show_chart(opened, "weights", known_map(opened, checkpoint))
 
 
@@ -230,7 +269,7 @@ def _show_chart(opened: OpenedStore, name: str, drawn: dict[str, Any]) -> None:
 def _show_provenance(opened: OpenedStore) -> None:
     st.divider()
     st.caption(escaped(provenance(opened.ranked.evidence, len(opened.rows))))
-    with st.expander("What the pictures were made and judged with"):
+    with st.expander(tr("What the pictures were made and judged with")):
         for name, fact in report_data(opened.ranked).facts.items():
             st.markdown(f"**{name}**: {escaped(fact)}")
 

@@ -11,6 +11,7 @@ from foundation.errors import UserError
 from foundation.files import whole_file
 from foundation.text_files import read_text
 from foundation.typed.json_values import is_table, parse_json
+from studio.languages.translation import tr
 
 FILE_NAME = "remarks.json"
 LONGEST_NOTE = 2000
@@ -58,7 +59,11 @@ def keep_remark(store: Path, cell: str, remark: Remark) -> None:
             beside.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
     except OSError as error:
         raise RemarksError(
-            f"{path}: the remark could not be kept ({error.strerror}); allow the folder to this user, or make room"
+            tr(
+                "{file}: the remark could not be kept ({reason}); allow the folder to this user, or make room",
+                file=path,
+                reason=error.strerror,
+            )
         ) from error
 
 
@@ -71,7 +76,7 @@ def _remark(path: Path, value: object) -> Remark:
 
 
 def _spoilt(path: Path) -> RemarksError:
-    return RemarksError(f"{path}: holds no remarks; it was changed by hand: mend it, or move it away")
+    return RemarksError(tr("{file}: holds no remarks; it was changed by hand: mend it, or move it away", file=path))
 
 
 def marks_of(remarks: Mapping[str, Remark], cells: list[str]) -> list[str]:

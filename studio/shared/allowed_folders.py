@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundation.errors import UserError
+from studio.languages.translation import tr
 
 VARIABLE = "LORA_STUDIO_STORE"
 LONGEST = 4096  # characters: no system knows longer paths
@@ -33,15 +34,19 @@ class AllowedFolders:
         """A typed path, absolute, its links followed; it need not be there. Raises OutsideError."""
         text = written.strip()
         if not text or len(text) > LONGEST or "\0" in text:
-            raise OutsideError("a folder or a file is asked for; type its path")
+            raise OutsideError(tr("a folder or a file is asked for; type its path"))
         try:
             path = (self.here / Path(text).expanduser()).resolve()
         except (OSError, RuntimeError) as error:  # a circle of links, a name that is too long, a user that is none
-            raise OutsideError(f"{text}: is no path that can be followed; type another one") from error
+            raise OutsideError(tr("{path}: is no path that can be followed; type another one", path=text)) from error
         if not self.holds(path):
             raise OutsideError(
-                f"{text}: lies outside of the folders that the studio was started with; to open it, start the studio "
-                f"with its folder as well: {self.started_with([_parent_of(path)])}"
+                tr(
+                    "{path}: lies outside of the folders that the studio was started with; to open it, start the "
+                    "studio with its folder as well: {command}",
+                    path=text,
+                    command=self.started_with([_parent_of(path)]),
+                )
             )
         return path
 

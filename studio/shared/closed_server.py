@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,19 +20,22 @@ from starlette.websockets import WebSocketClose
 
 from foundation.errors import UserError
 from foundation.printing import complain
+from studio.languages.known import language_asked_for
+from studio.languages.translation import language, noted, speak, tr
 
 TOKEN = "LORA_STUDIO_TOKEN"
 SHORTEST = 16  # characters: what nobody guesses at one try a second
 COOKIE, ASK_AT = "lora-studio", "/lora-studio-token"
 LARGEST_FORM = 4096  # bytes
-WRONG_NAME = "This server is not to be called by that name.\n"
+WRONG_NAME = noted("This server is not to be called by that name.")
 WAIT = 1.0  # seconds after a wrong token
+# `lang`, and what stands before the field and on the button.
 FORM = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    '<!doctype html><html lang="%s"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     "<title>LoRA studio</title><style>:root{color-scheme:light dark}body{font:1rem sans-serif;margin:4rem auto;"
     "max-width:24rem;padding:1rem}input,button{font:inherit;padding:.4rem}</style><h1>LoRA studio</h1>"
-    f'<form method="post" action="{ASK_AT}"><p><label>The token that it was started with<br>'
-    '<input name="token" type="password" autofocus></label></p><button>Open</button></form>'
+    f'<form method="post" action="{ASK_AT}"><p><label>%s<br>'
+    '<input name="token" type="password" autofocus></label></p><button>%s</button></form>'
 )
 
 
@@ -93,27 +97,33 @@ class ClosedServer:
 
     async def _refusal(self, scope: Scope, receive: Receive) -> Response | None:
         asked = HTTPConnection(scope)
+        speak(language_asked_for(asked.headers.get("accept-language", "")))
         if not is_called_rightly(asked.headers.get("host", ""), self._names()):
-            return PlainTextResponse(WRONG_NAME, 403)
+            return PlainTextResponse(f"{tr(WRONG_NAME)}\n", 403)
         if not self._token or hmac.compare_digest(asked.cookies.get(COOKIE, "").encode(), self._proof.encode()):
             return None
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == ASK_AT:
             return await self._answer(Request(scope, receive))
-        return HTMLResponse(FORM, 401)
+        return HTMLResponse(_form(), 401)
 
     async def _answer(self, request: Request) -> Response:
         text = b""
         async for part in request.stream():
             text += part
             if len(text) > LARGEST_FORM:
-                return PlainTextResponse("Too long.\n", 413)
+                return PlainTextResponse(f"{tr('Too long.')}\n", 413)
         told = parse_qs(text.decode("utf-8", "replace")).get("token", [""])[0].encode()
         if not hmac.compare_digest(told, self._token):
             await asyncio.sleep(WAIT)
-            return HTMLResponse(FORM, 401)
+            return HTMLResponse(_form(), 401)
         answer = RedirectResponse("/", 303)
         answer.set_cookie(COOKIE, self._proof, httponly=True, samesite="strict")
         return answer
+
+
+def _form() -> str:
+    words = tr("The token that it was started with"), tr("Open")
+    return FORM % (language().replace("_", "-"), *map(escape, words))
 
 
 def proof_of(token: str) -> str:

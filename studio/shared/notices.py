@@ -11,8 +11,10 @@ from eval.store.connection import StoreError
 from eval.store.store_progress import StoreProgress
 from foundation.errors import UserError
 from foundation.printing import as_typed
+from studio.languages.translation import tr
 from studio.shared.allowed_folders import VARIABLE
 from studio.shared.markdown_text import escaped, in_sentence
+from studio.shared.session import in_chosen_language
 from studio.shared.stores import RUNS, is_finished, last_changed, store_progress
 from studio.shared.time_words import how_far
 
@@ -21,14 +23,17 @@ REFRESH = 2.0  # seconds between two looks at what is being made
 
 def show_no_store() -> None:
     """What a page says that needs a store where there is none."""
-    st.title("No grid to look at yet", anchor=False)
+    st.title(tr("No grid to look at yet"), anchor=False)
     st.write(
-        f"This page shows what a grid has rendered and scored. There is none below {escaped(str(Path.cwd() / RUNS))}: "
-        "the page Home begins with a subject, or makes the demo in a few minutes."
+        tr(
+            "This page shows what a grid has rendered and scored. There is none below {folder}: the page Home begins "
+            "with a subject, or makes the demo in a few minutes.",
+            folder=escaped(str(Path.cwd() / RUNS)),
+        )
     )
-    st.write("Or, in a terminal, of your own LoRA checkpoints, with a specification of the grid:")
+    st.write(tr("Or, in a terminal, of your own LoRA checkpoints, with a specification of the grid:"))
     show_command("python -m eval grid SPEC.toml")
-    st.write(f"A store elsewhere is named after two dashes, or in the variable `{VARIABLE}`:")
+    st.write(tr("A store elsewhere is named after two dashes, or in the variable `{variable}`:", variable=VARIABLE))
     show_command("python -m streamlit run studio -- STORE")
 
 
@@ -45,6 +50,7 @@ def show_problem(problem: UserError, folder: Path | None) -> None:
 
 
 @st.fragment(run_every=REFRESH)
+@in_chosen_language
 def _show_progress(folder: Path) -> None:
     try:
         progress = store_progress(folder)

@@ -13,6 +13,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT
 from eval.reporting.thumbnail import thumbnail
 from eval.store.store import KeptPicture
+from studio.languages.translation import tr
 from studio.shared.stores import OpenedStore
 
 
@@ -77,13 +78,13 @@ def pairs_won(opened: OpenedStore, row: RankedCell, other: RankedCell) -> tuple[
 def _picture(opened: OpenedStore, row: RankedCell | None, unit: int) -> Picture:
     kept = _kept(opened, row, unit)
     if kept.fault:
-        return Picture(None, kept.fault)
+        return Picture(None, tr(kept.fault))
     path = kept.path
     if row is None:
         return Picture(path, _in_words(opened, float(opened.identity_control[unit])))
     at = opened.place_in_evidence(row)
     failed = bool(opened.ranked.evidence.failed[at, unit])
-    return Picture(path, "failed" if failed else _in_words(opened, float(opened.identity[at, unit])))
+    return Picture(path, tr("failed") if failed else _in_words(opened, float(opened.identity[at, unit])))
 
 
 def _kept(opened: OpenedStore, row: RankedCell | None, unit: int) -> KeptPicture:
@@ -93,4 +94,4 @@ def _kept(opened: OpenedStore, row: RankedCell | None, unit: int) -> KeptPicture
 
 
 def _in_words(opened: OpenedStore, likeness: float) -> str:
-    return opened.words.lost_mark if math.isnan(likeness) else f"{likeness:.2f}"
+    return tr(opened.words.lost_mark) if math.isnan(likeness) else f"{likeness:.2f}"

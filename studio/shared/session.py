@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
 from eval.ranking.ranked_cell import RankedCell
+from studio.languages.known import LANGUAGES, language_of
+from studio.languages.translation import speak, tr
 from studio.shared.allowed_folders import AllowedFolders, allowed_folders
 from studio.shared.found_work import FoundWork, found_lately
 from studio.shared.kept_ranking import last_changed
 from studio.shared.stores import OpenedStore, find_stores, finished_first, open_for_pages, short_names
 
+P = ParamSpec("P")
+R = TypeVar("R")
 STORE = "store"
 CHOSEN = "chosen"
 STORE_NAME = "store name"
 WANTED = "wanted store"
+LANGUAGE = "language"
 
 
 def allowed() -> AllowedFolders:
@@ -28,6 +36,27 @@ def allowed() -> AllowedFolders:
 def found_work() -> FoundWork:
     """What lies below these folders, looked for again after some seconds."""
     return found_lately(allowed().roots)
+
+
+def chosen_language() -> str:
+    """What was chosen, else the browser's language."""
+    return str(st.session_state.setdefault(LANGUAGE, language_of(st.context.locale)))
+
+
+def ask_language() -> None:
+    """The sidebar's chooser of languages, each by its own name. It stands on all pages, so the choice is kept."""
+    st.sidebar.selectbox(tr("Language"), list(LANGUAGES), key=LANGUAGE, format_func=lambda code: LANGUAGES[code].name)
+
+
+def in_chosen_language(function: Callable[P, R]) -> Callable[P, R]:
+    """For what Streamlit calls by itself, without a run of the entry: a fragment, or what a button does."""
+
+    @wraps(function)
+    def speaks(*args: P.args, **kwargs: P.kwargs) -> R:
+        speak(chosen_language())
+        return function(*args, **kwargs)
+
+    return speaks
 
 
 def choose_store() -> Path | None:
@@ -43,12 +72,12 @@ def choose_store() -> Path | None:
     if (wanted := st.session_state.pop(WANTED, None)) is not None:
         st.session_state[STORE_NAME] = names.get(wanted, folders.called(wanted))
     name = st.sidebar.selectbox(
-        "Store",
+        tr("Store"),
         list(names.values()),
         key=STORE_NAME,
         accept_new_options=True,
-        placeholder="a folder that a grid wrote",
-        help="A folder that `python -m eval grid` wrote, finished ones first. Type a path to open another one.",
+        placeholder=tr("a folder that a grid wrote"),
+        help=tr("A folder that `python -m eval grid` wrote, finished ones first. Type a path to open another one."),
     )
     if not name:
         return None
@@ -62,7 +91,8 @@ def show_store(folder: Path) -> None:
 
 def open_store_once(folder: Path) -> OpenedStore:
     """Open `folder` for the pages, again only when it has changed. Raises UserErrors as opening does."""
-    opened = _open(folder, last_changed(folder))
+    with st.spinner(tr("Ranking the grid …")):
+        opened = _open(folder, last_changed(folder))
     if st.session_state.get(STORE) != folder:
         st.session_state[STORE], st.session_state[CHOSEN] = folder, 0
     # Written anew in every run: Streamlit forgets a widget's value on pages that do not show it.
@@ -85,7 +115,10 @@ def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:
     """A chooser of rows that all pages share: what one page chose, the others show."""
 
     def described(place: int) -> str:
-        return f"{rows[place].place}. {rows[place].name}, identity {rows[place].identity:.3f}"
+        row = rows[place]
+        return tr(
+            "{place}. {cell}, identity {identity}", place=row.place, cell=row.name, identity=f"{row.identity:.3f}"
+        )
 
     place = st.selectbox(label, range(len(rows)), format_func=described, key=CHOSEN)
     return rows[place]
@@ -102,7 +135,7 @@ def set_chosen(place: int) -> None:
     st.session_state[CHOSEN] = place
 
 
-@st.cache_resource(max_entries=4, show_spinner="Ranking the grid …")
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _open(folder: Path, changed: tuple[int, int]) -> OpenedStore:
     """`changed` is part of the key only: a store that has grown is opened anew."""
     return open_for_pages(folder)

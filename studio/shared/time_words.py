@@ -5,45 +5,54 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from eval.store.store_progress import StoreProgress
+from studio.languages.translation import noted, tr, tr_many
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+DAYS = noted("Mon"), noted("Tue"), noted("Wed"), noted("Thu"), noted("Fri"), noted("Sat"), noted("Sun")
 
 
 def lasting(seconds: float) -> str:
     """`40 s`, `12 min`, `3 h 05 min`, `2 days`."""
     if seconds < 90:
-        return f"{round(seconds)} s"
+        return tr("{count} s", count=round(seconds))
     if seconds < HOUR:
-        return f"{round(seconds / MINUTE)} min"
+        return tr("{count} min", count=round(seconds / MINUTE))
     if seconds < 2 * DAY:
         hours, minutes = divmod(round(seconds / MINUTE), 60)
-        return f"{hours} h {minutes:02} min"
-    return f"{seconds / DAY:.0f} days"
+        return tr("{hours} h {minutes} min", hours=hours, minutes=f"{minutes:02}")
+    return tr("{count} days", count=f"{seconds / DAY:.0f}")
 
 
 def done_at(left: float, now: datetime) -> str:
     """`about 3 min left, done at 14:05`; another day is named."""
     end = now + timedelta(seconds=left)
-    day = "" if end.date() == now.date() else f"{end:%a} "
-    return f"about {lasting(left)} left, done at {day}{end:%H:%M}"
+    time = f"{end:%H:%M}" if end.date() == now.date() else f"{tr(DAYS[end.weekday()])} {end:%H:%M}"
+    return tr("about {duration} left, done at {time}", duration=lasting(left), time=time)
 
 
 def ago(since: float) -> str:
     """`just now`, `12 min ago`."""
-    return "just now" if since < 5 else f"{lasting(since)} ago"
+    return tr("just now") if since < 5 else tr("{duration} ago", duration=lasting(since))
 
 
 def how_far(progress: StoreProgress, now: datetime) -> str:
     """How many pictures of a store there are, when the last will be, and whether anybody still draws."""
     if progress.total is None:
-        said = f"{progress.made} pictures are rendered so far"
+        said = tr_many("{count} picture is rendered so far", "{count} pictures are rendered so far", progress.made)
     else:
-        said = f"{progress.made} of {progress.total} pictures are rendered"
+        said = tr("{done} of {total} pictures are rendered", done=progress.made, total=progress.total)
     if progress.since is None:
-        return f"{said}. If the grid runs now, the first comes soon."
-    last = f"the last one {ago(progress.since)}"
+        return tr("{state}. If the grid runs now, the first comes soon.", state=said)
+    told = {"state": said, "time": ago(progress.since)}
     if progress.is_quiet:
-        return f"{said}, {last}: nobody draws now. The same command goes on where it stopped."
+        return tr("{state}, the last one {time}: nobody draws now. The same command goes on where it stopped.", **told)
     if progress.total is not None and progress.made >= progress.total:
-        return f"{said}, {last}: they are being scored."
-    return f"{said}, {last}" + (f"; {done_at(progress.left, now)}." if progress.left is not None else ".")
+        return tr("{state}, the last one {time}: they are being scored.", **told)
+    if progress.left is None:
+        return tr("{state}, the last one {time}.", **told)
+    return tr("{state}, the last one {time}; {left}.", left=done_at(progress.left, now), **told)
+
+
+def pictures_in_words(count: int) -> str:
+    """`1 picture`, `24 pictures`."""
+    return tr_many("{count} picture", "{count} pictures", count)

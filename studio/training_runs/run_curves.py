@@ -13,12 +13,15 @@ import pandas as pd
 
 from eval.store.connection import FILE_NAME
 from foundation.errors import RunLogError
+from studio.languages.translation import noted, tr
 from studio.shared.stores import RUNS
 from trainer.learning.run_state import Reading
 from trainer.records.ledger import Ledger, LedgerEntry, compared, read_ledger
 from trainer.records.run_log import RunLog
 
 HEIGHT = 300
+# Columns of `runs_frame`, in English.
+BEST_SCORE, MINUTES, COST = noted("best score"), noted("minutes"), noted("cost")
 COLOURS = ("#2456c7", "#d9822b", "#1d7a4c", "#8a48c8", "#a33a1f")
 MOST_AT_ONCE = len(COLOURS)
 MOST_STEPS = 400  # points of a run's loss: more are averaged, for a screen shows no more
@@ -26,7 +29,7 @@ MOST_STEPS = 400  # points of a run's loss: more are averaged, for a screen show
 
 @dataclass(frozen=True)
 class Figure:
-    """What is drawn over the epochs: its name, what it means, and where a reading has it."""
+    """What is drawn over the epochs: its name, what it means (both in English), and where a reading has it."""
 
     name: str
     meaning: str
@@ -37,36 +40,43 @@ FIGURES: Mapping[str, Figure] = {
     one.name: one
     for one in (
         Figure(
-            "loss on pictures kept out of training",
-            "The same pictures and noise at each epoch. While it falls, the run learns what holds for other pictures; "
-            "where it rises, it learns its own by heart.",
+            noted("loss on pictures kept out of training"),
+            noted(
+                "The same pictures and noise at each epoch. While it falls, the run learns what holds for other "
+                "pictures; where it rises, it learns its own by heart."
+            ),
             lambda reading: reading.held_out_loss,
         ),
         Figure(
-            "loss on training pictures",
-            "The same pictures and noise at each epoch. It falls in any run, also in one that only memorises.",
+            noted("loss on training pictures"),
+            noted("The same pictures and noise at each epoch. It falls in any run, also in one that only memorises."),
             lambda reading: reading.train_loss,
         ),
         Figure(
-            "movement of the UNet",
-            "How far the LoRA moves the weights it is trained on, as a share of them. A rise that speeds up is a "
-            "learning rate that is too high.",
+            noted("movement of the UNet"),
+            noted(
+                "How far the LoRA moves the weights it is trained on, as a share of them. A rise that speeds up is a "
+                "learning rate that is too high."
+            ),
             lambda reading: reading.unet_movement,
         ),
         Figure(
-            "movement of the text encoder",
-            "The same of the text encoder. It tires sooner than the UNet does.",
+            noted("movement of the text encoder"),
+            noted("The same of the text encoder. It tires sooner than the UNet does."),
             lambda reading: reading.te_movement,
         ),
     )
 }
-LIKENESS = "likeness of sample pictures"
-LIKENESS_MEANS = (
+LIKENESS = noted("likeness of sample pictures")
+LIKENESS_MEANS = noted(
     "Sample pictures against the references, 0 to 1. The bar is where other pictures like these would lie, 19 times in "
     "20. Few pictures: the grid says it better."
 )
-STEPS = "loss of each step"
-STEPS_MEAN = "Every step's own pictures and noise: it scatters, and only its trend over many steps says anything."
+STEPS = noted("loss of each step")
+STEPS_MEAN = noted(
+    "Every step's own pictures and noise: it scatters, and only its trend over many steps says anything."
+)
+EPOCH, STEP = noted("epoch"), noted("step")
 
 
 def find_runs(places: Sequence[Path], here: Path) -> Ledger:
@@ -98,14 +108,14 @@ def runs_frame(entries: Sequence[LedgerEntry]) -> pd.DataFrame:
     records = [entry.record for entry in entries]
     table = pd.DataFrame(
         {
-            "run": names_of(entries),
-            "begun": [record.started[:16].replace("T", " ") for record in records],
-            "state": [entry.status for entry in entries],
-            "steps": [f"{record.done} of {record.steps}" for record in records],
-            "verdict": [record.outcome or "" for record in records],
-            "best score": [None if entry.score is None else entry.score.best for entry in entries],
-            "minutes": [record.spent_seconds / 60 for record in records],
-            "cost": [record.cost for record in records],
+            tr("run"): names_of(entries),
+            tr("begun"): [record.started[:16].replace("T", " ") for record in records],
+            tr("state"): [tr(entry.status) for entry in entries],
+            tr("steps"): [tr("{done} of {total}", done=record.done, total=record.steps) for record in records],
+            tr("verdict"): [record.outcome or "" for record in records],
+            BEST_SCORE: [None if entry.score is None else entry.score.best for entry in entries],
+            MINUTES: [record.spent_seconds / 60 for record in records],
+            COST: [record.cost for record in records],
         }
     )
     return table.dropna(axis="columns", how="all")
@@ -151,19 +161,23 @@ def _thinned(name: str, log: Path) -> pd.DataFrame:
 
 
 def run_chart(frame: pd.DataFrame, along: str, title: str) -> alt.LayerChart | alt.FacetChart:
-    """A line a run over `along` ("epoch" or "step"), with bars where a value has an interval."""
+    """A line a run over `along` (EPOCH or STEP), with bars where a value has an interval."""
     colour = alt.Color(
         "run:N",
         sort=None,
         scale=alt.Scale(range=list(COLOURS)),
         legend=alt.Legend(orient="top", title=None, labelLimit=500, symbolType="stroke"),
     )
-    across = alt.X(f"{along}:Q", title=along, axis=alt.Axis(tickMinStep=1))
+    across = alt.X(f"{along}:Q", title=tr(along), axis=alt.Axis(tickMinStep=1))
     up = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False, padding=12))
-    tooltip = ["run", along, alt.Tooltip("value", format=".4f")]
+    tooltip = [
+        alt.Tooltip("run", title=tr("run")),
+        alt.Tooltip(along, title=tr(along)),
+        alt.Tooltip("value", title=tr("value"), format=".4f"),
+    ]
     base = alt.Chart(frame).encode(x=across, color=colour, tooltip=tooltip)
     layers: list[alt.Chart] = [base.mark_line(strokeWidth=2).encode(y=up)]
-    if along == "epoch":
+    if along == EPOCH:
         layers.append(base.mark_point(filled=True, size=50, opacity=1).encode(y=up))
         layers.append(base.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q"))
     return alt.layer(*layers).properties(height=HEIGHT)
@@ -174,6 +188,14 @@ def differing(entries: Sequence[LedgerEntry]) -> list[str]:
     said: list[str] = []
     for (before, after), name in zip(pairwise(entries), names_of(entries)[1:], strict=True):
         cause, effect = compared(before, after)
-        changed, came = ("; ".join(some) or "nothing" for some in (cause, effect))
-        said.append(f"{name}, against {before.record.name}: changed {changed}. What came of it: {came}.")
+        changed, came = ("; ".join(some) or tr("nothing") for some in (cause, effect))
+        said.append(
+            tr(
+                "{run}, against {other}: changed {changes}. What came of it: {results}.",
+                run=name,
+                other=before.record.name,
+                changes=changed,
+                results=came,
+            )
+        )
     return said

@@ -9,14 +9,20 @@ from pathlib import Path
 import streamlit as st
 
 from foundation.typed.untyped import untyped
+from studio.languages.translation import tr
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import show_command
 from studio.shared.session import found_work
 from studio.training_runs.run_curves import (
+    BEST_SCORE,
+    COST,
+    EPOCH,
     FIGURES,
     LIKENESS,
     LIKENESS_MEANS,
+    MINUTES,
     MOST_AT_ONCE,
+    STEP,
     STEPS,
     STEPS_MEAN,
     differing,
@@ -33,13 +39,13 @@ from trainer.records.ledger import LedgerEntry
 
 def show() -> None:
     """Draw the page."""
-    st.title("Runs", anchor=False)
+    st.title(tr("Runs"), anchor=False)
     places = [Path(name).expanduser() for name in sys.argv[1:]] or [one.parent for one in found_work().records]
     ledger = find_runs(places, Path.cwd())
     for why in ledger.unreadable.values():
         st.warning(in_sentence(why), icon=":material/error:")
     if not ledger.entries:
-        st.write("No run has been begun below this folder. One is made by:")
+        st.write(tr("No run has been begun below this folder. One is made by:"))
         show_command("python -m trainer init FOLDER\npython -m trainer run FOLDER/train.toml")
         return
     _show_table(ledger.entries)
@@ -55,11 +61,11 @@ def _show_table(entries: Sequence[LedgerEntry]) -> None:
         runs_frame(entries),
         hide_index=True,
         column_config={
-            "best score": st.column_config.NumberColumn(
-                help="the highest likeness that a grid measured of one of its files", format="%.3f"
+            BEST_SCORE: st.column_config.NumberColumn(
+                tr(BEST_SCORE), help=tr("the highest likeness that a grid measured of one of its files"), format="%.3f"
             ),
-            "minutes": st.column_config.NumberColumn(format="%.1f"),
-            "cost": st.column_config.NumberColumn(help="at output.price_per_hour", format="%.2f"),
+            MINUTES: st.column_config.NumberColumn(tr(MINUTES), format="%.1f"),
+            COST: st.column_config.NumberColumn(tr(COST), help=tr("at output.price_per_hour"), format="%.2f"),
         },
     )
 
@@ -68,8 +74,8 @@ def _chosen(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
     """The runs to look at; the last two at first."""
     names = names_of(entries)
     chosen = st.multiselect(
-        "Side by side", range(len(entries)), default=range(len(entries))[-2:], format_func=names.__getitem__,
-        max_selections=MOST_AT_ONCE,
+        tr("Side by side"), range(len(entries)), default=range(len(entries))[-2:], format_func=names.__getitem__,
+        max_selections=MOST_AT_ONCE, placeholder=tr("Choose options"),
     )  # fmt: skip
     return [entries[at] for at in sorted(chosen)]
 
@@ -78,7 +84,7 @@ def _show_verdicts(chosen: Sequence[LedgerEntry]) -> None:
     for name, entry in zip(names_of(chosen), chosen, strict=True):
         verdict = entry.record.verdict
         said = verdict.words if verdict and not entry.record.failure else entry.record.outcome
-        st.markdown(f"**{escaped(name)}**, {entry.status}: {escaped(said or 'no epoch is finished yet')}")
+        st.markdown(f"**{escaped(name)}**, {tr(entry.status)}: {escaped(said or tr('no epoch is finished yet'))}")
     for sentence in differing(chosen):
         st.markdown(in_sentence(sentence))
 
@@ -88,15 +94,15 @@ def _show_curves(chosen: Sequence[LedgerEntry]) -> None:
     steps = step_frame(chosen)
     shown = [*figures, *([STEPS] if len(steps) else [])]
     if not shown:
-        st.caption("Nothing was measured of these runs yet.")
+        st.caption(tr("Nothing was measured of these runs yet."))
         return
-    figure = st.segmented_control("Over the epochs", shown, default=shown[0]) or shown[0]
+    figure = st.segmented_control(tr("Over the epochs"), shown, default=shown[0], format_func=tr) or shown[0]
     if figure == STEPS:
-        st.caption(STEPS_MEAN)
-        st.altair_chart(run_chart(steps, "step", figure))
+        st.caption(tr(STEPS_MEAN))
+        st.altair_chart(run_chart(steps, STEP, tr(figure)))
     else:
-        st.caption(LIKENESS_MEANS if figure == LIKENESS else FIGURES[figure].meaning)
-        st.altair_chart(run_chart(epoch_frame(chosen, figure), "epoch", figure))
+        st.caption(tr(LIKENESS_MEANS if figure == LIKENESS else FIGURES[figure].meaning))
+        st.altair_chart(run_chart(epoch_frame(chosen, figure), EPOCH, tr(figure)))
 
 
 def _show_samples(chosen: Sequence[LedgerEntry]) -> None:
@@ -104,17 +110,17 @@ def _show_samples(chosen: Sequence[LedgerEntry]) -> None:
     with_some = [entry for entry in chosen if samples_of(entry)]
     if not with_some:
         return
-    st.header("Sample pictures", anchor=False)
+    st.header(tr("Sample pictures"), anchor=False)
     names = names_of(with_some)
-    at = st.selectbox("Of the run", range(len(with_some)), format_func=names.__getitem__) if len(names) > 1 else 0
+    at = st.selectbox(tr("Of the run"), range(len(with_some)), format_func=names.__getitem__) if len(names) > 1 else 0
     for row in samples_of(with_some[at or 0]):
         label, *places = st.columns([1, *[1] * len(row.pictures)])
         label.markdown(f"{row.title}  \n:gray[{row.likeness}]")
         for place, picture in zip(places, row.pictures, strict=True):
             if picture.is_file():
-                place.image(picture, width="stretch", alt=f"{row.title} of {names[at or 0]}")
+                place.image(picture, width="stretch", alt=tr("{title} of {run}", title=row.title, run=names[at or 0]))
             else:
-                place.caption("not there")
+                place.caption(tr("not there"))
 
 
 show()

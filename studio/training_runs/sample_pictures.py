@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.languages.translation import tr
 from trainer.records.ledger import LedgerEntry
 from trainer.samples.curve import Identity
 
@@ -26,7 +27,11 @@ def samples_of(entry: LedgerEntry) -> list[SampleRow]:
     drawn = record.samples.drawn if record.samples else ()
     folder = entry.path.with_name(f"{record.name}-samples")
     return [
-        SampleRow(one.title, tuple(folder / Path(name).name for name in one.pictures[:MOST]), _in_words(one.identity))
+        SampleRow(
+            tr("epoch {number}", number=one.epoch) if one.epoch else tr("base model"),
+            tuple(folder / Path(name).name for name in one.pictures[:MOST]),
+            _in_words(one.identity),
+        )
         for one in drawn
         if one.pictures
     ]
@@ -36,5 +41,10 @@ def _in_words(identity: Identity | None) -> str:
     if identity is None:
         return ""
     if identity.low is None or identity.high is None:
-        return f"likeness {identity.mean:.2f}"
-    return f"likeness {identity.mean:.2f} ({identity.low:.2f} to {identity.high:.2f})"
+        return tr("likeness {likeness}", likeness=f"{identity.mean:.2f}")
+    return tr(
+        "likeness {likeness} ({low} to {high})",
+        likeness=f"{identity.mean:.2f}",
+        low=f"{identity.low:.2f}",
+        high=f"{identity.high:.2f}",
+    )

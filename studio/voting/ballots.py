@@ -15,11 +15,12 @@ from eval.store.store import KeptPicture
 from eval.voting.agreement import agreement, by_both
 from eval.voting.strengths import Strengths, strengths_of
 from eval.voting.vote import Pair, Vote, bad_shares
+from studio.languages.translation import noted, tr, tr_many
 from studio.shared.pictures import units_of_role
 from studio.shared.stores import OpenedStore
 
 MOST_CELLS = 8
-PREFERRED, BEST = "preferred", "the best"
+PREFERRED, BEST = noted("preferred"), noted("the best")
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,29 @@ def tally(rows: Sequence[RankedCell], votes: Sequence[Vote]) -> Tally:
 
 def _best_in_words(strengths: Strengths, names: dict[str, str], votes: int) -> str:
     if not votes:
-        return "Nobody has voted yet."
+        return tr("Nobody has voted yet.")
     best = strengths.named_best
     first = names[best[0]]
     if len(best) == 1:
-        return f"By {_counted(votes)}, {first} is the best (19 times in 20). Export it, or look at it once more."
+        return tr(
+            "By {votes}, {cell} is the best (19 times in 20). Export it, or look at it once more.",
+            votes=_counted(votes),
+            cell=first,
+        )
     others = ", ".join(names[cell] for cell in best[1:])
     if len(best) == len(names):
-        return f"By {_counted(votes)}, any of the {len(names)} may be the best. Go on voting."
-    return f"By {_counted(votes)}, the best is one of {len(best)} (19 times in 20): {first}, or {others}. Go on voting."
+        return tr(
+            "By {votes}, any of the {number} may be the best. Go on voting.",
+            votes=_counted(votes),
+            number=len(names),
+        )
+    return tr(
+        "By {votes}, the best is one of {number} (19 times in 20): {cell}, or {others}. Go on voting.",
+        votes=_counted(votes),
+        number=len(best),
+        cell=first,
+        others=others,
+    )
 
 
 def _both_in_words(strengths: Strengths, scores: dict[str, float], names: dict[str, str], votes: int) -> list[str]:
@@ -84,11 +99,11 @@ def _both_in_words(strengths: Strengths, scores: dict[str, float], names: dict[s
     if found is None:
         return []
     order = by_both(strengths, scores)
-    return [found.sentence, f"By votes and scores together, {names[order[0]]} comes first."]
+    return [found.sentence, tr("By votes and scores together, {cell} comes first.", cell=names[order[0]])]
 
 
 def _counted(votes: int) -> str:
-    return "one vote" if votes == 1 else f"{votes} votes"
+    return tr_many("one vote", "{count} votes", votes)
 
 
 def _table(rows: Sequence[RankedCell], strengths: Strengths, votes: Sequence[Vote]) -> pd.DataFrame:
@@ -100,12 +115,14 @@ def _table(rows: Sequence[RankedCell], strengths: Strengths, votes: Sequence[Vot
     seen = [shown.get(rows[at].cell, (0, 0)) for at in order]
     return pd.DataFrame(
         {
-            "cell": [rows[at].name for at in order],
+            tr("cell"): [rows[at].name for at in order],
             PREFERRED: [float(preferred[:, at].mean()) for at in order],
-            "19 times in 20": [f"{low[at]:.0f} to {high[at]:.0f} %" for at in order],
+            tr("19 times in 20"): [
+                tr("{low} to {high} %", low=f"{low[at]:.0f}", high=f"{high[at]:.0f}") for at in order
+            ],
             BEST: [100 * float(chances[at]) for at in order],
-            "shown": [times for _, times in seen],
-            "both bad": [bad for bad, _ in seen],
-            "place by score": [rows[at].place for at in order],
+            tr("shown"): [times for _, times in seen],
+            tr("both bad"): [bad for bad, _ in seen],
+            tr("place by score"): [rows[at].place for at in order],
         }
     )

@@ -13,33 +13,44 @@ from eval.voting.kept_votes import LONGEST_NAME, checked_name, keep_vote, kept_v
 from eval.voting.next_pair import next_pair
 from eval.voting.vote import Answer, Pair, Vote, VoteError, of_voter, voters_of
 from foundation.typed.untyped import untyped
+from studio.languages.translation import noted, tr, tr_many
 from studio.shared.markdown_text import escaped, in_sentence
-from studio.shared.session import opened_store
+from studio.shared.session import in_chosen_language, opened_store
 from studio.shared.stores import OpenedStore
-from studio.voting.ballots import BEST, PREFERRED, Tally, ballot_pictures, ballot_units, candidates, tally
+from studio.voting.ballots import (
+    BEST,
+    PREFERRED,
+    Tally,
+    ballot_pictures,
+    ballot_units,
+    candidates,
+    tally,
+)
 
-VOTER, FIELD, PAIR, EVERYBODY = "voter", "voter's name", "pair to vote on", "everybody"
+VOTER, FIELD, PAIR, EVERYBODY = "voter", "voter's name", "pair to vote on", noted("everybody")
 # The button's words, its key on the keyboard, and what it answers.
 BUTTONS: tuple[tuple[str, str, Answer], ...] = (
-    ("Left", "left", "left"),
-    ("Tie", "down", "tie"),
-    ("Both bad", "b", "both bad"),
-    ("Right", "right", "right"),
+    (noted("Left"), "left", "left"),
+    (noted("Tie"), "down", "tie"),
+    (noted("Both bad"), "b", "both bad"),
+    (noted("Right"), "right", "right"),
 )
 
 
 def show() -> None:
     """Draw the page."""
     opened = opened_store()
-    st.title("Vote", anchor=False)
+    st.title(tr("Vote"), anchor=False)
     st.markdown(
-        "Which picture shows the subject better, and does what its prompt says? You are not told whose they are. The "
-        "arrow keys answer, B says that both are bad, U takes the last vote back."
+        tr(
+            "Which picture shows the subject better, and does what its prompt says? You are not told whose they are. "
+            "The arrow keys answer, B says that both are bad, U takes the last vote back."
+        )
     )
     rows = _chosen_rows(opened)
     name = _voter()
     if len(rows) < 2:
-        st.info("Choose at least two cells.")
+        st.info(tr("Choose at least two cells."))
         return
     votes = kept_votes(opened.folder)
     if name:
@@ -50,11 +61,11 @@ def show() -> None:
 def _voter() -> str:
     """Who votes; "" until a name is given. The field then goes: as long as it is there, the keys are letters in it."""
     if name := st.session_state.get(VOTER, ""):
-        st.button(f"Voting as {escaped(name)}. Somebody else?", type="tertiary", on_click=_forget_voter)
+        st.button(tr("Voting as {name}. Somebody else?", name=escaped(name)), type="tertiary", on_click=_forget_voter)
         return str(name)
     st.text_input(
-        "Your name, to begin", key=FIELD, max_chars=LONGEST_NAME, on_change=_remember_voter,
-        placeholder="several people vote under their own names",
+        tr("Your name, to begin"), key=FIELD, max_chars=LONGEST_NAME, on_change=_remember_voter,
+        placeholder=tr("several people vote under their own names"),
     )  # fmt: skip
     return ""
 
@@ -72,11 +83,12 @@ def _chosen_rows(opened: OpenedStore) -> list[RankedCell]:
     """The rows to vote on; without a choice, those that may be the best."""
     by_cell = {row.cell: row for row in reversed(opened.rows)}
     chosen = st.multiselect(
-        "Cells to vote on",
+        tr("Cells to vote on"),
         list(by_cell)[::-1],
         default=[row.cell for row in candidates(opened)],
         format_func=lambda cell: f"{by_cell[cell].place}. {by_cell[cell].name}",
-        help="At first those that the scores cannot tell from the best.",
+        placeholder=tr("Choose options"),
+        help=tr("At first those that the scores cannot tell from the best."),
     )
     return [by_cell[cell] for cell in chosen]
 
@@ -85,20 +97,24 @@ def _show_ballot(opened: OpenedStore, rows: Sequence[RankedCell], votes: Sequenc
     pair = _pair(opened, rows, votes, name)
     st.markdown(escaped(pair.prompt))
     pictures = ballot_pictures(opened, pair)
-    for place, side, picture in zip(st.columns(2), ("left", "right"), pictures, strict=True):
+    told = (
+        tr("the left picture of: {prompt}", prompt=pair.prompt),
+        tr("the right picture of: {prompt}", prompt=pair.prompt),
+    )
+    for place, words, picture in zip(st.columns(2), told, pictures, strict=True):
         if picture.fault:
-            place.warning(f"This picture is {picture.fault}.", icon=":material/error:")
+            place.warning(tr("This picture is {state}.", state=tr(picture.fault)), icon=":material/error:")
         else:
-            place.image(picture.path, width="stretch", alt=f"the {side} picture of: {pair.prompt}")
+            place.image(picture.path, width="stretch", alt=words)
     for place, (label, key, answer) in zip(st.columns(len(BUTTONS)), BUTTONS, strict=True):
         place.button(
-            label,
+            tr(label),
             shortcut=key,
             width="stretch",
             on_click=_answered,
             args=(opened, pair, answer, name),
         )
-    st.button("Take my last vote back", shortcut="u", type="tertiary", on_click=_taken_back, args=(opened, name))
+    st.button(tr("Take my last vote back"), shortcut="u", type="tertiary", on_click=_taken_back, args=(opened, name))
 
 
 def _pair(opened: OpenedStore, rows: Sequence[RankedCell], votes: Sequence[Vote], name: str) -> Pair:
@@ -120,11 +136,12 @@ def _answered(opened: OpenedStore, pair: Pair, answer: Answer, name: str) -> Non
     del st.session_state[PAIR]
 
 
+@in_chosen_language
 def _taken_back(opened: OpenedStore, name: str) -> None:
     """Forget the voter's last vote, and ask it again."""
     vote = take_back(opened.folder, name, datetime.now(UTC))
     if vote is None:
-        st.toast("You have no vote to take back.")
+        st.toast(tr("You have no vote to take back."))
     elif (kept := st.session_state.get(PAIR)) is not None:
         st.session_state[PAIR] = (kept[0], vote.pair)
 
@@ -134,10 +151,15 @@ def _show_tally(rows: Sequence[RankedCell], votes: Sequence[Vote]) -> None:
     own = [vote for vote in votes if vote.pair.cells <= cells]
     st.caption(_how_many(own))
     if not own or not st.toggle(
-        "Show what the votes say", help="Better looked at when you are done: names lead the eye"
+        tr("Show what the votes say"), help=tr("Better looked at when you are done: names lead the eye")
     ):
         return
-    who = st.segmented_control("Votes of", [EVERYBODY, *voters_of(own)], default=EVERYBODY) or EVERYBODY
+    who = (
+        st.segmented_control(
+            tr("Votes of"), [EVERYBODY, *voters_of(own)], default=EVERYBODY, format_func=_voter_in_words
+        )
+        or EVERYBODY
+    )
     found = tally(rows, of_voter(own, None if who == EVERYBODY else who))
     for sentence in found.sentences:
         st.markdown(in_sentence(sentence))
@@ -145,9 +167,16 @@ def _show_tally(rows: Sequence[RankedCell], votes: Sequence[Vote]) -> None:
 
 
 def _how_many(votes: Sequence[Vote]) -> str:
-    people = len(voters_of(votes))
-    cast = "1 vote" if len(votes) == 1 else f"{len(votes)} votes"
-    return f"{cast} on these cells by {'1 person' if people == 1 else f'{people} people'}."
+    return tr_many(
+        "{votes} on these cells by {count} person.",
+        "{votes} on these cells by {count} people.",
+        len(voters_of(votes)),
+        votes=tr_many("{count} vote", "{count} votes", len(votes)),
+    )
+
+
+def _voter_in_words(name: str) -> str:
+    return tr(name) if name == EVERYBODY else name
 
 
 def _show_table(found: Tally) -> None:
@@ -157,10 +186,12 @@ def _show_table(found: Tally) -> None:
         hide_index=True,
         column_config={
             PREFERRED: percent(
-                help="how often it would be preferred to a middling one of these", format="%.0f %%", min_value=0,
-                max_value=100,
+                tr(PREFERRED), help=tr("how often it would be preferred to a middling one of these"), format="%.0f %%",
+                min_value=0, max_value=100,
             ),
-            BEST: percent(help="how likely it is the best of these", format="%.0f %%", min_value=0, max_value=100),
+            BEST: percent(
+                tr(BEST), help=tr("how likely it is the best of these"), format="%.0f %%", min_value=0, max_value=100,
+            ),
         },
     )  # fmt: skip
 

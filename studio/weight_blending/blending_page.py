@@ -13,6 +13,7 @@ from loras.blending.block_weights import PRESETS
 from loras.blending.merge_methods import EXACT_SUM, method_names, methods_of_whole_deltas
 from studio.jobs.asking import asked_job, begin, same_open_job
 from studio.jobs.commands import GRID
+from studio.languages.translation import tr, tr_many
 from studio.previewing.preview_page import show_preview, wants_preview
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import show_command
@@ -39,17 +40,17 @@ RANKS = [AS_IT_IS, "auto", "4", "8", "16", "32", "64", "128"]
 def show() -> None:
     """Draw the page."""
     opened = store_if_open()
-    st.title("Blend", anchor=False)
-    st.markdown("Several LoRA files as one, which does at weight 1 what they do together at these weights.")
+    st.title(tr("Blend"), anchor=False)
+    st.markdown(tr("Several LoRA files as one, which does at weight 1 what they do together at these weights."))
     moves: Moves = st.session_state.setdefault(MOVES, Moves())
     st.session_state.setdefault(ROUND, 0)
     left, right = st.columns([3, 2], gap="large") if wants_preview(allowed().here) else (st.container(), None)
     with left:
         recipe = _ask_recipe(opened, moves.recipe)
         st.session_state[MOVES] = moves = moves.to(recipe)
-        st.button(f"Undo ({len(moves.done) - 1})", disabled=len(moves.done) < 2, on_click=_undo)
+        st.button(tr("Undo ({count})", count=len(moves.done) - 1), disabled=len(moves.done) < 2, on_click=_undo)
     if not recipe.parts:
-        st.info("Choose one file or more. Those of the open store's grid come first.")
+        st.info(tr("Choose one file or more. Those of the open store's grid come first."))
         return
     if right is not None:
         with right:
@@ -72,24 +73,26 @@ def _ask_recipe(opened: OpenedStore | None, known: Recipe) -> Recipe:
     found = loras_for(opened, found_work().loras)
     there = list(dict.fromkeys([*(part.path for part in known.parts), *found]))
     paths = st.multiselect(
-        "LoRA files",
+        tr("LoRA files"),
         there,
         default=[part.path for part in known.parts],
         format_func=lambda path: f"{path.stem}  ({path.parent})",
         max_selections=MOST_PARTS,
+        placeholder=tr("Choose options"),
         key=f"files {turn}",
     )
     before = {part.path: part for part in known.parts}
     parts = tuple(_ask_part(before.get(path, Part(path)), turn) for path in paths)
     left, middle, right = st.columns(3)
     methods = method_names()
-    method = left.selectbox("Method", methods, methods.index(known.method), key=f"method {turn}")
+    method = left.selectbox(tr("Method"), methods, methods.index(known.method), key=f"method {turn}")
     rank = middle.selectbox(
-        "Rank", RANKS, RANKS.index(known.rank), key=f"rank {turn}", format_func=lambda one: one or "exact (all ranks)",
-        help="auto: the fewest that keep 99 % of the energy",
+        tr("Rank"), RANKS, RANKS.index(known.rank), key=f"rank {turn}",
+        format_func=lambda one: one or tr("exact (all ranks)"),
+        help=tr("auto: the fewest that keep 99 % of the energy"),
     )  # fmt: skip
     dtypes = ["float16", "bfloat16", "float32"]
-    dtype = right.selectbox("Type", dtypes, dtypes.index(known.dtype), key=f"dtype {turn}")
+    dtype = right.selectbox(tr("Type"), dtypes, dtypes.index(known.dtype), key=f"dtype {turn}")
     return Recipe(parts, method, rank, dtype)
 
 
@@ -98,8 +101,8 @@ def _ask_part(part: Part, turn: int) -> Part:
         st.markdown(f"**{escaped(part.path.stem)}**")
         left, middle, right = st.columns(3)
         key = f"{part.path} {turn}"
-        unet = left.slider("UNet", -1.0, STRONGEST, part.unet, 0.05, key=f"unet {key}")
-        te = middle.slider("TEnc", -1.0, STRONGEST, part.te, 0.05, key=f"te {key}")
+        unet = left.slider(tr("UNet"), -1.0, STRONGEST, part.unet, 0.05, key=f"unet {key}")
+        te = middle.slider(tr("TEnc"), -1.0, STRONGEST, part.te, 0.05, key=f"te {key}")
         try:
             blocks = blocks_in(part.path)
         except UserError as problem:
@@ -109,8 +112,12 @@ def _ask_part(part: Part, turn: int) -> Part:
         if not offered:
             return Part(part.path, unet, te)
         at = offered.index(part.preset) if part.preset in offered else 0
-        preset = right.selectbox("Blocks", offered, at, key=f"preset {key}")
+        preset = right.selectbox(tr("Blocks"), offered, at, key=f"preset {key}", format_func=_preset_in_words)
         return Part(part.path, unet, te, preset, _ask_blocks(part, blocks, key) if preset == OWN else {})
+
+
+def _preset_in_words(preset: str) -> str:
+    return tr(preset) if preset == OWN else preset
 
 
 def _ask_blocks(part: Part, blocks: list[str], key: str) -> dict[str, float]:
@@ -124,22 +131,26 @@ def _ask_blocks(part: Part, blocks: list[str], key: str) -> dict[str, float]:
 
 def _show_parents(opened: OpenedStore | None, recipe: Recipe) -> None:
     for part, row in scored_alone(opened, recipe.parts):
-        told = (
-            f"{part.path.stem} alone: likeness {row.identity:.3f} at its best weights, {row.weights} (row {row.place})"
+        told = tr(
+            "{file} alone: likeness {likeness} at its best weights, {weights} (row {place}).",
+            file=part.path.stem,
+            likeness=f"{row.identity:.3f}",
+            weights=row.weights,
+            place=row.place,
         )
-        st.caption(escaped(f"{told}."))
+        st.caption(escaped(told))
 
 
 def _show_error(recipe: Recipe) -> None:
     if recipe.method in methods_of_whole_deltas() and not recipe.rank:
-        st.info("This method leaves deltas of full rank: choose a rank.")
+        st.info(tr("This method leaves deltas of full rank: choose a rank."))
         return
     if recipe.method == EXACT_SUM and not recipe.rank:
-        st.caption("The exact sum: nothing is lost but what the type rounds off.")
-    if not st.button("Work out what this costs", help="The file is made, read back, compared and thrown away."):
+        st.caption(tr("The exact sum: nothing is lost but what the type rounds off."))
+    if not st.button(tr("Work out what this costs"), help=tr("The file is made, read back, compared and thrown away.")):
         return
     try:
-        with st.spinner("Blending …"):
+        with st.spinner(tr("Blending …")):
             found = expected_error(state_of(recipe), tuple(recipe.command(Path("blend.safetensors"))))
     except (BlendingError, OSError) as problem:
         st.warning(in_sentence(str(problem)))
@@ -159,13 +170,21 @@ def _show_preview(recipe: Recipe) -> None:
 
 def _show_blended(found: Blended) -> None:
     low, high = found.ranks
-    rank = str(low) if low == high else f"{low} to {high}"
-    differs = f"it differs from the exact sum by **{100 * found.error:.2f} %** of its size."
-    st.markdown(f"{found.modules} modules of rank {rank}; {differs}")
+    st.markdown(
+        tr_many(
+            "{count} module of rank {rank}; it differs from the exact sum by **{error} %** of its size.",
+            "{count} modules of rank {rank}; it differs from the exact sum by **{error} %** of its size.",
+            found.modules,
+            rank=str(low) if low == high else tr("{low} to {high}", low=low, high=high),
+            error=f"{100 * found.error:.2f}",
+        )
+    )
     untyped(st).bar_chart(
-        {"block": list(found.blocks), "error, %": [100 * one for one in found.blocks.values()]},
+        {"block": list(found.blocks), "error": [100 * one for one in found.blocks.values()]},
         x="block",
-        y="error, %",
+        y="error",
+        x_label=tr("block"),
+        y_label=tr("error, %"),
         sort=False,
         height=200,
     )
@@ -173,18 +192,18 @@ def _show_blended(found: Blended) -> None:
 
 def _ask_file(opened: OpenedStore | None, recipe: Recipe) -> None:
     folder = opened.folder if opened else Path.cwd() / RUNS
-    name = st.text_input("Name of the file", "blend")
+    name = st.text_input(tr("Name of the file"), "blend")
     try:
         path = output_path(folder, name)
         if path.exists():
-            st.caption(f"{escaped(str(path))} exists and will be replaced.")
-        with st.expander("The same in a terminal"):
+            st.caption(tr("{file} exists and will be replaced.", file=escaped(str(path))))
+        with st.expander(tr("The same in a terminal")):
             show_command(shlex.join(["python", *recipe.command(path)[1:]]))
-        if st.button("Write the file", type="primary"):
-            with st.spinner("Blending …"):
+        if st.button(tr("Write the file"), type="primary"):
+            with st.spinner(tr("Blending …")):
                 made = written(recipe, path)
             st.session_state[WRITTEN] = recipe, made.path
-            st.success(f"Written to {escaped(str(made.path))}; sha256 {made.sha256[:12]}")
+            st.success(tr("Written to {file}; sha256 {hash}", file=escaped(str(made.path)), hash=made.sha256[:12]))
             _show_blended(made)
     except (BlendingError, OSError) as problem:
         st.warning(in_sentence(str(problem)))
@@ -199,17 +218,19 @@ def _ask_scores(file: Path, recipe: Recipe) -> None:
     grids, folders = found_work().grids, allowed()
     if not grids:
         return
-    st.markdown(f"How good is {escaped(file.name)}? A grid of it and of the files that it was made of says so.")
+    st.markdown(
+        tr("How good is {file}? A grid of it and of the files that it was made of says so.", file=escaped(file.name))
+    )
     left, right = st.columns(2, vertical_alignment="bottom")
-    spec = left.selectbox("Prompts and models as in", grids, format_func=folders.called)
-    if not right.button("Draw and score it"):
+    spec = left.selectbox(tr("Prompts and models as in"), grids, format_func=folders.called)
+    if not right.button(tr("Draw and score it")):
         return
     try:
         asked = write_scoring_spec(spec, file, [part.path for part in recipe.parts])
         job = asked_job(GRID, {"spec": folders.called(asked)}, folders)
         if same_open_job(folders.here, job) is None:
             begin(folders.here, job)
-        st.success("It is in the queue: the page Jobs shows how far it is, and the page Ranking what comes of it.")
+        st.success(tr("It is in the queue: the page Jobs shows how far it is, and the page Ranking what comes of it."))
     except (UserError, OSError) as problem:
         st.warning(in_sentence(str(problem)), icon=":material/error:")
 

@@ -15,9 +15,10 @@ from foundation.safetensors_header import read_header
 from loras.blending.block_weights import FORMS, PRESETS
 from loras.blending.merge_methods import EXACT_SUM
 from loras.key_spellings import spelling_of
+from studio.languages.translation import noted
 
 EVERYWHERE = "ALL"
-OWN = "each block by itself"
+OWN = noted("each block by itself")
 AS_IT_IS = ""
 MOST_MOVES = 200
 

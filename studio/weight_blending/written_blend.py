@@ -13,6 +13,7 @@ from pathlib import Path
 
 from foundation.errors import UserError
 from foundation.typed.json_values import is_table, parse_json
+from studio.languages.translation import tr
 from studio.weight_blending.recipe import Recipe
 
 BLENDS = "blends"
@@ -60,8 +61,11 @@ def output_path(folder: Path, name: str) -> Path:
     stem = name.strip().removesuffix(SUFFIX)
     if len(stem) > LONGEST_NAME or not re.fullmatch(r"[\w][\w. -]*", stem):
         raise BlendingError(
-            f"“{stem[:40]}”: not a file name; use up to {LONGEST_NAME} letters, digits, spaces, dots, hyphens and "
-            "underscores"
+            tr(
+                "“{name}”: not a file name; use up to {count} letters, digits, spaces, dots, hyphens and underscores",
+                name=stem[:40],
+                count=LONGEST_NAME,
+            )
         )
     return folder / BLENDS / f"{stem}{SUFFIX}"
 
@@ -80,7 +84,9 @@ def _run(command: list[str]) -> Blended:
     )
     if ran.returncode:
         said = [line for line in ran.stderr.splitlines() if line.strip() and not line.startswith("starting")]
-        raise BlendingError(" ".join(said[-LAST_LINES:]) or "the command ended without a word; run it in a terminal")
+        raise BlendingError(
+            " ".join(said[-LAST_LINES:]) or tr("the command ended without a word; run it in a terminal")
+        )
     return _blended(ran.stdout)
 
 
@@ -97,4 +103,4 @@ def _blended(told: str) -> Blended:
             shares = {block: float(share) for block, share in blocks.items() if isinstance(share, int | float)}
             return Blended(Path(path), sha256, modules, (low, high), error, shares)
         case _:
-            raise BlendingError("the command answered with something else than a blend; run it in a terminal")
+            raise BlendingError(tr("the command answered with something else than a blend; run it in a terminal"))
