@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 from grid_folders import GridFolder, at, copy_of_one_made_once, write_grid
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Ray's workers give way to all else by themselves, and beside other tests they would hardly come to anything.
+os.environ.setdefault("RAY_worker_niceness", "0")
 # A busy machine is slow and not wrong: no test asks how long anything took, and neither do drawn examples.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
