@@ -255,7 +255,7 @@ def _peft_config(modules: Mapping[str, LoraModule]) -> dict[str, object]:
 
 
 def _write(serialised: SerialisedTensors, lora: LoraFile[Module], path: Path) -> str:
-    """Write the file beside, read it as any file, have the disk give it back, and only then put it in place.
+    """Write the file beside, read it as any file from what the disk gives back, and only then put it in place.
 
     Gives its sha256. Raises DamagedFileError where bytes or modules come back otherwise; `path` then is what it was.
     """

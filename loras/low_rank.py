@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -128,7 +129,7 @@ class Product:
         found = norm - 2 * inner + there
         own, others = _terms(*self.grams), _terms(other_up, other_down)
         doubt = 2 * torch.finfo(torch.float32).eps * others * (own + others)
-        if doubt > IS_SURE * found:
+        if not doubt <= IS_SURE * found:  # nor where float32 overflows and there is no number
             found = norm - 2 * self.inner(other) + other.squared_norm()
         return max(0.0, found)
 
@@ -173,7 +174,8 @@ def _gram(rows: Tensor, dtype: torch.dtype) -> Tensor:
     gram = torch.zeros(count, count, dtype=dtype)
     for start in range(0, columns, at_once):
         piece = rows[:, start : start + at_once].to(dtype).numpy()
-        gram += torch.as_tensor(piece.dot(piece.T))  # `@` would keep Python's lock
+        with np.errstate(over="ignore", invalid="ignore"):  # as torch, which gives infinity without a word
+            gram += torch.as_tensor(piece.dot(piece.T))  # `@` would keep Python's lock
     return gram
 
 

@@ -103,6 +103,11 @@ def test_where_float32_cannot_tell_a_distance_float64_does(size: float) -> None:
     assert ours.squared_distance(rounded) == pytest.approx(exact, rel=0.05)
 
 
+def test_a_distance_that_float32_cannot_hold_is_told() -> None:
+    huge = Product(torch.full((4, 1), 1e20), torch.full((1, 4), 1e20), None)
+    assert huge.squared_distance(Product(huge.up, huge.down / 2, None)) == pytest.approx(4e80, rel=1e-3)
+
+
 @given(shape=shapes, rank=st.integers(1, 9), seed=seeds)
 def test_the_spectrum_is_the_svds_and_the_best_module_keeps_its_leading_part(
     shape: tuple[int, ...], rank: int, seed: int
