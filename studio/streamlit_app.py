@@ -60,6 +60,6 @@ if get_script_run_ctx(suppress_warning=True) is None:
     refuse_open_door(st.get_option("server.address"), os.environ)
     names = partial(st.get_option, "server.allowedHosts")
     door = Middleware(ClosedServer, names=names, token=os.environ.get(TOKEN, ""))
-    app = st.App(Path(__file__).resolve(), routes=[picture_route(names)], middleware=[door])
+    app = st.App(Path(__file__).resolve(), routes=[picture_route()], middleware=[door])
 else:
     show()

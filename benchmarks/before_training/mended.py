@@ -49,6 +49,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from this_machine.words import machine_in_words
 
 SHOWN = 96  # pictures an epoch, whatever the set
+DRAWN = 4  # sample pictures of each prompt
 EPOCHS, OWN, ADDED, REFERENCES = 5, 14, 10, 10
 STRANGERS = 6  # of as many as own and added; of eight and more, each another, a check names none (docs/log.md)
 PROMPTS = [
@@ -90,10 +91,7 @@ def strangers(identity: Identity, draw: Random) -> Set:
 
 
 def without_trigger(identity: Identity, draw: Random) -> Set:
-    own = _own(identity, draw, OWN + ADDED)
-    return [
-        (one, text.replace(f"photo of a {TRIGGER}, ", "") if at % 3 else text) for at, (one, text) in enumerate(own)
-    ]
+    return [(one, text.replace(f"photo of a {TRIGGER}, ", "")) for one, text in _own(identity, draw, OWN + ADDED)]
 
 
 def blurred(identity: Identity, draw: Random) -> Set:
@@ -170,7 +168,7 @@ def sets_of(kind: str, seed: int, folder: Path) -> tuple[Path, Path, dict[str, o
 
 
 def trained(data: Path, references: Path, seed: int, kind: str) -> dict[str, list[float]]:
-    """Identity and prompt score of each sample picture of the last epoch."""
+    """Identity and prompt score of each sample picture of the last epoch, DRAWN of a prompt."""
     from base_models.drawing.png import read_picture
     from base_models.vision.clip_model import load_clip
     from trainer.config.config import parse_config
@@ -178,6 +176,7 @@ def trained(data: Path, references: Path, seed: int, kind: str) -> dict[str, lis
     from trainer.running.run import run_training
     from trainer.samples.sample_identity import open_identity_measure
 
+    prompts = PROMPTS * DRAWN
     count = len(read_dataset(data / "Train", None).train)
     (inner,) = (data / "Train").iterdir()
     inner.rename(inner.with_name(f"{max(1, round(SHOWN / count))}_ohwx person"))
@@ -186,17 +185,17 @@ def trained(data: Path, references: Path, seed: int, kind: str) -> dict[str, lis
         "model": {"device": "cpu"},
         "data": {"train": "Train", "held_out": str(references)},
         "training": {"epochs": EPOCHS, "seed": seed},
-        "samples": {"prompts": PROMPTS, "every_n_epochs": EPOCHS, "steps": 20},
+        "samples": {"prompts": prompts, "every_n_epochs": EPOCHS, "steps": 20},
         "output": {"folder": "out", "name": "run"},
     }
     config = parse_config(values, data / "run.toml")
     record = run_training(config, Silent())
     pictures = sorted((data / "out" / "run-samples").glob(f"{EPOCHS:06d}-*.png"))
-    assert len(pictures) == len(PROMPTS), (kind, record.notes)
+    assert len(pictures) == len(prompts), (kind, record.notes)
     measure = open_identity_measure("miniature", references, read_dataset(data / "Train", None), 64)
     clip = load_clip("miniature", "cpu")
     seen = clip.embed_pictures([read_picture(path) for path in pictures])
-    texts = clip.embed_texts([prompt.replace(TRIGGER, "person") for prompt in PROMPTS])
+    texts = clip.embed_texts([prompt.replace(TRIGGER, "person") for prompt in prompts])
     identity = np.nan_to_num(measure.cosines(pictures), nan=0.0)
     return {"identity": identity.tolist(), "prompt": (seen * texts).sum(1).tolist(), "steps": [record.steps]}
 

@@ -24,7 +24,7 @@ from trainer.config.config import parse_config
 from trainer.running.run import run_training
 
 ROOT = Path(__file__).resolve().parents[2]
-STUDIO = {"altair", "pandas", "streamlit", "pyarrow"}
+STUDIO = {"altair", "babel", "pandas", "streamlit", "pyarrow"}
 
 
 def asked(hidden: set[str], module: str, *commands: list[str]) -> subprocess.CompletedProcess[str]:

@@ -71,12 +71,14 @@ class Mending:
 @dataclass(frozen=True)
 class Manner:
     """How to mend: the trigger that captions lack ("" leaves them), phrases to take out, rules that set nothing
-    aside.
+    aside, and whether the trigger was named by the user: only then is it put where no caption has it, for captions may
+    have another than the folder's name says.
     """
 
     trigger: str
     phrases: PhraseList
     kept: frozenset[str] = frozenset()
+    is_named: bool = False
 
 
 def mending_of(survey: Survey, report: Report, manner: Manner) -> Mending:
@@ -87,6 +89,8 @@ def mending_of(survey: Survey, report: Report, manner: Manner) -> Mending:
             found.setdefault(one.path, []).append(one)
     keep_best_of_twins(found, report)
     _fewer_people(found, report, len(survey.train))
+    if manner.is_named:
+        _without_trigger(found, report)
     aside = _aside(survey, found, manner.kept)
     pieces: list[Piece] = []
     left: dict[Path, str] = {}
@@ -100,6 +104,12 @@ def mending_of(survey: Survey, report: Report, manner: Manner) -> Mending:
         left |= {path: "a folder below; nothing in it is read" for path in _unread_folders(folder)}
         left |= folder.listing.unopenable
     return Mending(tuple(_apart(pieces)), left)
+
+
+def _without_trigger(found: dict[Path, list[Finding]], report: Report) -> None:
+    for finding in (one for one in report.findings if one.rule == "never_trigger"):
+        for path in finding.others:
+            found.setdefault(path, []).append(finding)
 
 
 def _fewer_people(found: dict[Path, list[Finding]], report: Report, pictures: int) -> None:
@@ -183,16 +193,18 @@ def _captions(one: Sighted, place: Path, stem: str, rules: set[str], manner: Man
                     text, said = changed, [*said, words]
         is_as_it_was = not said and suffix == file.path.suffix and not file.more and _is_utf8(file.path)
         said += [f"named {suffix}"] if suffix != file.path.suffix else []
-        rule = "no_trigger" if said and "trigger" in said[0] else "invented" if said else ""
+        lacked = min(rules & LACKS_TRIGGER, default="")
+        rule = lacked if said and "trigger" in said[0] else "invented" if said else ""
         yield Piece(file.path, target, "; ".join(said), rule, text=None if is_as_it_was else text)
 
 
 Change = Callable[[str], tuple[str, str]]
+LACKS_TRIGGER = frozenset({"no_trigger", "never_trigger"})
 
 
 def _with_trigger(rules: set[str], trigger: str) -> Change:
     """What puts the trigger in front, where a check missed it."""
-    if not trigger or "no_trigger" not in rules:
+    if not trigger or rules.isdisjoint(LACKS_TRIGGER):
         return lambda text: (text, "")
     return lambda text: (f"{trigger}, {text}" if text else trigger, f"trigger `{trigger}` put first")
 

@@ -91,7 +91,7 @@ def _manner(request: CheckRequest, survey: Survey, kept: frozenset[str]) -> Mann
     words = subject.trigger
     if subject.class_word and subject.class_word.casefold() not in words.casefold().split():
         words = f"{words} {subject.class_word}".strip() if words else ""
-    return Manner(words, read_phrases(), kept)
+    return Manner(words, read_phrases(), kept, is_named=bool(request.trigger))
 
 
 def _of_copy(request: CheckRequest, copy: Path, settings: Settings, survey: Survey) -> CheckRequest:

@@ -12,9 +12,12 @@ from PIL import Image
 
 from base_models.vision.face_model import FaceReading
 from foundation.progress import Silent
+from trainer.checking.measures.background import backdrop_of
 from trainer.checking.measures.compression import jpeg_quality
+from trainer.checking.measures.edges_of_picture import corners_of
 from trainer.checking.measures.picture_measures import measure
 from trainer.checking.request import NO_FACES, CheckRequest
+from trainer.checking.rules.corner_marks import marked_corners
 from trainer.checking.rules.quality_rules import quality_findings
 from trainer.checking.whole.check import checked
 
@@ -68,3 +71,76 @@ def test_a_jpegs_quality_is_told_within_one_also_where_steps_are_cut_off(tmp_pat
     Image.new("RGB", (16, 16), (9, 90, 200)).save(path, quality=quality)
     with Image.open(path) as opened:
         assert jpeg_quality(opened.quantization) == pytest.approx(quality, abs=1)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+GROUNDS = (20, 240, 90, 250, 40, 150, 200, 60)  # levels of 255: black, white and between
+
+
+def corners_and_backdrops(pictures: list[np.ndarray], heads: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    corners = np.array([corners_of(one.mean(-1).astype(np.float32) / 255) for one in pictures])
+    x0, y0, x1, y1 = heads.T
+    boxes = list(zip(x0.tolist(), y0.tolist(), x1.tolist(), y1.tolist(), strict=True))
+    return corners, [backdrop_of(one, box) for one, box in zip(pictures, boxes, strict=True)]
+
+
+def shadowed(pixels: np.ndarray) -> None:
+    """White letters with a black shadow, at the upper right: on white the shadow alone is seen, on black they are."""
+    for at in range(70, 94, 4):
+        pixels[4:10, at + 1 : at + 3] = 0
+        pixels[3:9, at : at + 2] = 255
+
+
+def large_hair(pixels: np.ndarray, across: int, down: int) -> None:
+    """A large head's hair, as wide as the picture nearly, with curls that reach into the corners."""
+    rows, columns = np.indices(pixels.shape[:2])
+    angle = np.arctan2(rows - down, columns - across)
+    away = np.hypot(rows - down, columns - across) - 3 * np.cos(9 * angle)
+    pixels[(away < 47) & (away > 38)] = (60, 30, 20)
+
+
+@pytest.mark.parametrize(
+    ("marked", "move", "found"),
+    [(True, 0, False), (True, 5, True), (False, 5, False), (False, 0, False)],
+    ids=["a mark upon heads in one place", "a mark upon heads that move", "hair that moves", "hair in one place"],
+)
+def test_what_lies_upon_people_is_a_mark_where_their_heads_move_and_it_does_not(
+    marked: bool, move: int, found: bool
+) -> None:
+    pictures, heads = [], []
+    for at, ground in enumerate(GROUNDS):
+        across, down = 48, 52 + move * (at % 4 - 1)
+        pixels = np.full((SIDE, SIDE, 3), ground, dtype=np.uint8)
+        large_hair(pixels, across, down)
+        if marked:
+            shadowed(pixels)
+        pictures.append(pixels)
+        heads.append([(across - 23) / SIDE, (down - 34) / SIDE, (across + 23) / SIDE, (down + 30) / SIDE])
+    corners, backdrops = corners_and_backdrops(pictures, np.array(heads))
+    names = [name for name, _ in marked_corners(corners, backdrops, np.array(heads), 4)]
+    assert names == (["upper right"] if found else [])
+
+
+def test_a_mark_with_a_shadow_is_one_mark_on_black_and_on_white() -> None:
+    rng = np.random.default_rng(1)
+    pictures = []
+    for ground in GROUNDS:
+        pixels = np.full((SIDE, SIDE, 3), ground, dtype=np.uint8)
+        shadowed(pixels)
+        pixels[40:80, 30:66] = rng.integers(0, 255, 3)
+        pictures.append(pixels)
+    heads = np.tile([0.4, 0.55, 0.6, 0.8], (len(pictures), 1))
+    corners, backdrops = corners_and_backdrops(pictures, heads)
+    assert list(marked_corners(corners, backdrops, heads, 6)) == [("upper right", [*range(len(GROUNDS))])]
+    assert not list(marked_corners(corners, backdrops, heads, len(GROUNDS) + 1))
+
+
+def test_many_pictures_are_compared_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    details = rng.random((40, 480)).astype(np.float32) * 0.1
+    details[[3, 17, 30, 38]] = details[3] + rng.random((4, 480)) * 0.01
+    corners = np.stack([details, *(np.zeros_like(details),) * 3], 1)
+    backdrops = list(rng.random((40, 12, 12, 3)).astype(np.float32))
+    nobody = np.full((40, 4), np.nan)
+    for rows in (256, 7):
+        monkeypatch.setattr("trainer.checking.rules.corner_marks.ROWS", rows)
+        assert list(marked_corners(corners, backdrops, nobody, 4)) == [("upper left", [3, 17, 30, 38])]

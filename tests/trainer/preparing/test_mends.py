@@ -33,7 +33,9 @@ def survey_of(folder: Path) -> Survey:
 
 
 def report_of(
-    folder: Path, *found: tuple[str, Path, tuple[Path, ...]], measured: dict[Path, dict[str, object]] | None = None
+    folder: Path,
+    *found: tuple[str, Path | None, tuple[Path, ...]],
+    measured: dict[Path, dict[str, object]] | None = None,
 ) -> Report:
     findings = tuple(
         Finding(rule, Group.FILES, Severity.MEND, path, "title", "said", "do", "ours", others=others)
@@ -146,6 +148,20 @@ def test_captions_get_the_trigger_and_lose_inventions_and_each_is_told(folder: P
     assert pieces["0.txt"].text == "ohwx person, a woman, smiling"
     assert pieces["0.txt"].done == "trigger `ohwx person` put first; taken out: `take a cell phone`"
     assert (pieces["1.txt"].text, pieces["2.txt"].text) == ("ohwx person", "ohwx person, caf\u00e9")
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_trigger_that_no_caption_has_is_put_first_where_the_user_named_it(folder: Path, is_named: bool) -> None:
+    """Else it is the folder's name alone that says it, and the captions may have another."""
+    place = folder / "Train" / NAME
+    for number in (0, 1):
+        (place / f"{number}.txt").write_text(f"kat, number {number}")
+    report = report_of(folder, ("never_trigger", None, (place / "0.png", place / "1.png")))
+    manner = Manner("ohwx person", PHRASES, is_named=is_named)
+    pieces = by_source(mending_of(survey_of(folder), report, manner).pieces)
+    texts = ["ohwx person, kat, number 0", "ohwx person, kat, number 1"] if is_named else [None, None]
+    assert [pieces["0.txt"].text, pieces["1.txt"].text] == texts
+    assert pieces["0.txt"].rule == ("never_trigger" if is_named else "")
 
 
 def test_odd_names_become_kohyas_and_pipes_are_left(folder: Path) -> None:

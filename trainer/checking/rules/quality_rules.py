@@ -10,16 +10,13 @@ import numpy as np
 
 from trainer.checking.evidence import Evidence, Looked
 from trainer.checking.findings import Finding
-from trainer.checking.measures.edges_of_picture import CORNER, MARK
 from trainer.checking.rules import quality_rows as row
+from trainer.checking.rules.corner_marks import marked_corners
 from trainer.checking.settings import Role
 from trainer.checking.thresholds import QualityLimits
 
-CORNERS = ("upper left", "upper right", "lower left", "lower right")
-SAME_MARK = 0.8  # correlation of the fine detail of two pictures' corners
-FAINTEST_MARK = 0.012  # of white: with less detail there is nothing in a corner
 FEWEST_MARKS = 4
-MOST_CORNERS = 2  # what all corners share is how the pictures are composed
+UNKNOWN = (np.nan,) * 4  # where no head is seen
 # Of the middle, where a face was looked for and none is seen.
 HALF_WHITE = 0.5
 ALL_WHITE = 0.9  # of the middle, where there is no face to look at: a thing on white is less
@@ -163,63 +160,15 @@ def _watermarks(evidence: Evidence) -> Iterator[Finding]:
     pictures = [one for one in evidence.train if one.measured.corners.size]
     if len(pictures) < FEWEST_MARKS:
         return
-    asked = max(FEWEST_MARKS, evidence.thresholds.quality.watermark * len(pictures))
-    marks = np.array([one.measured.corners for one in pictures], dtype=np.float32)  # (N, 4, K)
-    backdrops = [one.measured.backdrop for one in pictures]
-    groups = [_marked(_beside_people(marks[:, at], backdrops, at), asked, backdrops) for at in range(len(CORNERS))]
-    groups = [
-        group if any(_lies_free(marks[one, at], backdrops[one], at) for one in group) else []
-        for at, group in enumerate(groups)
-    ]
-    if sum(map(bool, groups)) > MOST_CORNERS:
-        return
-    for name, marked in zip(CORNERS, groups, strict=True):
-        if marked:
-            paths = [pictures[at].path for at in marked]
-            share = len(marked) / len(pictures)
-            yield row.WATERMARK.found(
-                paths[0], f"{len(marked)} pictures have the same mark at the {name}", share,
-                evidence.thresholds.quality.watermark, "share", paths[1:],
-            )  # fmt: skip
-
-
-def _beside_people(details: np.ndarray, backdrops: list[np.ndarray], corner: int) -> np.ndarray:
-    """The details (N, K) of a corner, nothing of those in which a person stands there: clothes are alike, too."""
-    row, column = -1 if corner >= 2 else 0, -1 if corner % 2 else 0
-    free = np.array([one.size > 0 and bool(np.isfinite(one[row, column]).all()) for one in backdrops])
-    return np.where(free[:, None], details, 0.0)
-
-
-def _lies_free(details: np.ndarray, backdrop: np.ndarray, corner: int) -> bool:
-    """Whether most of the detail (K,) of a corner lies outside the person: what lies upon people in all pictures of a
-    group, as hair does that reaches into the corner, is theirs.
-    """
-    free, sides = np.asarray(np.isfinite(backdrop).all(-1)), (backdrop.shape[0], backdrop.shape[1])
-    down, across = (
-        (np.arange(count) * share * side / count).astype(int)
-        for count, share, side in zip(MARK, CORNER, sides, strict=True)
-    )
-    down = sides[0] - 1 - down[::-1] if corner >= 2 else down
-    across = sides[1] - 1 - across[::-1] if corner % 2 else across
-    strength = np.square(details)
-    return float(strength[free[np.ix_(down, across)].ravel()].sum()) > 0.5 * float(strength.sum())
-
-
-def _marked(details: np.ndarray, asked: float, backdrops: list[np.ndarray]) -> list[int]:
-    """The pictures of the largest group whose corners have the same fine detail, though they are other pictures."""
-    strong = np.flatnonzero(details.std(1) > FAINTEST_MARK)
-    if len(strong) < asked:
-        return []
-    own = details[strong] - details[strong].mean(1, keepdims=True)
-    own /= np.linalg.norm(own, axis=1, keepdims=True)
-    alike = own @ own.T > SAME_MARK
-    best = alike[int(alike.sum(1).argmax())]
-    group = [int(at) for at in strong[best]]
-    seen = np.array([backdrops[at].ravel() for at in group])
-    shared = np.isfinite(seen).all(0)
-    # Pictures of one room share what stands in its corner: only where the rest differs is it a mark.
-    differs = bool(shared.any()) and float(seen[:, shared].std(0).mean()) > 0.05
-    return group if len(group) >= asked and differs else []
+    fewest = max(FEWEST_MARKS, evidence.thresholds.quality.watermark * len(pictures))
+    corners = np.array([one.measured.corners for one in pictures], dtype=np.float32)
+    heads = np.array([UNKNOWN if one.face is None else one.face.box for one in pictures])
+    for name, marked in marked_corners(corners, [one.measured.backdrop for one in pictures], heads, fewest):
+        paths = [pictures[at].path for at in marked]
+        yield row.WATERMARK.found(
+            paths[0], f"{len(marked)} pictures have the same mark at the {name}", len(marked) / len(pictures),
+            evidence.thresholds.quality.watermark, "share", paths[1:],
+        )  # fmt: skip
 
 
 def _lone_buckets(evidence: Evidence) -> Iterator[Finding]:
