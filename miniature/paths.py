@@ -10,10 +10,11 @@ FOLDERS = {
     "base": ROOT / "weights" / "base",
     "faces": ROOT / "weights" / "faces",
     "clip": ROOT / "weights" / "clip",
+    "caption_clip": ROOT / "weights" / "caption_clip",
 }
 SUBJECT = ROOT / "subject"
 
 
 def folder_of(part: str, name: str) -> Path | None:
-    """The folder of `part` ("base", "faces" or "clip") if `name` is the miniature's, else None."""
+    """The folder of `part` ("base", "faces", "clip" or "caption_clip") if `name` is the miniature's, else None."""
     return FOLDERS[part] if name == NAME else None

@@ -17,12 +17,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from base_models.vision.clip_model import load_clip
 from base_models.vision.faces import load_faces
 from miniature.paths import SUBJECT
 from miniature.recipe.draw import draw_person
 from miniature.recipe.world import CLASS_WORD, GLASSES, MOUTHS, Scene, draw_identity_where, draw_scene
-from trainer.captioning.clip_captioner import ClipCaptioner
+from trainer.captioning.clip_captioner import ClipCaptioner, load_describing_clip
 from trainer.captioning.said import Description, elect
 from trainer.captioning.vocabulary import read_vocabulary
 
@@ -56,7 +55,7 @@ def described(scenes: Sequence[Scene], rng: random.Random, clip: str, faces: str
     """The captioner's vote on a picture of each scene, of an identity that was never drawn for training."""
     vocabulary = read_vocabulary(SUBJECT / "vocabulary.toml")
     model = load_faces(faces, device="cpu") if faces else None
-    captioner = ClipCaptioner(load_clip(clip, "cpu"), vocabulary, CLASS_WORD, model)
+    captioner = ClipCaptioner(load_describing_clip(clip, "cpu"), vocabulary, CLASS_WORD, model)
     pictures = [draw_person(draw_identity_where(rng, held_out=True), scene).pixels for scene in scenes]
     return [elect([said], vocabulary) for said in captioner.describe(pictures)]
 

@@ -1,10 +1,10 @@
 """Does mending what a check finds make a better LoRA? Sets with a planted fault, and mended, trained alike.
 
-Five kinds of fault on drawn people that no model of the miniature saw: strangers among the pictures, captions without
-the trigger, blurred pictures, one picture many times, one background that no caption says. The first four are mended by
-`trainer prepare` alone; the last by the check's advice, which is to say the background in every caption. Both sets of a
-pair have the same rates and seeds, and epochs of as many steps within a few. Each LoRA draws the same prompts; a
-picture's identity is the cosine of its face to held-out references (0 without a face), its prompt score the cosine of
+Seven kinds of fault on drawn people that no model of the miniature saw: strangers among the pictures, captions without
+the trigger, blurred pictures, burnt out ones, pictures that lie on their side, one picture many times, one background
+that no caption says. Most are mended by `trainer prepare` alone; two by the check's advice: to turn what lies, and to
+say the background in every caption. Both sets of a pair have the same rates and seeds, and epochs of as many steps
+within a few. Each LoRA draws the same prompts; a picture's identity is the cosine of its face to held-out references (0 without a face), its prompt score the cosine of
 CLIP's vectors. What is reported is the mean of mended - planted, with Student's 95 % interval over the subjects' means
 where there are three or more, else over pictures.
 
@@ -101,6 +101,20 @@ def blurred(identity: Identity, draw: Random) -> Set:
     ]
 
 
+def burnt_out(identity: Identity, draw: Random) -> Set:
+    own = _own(identity, draw, OWN + ADDED)
+    return [(one.point(lambda level: min(255, level * 6)) if at >= OWN else one, text) for at, (one, text) in enumerate(own)]
+
+
+def on_their_side(identity: Identity, draw: Random) -> Set:
+    own = _own(identity, draw, OWN + ADDED)
+    return [(one.transpose(Image.Transpose.ROTATE_90) if at >= OWN else one, text) for at, (one, text) in enumerate(own)]
+
+
+def upright(identity: Identity, draw: Random) -> Set:
+    return _own(identity, draw, OWN + ADDED)
+
+
 def one_many_times(identity: Identity, draw: Random) -> Set:
     own = _own(identity, draw)
     shown, text = own[0]
@@ -126,6 +140,8 @@ FAULTS = {
     "strangers": Fault(strangers),
     "no trigger": Fault(without_trigger),
     "blurred": Fault(blurred),
+    "burnt out": Fault(burnt_out),
+    "on their side": Fault(on_their_side, upright),
     "one picture many times": Fault(one_many_times),
     "one background": Fault(one_background, background_said),
 }

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL
 
+from miniature.recipe.caption_clip import COURSE as CAPTION_COURSE
+from miniature.recipe.caption_clip import train_caption_clip
 from miniature.recipe.check import check_all
 from miniature.recipe.clip import train_clip
 from miniature.recipe.dataset import load_drawn
@@ -59,6 +61,8 @@ def build() -> None:
             _record(name, face_outcome)
     if not _steps_of("clip"):
         _record("clip", train_clip(drawn, WORK, WEIGHTS / "clip"))
+    if _steps_of("caption_clip") < CAPTION_COURSE.steps:
+        _record("caption_clip", train_caption_clip(drawn, WORK, WEIGHTS / "caption_clip"))
 
 
 def _steps_of(name: str) -> int:

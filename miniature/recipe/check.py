@@ -14,6 +14,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from insightface.app import FaceAnalysis
 
+from miniature.recipe.caption_clip import measure_caption_clip
 from miniature.recipe.clip import measure_clip
 from miniature.recipe.draw import draw_person
 from miniature.recipe.faces import measure_faces
@@ -69,6 +70,8 @@ def _figures(weights: Path) -> Iterator[Figure]:
     yield Figure("faces found in blank, noise and scrambled pictures", faces["found_in_nothing"], at_most=0.01)
     yield Figure("same or different person, AUC", faces["same_or_different_auc"], at_least=0.98)
     yield Figure("right caption among 100", measure_clip(weights / "clip")["right_of_100"], at_least=0.70)
+    for what, share in measure_caption_clip(weights / "caption_clip").items():
+        yield Figure(f"{what} named right by the captions' CLIP", share, at_least=0.85)
     for cfg in CFG_SCALES:
         seen = measure_prompts(weights, cfg)
         yield Figure(f"background colour right, {CAPTIONS} captions, CFG {cfg:g}", seen["background"], at_least=0.95)

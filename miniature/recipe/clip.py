@@ -56,9 +56,10 @@ SEED = 20_240_602
 PREPROCESS = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "longest"}
 
 
-def _write_config(folder: Path) -> None:
+def write_config(folder: Path, embedding: int, vision: dict[str, Any], text: dict[str, Any]) -> None:
+    """What open_clip builds the towers and prepares pictures by."""
     folder.mkdir(parents=True, exist_ok=True)
-    model = {"embed_dim": EMBEDDING, "vision_cfg": VISION, "text_cfg": TEXT}
+    model = {"embed_dim": embedding, "vision_cfg": vision, "text_cfg": text}
     config = {"model_cfg": model, "preprocess_cfg": {"size": 64, "mode": "RGB", **PREPROCESS}}
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
 
@@ -109,7 +110,7 @@ def near_miss(told: str, truth: str, rng: random.Random) -> str:
     return ", ".join([*parts[:at], rng.choice(others), *parts[at + 1 :]])
 
 
-def _augmented(pictures: Tensor, generator: torch.Generator) -> Tensor:
+def augmented(pictures: Tensor, generator: torch.Generator) -> Tensor:
     """Half of the pictures a little blurred and noisy, as those that a small diffusion model makes."""
     soft = blurred(pictures, generator)
     return soft + torch.randn(soft.shape, generator=generator) * 0.06 * torch.rand(
@@ -127,7 +128,7 @@ def encode_words(model: CLIP, tokens: Tensor) -> Tensor:
     return states[torch.arange(len(tokens)), tokens.argmax(-1)] @ tower.text_projection
 
 
-def _told(drawn: Drawn, which: list[int], rng: random.Random) -> list[str]:
+def told_of(drawn: Drawn, which: list[int], rng: random.Random) -> list[str]:
     """A caption of each picture, whole, loose or sparse; then NEAR_MISSES wrong ones of each."""
     right = [rng.choice(drawn.captions[one]) for one in which]
     right = [sparse(told, rng) if rng.random() < SPARSE else told for told in right]
@@ -138,27 +139,44 @@ def _told(drawn: Drawn, which: list[int], rng: random.Random) -> list[str]:
 def train_clip(drawn: Drawn, work: Path, folder: Path) -> Outcome:
     """Train contrastively against strangers' captions and near misses; write `folder` as open_clip reads it."""
     untyped(torch).manual_seed(COURSE.seed)
-    _write_config(folder)
+    write_config(folder, EMBEDDING, VISION, TEXT)
     model = CLIP(EMBEDDING, CLIPVisionCfg(**VISION), CLIPTextCfg(**TEXT))
     tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
     pictures = torch.as_tensor(drawn.pixels)
 
     def loss_of(generator: torch.Generator) -> Tensor:
         which = torch.randint(len(pictures), (BATCH,), generator=generator)
-        told = _told(
+        told = told_of(
             drawn, untyped(which).tolist(), random.Random(int(torch.randint(2**31, (1,), generator=generator)))
         )
-        seen = functional.normalize(model.encode_image(_augmented(as_input(pictures[which]), generator)))
+        seen = functional.normalize(model.encode_image(augmented(as_input(pictures[which]), generator)))
         read = functional.normalize(encode_words(model, tokenizer(told)))
-        logits = model.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE) * seen @ read.T
-        right = torch.arange(BATCH)
-        # A picture chooses among all captions, near misses too; a caption among the pictures.
-        return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits[:, :BATCH].T, right)) / 2
+        return contrast(scale_of(model) * seen @ read.T)
 
     outcome = run_course(COURSE, model, loss_of, work)
+    save_half(model, folder)
+    return outcome
+
+
+def scale_of(model: CLIP) -> Tensor:
+    """What cosines are multiplied by: the learned temperature, bounded."""
+    return model.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
+
+
+def contrast(logits: Tensor) -> Tensor:
+    """The loss of N pictures by the right captions, which come first, and wrong ones (columns from N on).
+
+    A picture chooses among all captions, near misses too; a caption among the pictures.
+    """
+    count = len(logits)
+    right = torch.arange(count)
+    return (functional.cross_entropy(logits, right) + functional.cross_entropy(logits[:, :count].T, right)) / 2
+
+
+def save_half(model: CLIP, folder: Path) -> None:
+    """Write the weights in float16, under the name that open_clip looks for."""
     half = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
     save_file({key: value.contiguous() for key, value in half.items()}, folder / "open_clip_model.safetensors")
-    return outcome
 
 
 def held_out_portraits(rng: random.Random, count: int) -> tuple[list[Image.Image], list[str]]:

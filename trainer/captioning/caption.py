@@ -15,7 +15,7 @@ from foundation.chunks import chunks
 from foundation.progress import Reporter
 from trainer.captioning.caption_files import Captioned, Change, captioned_pictures, undo, write_captions
 from trainer.captioning.replacing import cleaned, replacements
-from trainer.captioning.request import NO_FACES, CaptionRequest, Model
+from trainer.captioning.request import NO_FACES, CaptionRequest, Model, on_the_miniature
 from trainer.captioning.review import read_review, write_review
 from trainer.captioning.said import Description, Said, elect
 from trainer.captioning.subject import subject_of
@@ -87,6 +87,7 @@ def _changes(request: CaptionRequest, pictures: Sequence[Captioned]) -> tuple[Se
 
 
 def _described(request: CaptionRequest, pictures: Sequence[Captioned], reporter: Reporter) -> Outcome:
+    request = on_the_miniature(request)
     vocabulary, unwanted = read_vocabulary(request.vocabulary), read_phrases(request.phrases)
     trigger, class_word = subject_of(request, pictures)
     template = request.template or default_template(
@@ -153,12 +154,12 @@ def opened_captioners(
 
 
 def _clip(request: CaptionRequest, vocabulary: Vocabulary, class_word: str) -> Captioner:
-    from base_models.vision.clip_model import load_clip
-    from trainer.captioning.clip_captioner import ClipCaptioner
+    from trainer.captioning.clip_captioner import ClipCaptioner, load_describing_clip
 
+    clip = load_describing_clip(request.clip or CLIP)
     faces = request.faces or next(iter(packs_there()), NO_FACES)
     if faces == NO_FACES:
-        return ClipCaptioner(load_clip(request.clip or CLIP), vocabulary, class_word, None)
+        return ClipCaptioner(clip, vocabulary, class_word, None)
     from base_models.vision.faces import load_faces
 
-    return ClipCaptioner(load_clip(request.clip or CLIP), vocabulary, class_word, load_faces(faces, device="cpu"))
+    return ClipCaptioner(clip, vocabulary, class_word, load_faces(faces, device="cpu"))

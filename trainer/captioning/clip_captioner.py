@@ -6,13 +6,20 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from base_models.vision.clip_model import ClipModel
+from base_models.vision.clip_model import LOCAL, ClipModel, load_clip
 from base_models.vision.close_up import close_up
 from base_models.vision.face_model import FaceModel
+from miniature.paths import folder_of
 from trainer.captioning.said import Said
 from trainer.captioning.vocabulary import Vocabulary
 
 NAME = "clip"
+
+
+def load_describing_clip(name: str, device: str = "auto") -> ClipModel:
+    """As `load_clip`, but "miniature" is its second CLIP, for captions: the first, which judges, sees no mouth."""
+    folder = folder_of("caption_clip", name)
+    return load_clip(f"{LOCAL}{folder}" if folder else name, device)
 
 
 class ClipCaptioner:

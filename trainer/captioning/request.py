@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from foundation.errors import ConfigurationError
+from miniature.paths import NAME, SUBJECT
 
 ONNX = ".onnx"
 NO_FACES = "none"
@@ -75,6 +76,13 @@ class CaptionRequest:
             raise CaptionRequestError('--replace FIND and --with TEXT go together; --with "" leaves the words out')
         if self.regex and self.replace is None:
             raise CaptionRequestError("--regex goes with --replace FIND --with TEXT")
+
+
+def on_the_miniature(request: CaptionRequest) -> CaptionRequest:
+    """`--clip miniature` brings its own face pack and vocabulary, unless others are named: it knows no other words."""
+    if Model.CLIP not in request.models or request.clip != NAME:
+        return request
+    return replace(request, faces=request.faces or NAME, vocabulary=request.vocabulary or SUBJECT / "vocabulary.toml")
 
 
 def with_tagger_told(request: CaptionRequest, second: Path | None) -> CaptionRequest:
