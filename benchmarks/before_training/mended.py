@@ -4,9 +4,9 @@ Seven kinds of fault on drawn people that no model of the miniature saw: strange
 the trigger, blurred pictures, burnt out ones, pictures that lie on their side, one picture many times, one background
 that no caption says. Most are mended by `trainer prepare` alone; two by the check's advice: to turn what lies, and to
 say the background in every caption. Both sets of a pair have the same rates and seeds, and epochs of as many steps
-within a few. Each LoRA draws the same prompts; a picture's identity is the cosine of its face to held-out references (0 without a face), its prompt score the cosine of
-CLIP's vectors. What is reported is the mean of mended - planted, with Student's 95 % interval over the subjects' means
-where there are three or more, else over pictures.
+within a few. Each LoRA draws the same prompts; a picture's identity is the cosine of its face to held-out references (0
+without a face), its prompt score the cosine of CLIP's vectors. What is reported is the mean of mended - planted, with
+Student's 95 % interval over the subjects' means where there are three or more, else over pictures.
 
 Finished trainings are kept in a JSON lines file. The last line is one JSON object.
 """
@@ -103,12 +103,16 @@ def blurred(identity: Identity, draw: Random) -> Set:
 
 def burnt_out(identity: Identity, draw: Random) -> Set:
     own = _own(identity, draw, OWN + ADDED)
-    return [(one.point(lambda level: min(255, level * 6)) if at >= OWN else one, text) for at, (one, text) in enumerate(own)]
+    return [
+        (one.point(lambda level: min(255, level * 6)) if at >= OWN else one, text) for at, (one, text) in enumerate(own)
+    ]
 
 
 def on_their_side(identity: Identity, draw: Random) -> Set:
     own = _own(identity, draw, OWN + ADDED)
-    return [(one.transpose(Image.Transpose.ROTATE_90) if at >= OWN else one, text) for at, (one, text) in enumerate(own)]
+    return [
+        (one.transpose(Image.Transpose.ROTATE_90) if at >= OWN else one, text) for at, (one, text) in enumerate(own)
+    ]
 
 
 def upright(identity: Identity, draw: Random) -> Set:

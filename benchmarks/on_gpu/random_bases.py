@@ -20,7 +20,9 @@ from on_gpu.bench import Bench
 # What a rehearsal changes of the public configurations.
 TINY: dict[str, dict[str, Any]] = {
     "sd1": {
-        "block_out_channels": (16, 16, 16, 16),
+        "block_out_channels": (16, 16),
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
         "norm_num_groups": 8,
         "attention_head_dim": 2,
         "layers_per_block": 1,

@@ -265,7 +265,7 @@ def test_the_portrait_preset_runs_unchanged_on_an_sd15_shaped_model(tmp_path: Pa
 def _sd15_shaped(folder: Path) -> Path:
     """The tiny pipeline with its UNet and text encoder replaced by SD1.5's, reduced widths.
 
-    The VAE reduces by 32 and not by 8: attention over 768 px would take minutes on a CPU, whatever the widths.
+    The VAE reduces by 64 and not by 8: attention over 768 px would take minutes on a CPU, whatever the widths.
     """
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
@@ -289,9 +289,9 @@ def _sd15_shaped(folder: Path) -> Path:
         )
     ).save_pretrained(folder / "text_encoder")
     AutoencoderKL(
-        block_out_channels=(4,) * 6,
-        down_block_types=("DownEncoderBlock2D",) * 6,
-        up_block_types=("UpDecoderBlock2D",) * 6,
+        block_out_channels=(4,) * 7,
+        down_block_types=("DownEncoderBlock2D",) * 7,
+        up_block_types=("UpDecoderBlock2D",) * 7,
         norm_num_groups=2,
         mid_block_add_attention=False,
     ).save_pretrained(folder / "vae")
