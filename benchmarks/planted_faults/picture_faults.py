@@ -70,13 +70,17 @@ def _recompressed(bench: Bench) -> Expected:
 
 
 def _framed(bench: Bench) -> Expected:
+    """Above and below, or all around."""
     one = bench.one()
     picture = opened(one)
     high = picture.height // 9
-    edges = np.asarray(picture)[[0, -1]].reshape(-1, 3).astype(int)
+    wide = bench.rng.choice([0, high])
+    pixels = np.asarray(picture).astype(int)
+    edges = np.concatenate([pixels[[0, -1]].reshape(-1, 3), pixels[:, [0, -1]].reshape(-1, 3)])
     colours = [(0, 0, 0), (255, 255, 255), (12, 60, 120), (0, 90, 20), (120, 0, 60), (200, 120, 255)]
     framed = Image.new("RGB", picture.size, max(colours, key=lambda one: np.abs(edges - one).max(1).min()))
-    framed.paste(picture.resize((picture.width, picture.height - 2 * high), Image.Resampling.LANCZOS), (0, high))
+    inner = picture.resize((picture.width - 2 * wide, picture.height - 2 * high), Image.Resampling.LANCZOS)
+    framed.paste(inner, (wide, high))
     saved(framed, one)
     return [("framed", one)]
 

@@ -105,6 +105,12 @@ def test_a_frame_is_seen_and_a_photographs_own_edge_is_none(photograph: Image.Im
     framed = Image.new("RGB", (photograph.width, round(photograph.height * 1.2)), (20, 170, 40))
     framed.paste(photograph, (0, round(photograph.height * 0.1)))
     assert seen(framed, tmp_path).border == "above and below"
+    for colour in ((20, 170, 40), (200, 0, 200)):
+        size = round(photograph.width * 1.4), round(photograph.height * 1.3)
+        around = Image.new("RGB", size, colour)
+        around.paste(photograph, ((size[0] - photograph.width) // 2, (size[1] - photograph.height) // 2))
+        assert seen(around, tmp_path).border == "all around"
+        assert seen(around.resize((size[0] // 3, size[1] // 3), Image.Resampling.LANCZOS), tmp_path).border
 
 
 def test_a_crop_changes_nothing_but_what_it_cuts(photograph: Image.Image, tmp_path: Path) -> None:

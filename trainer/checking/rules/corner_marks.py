@@ -36,10 +36,13 @@ def marked_corners(
     `corners` (N, 4, K): `edges_of_picture.corners_of`; `backdrops`: `background.backdrop_of`, NaN where a person is;
     `heads` (N, 4): the boxes of their faces in shares of the picture, NaN where none is known.
     """
+    known = np.asarray(np.isfinite(heads).all(1))
+    # Of people whose face is not seen, as of one who lies on the side, nobody knows what of a corner is theirs.
+    told = known if known.any() else ~known
     groups: list[list[int]] = []
     for at in range(len(CORNERS)):
         free = np.array([_free_of_people(one, at) for one in backdrops])
-        found = [_whole(corners[:, at], free, backdrops, at), _beside(corners[:, at], free)]
+        found = [_whole(corners[:, at], free, backdrops, at), _beside(corners[:, at], free & told[:, None])]
         if at < UPPER:
             found.append(_though_heads_move(corners[:, at], heads))
         fit = [group for group in found if len(group) >= fewest and _are_other_pictures(group, backdrops)]
