@@ -156,7 +156,7 @@ def write_tokenizer(folder: Path, texts: Iterable[str]) -> int:
 
     Any text can still be read, if need be letter by letter. All 49,408 words would be 6.3 MB of embeddings.
     """
-    whole = SimpleTokenizer()
+    whole: Any = untyped(SimpleTokenizer())
     made_of: dict[str, tuple[str, str]] = {"".join(pair): pair for pair in whole.bpe_ranks}
     pairs: set[tuple[str, str]] = set()
 
@@ -274,7 +274,7 @@ def measure_caption_clip(folder: Path) -> dict[str, float]:
     for name in ("mouth", "worn", "clothes", "background"):
         slot = SLOTS[name]
         asked = [f"{WHO[0]}, {option}" if option else WHO[0] for option in slot.options]
-        nearest = cosines(folder, faces if slot.on_faces else whole, asked).argmax(1)
+        nearest: list[int] = untyped(cosines(folder, faces if slot.on_faces else whole, asked).argmax(1)).tolist()
         right = [slot.told(scene.words()) for scene in scenes]
         pairs = [(slot.options[one], slot.options[other]) for one, other in zip(nearest, right, strict=True)]
         shares[name] = sum(_told_apart(name, one) == _told_apart(name, other) for one, other in pairs) / UNSEEN
