@@ -20,10 +20,12 @@ from trainer.checking.findings import Finding
 from trainer.checking.measures.measured import FaceMeasured
 from trainer.checking.measures.picture_measures import measure
 from trainer.checking.models_asked import NO_PERSON
+from trainer.checking.phrases import ENGLISH, read_phrases
 from trainer.checking.reporting.page import check_page_place
 from trainer.checking.request import NO_FACES, CheckRequest, NoDatasetError
 from trainer.checking.rules.face_rules import face_findings
 from trainer.checking.rules.reg_rules import reg_findings
+from trainer.checking.rules.table import findings_of
 from trainer.checking.whole.check import checked
 from trainer.checking.whole.trigger_on_base import check_base
 from trainer.config.config import parse_config
@@ -140,3 +142,19 @@ def test_what_cannot_be_is_said_before_pictures_are_looked_at(tmp_path: Path) ->
     with pytest.raises(NotFetchedError):
         check_base(CheckRequest(tmp_path, base="./nothere.safetensors"))
     assert "not in the list of words for people" in NO_PERSON
+
+
+@pytest.mark.parametrize(
+    ("white", "rules"),
+    [(0.4, {"no_face"}), (0.8, {"burnt_out"}), (0.97, {"burnt_out", "no_face"}), (1.0, {"burnt_out", "no_face"})],
+)
+def test_a_picture_of_white_alone_is_burnt_out_or_shows_nobody_and_both_are_told(
+    evidence: Evidence, white: float, rules: set[str]
+) -> None:
+    asked = with_faces(evidence, train=7, reg=8)
+    (lost,) = (one for one in asked.train if one.face is None)
+    pictures = tuple(
+        replace(one, measured=replace(one.measured, burnt=white)) if one is lost else one for one in asked.pictures
+    )
+    found = findings_of(replace(asked, pictures=pictures), read_phrases(ENGLISH))
+    assert {one.rule for one in found if one.path == lost.path} & {"no_face", "burnt_out"} == rules

@@ -12,6 +12,7 @@ from trainer.checking.rules.background_rules import background_findings
 from trainer.checking.rules.caption_rules import caption_findings
 from trainer.checking.rules.face_rules import face_findings
 from trainer.checking.rules.file_rules import file_findings
+from trainer.checking.rules.quality_rows import BURNT
 from trainer.checking.rules.quality_rules import quality_findings
 from trainer.checking.rules.reg_rules import reg_findings
 from trainer.checking.rules.rule import Rule
@@ -32,6 +33,8 @@ HIDES_FACES = (
     "grey_picture", "enlarged", "soft", "soft_face", "dark", "flat", "burnt_out", "noisy", "compressed",
 )  # fmt: skip
 OF_HIDDEN_FACES = ("other_person", "no_face")
+# Of its middle that is white alone: not even hair or eyes are left, so perhaps nobody stands there, and both are told.
+EMPTY = 0.95
 
 
 def rule_keys() -> tuple[str, ...]:
@@ -43,8 +46,12 @@ def findings_of(evidence: Evidence, phrases: Phrases) -> tuple[Finding, ...]:
     """What all rules that are asked find, the gravest first."""
     off = set(evidence.thresholds.off)
     found = [one for one in _all(evidence, phrases) if one.rule not in off]
-    hidden = {one.path for one in found if one.rule in HIDES_FACES}
+    hidden = {one.path for one in found if one.rule in HIDES_FACES and not _may_be_empty(one)}
     return sorted_findings([one for one in found if one.rule not in OF_HIDDEN_FACES or one.path not in hidden])
+
+
+def _may_be_empty(one: Finding) -> bool:
+    return one.rule == BURNT.key and one.value is not None and one.value > EMPTY
 
 
 def _all(evidence: Evidence, phrases: Phrases) -> Iterator[Finding]:
