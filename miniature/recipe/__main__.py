@@ -11,16 +11,18 @@ import argparse
 import json
 import os
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
 
-from miniature.recipe.caption_clip import COURSE as CAPTION_COURSE
-from miniature.recipe.caption_clip import train_caption_clip
-from miniature.recipe.check import check_all
-from miniature.recipe.clip import train_clip
+from miniature.recipe.check import check_all, figures_of
+from miniature.recipe.clips.caption_clip import COURSE as CAPTION_COURSE
+from miniature.recipe.clips.caption_clip import train_caption_clip
+from miniature.recipe.clips.clip import train_clip
+from miniature.recipe.clips.clip_figures import clip_figures_of
 from miniature.recipe.dataset import load_drawn
 from miniature.recipe.diffusion import COURSE as DIFFUSION_COURSE
 from miniature.recipe.diffusion import (
@@ -94,7 +96,7 @@ def main() -> None:
     elif wanted == "subject":
         draw_subject(SUBJECT)
     else:
-        raise SystemExit(0 if check_all(WEIGHTS) else 1)
+        raise SystemExit(0 if check_all(chain(figures_of(WEIGHTS), clip_figures_of(WEIGHTS))) else 1)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from base_models.vision.clip_model import load_clip
 from base_models.vision.close_up import MARGIN, close_up
 from base_models.vision.faces import load_faces
 from miniature.paths import NAME, SUBJECT, folder_of
-from miniature.recipe import caption_clip, dataset
+from miniature.recipe import dataset
+from miniature.recipe.clips import caption_clip
 from miniature.recipe.draw import draw_person
 from miniature.recipe.world import CLASS_WORD, GLASSES, MOUTHS, Identity, draw_identity_where, draw_scene, is_held_out
 from trainer.captioning.clip_captioner import ClipCaptioner, load_describing_clip

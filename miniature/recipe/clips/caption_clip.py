@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTokenizer
 
-from miniature.recipe.clip import (
+from miniature.recipe import world
+from miniature.recipe.clips.clip import (
     augmented,
     contrast,
     cosines,
@@ -39,21 +40,6 @@ from miniature.recipe.dataset import Drawn
 from miniature.recipe.draw import draw_person
 from miniature.recipe.training import Course, Loss, Outcome, as_input, run_course
 from miniature.recipe.untyped import untyped
-from miniature.recipe.world import (
-    BACKGROUNDS,
-    BEARDS,
-    CLASS_WORD,
-    CLOTHES,
-    CLOTHES_COLOURS,
-    EYES,
-    GLASSES,
-    HAIR_COLOURS,
-    HAIR_STYLES,
-    MOUTHS,
-    SKIN_COLOURS,
-    draw_identity_where,
-    draw_scene,
-)
 
 COURSE = Course("caption_clip", steps=3000, rate=3e-3, warm_up=0.1, weight_decay=1e-2, decay=0.998)
 WHOLE, NEAR = 20, 44  # pictures of a batch: as they are, and faces cut out of others
@@ -72,11 +58,11 @@ ROOM, OFF = (1.0, 1.35), 0.06
 WHOLE_CAPTIONS = 0.3  # what the contrast of fuller captions weighs beside the slots
 WEIGHTS = {"mouth": 3.0}  # of slots in the loss: a mouth is the smallest thing that a caption names; others have 1
 WHO = [
-    f"photo of a {CLASS_WORD}",
+    f"photo of a {world.CLASS_WORD}",
     "photo of a woman",
     "photo of a man",
     "photo of somebody",
-    f"drawing of a {CLASS_WORD}",
+    f"drawing of a {world.CLASS_WORD}",
 ]
 MOSTLY = 0.6  # share of the steps that say the first of them
 Tokenizer = Callable[[list[str]], Tensor]
@@ -100,14 +86,14 @@ def _coloured(colours: Iterable[str], things: Iterable[str]) -> tuple[str, ...]:
 
 
 SLOTS = {
-    "mouth": Slot(tuple(MOUTHS.values())),
-    "eyes": Slot(tuple(EYES.values())),
-    "worn": Slot(("", *(f"wearing {glasses}" for glasses in GLASSES.values()))),
-    "beard": Slot(("", *BEARDS.values())),
-    "skin": Slot(_coloured(SKIN_COLOURS, ["skin"])),
-    "hair": Slot(_coloured(HAIR_COLOURS, HAIR_STYLES.values()), on_faces=False),
-    "clothes": Slot(_coloured(CLOTHES_COLOURS, CLOTHES.values()), on_faces=False),
-    "background": Slot(_coloured(BACKGROUNDS, ["background"]), on_faces=False),
+    "mouth": Slot(tuple(world.MOUTHS.values())),
+    "eyes": Slot(tuple(world.EYES.values())),
+    "worn": Slot(("", *(f"wearing {glasses}" for glasses in world.GLASSES.values()))),
+    "beard": Slot(("", *world.BEARDS.values())),
+    "skin": Slot(_coloured(world.SKIN_COLOURS, ["skin"])),
+    "hair": Slot(_coloured(world.HAIR_COLOURS, world.HAIR_STYLES.values()), on_faces=False),
+    "clothes": Slot(_coloured(world.CLOTHES_COLOURS, world.CLOTHES.values()), on_faces=False),
+    "background": Slot(_coloured(world.BACKGROUNDS, ["background"]), on_faces=False),
 }
 
 
@@ -121,7 +107,7 @@ def truths(captions: Sequence[Sequence[str]]) -> np.ndarray:
     table = np.full((len(captions), len(SLOTS)), UNKNOWN)
     for row, (whole, *_) in zip(table, captions, strict=True):
         who, *parts = whole.split(", ")
-        if who == f"photo of a {CLASS_WORD}" or who.startswith(NOBODY):
+        if who == f"photo of a {world.CLASS_WORD}" or who.startswith(NOBODY):
             row[:] = [slot.told(parts) for slot in SLOTS.values()]
     return table
 
@@ -261,8 +247,8 @@ def measure_caption_clip(folder: Path) -> dict[str, float]:
     unsaid, are those of `benchmarks/before_training/captions.py`.
     """
     rng = random.Random(SEED)
-    scenes = [draw_scene(rng) for _ in range(UNSEEN)]
-    drawings = [draw_person(draw_identity_where(rng, held_out=True), scene) for scene in scenes]
+    scenes = [world.draw_scene(rng) for _ in range(UNSEEN)]
+    drawings = [draw_person(world.draw_identity_where(rng, held_out=True), scene) for scene in scenes]
     whole = [Image.fromarray(drawing.pixels) for drawing in drawings]
     boxes = [drawing.box for drawing in drawings]
     faces = [
