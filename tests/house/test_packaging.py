@@ -14,7 +14,13 @@ from code_plan.rooms import read_rooms
 ROOT = Path(__file__).resolve().parents[2]
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
 # Rebuilding the miniature is done in a checkout; a node pack is a folder that its host loads, and no package.
-LEFT_OUT = ("miniature/README.md", "miniature/recipe/*.py", "integrations/*.py", "integrations/comfyui/*")
+LEFT_OUT = (
+    "miniature/README.md",
+    "miniature/recipe/*.py",
+    "miniature/recipe/*/*.py",
+    "integrations/*.py",
+    "integrations/comfyui/*",
+)
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout here, so nothing says which files are ours")
