@@ -13,7 +13,7 @@ from eval.reporting.ranking_table import shared_flags
 from studio.languages.translation import noted, tr
 from studio.ranking.frames import intervals_of, tiles_of
 from studio.shared.markdown_text import escaped, in_sentence
-from studio.shared.pictures import Picture, comparison, pairs_won, rival_of, units_of_role
+from studio.shared.pictures import Picture, UnitRow, comparison, pairs_won, rival_of, units_of_role
 from studio.shared.session import choose_row, opened_store
 from studio.shared.stores import OpenedStore
 
@@ -99,9 +99,9 @@ def _show_pictures(opened: OpenedStore, columns: list[RankedCell | None], role: 
     for unit in comparison(opened, columns, units[(page - 1) * PAGE : page * PAGE]):
         label, *tiles = st.columns([1, *([1] * len(columns))])
         label.markdown(tr("{prompt}  \n:gray[seed {seed}]", prompt=escaped(unit.prompt), seed=unit.seed))
-        for tile, picture in zip(tiles, unit.pictures, strict=True):
+        for tile, row, picture in zip(tiles, columns, unit.pictures, strict=True):
             with tile:
-                _show_picture(picture)
+                _show_picture(picture, _told(opened, row, unit))
 
 
 def _show_one(opened: OpenedStore, columns: list[RankedCell | None], units: Sequence[int]) -> None:
@@ -123,7 +123,7 @@ def _show_one(opened: OpenedStore, columns: list[RankedCell | None], units: Sequ
     for place, row, picture in zip(places, columns, unit.pictures, strict=True):
         with place:
             st.markdown(f"**{escaped(_head(opened, row))}**")
-            _show_picture(picture)
+            _show_picture(picture, _told(opened, row, unit))
 
 
 def _enlarge(large: bool) -> None:
@@ -147,9 +147,13 @@ def _head(opened: OpenedStore, row: RankedCell | None) -> str:
     return f"{row.place}. {row.name}"
 
 
-def _show_picture(picture: Picture) -> None:
+def _told(opened: OpenedStore, row: RankedCell | None, unit: UnitRow) -> str:
+    return tr("{cell}: {prompt}, seed {seed}", cell=_head(opened, row), prompt=unit.prompt, seed=unit.seed)
+
+
+def _show_picture(picture: Picture, told: str) -> None:
     if picture.path:
-        st.image(picture.path, caption=picture.likeness, width="stretch")
+        st.image(picture.path, caption=picture.likeness, width="stretch", alt=told)
     else:
         st.caption(picture.likeness)
 

@@ -129,7 +129,10 @@ def _show_samples(opened: OpenedStore, best: RankedCell) -> None:
         for picture, who in zip(unit.pictures, (tr("with it"), tr("base model")), strict=True):
             if picture.path:
                 tile.image(
-                    picture.path, caption=tr("{cell}: {likeness}", cell=who, likeness=picture.likeness), width="stretch"
+                    picture.path,
+                    caption=tr("{cell}: {likeness}", cell=who, likeness=picture.likeness),
+                    width="stretch",
+                    alt=tr("{cell}: {prompt}, seed {seed}", cell=who, prompt=unit.prompt, seed=unit.seed),
                 )
 
 
