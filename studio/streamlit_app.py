@@ -20,11 +20,19 @@ from studio.shared.closed_server import TOKEN, ClosedServer, refuse_open_door
 from studio.shared.notices import show_no_store, show_problem
 from studio.shared.session import ask_language, choose_store, chosen_language, open_store_once
 
+# Streamlit writes white on the primary colour. In the dark that is light, for words of that colour are to be read too.
+ON_PRIMARY = """<style>
+[data-testid^=stBaseButton-primary], [data-tag-index], [data-tag-index] * {
+  color: light-dark(white, black) !important;
+}
+</style>"""
+
 
 def show() -> None:
     """Draw the page that is asked for."""
     st.set_page_config(page_title="LoRA studio", layout="wide")
     speak(chosen_language())
+    st.html(ON_PRIMARY)
     # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
     without_store = [
         st.Page("home/home_page.py", title=tr("Home"), default=True),

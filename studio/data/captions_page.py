@@ -88,6 +88,7 @@ def _show_table(rows: Sequence[CaptionRow]) -> None:
         key=f"captions {st.session_state.get(VERSION, 0)} {page} {hash(tuple(row.captioned.file for row in here))}",
         hide_index=True,
         disabled=[PICTURE, NAME],
+        alt=tr("Pictures with their captions."),
         row_height=72,
         height=560 if len(here) > 6 else "content",
         column_config={

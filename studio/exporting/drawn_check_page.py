@@ -70,5 +70,6 @@ def _show_result(place: Path, drawn: Sequence[ToDraw], written: Exported) -> Non
     show(escaped(said), icon=":material/check:" if is_as_scored else ":material/error:")
     for tile, (picture, one) in zip(st.columns(len(pairs)), pairs, strict=True):
         told = f"{one.wanted.prompt}, {one.seed}"
-        tile.image(str(one.scored), caption=tr("as it was scored: {prompt}", prompt=told), width="stretch")
-        tile.image(str(picture), caption=tr("drawn from the file: {prompt}", prompt=told), width="stretch")
+        scored, anew = tr("as it was scored: {prompt}", prompt=told), tr("drawn from the file: {prompt}", prompt=told)
+        tile.image(str(one.scored), caption=scored, width="stretch", alt=scored)
+        tile.image(str(picture), caption=anew, width="stretch", alt=anew)

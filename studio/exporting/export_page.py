@@ -108,6 +108,7 @@ def _show_contents(cell: Cell) -> None:
             for use in cell.uses
         ],
         hide_index=True,
+        alt=tr("The LoRA files that go into it, with their weights."),
     )
     tiles = st.columns(4)
     tiles[0].metric(tr("Type"), contents.dtype)
@@ -128,7 +129,8 @@ def _show_written(opened: OpenedStore, row: RankedCell) -> None:
     _show_check(exported)
     show_drawn_check(opened, row, exported)
     left, right = st.columns([1, 3])
-    left.image(exported.preview, caption=tr("the preview beside it"), width="stretch")
+    told = tr("a picture that {cell} drew", cell=row.name)
+    left.image(exported.preview, caption=tr("the preview beside it"), width="stretch", alt=told)
     with right:
         _show_downloads(exported)
         _show_uses(opened, row, exported)

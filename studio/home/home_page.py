@@ -168,7 +168,7 @@ def _show_loras(found: FoundWork, folders: AllowedFolders) -> None:
     if not found.loras:
         return
     st.header(tr("LoRA files"), anchor=False)
-    untyped(st).dataframe(lora_frame(found.loras, folders), hide_index=True)
+    untyped(st).dataframe(lora_frame(found.loras, folders), hide_index=True, alt=tr("Folders of LoRA files."))
     st.caption(tr("What they hold, and which are broken, a command says:"))
     show_command(inspecting(found.loras, folders))
 

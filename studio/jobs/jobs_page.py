@@ -63,7 +63,12 @@ def _show_over(here: Path) -> None:
         return
     st.header(tr("Over"), anchor=False)
     chosen = untyped(st).dataframe(
-        over_frame(over), hide_index=True, on_select="rerun", selection_mode="single-row", key="over"
+        over_frame(over),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="over",
+        alt=tr("Jobs that are over, the latest first."),
     )
     rows = chosen.selection.rows
     _show_one(over[rows[0] if rows and rows[0] < len(over) else 0], queue_of(here))

@@ -108,7 +108,8 @@ def _show_pictures(place: Path, wanted: Sequence[WantedPicture]) -> None:
 def _show_one(place: Path, title: str, wanted: WantedPicture, preview: Preview, works: bool) -> None:
     """`works`: whether one of the two is being drawn."""
     if preview.picture is not None:
-        st.image(str(preview.picture), tr("{title}: {prompt}", title=title, prompt=wanted.prompt), width="stretch")
+        told = tr("{title}: {prompt}", title=title, prompt=wanted.prompt)
+        st.image(str(preview.picture), told, width="stretch", alt=told)
     elif preview.failure:
         st.warning(in_sentence(preview.failure), icon=":material/error:")
         st.button(tr("Try again"), key=f"again {title}", on_click=lambda: forget_failures(place))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -47,7 +48,8 @@ def epoch_curve(
     bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=tr("identity")), y2="high:Q")
     dots = base.mark_point(filled=True, size=70, opacity=1).encode(y=up).add_params(picked)
     lines = base.mark_line(strokeWidth=2, opacity=0.55).encode(y=up)
-    return alt.layer(*_levels(levels), lines, bars, dots).properties(height=CURVE_HEIGHT)
+    told = _told(curve, tr("Identity over the checkpoints"), lambda row: f"{row['checkpoint']}, {row['settings']}")
+    return alt.layer(*_levels(levels), lines, bars, dots).properties(height=CURVE_HEIGHT, description=told)
 
 
 def trade_off(points: pd.DataFrame, cost: str, kinds: Sequence[str]) -> alt.LayerChart | alt.FacetChart:
@@ -77,7 +79,8 @@ def trade_off(points: pd.DataFrame, cost: str, kinds: Sequence[str]) -> alt.Laye
         ],
     )
     picked = alt.selection_point(name=PICKED, fields=["row"])
-    return alt.layer(line, dots.add_params(picked)).properties(height=CURVE_HEIGHT)
+    told = _told(points, tr("Identity against what it costs"), lambda row: str(row["name"]))
+    return alt.layer(line, dots.add_params(picked)).properties(height=CURVE_HEIGHT, description=told)
 
 
 def weights_map(heat: pd.DataFrame) -> alt.HConcatChart:
@@ -86,7 +89,26 @@ def weights_map(heat: pd.DataFrame) -> alt.HConcatChart:
     ends = min(figures), max(figures)
     groups: Iterable[tuple[str, pd.DataFrame]] = untyped(heat).groupby("also", sort=False)
     maps = [_one_map(own, str(also), ends, f"{PICKED}{at}") for at, (also, own) in enumerate(groups)]
-    return alt.hconcat(*maps, spacing=36)
+    told = _told(
+        heat,
+        tr("Identity over UNet and text-encoder weights"),
+        lambda row: tr("UNet {unet}, TEnc {te}", unet=row["unet"], te=row["te"]),
+    )
+    return alt.hconcat(*maps, spacing=36).properties(description=told)
+
+
+def _told(frame: pd.DataFrame, chart: str, where: Callable[[Mapping[str, Any]], str]) -> str:
+    """A chart in a sentence, for who does not see it: where it is highest."""
+    known = untyped(frame).dropna(subset=["identity"])
+    if known.empty:
+        return chart
+    best: Mapping[str, Any] = known.loc[known["identity"].idxmax()]
+    return tr(
+        "{chart}: the highest is {identity}, at {place}.",
+        chart=chart,
+        identity=f"{best['identity']:.3f}",
+        place=where(best),
+    )
 
 
 def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float], name: str) -> alt.LayerChart | alt.FacetChart:
@@ -107,7 +129,8 @@ def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float], name: str)
     )
     outline = (
         encoded.transform_filter(alt.datum.best)
-        .mark_rect(filled=False, cornerRadius=5, stroke=COLOURS[1], strokeWidth=4)
+        # Said by the chart's own sentence; where no field is the best, a picture without words would be left.
+        .mark_rect(filled=False, cornerRadius=5, stroke=COLOURS[1], strokeWidth=4, aria=False)
         .encode()
     )
     title = tr("this LoRA alone") if also == NO_OTHER else tr("with {lora}", lora=also)

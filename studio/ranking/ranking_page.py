@@ -132,7 +132,10 @@ def _show_samples(opened: OpenedStore, best: RankedCell) -> None:
         for picture, who in zip(unit.pictures, (tr("with it"), tr("base model")), strict=True):
             if picture.path:
                 tile.image(
-                    picture.path, caption=tr("{cell}: {likeness}", cell=who, likeness=picture.likeness), width="stretch"
+                    picture.path,
+                    caption=tr("{cell}: {likeness}", cell=who, likeness=picture.likeness),
+                    width="stretch",
+                    alt=tr("{cell}: {prompt}, seed {seed}", cell=who, prompt=unit.prompt, seed=unit.seed),
                 )
     if references := reference_pictures(opened, SAMPLES):
         with st.expander(tr("The subject's own pictures, which it is held against")):

@@ -38,8 +38,8 @@ def show_no_store() -> None:
 
 
 def show_command(command: str) -> None:
-    """A command to copy, as it is typed where the studio was started."""
-    st.code(as_typed(command), language="bash", wrap_lines=True)
+    """A command to copy, as it is typed where the studio was started. Its colours as code would be too pale."""
+    st.code(as_typed(command), language=None, wrap_lines=True)
 
 
 def show_problem(problem: UserError, folder: Path | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +13,7 @@ import pandas as pd
 
 from eval.store.connection import FILE_NAME
 from foundation.errors import RunLogError
+from foundation.typed.untyped import untyped
 from studio.languages.translation import noted, tr
 from studio.shared.stores import RUNS
 from trainer.learning.run_state import Reading
@@ -179,8 +180,11 @@ def run_chart(frame: pd.DataFrame, along: str, title: str) -> alt.LayerChart | a
     layers: list[alt.Chart] = [base.mark_line(strokeWidth=2).encode(y=up)]
     if along == EPOCH:
         layers.append(base.mark_point(filled=True, size=50, opacity=1).encode(y=up))
-        layers.append(base.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q"))
-    return alt.layer(*layers).properties(height=HEIGHT)
+        if untyped(frame)["low"].notna().any():
+            layers.append(base.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q"))
+    runs: Iterable[str] = dict.fromkeys(untyped(frame)["run"])
+    told = tr("{figure} by {along}, a line for each run: {runs}.", figure=title, along=tr(along), runs=", ".join(runs))
+    return alt.layer(*layers).properties(height=HEIGHT, description=told)
 
 
 def differing(entries: Sequence[LedgerEntry]) -> list[str]:

@@ -60,6 +60,7 @@ def _show_table(entries: Sequence[LedgerEntry]) -> None:
     untyped(st).dataframe(
         runs_frame(entries),
         hide_index=True,
+        alt=tr("Runs of training, a row each."),
         column_config={
             BEST_SCORE: st.column_config.NumberColumn(
                 tr(BEST_SCORE), help=tr("the highest likeness that a grid measured of one of its files"), format="%.3f"

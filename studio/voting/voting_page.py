@@ -184,6 +184,7 @@ def _show_table(found: Tally) -> None:
     untyped(st).dataframe(
         found.table,
         hide_index=True,
+        alt=tr("What the votes say of each cell."),
         column_config={
             PREFERRED: percent(
                 tr(PREFERRED), help=tr("how often it would be preferred to a middling one of these"), format="%.0f %%",

@@ -181,6 +181,7 @@ def _show_blended(found: Blended) -> None:
             error=f"{100 * found.error:.2f}",
         )
     )
+    worst = max(found.blocks, key=found.blocks.__getitem__, default="")
     untyped(st).bar_chart(
         {"block": list(found.blocks), "error": [100 * one for one in found.blocks.values()]},
         x="block",
@@ -189,6 +190,11 @@ def _show_blended(found: Blended) -> None:
         y_label=tr("error, %"),
         sort=False,
         height=200,
+        alt=tr(
+            "How far each block is from the exact sum: the most is {error} %, in {block}.",
+            error=f"{100 * found.blocks.get(worst, 0.0):.2f}",
+            block=worst,
+        ),
     )
 
 

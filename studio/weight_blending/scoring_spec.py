@@ -3,7 +3,7 @@ weights. No Streamlit here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def write_search_spec(spec: Path, name: str, parents: Sequence[Path]) -> Path:
     return _write(spec, f"{name}-search.toml", f"{name}-search", lora, said)
 
 
-def _write(spec: Path, name: str, store: str, lora: dict[str, object], said: str) -> Path:
+def _write(spec: Path, name: str, store: str, lora: Mapping[str, object], said: str) -> Path:
     tables = {**read_toml(spec), "lora": lora, "store": {"path": store}}
     lines = [f"# {said}", *(f"{key} = {in_toml(value)}" for key, value in tables.items())]
     written = spec.with_name(name)
