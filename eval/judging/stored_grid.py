@@ -150,10 +150,19 @@ class Grid:
 
     def cell(self, cell_id: str, checkpoint: str | None = None) -> Cell:
         """The cell of that id, by its checkpoint's name where one file has several. Raises StoreError."""
+        found = self._by_name.get((cell_id, checkpoint))
+        if found is None:
+            raise StoreError(f"{self.store.folder}: has no cell {cell_id}; `python -m eval rank` lists the cells")
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str | None], Cell]:
+        """Cells by id, and by id and checkpoint's name; the first of those that are alike."""
+        found: dict[tuple[str, str | None], Cell] = {}
         for cell in self.cells:
-            if cell.id == cell_id and checkpoint in (None, cell.use.checkpoint.name):
-                return cell
-        raise StoreError(f"{self.store.folder}: has no cell {cell_id}; `python -m eval rank` lists the cells")
+            for name in (None, cell.use.checkpoint.name):
+                found.setdefault((cell.id, name), cell)
+        return found
 
 
 def control_word_of(cell: Cell) -> str:

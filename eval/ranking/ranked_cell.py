@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 from eval.ranking.second_face_model import SecondModelFigures
 from eval.request.cells import Called
@@ -104,7 +105,7 @@ class RankedCell:
     guest: Called | None = None
     doubtful: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What the row is called."""
         return cell_name(self.checkpoint, self._weights, self.also, str(self.on))
@@ -114,7 +115,7 @@ class RankedCell:
         """What its checkpoint's place in the order of training follows from."""
         return Trained(self.epoch, self.step, self.checkpoint)
 
-    @property
+    @cached_property
     def settings(self) -> str:
         """All of the cell but its checkpoint."""
         return settings_text(self._weights, self.also, str(self.on))
@@ -134,7 +135,7 @@ class RankedCell:
         """The model of whole pictures by which likeness was measured, "" where it was a face model."""
         return of_whole_pictures(self.scored_by["likeness"]) if self.face_rate is None else ""
 
-    @property
+    @cached_property
     def _weights(self) -> Weights:
         return Weights(self.unet, self.te1, self.te2, **self.beyond)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,30 @@ class UnitRow:
 
 
 def median_picture(opened: OpenedStore, row: RankedCell) -> str | None:
-    """The thumbnail of the subject picture nearest to the row's median likeness: neither its luckiest nor its worst."""
+    """The thumbnail of the subject picture nearest to the row's median likeness: neither its luckiest nor its worst.
+
+    Looked up once for as long as the store stays open as it is; what was not there is looked for again.
+    """
+    try:
+        return _known_median(opened, row.cell, row.checkpoint)
+    except _NotThereError:
+        return None
+
+
+class _NotThereError(Exception):
+    """There is no such picture now. (What ends so is not kept.)"""
+
+
+@lru_cache(maxsize=4096)
+def _known_median(opened: OpenedStore, cell: str, checkpoint: str) -> str:
+    row = next(one for one in opened.rows if (one.cell, one.checkpoint) == (cell, checkpoint))
+    found = _median_picture(opened, row)
+    if found is None:
+        raise _NotThereError
+    return found
+
+
+def _median_picture(opened: OpenedStore, row: RankedCell) -> str | None:
     units = opened.ranked.evidence.where(SUBJECT)
     likeness = opened.identity[opened.place_in_evidence(row), units]
     if np.isnan(likeness).all():

@@ -124,7 +124,7 @@ def test_every_table_has_the_same_headings_in_the_same_order(tmp_path: Path) -> 
     opened, ranked = open_for_pages(store), open_ranked(store)
     declared = [column.heading for column in table_columns(ranked.rows)]
     assert declared[0] == STANDING.heading
-    assert list(ranking_frame(opened, range(len(opened.rows))).columns) == ["picture", *declared]
+    assert list(ranking_frame(opened, range(len(opened.rows))).columns) == ["picture", "each picture", *declared]
     write_report(
         ReportData(
             "", ranked.evidence, ranked.rows, lambda cell, unit: KeptPicture(tmp_path / "none.png", "not made"), {}
