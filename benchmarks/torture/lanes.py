@@ -9,19 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from torture.long_run.tried import LONG_RUN
+from torture.processes import LIGHT_JOBS
 from torture.readers import KINDS
 from torture.table import Kept, Row
 from torture.works import WORKS
 
-PARTS = ("files", "kills", "together", "disks")
 TOGETHER = "together"
+PARTS = ("files", "kills", TOGETHER, "disks", "processes", LONG_RUN)
 TRIES = "tries.jsonl"
 LONG = ("import", "grid", "train", "search")
 
 
 @dataclass(frozen=True)
 class Lane:
-    """What one process tries: parts, and of them these works, kinds of files, or `TOGETHER`."""
+    """What one process tries: parts, and of them these works, kinds of files, `TOGETHER` or `LONG_RUN`."""
 
     parts: tuple[str, ...]
     names: tuple[str, ...]
@@ -35,10 +37,19 @@ class Lane:
         return Lane(tuple(one for one in self.parts if one in parts), kept)
 
 
-# About as long each, and nothing that one makes is needed by the other.
+# About as long each, and nothing that one makes is needed by the other. Ray and jobs of grids take minutes: in none.
 LANES = (
     Lane(("kills", "disks"), LONG),
-    Lane(PARTS, (*(kind.name for kind in KINDS), TOGETHER, *(one.name for one in WORKS if one.name not in LONG))),
+    Lane(
+        PARTS,
+        (
+            *(kind.name for kind in KINDS),
+            TOGETHER,
+            LIGHT_JOBS,
+            LONG_RUN,
+            *(one.name for one in WORKS if one.name not in LONG),
+        ),
+    ),
 )
 
 

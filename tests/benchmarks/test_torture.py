@@ -14,7 +14,9 @@ from random import Random
 import pytest
 
 from torture.lanes import LANES, PARTS, TOGETHER, Lane
+from torture.long_run.tried import LONG_RUN
 from torture.mutations import mutated
+from torture.processes import LIGHT_JOBS
 from torture.readers import KINDS
 from torture.shim import SOURCE, Fault
 from torture.table import Kept, Row, figures_of, processor_seconds, table_of
@@ -119,7 +121,8 @@ def test_rows_are_kept_and_counted(tmp_path: Path) -> None:
 
 def test_every_work_and_kind_of_file_is_in_one_lane() -> None:
     names = [name for lane in LANES for name in lane.names]
-    assert sorted(names) == sorted([*(work.name for work in WORKS), *(kind.name for kind in KINDS), TOGETHER])
+    others = (TOGETHER, LIGHT_JOBS, LONG_RUN)
+    assert sorted(names) == sorted([*(work.name for work in WORKS), *(kind.name for kind in KINDS), *others])
     assert {part for lane in LANES for part in lane.parts} == set(PARTS)
     only_grid = [lane.of(["kills", "files"], ["grid"]) for lane in LANES]
     assert only_grid == [Lane(("kills",), ("grid",)), Lane(("files", "kills"), ())]
