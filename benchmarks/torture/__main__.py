@@ -1,7 +1,7 @@
 """Nothing lost under faults, load and bad files? Every work of the product is broken on purpose, and counted.
 
     make torture                                     # all of it: hours; stopped and begun again it goes on
-    python benchmarks/torture --share 0.1 --minutes 1 --two --anew   # of a tenth, as CI runs it
+    python benchmarks/torture --share 0.1 --minutes 1.5 --two --anew   # of a tenth, as CI runs it
     python benchmarks/torture --only grid --part kills --seed 7
 
 A table is printed: fault, tries, survived, lost. The last line is one JSON object; ends with 1 where anything was lost.
