@@ -85,26 +85,25 @@ class Lives:
 
     def next(self, draw: Random) -> Life:
         """Begin the command, look at it, and kill it, unless it comes to its end before."""
-        until, most = self.every * draw.uniform(0.5, 1.5), self.total / PARTS * draw.uniform(0.7, 1.0)
+        seconds, most = self.every * draw.uniform(0.5, 1.5), self.total / PARTS * draw.uniform(0.7, 1.0)
+        first = before = drawn_in(self.log)
         glances, began = list[Glance](), time.monotonic()
-        first, moved = drawn_in(self.log), time.monotonic()
-        drawing_since: float | None = None
+        moved, since = began, None  # when it drew last, and for the first time
         child = begun(self.run, self.out)
         while True:
             found, status = os.waitpid(child, os.WNOHANG)
-            now = time.monotonic()
+            now, drawn = time.monotonic(), drawn_in(self.log)
             if found:
                 said = self.out.with_suffix(".err").read_text("utf-8", "replace")
                 return Life(glances, now - began, Ended(os.waitstatus_to_exitcode(status), said, now - began))
-            glances += _glance_at(child, drawn_in(self.log))
-            if glances and glances[-1].drawn > (glances[-2].drawn if len(glances) > 1 else first):
-                moved, drawing_since = now, drawing_since or now
-            is_due = drawing_since is not None and (now - drawing_since > until or drawn_in(self.log) - first > most)
+            glances += _glance_at(child, drawn)
+            if drawn > before:
+                moved, since, before = now, since or now, drawn
+            is_due = since is not None and (now - since > seconds or drawn - first > most)
             if is_due or now - moved > HANG:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
-                hung = None if is_due else Ended(-signal.SIGKILL, "", None)
-                return Life(glances, now - began, hung)
+                return Life(glances, now - began, None if is_due else Ended(-signal.SIGKILL, "", None))
             time.sleep(GLANCE * draw.uniform(0.5, 1.5))
 
 
