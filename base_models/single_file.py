@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def read_single_file(path: Path, has_vae: bool, families: Iterable[Family] = FAM
     keys = header.shapes
     if not any(key.startswith(UNET) for key in keys):
         raise BaseModelError(f"{path}: {_what_it_is(keys)}; give a checkpoint with UNet, text encoder and VAE")
-    channels = keys.get(f"{UNET}input_blocks.0.0.weight", (0, PICTURE_CHANNELS))[1]
+    channels = _inputs(keys.get(f"{UNET}input_blocks.0.0.weight", (0, PICTURE_CHANNELS)))
     if channels != PICTURE_CHANNELS:
         raise BaseModelError(
             f"{path}: its UNet reads {channels} channels, so it is an inpainting or editing model, which starts from a "
@@ -72,13 +72,18 @@ def _header(path: Path) -> Header:
 
 
 def _family(path: Path, header: Header, families: Iterable[Family]) -> Family:
-    widths = {shape[1] for key, shape in header.shapes.items() if key.endswith("attn2.to_k.weight")}
+    widths = {_inputs(shape) for key, shape in header.shapes.items() if key.endswith("attn2.to_k.weight")}
     found = next((family for family in families if widths == {family.text_width}), None)
     if found is None:
         read = " and ".join(str(width) for width in sorted(widths)) or "none"
         known = ", ".join(f"{family.name} {family.text_width}" for family in families)
         raise BaseModelError(f"{path}: an unknown model: its UNet reads a text of width {read}; known are {known}")
     return found
+
+
+def _inputs(shape: Sequence[int]) -> int:
+    """How many numbers a weight of that shape takes in: its second side. 0, as no model has it, where it has none."""
+    return shape[1] if len(shape) > 1 else 0
 
 
 def _what_it_is(keys: Collection[str]) -> str:

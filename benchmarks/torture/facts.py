@@ -78,7 +78,7 @@ def _look_at_page(path: Path) -> None:
 
 
 def _look_at_store(path: Path) -> None:
-    for connection in _copied(path):
+    for connection in copied(path):
         said = connection.execute("PRAGMA integrity_check").fetchall()
         if said != [("ok",)]:
             raise ValueError(str(said))
@@ -107,7 +107,7 @@ def acknowledged(folder: Path) -> dict[str, tuple[str, int]]:
     for path in visible(folder):
         name = str(path.relative_to(folder))
         if path.name == "grid.sqlite":
-            for connection in _copied(path):
+            for connection in copied(path):
                 for one, file, sha256 in recorded(connection, path.parent):
                     found[f"picture {one}"] = sha256, file.stat().st_mtime_ns if file.is_file() else 0
         elif path.name == "votes.jsonl":
@@ -132,7 +132,7 @@ def facts_of(folder: Path) -> dict[str, str]:
         elif path.suffix == ".safetensors":
             facts.update(_tensors(path, name))
         elif path.suffix == ".sqlite":
-            for connection in _copied(path):
+            for connection in copied(path):
                 facts.update(_rows(connection, name))
         elif not path.name.endswith(("-wal", "-shm", "-journal")):
             facts[name] = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -174,7 +174,7 @@ def _rows(connection: sqlite3.Connection, name: str) -> Iterator[tuple[str, str]
                     yield f"{name} {table} {key} {column}", hashlib.sha256(repr(value).encode()).hexdigest()
 
 
-def _copied(path: Path) -> Iterator[sqlite3.Connection]:
+def copied(path: Path) -> Iterator[sqlite3.Connection]:
     """A SQLite file and its log as they lie there, opened as a copy: looking changes nothing."""
     with tempfile.TemporaryDirectory() as folder:
         for end in ("", "-wal", "-journal"):

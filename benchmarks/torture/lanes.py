@@ -9,19 +9,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from torture.long_run.tried import LONG_RUN
+from torture.processes import LIGHT_JOBS
 from torture.readers import KINDS
 from torture.table import Kept, Row
 from torture.works import WORKS
 
-PARTS = ("files", "kills", "together", "disks")
 TOGETHER = "together"
+# In the order of the work: where time is short, each has its part of it, and what is never left out comes early.
+PARTS = ("files", "processes", LONG_RUN, "kills", TOGETHER, "disks")
 TRIES = "tries.jsonl"
 LONG = ("import", "grid", "train", "search")
 
 
 @dataclass(frozen=True)
 class Lane:
-    """What one process tries: parts, and of them these works, kinds of files, or `TOGETHER`."""
+    """What one process tries: parts, and of them these works, kinds of files, `TOGETHER` or `LONG_RUN`."""
 
     parts: tuple[str, ...]
     names: tuple[str, ...]
@@ -35,10 +38,19 @@ class Lane:
         return Lane(tuple(one for one in self.parts if one in parts), kept)
 
 
-# About as long each, and nothing that one makes is needed by the other.
+# About as long each, and nothing that one makes is needed by the other. Ray and jobs of grids take minutes: in none.
 LANES = (
     Lane(("kills", "disks"), LONG),
-    Lane(PARTS, (*(kind.name for kind in KINDS), TOGETHER, *(one.name for one in WORKS if one.name not in LONG))),
+    Lane(
+        PARTS,
+        (
+            *(kind.name for kind in KINDS),
+            TOGETHER,
+            LIGHT_JOBS,
+            LONG_RUN,
+            *(one.name for one in WORKS if one.name not in LONG),
+        ),
+    ),
 )
 
 
@@ -53,14 +65,18 @@ def tried_in_lanes(
     asked = [one for one in (lane.of(parts, names) for lane in LANES) if one.parts and one.names]
     begun = [(lane, _begun(folder / str(lane), lane, words)) for lane in asked]
     rows, left_out = list[Row](), 0
-    for lane, process in begun:
-        said, _ = process.communicate()
-        try:
-            left_out += int(json.loads(said.splitlines()[-1])["left_out"])
-        except (IndexError, ValueError, KeyError) as error:
-            raise SystemExit(f"{lane}: ended with {process.returncode} and no figures") from error
-        rows += Kept(folder / str(lane) / name / TRIES).rows
-        say(f"{lane}: done")
+    try:
+        for lane, process in begun:
+            said, _ = process.communicate()
+            try:
+                left_out += int(json.loads(said.splitlines()[-1])["left_out"])
+            except (IndexError, ValueError, KeyError) as error:
+                raise SystemExit(f"{lane}: ended with {process.returncode} and no figures") from error
+            rows += Kept(folder / str(lane) / name / TRIES).rows
+            say(f"{lane}: done")
+    finally:
+        for _, process in begun:  # none goes on alone where another came to no end
+            process.kill()
     return rows, left_out
 
 

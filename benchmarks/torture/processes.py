@@ -9,6 +9,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -23,19 +25,35 @@ from torture.tries import HANG, Bench, Ended, Meanwhile, Seen
 from torture.works import WORKS, Work, command
 
 ROUNDS = 10  # of each, at instants drawn at random
-NAMES = ("ray", "jobs")
+LIGHT_JOBS = "light jobs"  # what CI has time for: they begin in two seconds, a grid in fifteen
 WORKER = "ray::RemoteWorker"
 FAREWELL = 60.0  # seconds in which what a killed coordinator had begun is to end by itself
 Try = Callable[[Bench, Random], Seen]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the studio is told to do, and the file by which one sees that it is at it; none: as soon as it is begun."""
+
+    room: str
+    words: tuple[str, ...]
+    sign: str | None = None
+
+
+GRID = Told("eval", ("grid", "grid.toml", "--force"), "läufe/eval/grid.sqlite")
+CAPTIONS = Told("trainer", ("caption", "Train", "--replace", "ohwx", "--with", "zzyx"))
+START = 4.0  # seconds in which a job that shows no file is killed
+
+
 def tried_processes(
     library: ctypes.CDLL, kept: Kept, folder: Path, share: float, seed: int, only: list[str], say: Callable[[str], None]
 ) -> None:
-    """Each of it, on the grid."""
-    grid = next(work for work in WORKS if work.name == "grid")
-    ray = Work("ray", grid.make, command("eval", "grid", "grid.toml", "--force", "--ray", "auto"))
-    asked = {name: work for name, work in zip(NAMES, (ray, grid), strict=True) if not only or name in only}
+    """Each of it, on the grid; light ones on captions."""
+    works = {work.name: work for work in WORKS}
+    grid, captions = works["grid"], works["captions"]
+    ray = Work("ray", grid.make, command(GRID.room, *GRID.words, "--ray", "auto"))
+    known = {LIGHT_JOBS: captions, "ray": ray, "jobs": grid}
+    asked = {name: work for name, work in known.items() if not only or name in only}
     for at, (name, work) in enumerate(asked.items()):
         if kept.is_over:
             say(f"{name}: no time is left")
@@ -50,7 +68,7 @@ def _tried(
     say(f"{', '.join(tries)}: {bench.whole.seconds:.1f} s a run")
     for number in range(max(1, round(ROUNDS * share))):
         for fault, tried in tries.items():
-            what = f"grid, round {number}"
+            what = f"{bench.work.name}, round {number}"
             if kept.wants(fault, what):
                 row = Row(fault, what, tried(bench, Random(f"{seed} {fault} {what}")).as_row())
                 kept.add(row)
@@ -112,24 +130,27 @@ def _ended_by_force(process: psutil.Process) -> str:
     return "one that ended in this moment"
 
 
-def _job_killed(bench: Bench, draw: Random) -> Seen:
-    return _killed_in_queue(bench, draw, lambda started: [started.process.number])
+def _job_killed(bench: Bench, draw: Random, told: Told) -> Seen:
+    return _killed_in_queue(bench, draw, told, lambda started: [started.process.number])
 
 
-def _runner_killed(bench: Bench, draw: Random) -> Seen:
+def _runner_killed(bench: Bench, draw: Random, told: Told) -> Seen:
     """The runner first, so that nobody sees how the job ends."""
-    return _killed_in_queue(bench, draw, lambda started: [started.runner.number, started.process.number])
+    return _killed_in_queue(bench, draw, told, lambda started: [started.runner.number, started.process.number])
 
 
-def _killed_in_queue(bench: Bench, draw: Random, victims: Callable[[Started], list[int]]) -> Seen:
-    """A grid in the studio's queue, killed; to be begun again there, as a person does who reads that it was cut off."""
+def _killed_in_queue(bench: Bench, draw: Random, told: Told, victims: Callable[[Started], list[int]]) -> Seen:
+    """A job in the studio's queue, killed; to be begun again there, as a person does who reads that it was cut off."""
     bench.renew()
     seen, queue = Seen(), bench.here.with_name("queue")
-    job = new_job("eval", ["grid", "grid.toml", "--force"], "grid", bench.here, "processor")
+    job = new_job(told.room, list(told.words), told.words[0], bench.here, "processor")
     with _own_devices(bench.here.with_name("locks")):
         put_in(queue, job)
-        _until((bench.here / "läufe" / "eval" / "grid.sqlite").is_file)
-        time.sleep(draw.uniform(0, bench.whole.seconds))
+        if told.sign is None:
+            _until(lambda: read_job(queue / job.id).started)
+        else:
+            _until((bench.here / told.sign).is_file)
+        time.sleep(draw.uniform(0, START if told.sign is None else bench.whole.seconds))
         if (started := read_job(queue / job.id).started) is None:
             seen.hangs.append("is not begun")
             return seen
@@ -184,5 +205,11 @@ def _own_devices(folder: Path) -> Iterator[None]:
 
 TRIES: dict[str, dict[str, Try]] = {
     "ray": {"SIGKILL of a Ray worker": _worker_killed, "SIGKILL of Ray's coordinator": _coordinator_killed},
-    "jobs": {"SIGKILL of a studio's job": _job_killed, "SIGKILL of a job and its runner": _runner_killed},
+    **{
+        name: {
+            "SIGKILL of a studio's job": partial(_job_killed, told=told),
+            "SIGKILL of a job and its runner": partial(_runner_killed, told=told),
+        }
+        for name, told in ((LIGHT_JOBS, CAPTIONS), ("jobs", GRID))
+    },
 }

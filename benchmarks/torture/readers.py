@@ -105,6 +105,12 @@ def _make_texts(folder: Path) -> None:
     )
 
 
+def read_anew(reader: Any, path: Path) -> object:
+    """By a reader that remembers what it has read, and would not look at a file of the same name again."""
+    reader.cache_clear()
+    return reader(path)
+
+
 def _read_text(path: Path) -> None:
     from base_models.prompts.prompt_syntax import cautions_of_prompt, fault_of_prompt
     from eval.request.prompts import read_prompts
@@ -119,7 +125,7 @@ def _read_text(path: Path) -> None:
         "prompts.toml": lambda path: read_prompts(
             PromptsSection.model_validate({"file": path, "trigger": "ohwx person", "class": "person"})
         ),
-        "vocabulary.toml": read_vocabulary,
+        "vocabulary.toml": lambda path: read_anew(read_vocabulary, path),
         "settings.json": read_json,
         "caption.txt": lambda path: [look(read_text(path)) for look in (fault_of_prompt, cautions_of_prompt)],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from foundation.typed.untyped import untyped
 ADDRESS, AUTH_MODE, TOKEN, TOKEN_PATH = "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 CONNECT_SECONDS, ANSWER_SECONDS = 4, 10
 LOCAL = "local"
+TOKEN_BYTES = 32
 # Only rows, notes and LoRA files travel through Ray; pictures go to their place by themselves.
 LOCAL_OBJECTS = 512 * 2**20
 
@@ -31,9 +33,11 @@ def connect(asked: str) -> None:
     Raises MissingPackageError where Ray is not installed, RayError where nothing answers, or the way there is open to
     others and no token is set.
     """
+    address = os.environ.get(ADDRESS, LOCAL) if asked == "auto" else asked
+    if address == LOCAL:
+        close_to_others()
     with missing_named("eval grid", "--ray"):
         import ray
-    address = os.environ.get(ADDRESS, LOCAL) if asked == "auto" else asked
     os.environ.pop(ADDRESS, None) if address == LOCAL else check_address(address)
     untyped(ray).init(
         address=address,
@@ -42,6 +46,18 @@ def connect(asked: str) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
+
+
+def close_to_others() -> None:
+    """Have a cluster that starts here ask for a token: it listens on all addresses of this machine.
+
+    The token is made for this run, handed to Ray's processes in their environment, and written nowhere. What the user
+    has set stays.
+    """
+    if "ray" not in sys.modules:  # which reads its mode once, when it is imported
+        os.environ.setdefault(AUTH_MODE, "token")
+    if TOKEN_PATH not in os.environ:
+        os.environ.setdefault(TOKEN, secrets.token_hex(TOKEN_BYTES))
 
 
 def check_address(address: str) -> None:

@@ -24,6 +24,8 @@ READ_ONLY = "read_only"  # the engine's own mark of a file that may not be writt
 PATIENCE = 30.0  # seconds that another process may hold the file
 # Faults of what is asked, not of the file: a mistake of this program, and not the user's to mend.
 OURS = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
+# In place of a message of SQLite that cites bytes of the file which are no text: Python cannot hand such a one on.
+ILLEGIBLE = "malformed database schema"
 _DAMAGED = ("is damaged", "put a copy back if there is one, or delete it and run the grid again")
 _ANOTHER = ("was written by another version", "run the grid again in another store")
 # By a part of SQLite's message: what it means, and what to do. Its contents are at fault only where it says so.
@@ -62,15 +64,18 @@ def connected(folder: Path) -> Engine:
     """
     file = folder / FILE_NAME
     if os.access(folder, os.W_OK) and (not file.exists() or os.access(file, os.W_OK)):
-        engine = create_engine("sqlite://", creator=_writer_of(file), poolclass=QueuePool)
+        engine = create_engine("sqlite://", creator=_legibly(_writer_of(file)), poolclass=QueuePool)
     else:
         reads = {READ_ONLY: True}
-        engine = create_engine("sqlite://", creator=_reader_of(file), poolclass=StaticPool, execution_options=reads)
+        reader = _legibly(_reader_of(file))
+        engine = create_engine("sqlite://", creator=reader, poolclass=StaticPool, execution_options=reads)
 
     @event.listens_for(engine, "handle_error")
     def _name(context: ExceptionContext) -> None:
         # Every question and every write passes here, so no fault of the file is met anywhere else.
         fault = context.original_exception
+        if isinstance(fault, UnicodeDecodeError):
+            raise StoreError(f"{file}: {in_words(ILLEGIBLE)}") from fault
         if isinstance(fault, sqlite3.DatabaseError) and not isinstance(fault, OURS):
             raise StoreError(f"{file}: {in_words(str(fault))}") from fault
 
@@ -85,6 +90,18 @@ def in_words(fault: str) -> str:
     """What SQLite's message means. Hours of rendering lie in a store, so only a file that is none any more goes."""
     advice = next((advice for part, advice in WHAT_TO_DO.items() if part in fault), CHECK_ALL)
     return f"{advice[0]} ({fault}); {advice[1]}"
+
+
+def _legibly(connect: Callable[[], sqlite3.Connection]) -> Callable[[], sqlite3.Connection]:
+    """The same, whose every fault is one of SQLite's."""
+
+    def connected_or_named() -> sqlite3.Connection:
+        try:
+            return connect()
+        except UnicodeDecodeError as error:
+            raise sqlite3.DatabaseError(ILLEGIBLE) from error
+
+    return connected_or_named
 
 
 def _writer_of(file: Path) -> Callable[[], sqlite3.Connection]:

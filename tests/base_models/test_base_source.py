@@ -231,6 +231,8 @@ WRONG = [
     ({"a": (1,)}, "not a Stable Diffusion checkpoint"),
     ({"model.diffusion_model.a.attn2.to_k.weight": (8, 1280)}, "a text of width 1280; known are SD1.x 768"),
     ({**FULL, "model.diffusion_model.input_blocks.0.0.weight": (1, 9, 1, 1)}, "reads 9 channels, so it is an inpaint"),
+    ({"model.diffusion_model.a.attn2.to_k.weight": (8,)}, "a text of width 0; known are SD1.x 768"),
+    ({**FULL, "model.diffusion_model.input_blocks.0.0.weight": (9,)}, "reads 0 channels"),
     (FULL, r"has no VAE; give one in the specification: \[model\] vae"),
     ({"model.diffusion_model.a.attn2.to_k.weight": (8, 768)}, "its SD1.x text_encoder is missing"),
 ]

@@ -13,12 +13,15 @@ from random import Random
 
 import pytest
 
+from foundation.errors import UserError
 from torture.lanes import LANES, PARTS, TOGETHER, Lane
+from torture.long_run.tried import LONG_RUN
 from torture.mutations import mutated
+from torture.processes import LIGHT_JOBS
 from torture.readers import KINDS
 from torture.shim import SOURCE, Fault
 from torture.table import Kept, Row, figures_of, processor_seconds, table_of
-from torture.works import WORKS
+from torture.works import ROOT, WORKS
 
 needs_cc = pytest.mark.skipif(not (shutil.which("cc") and sys.platform == "linux"), reason="no C compiler, or no Linux")
 WRITER = """
@@ -119,7 +122,8 @@ def test_rows_are_kept_and_counted(tmp_path: Path) -> None:
 
 def test_every_work_and_kind_of_file_is_in_one_lane() -> None:
     names = [name for lane in LANES for name in lane.names]
-    assert sorted(names) == sorted([*(work.name for work in WORKS), *(kind.name for kind in KINDS), TOGETHER])
+    others = (TOGETHER, LIGHT_JOBS, LONG_RUN)
+    assert sorted(names) == sorted([*(work.name for work in WORKS), *(kind.name for kind in KINDS), *others])
     assert {part for lane in LANES for part in lane.parts} == set(PARTS)
     only_grid = [lane.of(["kills", "files"], ["grid"]) for lane in LANES]
     assert only_grid == [Lane(("kills",), ("grid",)), Lane(("files", "kills"), ())]
@@ -143,3 +147,13 @@ def test_the_same_draw_breaks_alike_and_others_otherwise() -> None:
     assert broken == [mutated(data, [b"other" * 9], Random(number)) for number in range(60)]
     assert len(set(broken)) > 50
     assert mutated(b"", [], Random(1)) is not None
+
+
+def test_a_file_that_was_read_before_is_read_anew_when_it_is_broken(tmp_path: Path) -> None:
+    read = next(kind for kind in KINDS if kind.name == "texts").reads[0]
+    path = tmp_path / "vocabulary.toml"
+    path.write_bytes((ROOT / "trainer" / "captioning" / "vocabulary.toml").read_bytes())
+    read(path)
+    path.write_text("= no table", encoding="utf-8")
+    with pytest.raises(UserError):
+        read(path)

@@ -60,7 +60,7 @@ def _loras(told: dict[str, object], whole: object) -> list[ToldLora]:
     weights, tencs = _texts(told.get("loraweights")), _texts(told.get("loratencweights"))
     if any(part.strip() not in GLOBAL for part in _texts(told.get("lorasectionconfinement"))):
         raise UnclearPictureError("a LoRA acts on a part of the prompt alone")
-    if (names and len(weights) != len(names)) or (tencs and len(tencs) != len(names)):
+    if len(weights) != len(names) or (tencs and len(tencs) != len(names)):
         raise UnclearPictureError(f"{len(names)} LoRAs are told with {len(weights)} weights")
     hashes = {
         lora_name(text_at(one, "name")): text_at(one, "hash").lower().removeprefix("0x")

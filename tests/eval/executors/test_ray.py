@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from eval.executors.ray_cluster import RayCluster
-from eval.executors.ray_connection import RayError, check_address, connect
+from eval.executors.ray_connection import RayError, check_address, close_to_others, connect
 from executor_jobs import Example, example, ids_of
 
 NODE: dict[str, Any] = {"object_store_memory": 80 * 2**20}
@@ -98,3 +99,29 @@ def test_a_token_is_needed_off_this_machine(monkeypatch: pytest.MonkeyPatch) -> 
             pytest.skip("this machine has no address but loopback")
         with pytest.raises(RayError, match="no token is set"):
             check_address(f"{own}:{listening.getsockname()[1]}")
+
+
+def test_a_cluster_that_starts_here_has_a_token_of_its_own_and_what_is_set_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    made = set[str]()
+    for _ in range(2):
+        for name in names:
+            monkeypatch.setenv(name, "")  # so that what is set here is taken back
+            monkeypatch.delenv(name)
+        with monkeypatch.context() as patch:
+            patch.delitem(sys.modules, "ray")
+            close_to_others()
+        assert os.environ["RAY_AUTH_MODE"] == "token"
+        made.add(os.environ["RAY_AUTH_TOKEN"])
+    assert len(made) == 2
+    assert min(map(len, made)) >= 32
+
+    for name in names:
+        monkeypatch.setenv(name, "mine")
+    close_to_others()
+    assert [os.environ[name] for name in names] == ["mine"] * 3
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    close_to_others()
+    assert "RAY_AUTH_TOKEN" not in os.environ

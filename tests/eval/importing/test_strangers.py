@@ -140,6 +140,11 @@ STRANGERS: dict[str, tuple[bytes, str, str]] = {
                                                                          "loraweights": ["1"]}}))),
         ".png", "2 LoRAs are told with 1 weights",
     ),
+    "swarm weights of nothing": (
+        png(1, text_chunk("parameters", json.dumps({"sui_image_params": {"prompt": "x", "seed": 1,
+                                                                         "loraweights": ["1"]}}))),
+        ".png", "0 LoRAs are told with 1 weights",
+    ),
 }  # fmt: skip
 
 

@@ -265,3 +265,16 @@ def test_writing_such_a_store_is_a_sentence(folder: Path, monkeypatch: pytest.Mo
         store.set_fact("a", {})
     assert store.count_pictures() > 0
     store.close()
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o555])
+def test_a_schema_of_bytes_that_are_no_text_is_damage(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite cites what stands there, and Python cannot read the citation."""
+    create_store(tmp_path).close()
+    file = tmp_path / FILE_NAME
+    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE", b"CREATE T\x80BLE"))
+    monkeypatch.setattr(os, "access", lambda *_: mode == 0o755)  # root may write everywhere
+    with pytest.raises(StoreError, match=r"grid.sqlite: is damaged \(malformed database schema\); put a copy back"):
+        open_store(tmp_path)
