@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from grid_folders import GridFolder, at, copy_of_one_made_once, write_grid
+from grid_folders import STEPS, GridFolder, at, copy_of_one_made_once, write_grid
+from kept_tokenizers import keep_tokenizers
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Ray's workers give way to all else by themselves, and beside other tests they would hardly come to anything.
@@ -35,14 +38,14 @@ def _what_is_loaded_is_not_searched_for_garbage() -> None:
 
 @pytest.fixture(scope="session")
 def rendered_grid(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
-    """A grid with the protocol's own 30 steps, rendered and scored once for all tests that read it."""
+    """A grid that was rendered and scored once for all tests that read it."""
 
     def render(folder: Path) -> None:
         from eval.grid.run_grid import run_grid
         from eval.request.spec import read_spec
         from foundation.progress import Silent
 
-        run_grid(read_spec(write_grid(folder, steps=30).spec), Silent())
+        run_grid(read_spec(write_grid(folder, steps=STEPS).spec), Silent())
 
     return at(copy_of_one_made_once(tmp_path_factory, "grid with spaces ü", render))
 
@@ -52,6 +55,13 @@ def pytest_runtest_setup() -> None:
     os.environ.pop("COLUMNS", None)
     # readline, which pytest imports, tells child processes behind the back of `os.environ`.
     os.unsetenv("COLUMNS")
+    if "transformers" in sys.modules:  # which a test of arithmetic alone need not load
+        _tokenizers_are_kept()
+
+
+@cache
+def _tokenizers_are_kept() -> None:
+    keep_tokenizers()
 
 
 def pytest_unconfigure() -> None:

@@ -36,7 +36,9 @@ BATCH = 16
 def measured(bench: Bench, folder: Path) -> Iterator[tuple[str, Any]]:
     """Figure by figure, so that one that fails loses no other."""
     if bench.is_rehearsal:
-        asked = Asked("miniature", shipped_loras(folder, 2), "cpu", "float32", unet=(1.0,), prompts=1, seeds=1, steps=2)
+        asked = Asked(
+            "miniature", shipped_loras(folder, 2), "cpu", "float32", (1.0,), te=(1.0,), prompts=1, seeds=1, steps=2
+        )
     else:
         asked = Asked("miniature", shipped_loras(folder, 3), "cpu", "float32")
     yield "grid", tried(lambda: against_the_cpu(asked, bench, folder))

@@ -34,12 +34,13 @@ from on_gpu.bench import Bench, say, tried
 from on_gpu.random_bases import random_base
 from train import Block, Peer, as_the_example, guarded, unguarded, windows, with_latents, work_of
 from trainer.config.config import TrainConfig, parse_config
-from trainer.data.plan import Step
+from trainer.data.plan import Plan, Step
 from trainer.guarding.update import Limits, update
 from trainer.learning.batch_loss import Batch
 from trainer.learning.batch_parts import add_gradients
 from trainer.learning.processes import Processes
 from trainer.learning.run_state import RunState
+from trainer.running.execution import STEPS_A_WINDOW
 from trainer.running.session import Session
 from trainer.running.training import make_session
 
@@ -54,6 +55,7 @@ class Setting:
     resolution: int
     ranks: tuple[int, ...]
     windows: int
+    steps: int  # of a window, at most
 
     @property
     def device(self) -> str:
@@ -63,7 +65,14 @@ class Setting:
 
 def setting_of(bench: Bench) -> Setting:
     """As the bar has it; of a rehearsal the least."""
-    return Setting(bench, 64, (4,), 1) if bench.is_rehearsal else Setting(bench, 512, RANKS, WINDOWS)
+    if bench.is_rehearsal:
+        return Setting(bench, 64, (4,), 1, 2)
+    return Setting(bench, 512, RANKS, WINDOWS, STEPS_A_WINDOW)
+
+
+def turns_of(setting: Setting, plan: Plan) -> list[Sequence[Step]]:
+    """The first windows of a plan: one to warm up, and those that are timed."""
+    return [one[: setting.steps] for one in islice(windows(plan.steps), setting.windows + 1)]
 
 
 def config_of(base: Path, setting: Setting, rank: int, batch: int, checkpointing: bool) -> TrainConfig:
@@ -136,7 +145,7 @@ def at_rank(base: Path, setting: Setting, rank: int, peak: float) -> dict[str, A
     """Ours and both peers at a rank, one after the other."""
     config = config_of(base, setting, rank, 4, checkpointing=False)
     dataset, plan = work_of(config)
-    turns = list(islice(windows(plan.steps), setting.windows + 1))
+    turns = turns_of(setting, plan)
     figures: dict[str, Any] = {}
 
     def peer() -> Peer:
@@ -169,7 +178,7 @@ def at_rank(base: Path, setting: Setting, rank: int, peak: float) -> dict[str, A
 def checkpointed(base: Path, setting: Setting) -> dict[str, Any]:
     """Ours at batch 1 with gradient checkpointing, at the largest rank."""
     config = config_of(base, setting, max(setting.ranks), 1, checkpointing=True)
-    turns = list(islice(windows(work_of(config)[1].steps), 2))
+    turns = turns_of(setting, work_of(config)[1])[:2]
     return timed(lambda: guarded(session_of(config)), turns, setting)
 
 

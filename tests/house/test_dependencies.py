@@ -55,9 +55,15 @@ def declared(extra: str = "") -> set[str]:
 
 
 @cache
+def distributions_here() -> dict[str, frozenset[str]]:
+    """The distributions that each module comes with. Read once: every installed file's name is gone through."""
+    found = {**packages_distributions(), "pydantic_core": ["pydantic"]}
+    return {module: frozenset(map(plain, names)) for module, names in found.items()}
+
+
 def distributions_of(module: str) -> frozenset[str]:
     """The distributions that a module comes with."""
-    return frozenset(plain(one) for one in {**packages_distributions(), "pydantic_core": ["pydantic"]}.get(module, []))
+    return distributions_here().get(module, frozenset())
 
 
 def imported(path: Path) -> Iterator[str]:

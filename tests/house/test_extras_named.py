@@ -18,7 +18,7 @@ from eval.search.run_search import run_search
 from eval.store.picture_files import PicturePlaceError, picture_place
 from foundation.extras import EXTRAS, MissingPackageError
 from foundation.progress import Silent
-from grid_folders import GridFolder
+from grid_folders import STEPS, GridFolder
 from miniature.paths import SUBJECT
 from trainer.config.config import parse_config
 from trainer.running.run import run_training
@@ -39,7 +39,8 @@ def test_eval_needs_no_extra(rendered_grid: GridFolder, tmp_path: Path) -> None:
     folder = tmp_path / "grid"
     spec, store = folder / rendered_grid.spec.name, folder / "läufe" / "eval"
     # A weight that was not there: its pictures are rendered here, and read.
-    spec.write_text(spec.read_text("utf-8").replace("[0.5, 1.0]", "[0.5]").replace("steps = 30", "steps = 1"), "utf-8")
+    text = spec.read_text("utf-8").replace("[0.5, 1.0]", "[0.5]").replace(f"steps = {STEPS}", "steps = 1")
+    spec.write_text(text, "utf-8")
     lora, base = folder / "andere" / "erste ähnliche.safetensors", "miniature"
     done = asked(
         {*EXTRAS, *STUDIO},
@@ -128,9 +129,12 @@ def test_ray_and_a_bucket_that_lack_their_packages_say_so(monkeypatch: pytest.Mo
 
 
 def test_a_run_without_a_package_that_it_does_not_need_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "Train" / "2_ohwx person"
+    folder.mkdir(parents=True)
+    for path in sorted((SUBJECT / "Train" / "7_ohwx person").iterdir())[:4]:  # two pictures and their captions
+        shutil.copy(path, folder)
     config = tmp_path / "run.toml"
-    text = RUN.format(subject=SUBJECT).replace("epochs = 1", "epochs = 1\nbatch_size = 64")
-    config.write_text(text, encoding="utf-8")
+    config.write_text(RUN.format(subject=tmp_path), encoding="utf-8")
     done = asked({*EXTRAS, *STUDIO} - {"peft"}, "trainer", ["run", str(config), "--json"])
     assert done.returncode == 0, done.stderr
     versions = json.loads(done.stdout)["versions"]

@@ -12,6 +12,7 @@ from base_models.base_source import find_base
 from base_models.drawing.painter import Painter, Painters, PaintJob, SharedPainters, Wanted
 from base_models.drawing.settings import DrawingSettings
 from tiny import tiny_base
+from typed_commands import forked
 
 BATCHES = [(Wanted("a", 1), Wanted("b", 2)), (Wanted("a", 3),), (Wanted("c", 4), Wanted("a", 5))]
 
@@ -26,13 +27,14 @@ def by_wanted(painters: Painters) -> dict[Wanted, np.ndarray]:
     return {one: picture for batch, drawn in painters.draw(BATCHES) for one, picture in zip(batch, drawn, strict=True)}
 
 
-def test_two_devices_draw_what_one_draws(job: PaintJob) -> None:
+def test_two_devices_draw_what_one_draws(job: PaintJob, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = by_wanted(Painter(job))
-    painters = SharedPainters(job, ["cpu", "cpu"])
-    try:
-        shared = by_wanted(painters)
-    finally:
-        painters.close()
+    with forked(monkeypatch):
+        painters = SharedPainters(job, ["cpu", "cpu"])
+        try:
+            shared = by_wanted(painters)
+        finally:
+            painters.close()
     assert shared.keys() == alone.keys() == {one for batch in BATCHES for one in batch}
     assert all(np.abs(shared[one] - alone[one]).max() < 1 / 255 for one in alone)
     assert np.abs(alone[Wanted("a", 1)] - alone[Wanted("a", 3)]).max() > 0.01

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -123,10 +124,17 @@ def drawn(base: BaseModel, name: str, prompts: Sequence[str], seeds: Sequence[in
     )
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_a_plain_pipeline_draws_the_same(base: BaseModel, name: str) -> None:
+@pytest.fixture(scope="module")
+def plain(base: BaseModel) -> StableDiffusionPipeline:
+    """diffusers' own pipeline of the base; its scheduler is each test's."""
     pipeline: Any = StableDiffusionPipeline.from_pretrained(base.name, safety_checker=None)
     pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_plain_pipeline_draws_the_same(base: BaseModel, plain: StableDiffusionPipeline, name: str) -> None:
+    pipeline: Any = copy(plain)
     sampler, seed = SAMPLERS[name], 5
     options = dict(sampler.options)
     if sampler.scheduler == "DPMSolverSDEScheduler":
@@ -183,8 +191,8 @@ def test_stochastic_samplers_draw_what_the_model_says(name: str) -> None:
     found = sample(gaussian(SD1), name, SD1, SHAPE, range(8), 60, torch.device("cpu"))
     assert abs(float(found.mean()) - MEAN) < 0.04
     assert abs(float(found.std()) - SPREAD) < 0.05
-    again = sample(gaussian(SD1), name, SD1, SHAPE, range(8), 60, torch.device("cpu"))
-    assert torch.equal(found, again)
+    again = sample(gaussian(SD1), name, SD1, SHAPE, range(2), 60, torch.device("cpu"))
+    assert torch.equal(found[:2], again)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

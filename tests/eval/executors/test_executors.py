@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from eval.executors.local_gpus import LocalDevices
 from eval.request.plan import Batch, PlannedPicture
 from executor_jobs import Example, example, ids_of
 from foundation.errors import BaseModelError
+from typed_commands import forked
 
 
 def work(checkpoints: int, weights: int, batches: int) -> tuple[list[Batch], Amount]:
@@ -95,7 +95,7 @@ def test_two_processes_make_the_bits_of_one_and_a_killed_one_loses_nothing(made:
     assert made.pictures("two") == made.alone
 
 
-def test_another_base_on_a_workers_machine_is_refused(made: Example, tmp_path: Path) -> None:
+def test_another_base_on_a_workers_machine_is_refused(made: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     job = made.job("other")
-    with pytest.raises(BaseModelError, match="is another model"):
+    with forked(monkeypatch), pytest.raises(BaseModelError, match="is another model"):
         LocalDevices(replace(job, sampling=replace(job.sampling, base="another hash")), ("cpu",))

@@ -46,18 +46,15 @@ def cluster() -> Iterator[Any]:
             started.shutdown()
 
 
-def test_a_worker_that_is_killed_before_it_begins_is_replaced(made: Example, cluster: Any) -> None:
-    executor = RayCluster(made.job("early"))
+def test_two_nodes_make_the_bits_of_one_process_and_whoever_is_killed_loses_nothing(
+    made: Example, cluster: Any
+) -> None:
+    """A worker that is killed before it begins is replaced; then a node goes while the first batches are drawn."""
+    executor = RayCluster(made.job("nodes"))
     (name, first), *_ = executor._hired.items()  # pyright: ignore[reportPrivateUsage]
     ray.kill(first.actor)
     assert executor.device().kind == "cpu"
     assert name not in executor._hired  # pyright: ignore[reportPrivateUsage]
-    for one in executor._hired.values():  # pyright: ignore[reportPrivateUsage]
-        ray.kill(one.actor)
-
-
-def test_two_nodes_make_the_bits_of_one_process_and_a_killed_node_loses_nothing(made: Example, cluster: Any) -> None:
-    executor = RayCluster(made.job("nodes"))
     assert executor.workers == 2
     finished = []
     for one in executor.run(made.batches, made.amount):

@@ -30,7 +30,7 @@ from eval.store.store import open_store
 from foundation.errors import InputOverwrittenError
 from foundation.progress import Silent
 from foundation.safetensors_header import read_metadata
-from grid_folders import GridFolder, write_grid
+from grid_folders import STEPS, GridFolder, write_grid
 from loras.lora_file import read_lora
 from miniature.paths import FOLDERS
 from typed_commands import start_command
@@ -125,7 +125,7 @@ def test_pictures_carry_a1111s_parameters(rendered_grid: GridFolder) -> None:
     text = Image.open(ranked.grid.picture_path(cell, ranked.grid.snapshot.units[0])).info["parameters"]
     assert text.startswith("photo of a ohwx person, smiling, red hoodie, blue background <lora:hina:0.7:")
     assert "<lora:erste ähnliche:0.3:0.4>" in text
-    assert "Steps: 30, Sampler: Euler a, CFG scale: 9, Seed: 1, Size: 64x64" in text
+    assert f"Steps: {STEPS}, Sampler: Euler a, CFG scale: 9, Seed: 1, Size: 64x64" in text
 
 
 def exported(ranked: RankedGrid, row: RankedCell, folder: Path) -> Path:
@@ -145,7 +145,7 @@ def test_the_export_renders_the_cell_in_plain_diffusers(
     for unit in ranked.grid.snapshot.units[:2]:
         generator = torch.Generator().manual_seed(unit.seed)
         drawn = pipeline(
-            unit.prompt, num_inference_steps=30, guidance_scale=9.0, generator=generator, output_type="np"
+            unit.prompt, num_inference_steps=STEPS, guidance_scale=9.0, generator=generator, output_type="np"
         ).images[0]
         scored = read_picture(ranked.grid.picture_path(ranked.grid.cell(row.cell), unit))
         assert np.abs((drawn * 255).round() - scored).max() <= 2

@@ -10,19 +10,20 @@ import pytest
 from eval.grid.run_grid import run_grid
 from eval.request.spec import read_spec
 from foundation.progress import Silent
-from grid_folders import GridFolder, write_grid
+from grid_folders import GridFolder, at, copy_of_one_made_once, write_grid
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
-    """A grid of its own, since what is tested changes it."""
-    grid = write_grid(tmp_path_factory.mktemp("scored"), steps=2)
-    run_grid(read_spec(grid.spec), Silent())
-    return grid
+    """A grid that was rendered and scored, in two steps a picture."""
+
+    def score(folder: Path) -> None:
+        run_grid(read_spec(write_grid(folder, steps=2).spec), Silent())
+
+    return at(copy_of_one_made_once(tmp_path_factory, "scored", score))
 
 
 @pytest.fixture
 def grid(made: GridFolder, tmp_path: Path) -> GridFolder:
-    shutil.copytree(made.folder, tmp_path / "grid")
-    folder = tmp_path / "grid"
-    return GridFolder(folder, folder / made.spec.name, folder / "läufe" / "eval")
+    """A copy of its own, since what is tested changes it."""
+    return at(Path(shutil.copytree(made.folder, tmp_path / "grid")))

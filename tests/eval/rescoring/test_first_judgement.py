@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,21 +16,27 @@ from eval.rescoring.rescore import RescoreRequest
 from eval.store.store import StoreError
 from foundation.errors import ConfigurationError
 from foundation.progress import Silent
-from grid_folders import GridFolder, write_grid
+from grid_folders import GridFolder, at, write_grid
 
 
 def fail(*_: object) -> None:
     raise ConfigurationError("the face pack broke")
 
 
-@pytest.fixture
-def unjudged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GridFolder:
-    made = write_grid(tmp_path, steps=1)
-    with monkeypatch.context() as broken:
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
+    made = write_grid(tmp_path_factory.mktemp("left"), steps=1)
+    with pytest.MonkeyPatch.context() as broken:
         broken.setattr(Reader, "read_pictures", fail)
         with pytest.raises(ConfigurationError, match="the face pack broke"):
             run_grid(read_spec(made.spec), Silent())
     return made
+
+
+@pytest.fixture
+def unjudged(left: GridFolder, tmp_path: Path) -> GridFolder:
+    """A copy of its own, since what is tested changes it."""
+    return at(Path(shutil.copytree(left.folder, tmp_path / "grid")))
 
 
 def test_what_was_rendered_is_judged_and_nothing_is_rendered(unjudged: GridFolder) -> None:

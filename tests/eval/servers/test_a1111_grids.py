@@ -17,7 +17,7 @@ from eval.servers.drawn_elsewhere import drawn_elsewhere
 from eval.servers.faults import ServerRefusedError
 from eval.servers.server import check_servers
 from foundation.errors import ConfigurationError
-from grid_folders import GridFolder
+from grid_folders import STEPS, GridFolder
 from served_grids import ServedGrid, served_grid
 
 SIZE = "[sampler]\nwidth = 64\nheight = 64"
@@ -65,7 +65,7 @@ def test_two_servers_draw_every_picture_once_whatever_fails(
     assert not [*servers[0].faults, *servers[1].faults]
     assert sum(one.drawn for one in servers) == len(batches) + 4
     first = servers[0].requests[0]
-    assert (first["steps"], first["sampler_name"], first["cfg_scale"], first["width"]) == (30, "Euler a", 9.0, 64)
+    assert (first["steps"], first["sampler_name"], first["cfg_scale"], first["width"]) == (STEPS, "Euler a", 9.0, 64)
 
 
 def test_what_it_lacks_and_another_model_are_said(served: ServedGrid) -> None:

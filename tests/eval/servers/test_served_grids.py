@@ -28,7 +28,7 @@ from eval.request.spec import GridSpec
 from eval.servers.faults import ServerRefusedError
 from eval.servers.server import check_servers
 from foundation.progress import Silent
-from grid_folders import GridFolder
+from grid_folders import STEPS, GridFolder
 from served_grids import ServedGrid, key_of, served_grid
 
 FAULTS = ("500", "slow", "dies", "wrong", "memory", "forgets")
@@ -129,7 +129,7 @@ def test_an_export_is_not_drawn_by_another_workflow(served: ServedGrid, drawn: D
     ranked = open_ranked(served.store)
     cell = ranked.grid.cell(ranked.rows[0].cell, ranked.rows[0].checkpoint)
     other = stand_in(served)
-    told = served.spec.read_text(encoding="utf-8").replace("steps = 30", "steps = 29")
+    told = served.spec.read_text(encoding="utf-8").replace(f"steps = {STEPS}", f"steps = {STEPS - 1}")
     spec = served.spec.with_name("other.toml")
     spec.write_text(told, encoding="utf-8")
     with serving(other), pytest.raises(ExportError, match="not drawn as --spec says"):
@@ -170,7 +170,7 @@ def test_one_server_alone_gets_over_each_fault(served: ServedGrid, tmp_path: Pat
         assert told is not None
         loras = tuple((f"{Path(lora.name).name}.safetensors", lora.unet, lora.te) for lora in told.loras)
         assert (told.prompt, told.seed, loras) == key_of(picture)
-        assert told.settings["steps"] == "30"
+        assert told.settings["steps"] == str(STEPS)
 
 
 def test_a_picture_that_no_server_can_draw_ends_the_grid_and_says_why(served: ServedGrid, tmp_path: Path) -> None:

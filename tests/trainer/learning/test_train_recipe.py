@@ -274,7 +274,7 @@ def _sd15_shaped(folder: Path) -> Path:
     words = len(json.loads((folder / "tokenizer" / "vocab.json").read_text()))
     torch.manual_seed(0)
     UNet2DConditionModel(
-        block_out_channels=(32, 32, 32, 32), cross_attention_dim=48, attention_head_dim=8, norm_num_groups=8
+        block_out_channels=(16, 16, 16, 16), cross_attention_dim=48, attention_head_dim=8, norm_num_groups=8
     ).save_pretrained(folder / "unet")
     CLIPTextModel(
         CLIPTextConfig(
