@@ -16,6 +16,7 @@ EXTRAS = {
     "lycoris": "lycoris",
     "peft": "train",
     "prodigyopt": "train",
+    "psycopg": "postgres",
     "tensorboard": "train",
     "optuna": "search",
     "ray": "ray",

@@ -35,11 +35,17 @@ MOST_NAMED = 5  # files of a folder that was given in the place of one
 class Section(BaseModel):
     """A table of a configuration file: frozen, unknown keys refused; defaults are read as what is written.
 
-    The sentence below a field is what is said of its key: `foundation.key_reference` shows it.
+    The sentence below a field is what is said of its key: `foundation.key_reference` shows it. Pydantic's own errors
+    repeat nothing of what was written, which may be a password.
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, validate_default=True, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
     )
 
     @field_validator("*", mode="before")

@@ -5,14 +5,20 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from grid_folders import STEPS, GridFolder, at, copy_of_one_made_once, write_grid
 from kept_tokenizers import keep_tokenizers
+
+if TYPE_CHECKING:
+    from kept_rows import KeptRows
+    from postgres_server import PostgresServer
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Ray's workers give way to all else by themselves, and beside other tests they would hardly come to anything.
@@ -48,6 +54,25 @@ def rendered_grid(tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
         run_grid(read_spec(write_grid(folder, steps=STEPS).spec), Silent())
 
     return at(copy_of_one_made_once(tmp_path_factory, "grid with spaces ü", render))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[PostgresServer]:
+    """A server that is this process's own, begun by the first test that asks for it."""
+    from postgres_server import postgres_server, why_none
+
+    if why := why_none():
+        pytest.skip(why)
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def kept_rows(request: pytest.FixtureRequest) -> KeptRows:
+    """Each place that can keep a store's rows."""
+    from kept_rows import InPostgres, InSqlite
+
+    return InSqlite() if request.param == "sqlite" else InPostgres(request.getfixturevalue("postgres"))
 
 
 def pytest_runtest_setup() -> None:

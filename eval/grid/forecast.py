@@ -19,7 +19,7 @@ from eval.request.cells import Sampling
 from eval.request.plan import Plan, batches_of, make_plans
 from eval.request.references import References, find_references
 from eval.request.spec import GridSpec
-from eval.store.connection import FILE_NAME
+from eval.store.connection import is_store
 from eval.store.render_rates import known_rate
 from eval.store.store import Store, open_store
 from foundation.printing import how_many
@@ -121,10 +121,9 @@ def forecast_of(spec: GridSpec, references: References, plans: Sequence[Plan]) -
         check_files(one, plan)
     one, plan = ways[0]
     ways[0] = one, replace(plan, notes=(*plan.notes, *look_without_store(one, plan, references)))
-    there = spec.store.path / FILE_NAME
-    if not there.is_file():
+    if not is_store(spec.store.path):
         return _together([_reckoned(one, plan, None) for one, plan in ways])
-    store = open_store(there.parent)
+    store = open_store(spec.store.path)
     try:
         return _together([_reckoned(one, plan, store) for one, plan in ways])
     finally:

@@ -47,7 +47,7 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
         plans = make_plans(spec)
     for note in plans[0].said:
         reporter.say(note)
-    store = create_store(spec.store.path, spec.store.pictures)
+    store = create_store(spec.store.path, spec.store.pictures, spec.store.rows)
     try:
         request = grid_digest(spec, plans, references)
         finished: dict[str, object] = {"request": request}

@@ -20,6 +20,7 @@ from base_models.devices import DeviceName
 from base_models.drawing.samplers import sampler_name
 from base_models.model_hub import stay_offline
 from eval.request.choosing_sections import BudgetSection, LimitsSection, SearchSection
+from eval.request.database_name import DatabaseName, DatabaseUrl, SchemaName
 from eval.request.elsewhere.elsewhere import Elsewhere
 from eval.request.elsewhere.sections import A1111Section, ComfySection
 from eval.request.lora_section import DTYPES, LoraSection
@@ -181,7 +182,10 @@ class ScoreSection(Section):
 
 
 class StoreSection(Section):
-    """`pictures`: a folder or a URL (s3://bucket/folder) to keep pictures at instead of in the store's own folder."""
+    """`pictures`: a folder or a URL (s3://bucket/folder) to keep pictures at instead of in the store's own folder.
+
+    `database`: one that keeps the rows in the folder's place, for machines that write one store at once.
+    """
 
     # Of a file without the table, too, the default starts at the file.
     model_config = ConfigDict(revalidate_instances="always")
@@ -190,6 +194,21 @@ class StoreSection(Section):
     """The folder of the store: pictures, what was read of them, facts."""
     pictures: FolderOrUrl | None = None
     """A folder or a URL (s3://bucket/folder) to keep pictures at instead of in the store's own."""
+    database: DatabaseUrl | None = None
+    """A Postgres database to keep rows in, "postgresql+psycopg://HOST/DATABASE", its password never (docs/scale.md)."""
+    schema_name: SchemaName | None = Field(default=None, alias="schema")
+    """The schema of that database which is this store's own. Without it, the folder gets one."""
+
+    @model_validator(mode="after")
+    def _schema_of_a_database(self) -> StoreSection:
+        if self.schema_name is not None and self.database is None:
+            raise ValueError("schema is a database's; give `database`, or leave it out")
+        return self
+
+    @property
+    def rows(self) -> DatabaseName | None:
+        """The database that keeps the rows, or None."""
+        return None if self.database is None else DatabaseName(self.database, self.schema_name or "")
 
 
 class GridSpec(Section):

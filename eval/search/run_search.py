@@ -91,7 +91,7 @@ def _check_drawn_one_way(spec: GridSpec) -> None:
 def _opened(spec: GridSpec, certify: bool, reporter: Reporter) -> Generator[_Search]:
     references = find_references(spec.references)
     plan, damaged = _plan_without_damaged(spec)
-    store = create_store(spec.store.path, spec.store.pictures)
+    store = create_store(spec.store.path, spec.store.pictures, spec.store.rows)
     request = digest("search", request_digest(spec, plan, references), spec.search.model_dump(), certify)
     try:
         yield _Search(spec, plan, references, store, reporter, request, certify, damaged)

@@ -1,178 +1,97 @@
-"""The store's SQLite file, opened: made by one process at a time, brought to this layout, or only read.
-
-Every fault of the file becomes a `StoreError` here, at one place.
-"""
+"""A store's rows, wherever they are: in its folder (`grid.sqlite`), or in a database that its `database.toml` names."""
 
 from __future__ import annotations
 
-import atexit
-import os
-import sqlite3
 import time
-from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
-from weakref import WeakSet
 
-from sqlalchemy import Engine, ExceptionContext, QueuePool, StaticPool, create_engine, event
-
-from eval.store.tables import ADDED, LAYOUT, Table
+from eval.request.database_name import DatabaseName
+from eval.store.databases.database import PATIENCE, Database, StoreError
+from eval.store.databases.pointer import POINTER, new_schema, put_pointer, read_pointer
+from eval.store.databases.postgres_schema import PostgresSchema, made_schema, opened_schema, reach
+from eval.store.databases.sqlite_file import FILE_NAME, last_changed_file, sqlite_file
+from eval.store.tables import LAYOUT
 from foundation.errors import UserError
 
-FILE_NAME = "grid.sqlite"
-READ_ONLY = "read_only"  # the engine's own mark of a file that may not be written
-PATIENCE = 30.0  # seconds that another process may hold the file
-# Faults of what is asked, not of the file: a mistake of this program, and not the user's to mend.
-OURS = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
-# In place of a message of SQLite that cites bytes of the file which are no text: Python cannot hand such a one on.
-ILLEGIBLE = "malformed database schema"
-_DAMAGED = ("is damaged", "put a copy back if there is one, or delete it and run the grid again")
-_ANOTHER = ("was written by another version", "run the grid again in another store")
-# By a part of SQLite's message: what it means, and what to do. Its contents are at fault only where it says so.
-WHAT_TO_DO = {
-    "malformed": _DAMAGED,
-    "not a database": _DAMAGED,
-    "no such": _ANOTHER,
-    "has no column": _ANOTHER,
-    "full": ("cannot be written", "make room on its disk and run the same command again; nothing recorded is lost"),
-    "readonly": ("may not be written", "allow it and its folder to this user, and run the same command again"),
-    "locked": ("is in use", "wait for the other program that writes it, or stop it, and run the same command again"),
-}
-CHECK_ALL = (
-    "cannot be opened, read or written",
-    "see that its folder may be written, the disk works and has room, and run the same command again",
-)
+__all__ = ["FILE_NAME", "STORE_FILES", "StoreError", "connected", "is_store", "last_changed", "made"]
+
+# One of these files makes a folder a store.
+STORE_FILES = (FILE_NAME, POINTER)
+AGAIN_AFTER = 5.0  # seconds in which a database that could not be opened is not asked whether it has changed
 
 
-class StoreError(UserError):
-    """A folder that is not a store, a store that has nothing to show yet, or a file of it that SQLite cannot use."""
+def is_store(folder: Path) -> bool:
+    """Whether there is a store in the folder."""
+    return any((folder / one).is_file() for one in STORE_FILES)
 
 
-_OPENED: WeakSet[Engine] = WeakSet()
+def connected(folder: Path) -> Database:
+    """The rows of the store at `folder`, which is there. Raises StoreError, ConfigurationError."""
+    named = read_pointer(folder)
+    if named is None:
+        return sqlite_file(folder, LAYOUT)
+    return opened_schema(named, LAYOUT, _called(folder, named), PATIENCE)
 
 
-def _close() -> None:
-    """SQLite removes its files beside the store when the last connection to it is closed."""
-    for engine in list(_OPENED):
-        engine.dispose()
+def made(folder: Path, asked: DatabaseName | None = None) -> Database:
+    """The same, made if there is no store yet: in the database that is `asked` for, or else in the folder.
 
-
-def connected(folder: Path) -> Engine:
-    """The file of the store at `folder`, made and brought to this version's layout where it may be written.
-
-    A file or a folder that may not be written is opened for reading. Raises StoreError.
+    A schema "" is one of its own. Raises StoreError, also where the store's rows are elsewhere than asked for.
     """
-    file = folder / FILE_NAME
-    if os.access(folder, os.W_OK) and (not file.exists() or os.access(file, os.W_OK)):
-        engine = create_engine("sqlite://", creator=_legibly(_writer_of(file)), poolclass=QueuePool)
-    else:
-        reads = {READ_ONLY: True}
-        reader = _legibly(_reader_of(file))
-        engine = create_engine("sqlite://", creator=reader, poolclass=StaticPool, execution_options=reads)
-
-    @event.listens_for(engine, "handle_error")
-    def _name(context: ExceptionContext) -> None:
-        # Every question and every write passes here, so no fault of the file is met anywhere else.
-        fault = context.original_exception
-        if isinstance(fault, UnicodeDecodeError):
-            raise StoreError(f"{file}: {in_words(ILLEGIBLE)}") from fault
-        if isinstance(fault, sqlite3.DatabaseError) and not isinstance(fault, OURS):
-            raise StoreError(f"{file}: {in_words(str(fault))}") from fault
-
-    _OPENED.add(engine)
-    atexit.unregister(_close)  # once is enough
-    atexit.register(_close)
-    _lay_out(engine, file)
-    return engine
+    kept = read_pointer(folder)
+    if asked is None:
+        return sqlite_file(folder, LAYOUT) if kept is None else _made_schema(folder, kept)
+    if (folder / FILE_NAME).exists():
+        raise StoreError(
+            f"{folder}: has rows of its own ({FILE_NAME}), and none in a database; leave `database` out of [store], or "
+            "name another path there"
+        )
+    named = kept or _named_first(folder, asked)
+    if (asked.place, asked.schema or named.schema) != (named.place, named.schema):
+        raise StoreError(
+            f"{folder}: its rows are in {named}, and [store] names {asked}; name the former, or another path; where "
+            f"the database has moved, say so in {folder / POINTER}"
+        )
+    return _made_schema(folder, named)
 
 
-def in_words(fault: str) -> str:
-    """What SQLite's message means. Hours of rendering lie in a store, so only a file that is none any more goes."""
-    advice = next((advice for part, advice in WHAT_TO_DO.items() if part in fault), CHECK_ALL)
-    return f"{advice[0]} ({fault}); {advice[1]}"
+def _made_schema(folder: Path, named: DatabaseName) -> Database:
+    return made_schema(named, LAYOUT, _called(folder, named), PATIENCE)
 
 
-def _legibly(connect: Callable[[], sqlite3.Connection]) -> Callable[[], sqlite3.Connection]:
-    """The same, whose every fault is one of SQLite's."""
-
-    def connected_or_named() -> sqlite3.Connection:
-        try:
-            return connect()
-        except UnicodeDecodeError as error:
-            raise sqlite3.DatabaseError(ILLEGIBLE) from error
-
-    return connected_or_named
+def _named_first(folder: Path, asked: DatabaseName) -> DatabaseName:
+    """What is asked for, kept in the folder once the database is reached; or what another process was sooner with."""
+    named = DatabaseName(asked.url, asked.schema or new_schema(folder))
+    reach(named.url, _called(folder, named))
+    put_pointer(folder, named)
+    return read_pointer(folder) or named
 
 
-def _writer_of(file: Path) -> Callable[[], sqlite3.Connection]:
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(file, timeout=PATIENCE, check_same_thread=False)
-        connection.text_factory = _text
-        # Changing to WAL takes the file alone, and SQLite does not wait for that where several open it at once.
-        _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL"))
-        connection.execute("PRAGMA synchronous=NORMAL")
-        return connection
-
-    return connect
+def last_changed(folder: Path) -> tuple[int, int]:
+    """When the store last changed, in ns, and a number that is another after each change; zeros where none tells."""
+    try:
+        named = read_pointer(folder)
+    except UserError:  # whoever opens the store is told
+        return 0, 0
+    return last_changed_file(folder) if named is None else _last_changed_in(named, folder)
 
 
-def _reader_of(file: Path) -> Callable[[], sqlite3.Connection]:
-    """Where nothing may be written no lock can be taken either; what cannot change needs none.
-
-    A write-ahead log that was left behind holds what the file lacks, so then it is read as the log asks for. A file of
-    an earlier layout is read into memory, where it can be brought to this one.
-    """
-    log = file.with_name(f"{file.name}-wal")
-    mode = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
-
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(f"file:{quote(str(file))}?{mode}", uri=True, check_same_thread=False)
-        connection.text_factory = _text
-        if connection.execute("PRAGMA user_version").fetchone()[0] >= LAYOUT:
-            return connection
-        copy = sqlite3.connect(":memory:", check_same_thread=False)
-        copy.text_factory = _text
-        connection.backup(copy)
-        connection.close()
-        return copy
-
-    return connect
+# Databases that are looked at again and again, as pages do; and until when those are left alone that did not answer.
+_WATCHED: dict[DatabaseName, PostgresSchema] = {}
+_LEFT_ALONE: dict[DatabaseName, float] = {}
 
 
-def _text(data: bytes) -> str:
-    """Text that is none any more can still be looked at, named and forgotten."""
-    return data.decode("utf-8", "replace")
+def _last_changed_in(named: DatabaseName, folder: Path) -> tuple[int, int]:
+    if time.monotonic() < _LEFT_ALONE.get(named, 0.0):
+        return 0, 0
+    try:
+        if named not in _WATCHED:
+            _WATCHED[named] = opened_schema(named, LAYOUT, _called(folder, named), patience=0.0)
+        return _WATCHED[named].last_changed()
+    except UserError:
+        _LEFT_ALONE[named] = time.monotonic() + AGAIN_AFTER
+        return 0, 0
 
 
-def _patiently(attempt: Callable[[], object]) -> None:
-    """Try again for as long as another process holds the file."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            attempt()
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-
-
-def _lay_out(engine: Engine, file: Path) -> None:
-    """Make what tables and columns the file lacks, one process at a time. Raises StoreError for a newer layout."""
-    with engine.connect() as connection:
-        found = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-        if found > LAYOUT:
-            raise StoreError(
-                f"{file}: was written by a newer version (its layout is {found}, this one knows {LAYOUT}); "
-                "update LoRA studio, or use another store"
-            )
-        if found == LAYOUT:
-            return
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the others wait here, and then find it done
-        if connection.exec_driver_sql("PRAGMA user_version").scalar_one() != LAYOUT:
-            there = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'picture'").first()
-            for statement in ADDED if there else ():
-                connection.exec_driver_sql(statement)
-            Table.metadata.create_all(connection)
-            connection.exec_driver_sql(f"PRAGMA user_version = {LAYOUT}")
-        connection.commit()
+def _called(folder: Path, named: DatabaseName) -> str:
+    return f"{folder}: its database {named}"

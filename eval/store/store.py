@@ -1,4 +1,4 @@
-"""The store of a grid: a folder with pictures and a SQLite file (WAL) of what is known about them.
+"""The store of a grid: a folder with pictures, and rows of what is known about them in SQLite or Postgres.
 
 A row is written only after its picture file is in place, a batch in one transaction, so a kill leaves nothing half.
 Embeddings are kept per model hash: every metric is recomputed from them without a model. A row says what its picture's
@@ -8,20 +8,20 @@ file and its vector are to be, so what a disk or a hand has changed since is tol
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import tee
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from sqlalchemy import Engine, Select, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from eval.store.connection import FILE_NAME, READ_ONLY, StoreError, connected
-from eval.store.network_place import network_note
-from eval.store.picture_files import Stamp, fault_of_file, picture_place
+from eval.request.database_name import DatabaseName
+from eval.store.connection import FILE_NAME, STORE_FILES, StoreError, connected, is_store, made
+from eval.store.databases.database import Database
+from eval.store.picture_files import PictureFolder, PicturePlaceError, Stamp, fault_of_file, picture_place
 from eval.store.tables import (
     EmbeddingRow,
     FactRow,
@@ -30,9 +30,10 @@ from eval.store.tables import (
     Readings,
     Spent,
     SpentRow,
-    Table,
-    reading_checksum,
     reading_fault,
+    reading_row,
+    table_of,
+    values_of,
 )
 from foundation.chunks import chunks
 from foundation.files import sweep_partial
@@ -65,11 +66,12 @@ class RecordedFile:
 
 
 class Store:
-    """An open store. `folder` holds the SQLite file (`engine`) and the pictures."""
+    """An open store. `folder` holds the pictures, and the rows or the name of the `database` that does."""
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
+    def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
-        self.engine = engine
+        self.database = database
+        self.engine = database.engine
         self.pictures = picture_place(self.place, folder / PICTURES)
 
     @property
@@ -145,9 +147,9 @@ class Store:
 
     def _note_times(self, touched: dict[str, int]) -> None:
         """So that sound files of another time are read once, not at every run."""
-        if touched and not self.engine.get_execution_options().get(READ_ONLY):
+        if touched and not self.database.is_read_only:
             rows = [{"id": one, "changed": changed} for one, changed in touched.items()]
-            with Session(self.engine) as session, session.begin():
+            with self.database.writing() as session:
                 session.execute(update(PictureRow), rows)
 
     def files(self) -> Iterator[RecordedFile]:
@@ -178,7 +180,7 @@ class Store:
     def forget(self, picture_ids: Iterable[str]) -> None:
         """Drop what is known of pictures, readings and all, as if they had never been made."""
         for chunk in chunks(picture_ids, ASKED_AT_ONCE):
-            with Session(self.engine) as session, session.begin():
+            with self.database.writing() as session:
                 session.execute(delete(PictureRow).where(PictureRow.id.in_(chunk)))
                 session.execute(delete(EmbeddingRow).where(EmbeddingRow.subject.in_(chunk)))
             self.pictures.forget_copies(chunk)
@@ -195,17 +197,17 @@ class Store:
         self, rows: Iterable[PictureRow], readings: Readings | None = None, spent: Spent | None = None
     ) -> None:
         """Record pictures whose files are in place, what models read from them, and what they took, all or none."""
-        with Session(self.engine) as session, session.begin():
-            _replace(session, PictureRow, [_values_of(row) for row in rows])
+        with self.database.writing() as session:
+            self.database.replace(session, table_of(PictureRow), [values_of(row) for row in rows])
             for model, by_subject in (readings or {}).items():
-                _write_readings(session, model, by_subject)
+                self._write_readings(session, model, by_subject)
             if spent is not None:
-                _add_spent(session, spent)
+                self._add_spent(session, spent)
 
     def add_spent(self, spent: Spent) -> None:
         """Add to what its request has taken."""
-        with Session(self.engine) as session, session.begin():
-            _add_spent(session, spent)
+        with self.database.writing() as session:
+            self._add_spent(session, spent)
 
     def spent(self, request: str) -> Spent:
         """All that `request` has taken, in however many runs."""
@@ -225,8 +227,8 @@ class Store:
 
     def add_readings(self, model: str, readings: dict[str, Reading]) -> None:
         """Keep what `model` (a hash) has read, by subject; what it had read of them before gives way."""
-        with Session(self.engine) as session, session.begin():
-            _write_readings(session, model, readings)
+        with self.database.writing() as session:
+            self._write_readings(session, model, readings)
 
     def readings_of(self, model: str, subjects: Iterable[str]) -> dict[str, Reading]:
         """What `model` (a hash) has read of `subjects`; what it has not seen is left out."""
@@ -242,7 +244,7 @@ class Store:
         for subject, stored, count, checksum in rows:
             if fault := reading_fault(subject, model, count, stored, checksum):
                 raise StoreError(
-                    f"{self.folder / FILE_NAME}: a reading is damaged ({fault}); run `python -m eval store repair "
+                    f"{self.database.name}: a reading is damaged ({fault}); run `python -m eval store repair "
                     f"{shlex.quote(str(self.folder))}`, {_ANEW}"
                 )
             yield subject, Reading(None if stored is None else np.frombuffer(stored, dtype="<f4"), count)
@@ -265,40 +267,67 @@ class Store:
         # Where its pictures lie nothing else knows, and without that none of them can be checked.
         repair = f"run `python -m eval store repair {shlex.quote(str(self.folder))}`, {_ANEW}"
         advice = _DAMAGED_PLACE if key == PICTURES else repair
-        return StoreError(f"{self.folder / FILE_NAME}: what it keeps under `{key}` is damaged; {advice}")
+        return StoreError(f"{self.database.name}: what it keeps under `{key}` is damaged; {advice}")
 
     def set_fact(self, key: str, value: dict[str, object]) -> None:
         """Keep a JSON object under a key, in place of what was there."""
-        with Session(self.engine) as session, session.begin():
-            session.merge(FactRow(key=key, value=value))
+        with self.database.writing() as session:
+            self.database.replace(session, table_of(FactRow), [{"key": key, "value": value}])
+
+    def _write_readings(self, session: Session, model: str, readings: dict[str, Reading]) -> None:
+        rows = [reading_row(subject, model, reading) for subject, reading in readings.items()]
+        self.database.replace(session, table_of(EmbeddingRow), rows)
+
+    def _add_spent(self, session: Session, spent: Spent) -> None:
+        """In one statement, so that two commands of one request lose nothing of each other's."""
+        written = self.database.insert(table_of(SpentRow)).values(asdict(spent))
+        added = {
+            "pictures": SpentRow.pictures + written.excluded.pictures,
+            "seconds": SpentRow.seconds + written.excluded.seconds,
+        }
+        session.execute(written.on_conflict_do_update(index_elements=["request"], set_=added))
 
     def close(self) -> None:
-        """Let go of the file; the store may be opened again."""
+        """Let go of the database; the store may be opened again."""
         self.engine.dispose()
 
 
-def create_store(folder: Path, place: str | None = None) -> Store:
+def create_store(folder: Path, place: str | None = None, rows: DatabaseName | None = None) -> Store:
     """Open the store at `folder`, making it if it is not there; half-written pictures of a killed run are swept.
 
-    `place`: where pictures go instead of the store's own folder, a folder's path or a URL.
+    `place`: where pictures go instead of the store's own folder, a folder's path or a URL. `rows`: the database that
+    keeps its rows, if not the folder.
     """
     (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-    if note := network_note(folder):
+    store = Store(folder, made(folder, rows))
+    if note := store.database.note():
         at_hand().say(note)
-    store = Store(folder, connected(folder))
     store.move_to(place or str(folder / PICTURES))
     if not store.count_pictures():  # else a folder that is gone is a share that is not mounted
         store.pictures.make_ready()
+    else:
+        _check_is_here(store)
     shelves = Path(store.place) if "://" not in store.place else folder / PICTURES
     for shelf in shelves.glob("*"):
         sweep_partial(shelf)
     return store
 
 
+def _check_is_here(store: Store) -> None:
+    """Of rows that several folders may show, the pictures of one that has none at all are in another, and not lost."""
+    own = store.folder / PICTURES
+    if store.database.is_shared and store.pictures == PictureFolder(own) and not any(own.iterdir()):
+        raise PicturePlaceError(
+            f"{own}: is empty, and {store.database.name} knows {store.count_pictures()} pictures: use the folder that "
+            "they were drawn into, which several machines can share; to have all of them drawn again here, run "
+            f"`python -m eval store repair {shlex.quote(str(store.folder))}` first"
+        )
+
+
 def open_store(folder: Path) -> Store:
     """Open a store that exists. Raises StoreError where there is none."""
-    if not (folder / FILE_NAME).is_file():
-        below = sorted(folder.glob(f"*/{FILE_NAME}"))
+    if not is_store(folder):
+        below = sorted(file for mark in STORE_FILES for file in folder.glob(f"*/{mark}"))
         advice = f"name {below[0].parent}" if below else "make one with `python -m eval grid SPEC`"
         raise StoreError(f"{folder}: not a store (it has no {FILE_NAME}); {advice}")
     return Store(folder, connected(folder))
@@ -310,35 +339,3 @@ _Stored = tuple[str, bytes | None, int, int | None]
 def _readings_by(model: str) -> Select[str, bytes | None, int, int | None]:
     columns = EmbeddingRow.subject, EmbeddingRow.vector, EmbeddingRow.count, EmbeddingRow.checksum
     return select(*columns).where(EmbeddingRow.model == model)
-
-
-def _write_readings(session: Session, model: str, readings: dict[str, Reading]) -> None:
-    _replace(session, EmbeddingRow, [_row_of(subject, model, reading) for subject, reading in readings.items()])
-
-
-def _row_of(subject: str, model: str, reading: Reading) -> dict[str, object]:
-    """A vector with a NaN or an infinity is kept as none: the picture counts as a failure, and never as a score."""
-    seen = None if reading.vector is None else reading.vector.astype("<f4")
-    vector = None if seen is None or not np.isfinite(seen).all() else seen.tobytes()
-    checksum = reading_checksum(subject, model, reading.count, vector)
-    return {"subject": subject, "model": model, "count": reading.count, "vector": vector, "checksum": checksum}
-
-
-def _add_spent(session: Session, spent: Spent) -> None:
-    """In one statement, so that two commands of one request lose nothing of each other's."""
-    written = upsert(SpentRow).values(asdict(spent))
-    added = {
-        "pictures": SpentRow.pictures + written.excluded.pictures,
-        "seconds": SpentRow.seconds + written.excluded.seconds,
-    }
-    session.execute(written.on_conflict_do_update(index_elements=[SpentRow.request], set_=added))
-
-
-def _replace(session: Session, table: type[Table], rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows, over those of the same key, in one statement: asking for each first costs ten times as much."""
-    if rows:
-        session.execute(insert(table).prefix_with("OR REPLACE"), rows)
-
-
-def _values_of(row: PictureRow) -> dict[str, object]:
-    return {column.key: getattr(row, column.key) for column in PictureRow.__table__.columns}

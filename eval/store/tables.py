@@ -1,28 +1,51 @@
-"""What a store's SQLite file holds, as rows; and what the rest of the house is handed of it."""
+"""What a store's database holds, as rows; and what the rest of the house is handed of it."""
 
 from __future__ import annotations
 
+import json
 import zlib
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
-from sqlalchemy import JSON, String
+from sqlalchemy import JSON, BigInteger, Dialect, Integer, String, Text, TypeDecorator
+from sqlalchemy import Table as SqlTable
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-# Of the file as a whole (SQLite's `user_version`). 0: from before there was a number.
-LAYOUT = 1
+from eval.store.databases.database import Layout
+
+# SQLite's integers are of 64 bits and its text is sorted by bytes, without being asked to.
+WHOLE = BigInteger().with_variant(Integer(), "sqlite")
+TEXT = String().with_variant(String(collation="C"), "postgresql")
+
+
+class JsonAsText(TypeDecorator[Any]):
+    """JSON as SQLite keeps it: any text, infinities too, and what is none any more is found when it is read."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        """What is written."""
+        return json.dumps(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """What is read."""
+        return json.loads(value)
 
 
 class Table(DeclarativeBase):
     """The declarative base of the store's tables."""
+
+    type_annotation_map: ClassVar[Any] = {int: WHOLE, str: TEXT}
 
 
 class FactRow(Table):
     """A fact about the whole store: the last grid's plan, its protocol, its models."""
 
     __tablename__ = "fact"
-    key: Mapped[str] = mapped_column(String, primary_key=True)
-    value: Mapped[dict[str, object]] = mapped_column(JSON)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, object]] = mapped_column(JSON().with_variant(JsonAsText(), "postgresql"))
 
 
 class PictureRow(Table):
@@ -33,8 +56,8 @@ class PictureRow(Table):
     """
 
     __tablename__ = "picture"
-    id: Mapped[str] = mapped_column(String, primary_key=True)
-    cell: Mapped[str] = mapped_column(String, index=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    cell: Mapped[str] = mapped_column(index=True)
     prompt: Mapped[str]
     seed: Mapped[int]
     failure: Mapped[str | None]
@@ -51,8 +74,8 @@ class EmbeddingRow(Table):
     """
 
     __tablename__ = "embedding"
-    subject: Mapped[str] = mapped_column(String, primary_key=True)
-    model: Mapped[str] = mapped_column(String, primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int]
     vector: Mapped[bytes | None]
     checksum: Mapped[int | None]
@@ -62,18 +85,19 @@ class SpentRow(Table):
     """What was rendered for one request (its hash): written with the pictures themselves, so no kill comes between."""
 
     __tablename__ = "spent"
-    request: Mapped[str] = mapped_column(String, primary_key=True)
+    request: Mapped[str] = mapped_column(primary_key=True)
     pictures: Mapped[int]
     seconds: Mapped[float]
 
 
-# What layout 1 has more than the one before, a line each.
-ADDED = (
-    "ALTER TABLE picture ADD COLUMN sha256 VARCHAR",
-    "ALTER TABLE picture ADD COLUMN size INTEGER",
-    "ALTER TABLE picture ADD COLUMN changed INTEGER",
-    "ALTER TABLE embedding ADD COLUMN checksum INTEGER",
-)
+def table_of(rows: type[Table]) -> SqlTable:
+    """The table whose rows these are."""
+    return rows.metadata.tables[rows.__tablename__]
+
+
+_PICTURE, _EMBEDDING = table_of(PictureRow).c, table_of(EmbeddingRow).c
+# 0 is from before there was a number.
+LAYOUT = Layout(1, Table.metadata, {1: (_PICTURE.sha256, _PICTURE.size, _PICTURE.changed, _EMBEDDING.checksum)})
 
 
 @dataclass(frozen=True)
@@ -112,3 +136,17 @@ def reading_fault(subject: str, model: str, count: object, vector: object, check
     if vector is not None and (len(vector) % 4 or not np.isfinite(np.frombuffer(vector, dtype="<f4")).all()):
         return "no vector of numbers"
     return None
+
+
+def reading_row(subject: str, model: str, reading: Reading) -> dict[str, object]:
+    """A reading as its row. A vector with a NaN or an infinity is kept as none: the picture counts as a failure, and
+    never as a score."""
+    seen = None if reading.vector is None else reading.vector.astype("<f4")
+    vector = None if seen is None or not np.isfinite(seen).all() else seen.tobytes()
+    checksum = reading_checksum(subject, model, reading.count, vector)
+    return {"subject": subject, "model": model, "count": reading.count, "vector": vector, "checksum": checksum}
+
+
+def values_of(row: PictureRow) -> dict[str, object]:
+    """A picture's row by the names of its columns."""
+    return {column.key: getattr(row, column.key) for column in table_of(PictureRow).columns}

@@ -1,4 +1,4 @@
-"""A store looked at as a whole: every picture's bytes, every reading, every fact, SQLite's own structure."""
+"""A store looked at as a whole: every picture's bytes, every reading, every fact, the database's own structure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from base_models.pictures.picture_file import UnreadablePictureError, opened_picture
-from eval.store.connection import FILE_NAME, StoreError
+from eval.store.connection import StoreError
 from eval.store.picture_files import fault_of_file
 from eval.store.store import Store
 from eval.store.tables import EmbeddingRow, FactRow, reading_fault
@@ -21,7 +21,7 @@ from foundation.progress import Reporter
 class StoreFaults:
     """What is wrong with a store: pictures by id with their files, readings by (subject, model), facts by key.
 
-    `structure`: what SQLite's own check says of its file; empty where that is sound.
+    `structure`: what the database's own check says, in words; empty where that is sound.
     """
 
     missing: dict[str, Path] = field(default_factory=dict)
@@ -55,13 +55,16 @@ def faults_of(store: Store, reporter: Reporter) -> StoreFaults:
         if fault:
             (missing if fault == "not made" else damaged)[recorded.id] = path
         advance(1)
-    return StoreFaults(missing, damaged, _damaged_readings(store), _damaged_facts(store), _structure_faults(store))
+    structure = store.database.structure_faults()
+    return StoreFaults(missing, damaged, _damaged_readings(store), _damaged_facts(store), structure)
 
 
 def repair(store: Store, faults: StoreFaults) -> None:
     """Forget what is not as it was written, so that the next grid makes and reads it again; no file is deleted."""
+    if not faults:
+        return
     store.forget(faults.pictures)
-    with Session(store.engine) as session, session.begin():
+    with store.database.writing() as session:
         for subject, model in faults.readings:
             named = (EmbeddingRow.subject == subject) & (EmbeddingRow.model == model)
             session.execute(delete(EmbeddingRow).where(named))
@@ -79,7 +82,7 @@ def in_lines(faults: StoreFaults) -> Iterable[str]:
     if faults.facts:
         yield f"what is kept under {', '.join(faults.facts)} is damaged"
     if faults.structure:
-        yield f"{FILE_NAME} itself is damaged: {faults.structure[0]}; put a copy of it back, or render another store"
+        yield f"{faults.structure[0]}; put a copy of it back, or render another store"
 
 
 def _damaged_readings(store: Store) -> list[tuple[str, str]]:
@@ -101,13 +104,6 @@ def _is_damaged(store: Store, key: str) -> bool:
     except StoreError:
         return True
     return False
-
-
-def _structure_faults(store: Store) -> list[str]:
-    """What SQLite's own check says of the file."""
-    with store.engine.connect() as connection:
-        said = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-    return [str(line) for line in said if line != "ok"]
 
 
 def _decodes(path: Path) -> bool:

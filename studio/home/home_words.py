@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from eval.store.connection import last_changed
 from eval.store.store_progress import StoreProgress
 from foundation.errors import UserError
 from studio.languages.translation import tr
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.found_work import LoraFolder
-from studio.shared.stores import is_finished, last_changed, store_progress
+from studio.shared.stores import is_finished, store_progress
 from studio.shared.time_words import ago, pictures_in_words
 
 SHOWN = 30  # stores, and folders of LoRA files: the rest is counted

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.request.spec import GridSpec
-from eval.store.connection import FILE_NAME
+from eval.store.connection import is_store, last_changed
 from foundation.errors import UserError
 from foundation.printing import from_here
 from foundation.toml_config import read_toml, validate
@@ -16,7 +16,7 @@ from studio.jobs.kept_job import JobFiles
 from studio.languages.translation import noted, tr, tr_many
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.found_work import FoundWork
-from studio.shared.stores import is_finished, last_changed
+from studio.shared.stores import is_finished
 from trainer.config.config import TrainConfig, parse_config
 from trainer.records.record import RunRecord, read_record, record_path
 from trainer.records.run_lock import is_being_trained
@@ -91,7 +91,7 @@ def _stands(train: Path | None, grid: Path | None, folders: AllowedFolders) -> t
 def _of_grid(grid: Path, words: str, folders: AllowedFolders) -> tuple[str, tuple[Step, ...]]:
     store = validate(GridSpec, read_toml(grid), grid).store.path
     step = Step(noted("Draw the grid"), GRID, {"spec": folders.called(grid)})
-    if not (store / FILE_NAME).is_file():
+    if not is_store(store):
         return tr("{state}; no grid is drawn yet", state=words), (step,)
     if not is_finished(store, last_changed(store)):
         return tr("{state}; its grid is not finished", state=words), (

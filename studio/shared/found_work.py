@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from eval.store.connection import FILE_NAME
+from eval.store.connection import STORE_FILES
 from foundation.errors import UserError
 from foundation.safetensors_header import read_header
 
@@ -27,7 +27,7 @@ LEFT_OUT = frozenset({"node_modules", "__pycache__", "site-packages"})
 HOUSE = Path(__file__).resolve().parents[2]
 OWN = frozenset({HOUSE / "tests", HOUSE / "benchmarks"})
 # Folders that have such a file hold what is ours, and no more work: pictures, jobs.
-CLOSED = (FILE_NAME, "queue.lock")
+CLOSED = (*STORE_FILES, "queue.lock")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _note(folder: Path, entries: Sequence[os.DirEntry[str]], found: FoundWork) -
     for name, places in ((TRAIN, found.trains), (GRID, found.grids)):
         if name in names:
             places.append(folder / name)
-    if FILE_NAME in names:
+    if names & {*STORE_FILES}:
         found.stores.append(folder)
     found.records += [folder / name for name in sorted(names) if name.endswith(RECORD)]
     sizes = [facts for one in entries if one.name.endswith(LORA) and (facts := _facts(one)) is not None]

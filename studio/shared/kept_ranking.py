@@ -25,7 +25,7 @@ from eval.ranking.evidence import Evidence, without_vectors
 from eval.ranking.limits import limits_of
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scored, Scores, control_identities, identities, score, scored
-from eval.store.connection import FILE_NAME
+from eval.store.connection import last_changed
 from eval.store.store import open_store
 from eval.ways.joined_evidence import joined
 from eval.ways.ranked_together import rank_scored_together
@@ -57,11 +57,6 @@ class Shown:
     scores: Scores
     identity: np.ndarray
     identity_control: np.ndarray
-
-
-def last_changed(folder: Path) -> tuple[int, int]:
-    """When the store last changed, in ns. SQLite's write-ahead file changes first; an empty one is only a reader's."""
-    return _changed(folder / FILE_NAME), _changed(folder / f"{FILE_NAME}-wal")
 
 
 def shown_of(folder: Path) -> tuple[Grid, Shown]:
@@ -146,14 +141,6 @@ def _kept_by_another_process(folder: Path) -> bool:
     command = [sys.executable, "-m", "studio.shared.kept_ranking", str(folder)]
     ran = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return ran.returncode == 0
-
-
-def _changed(file: Path) -> int:
-    try:
-        facts = file.stat()
-    except FileNotFoundError:
-        return 0
-    return facts.st_mtime_ns if facts.st_size else 0
 
 
 if __name__ == "__main__":

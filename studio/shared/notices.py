@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from eval.store.connection import StoreError
+from eval.store.connection import StoreError, last_changed
 from eval.store.store_progress import StoreProgress
 from foundation.errors import UserError
 from foundation.printing import as_typed
@@ -15,7 +15,7 @@ from studio.languages.translation import tr
 from studio.shared.allowed_folders import VARIABLE
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.session import in_chosen_language
-from studio.shared.stores import RUNS, is_finished, last_changed, store_progress
+from studio.shared.stores import RUNS, is_finished, store_progress
 from studio.shared.time_words import how_far
 
 REFRESH = 2.0  # seconds between two looks at what is being made

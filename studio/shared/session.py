@@ -12,11 +12,11 @@ from typing import ParamSpec, TypeVar
 import streamlit as st
 
 from eval.ranking.ranked_cell import RankedCell
+from eval.store.connection import last_changed
 from studio.languages.known import LANGUAGES, language_of
 from studio.languages.translation import speak, tr
 from studio.shared.allowed_folders import AllowedFolders, allowed_folders
 from studio.shared.found_work import FoundWork, found_lately
-from studio.shared.kept_ranking import last_changed
 from studio.shared.stores import OpenedStore, find_stores, finished_first, open_for_pages, short_names
 
 P = ParamSpec("P")

@@ -14,13 +14,13 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scored, Scores
 from eval.reporting.ranked_grid import RankedGrid
 from eval.request.cells import Cell
-from eval.store.connection import FILE_NAME
+from eval.store.connection import STORE_FILES, last_changed
 from eval.store.store import open_store
 from eval.store.store_progress import StoreProgress, progress_of
 from eval.wording.subject_words import SubjectWords
 from foundation.errors import UserError
 from studio.shared.allowed_folders import VARIABLE
-from studio.shared.kept_ranking import last_changed, shown_of
+from studio.shared.kept_ranking import shown_of
 
 RUNS = "runs"
 # Deep enough for runs/<subject>/<run>/eval.
@@ -78,8 +78,8 @@ def find_stores(arguments: Sequence[str], variables: Mapping[str, str], here: Pa
 
 def stores_below(folder: Path) -> list[Path]:
     """Folders with a store's file, `folder` itself included, the last changed first."""
-    files = [file for depth in range(DEPTH) for file in folder.glob("*/" * depth + FILE_NAME)]
-    return [file.parent for file in sorted(files, key=lambda file: max(last_changed(file.parent)), reverse=True)]
+    files = [file for mark in STORE_FILES for depth in range(DEPTH) for file in folder.glob("*/" * depth + mark)]
+    return sorted({file.parent: None for file in files}, key=lambda store: max(last_changed(store)), reverse=True)
 
 
 def open_for_pages(folder: Path) -> OpenedStore:

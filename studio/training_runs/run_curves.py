@@ -11,7 +11,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from eval.store.connection import FILE_NAME
+from eval.store.connection import is_store
 from foundation.errors import RunLogError
 from foundation.typed.untyped import untyped
 from studio.languages.translation import noted, tr
@@ -82,7 +82,7 @@ EPOCH, STEP = noted("epoch"), noted("step")
 
 def find_runs(places: Sequence[Path], here: Path) -> Ledger:
     """All runs below these folders; without any, those below `here`/runs. A store stands for the folder it lies in."""
-    folders = [place.parent if (place / FILE_NAME).exists() else place for place in places] or [here / RUNS]
+    folders = [place.parent if is_store(place) else place for place in places] or [here / RUNS]
     wanted = list(dict.fromkeys(folder.resolve() for folder in folders if folder.is_dir()))
     above = [one for one in wanted if not any(other in one.parents for other in wanted)]
     found = [read_ledger(folder) for folder in above]

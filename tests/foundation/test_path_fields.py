@@ -69,6 +69,8 @@ WORDS = {
     "samples.negative",
     "samples.sampler",
     "sampler.name",
+    "store.database",
+    "store.schema",
     "output.name",
     "output.comment",
 }

@@ -26,6 +26,7 @@ EXTRA_OF = {
     "eval.search": "search",
     "eval.executors": "ray",
     "eval.store": "s3",
+    "eval.store.databases": "postgres",
     "eval.voting": "studio",
     "miniature.recipe": "recipe",
     "eval.servers": "servers",
@@ -51,7 +52,7 @@ def plain(name: str) -> str:
 
 def declared(extra: str = "") -> set[str]:
     listed = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
-    return {plain(match[0]) for one in listed if (match := re.match(r"[\w.-]+(?!.*\[)", one))}
+    return {plain(match[0]) for one in listed if (match := re.match(r"(?!lora-studio\[)[\w.-]+", one))}
 
 
 @cache

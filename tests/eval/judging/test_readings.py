@@ -15,6 +15,7 @@ from eval.request.spec import ScoreSection
 from eval.store.store import create_store
 from foundation.files import sha256_of
 from foundation.progress import Silent
+from kept_rows import KeptRows
 from miniature.paths import SUBJECT
 
 
@@ -23,11 +24,11 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("at", [1, 2])
-def test_a_reading_is_never_there_without_its_box(at: int, tmp_path: Path) -> None:
+def test_a_reading_is_never_there_without_its_box(at: int, tmp_path: Path, kept_rows: KeptRows) -> None:
     """With the reading there and the box not, the box would never be read: the picture has been seen."""
     places = sorted((SUBJECT / "references").glob("*.png"))[:2]
     references = References({sha256_of(path): path for path in places}, {})
-    store = create_store(tmp_path / "store")
+    store = create_store(kept_rows.prepare(tmp_path / "store"))
     reader = Reader(ScoreSection(faces="miniature", clip="miniature"), store, Silent())
     left = [at]
 

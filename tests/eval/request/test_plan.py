@@ -16,6 +16,7 @@ from eval.request.prompts import Prompt
 from eval.request.units import Unit
 from eval.store.store import create_store
 from eval.store.tables import PictureRow
+from kept_rows import KeptRows
 from loras.weights import Weights
 
 SAMPLING = Sampling("base", "float32", "euler_a", 30, 9.0, 64, 64, 1, "")
@@ -132,8 +133,8 @@ def test_what_is_left_after_a_kill_has_the_boundaries_of_the_plan(
     store.close()
 
 
-def test_a_grown_grid_makes_only_what_is_new(tmp_path: Path) -> None:
-    store = create_store(tmp_path)
+def test_a_grown_grid_makes_only_what_is_new(tmp_path: Path, kept_rows: KeptRows) -> None:
+    store = create_store(kept_rows.prepare(tmp_path))
     before = plan_of(grid(LORAS, [1.0], [0.5]))
     store.add_pictures(row_of(picture) for picture in before)
     after = plan_of(grid(LORAS, [1.0], [0.5, 1.0]))
@@ -142,8 +143,8 @@ def test_a_grown_grid_makes_only_what_is_new(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_batch_that_lost_a_file_is_whole_again(tmp_path: Path) -> None:
-    store = create_store(tmp_path)
+def test_a_batch_that_lost_a_file_is_whole_again(tmp_path: Path, kept_rows: KeptRows) -> None:
+    store = create_store(kept_rows.prepare(tmp_path))
     plan = plan_of(grid(LORAS, [1.0], [0.5]))
     whole = list(missing_batches(plan, 3, store))
     store.add_pictures(row_of(picture) for picture in plan)

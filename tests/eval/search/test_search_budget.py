@@ -20,6 +20,7 @@ from eval.store.tables import PictureRow, Spent
 from foundation.errors import ConfigurationError
 from foundation.progress import Silent
 from grid_folders import GridFolder
+from kept_rows import KeptRows
 from planted_kills import Killed
 from searches import Heard, copy_of, most_of, pictures_of, with_search
 
@@ -62,9 +63,10 @@ def test_a_clock_that_runs_out_leaves_enough_to_confirm(
     assert "The budget ended the search" in " ".join(in_sentences(record))
 
 
-def test_what_was_spent_before_a_kill_counts(tmp_path: Path) -> None:
-    store = create_store(tmp_path)
+def test_what_was_spent_before_a_kill_counts(tmp_path: Path, kept_rows: KeptRows) -> None:
+    store = create_store(kept_rows.prepare(tmp_path))
     rows = [PictureRow(id=str(at), cell="c", prompt="p", seed=at) for at in range(30)]
+    store.pictures.write("0", b"png")
     store.add_pictures(rows[:20], spent=Spent("this", 20, 9.0))
     store.close()
     store = create_store(tmp_path)
@@ -117,8 +119,8 @@ def test_a_search_is_billed_what_it_rendered_itself_whatever_comes_between(
     assert billed == len(own) + first
 
 
-def test_terms_come_back_as_they_were(tmp_path: Path) -> None:
-    store = create_store(tmp_path)
+def test_terms_come_back_as_they_were(tmp_path: Path, kept_rows: KeptRows) -> None:
+    store = create_store(kept_rows.prepare(tmp_path))
     keep_schedule(store, "this", FittedSchedule(Schedule(glance=12), 48))
     assert kept_schedule(store, "this") == FittedSchedule(Schedule(glance=12), 48)
     store.close()

@@ -53,7 +53,7 @@ def pictures_of(store: Path) -> dict[str, bytes]:
 def test_every_layout_has_its_store_and_each_is_another() -> None:
     files = [LEFT / "stores" / layout / FILE_NAME for layout in LAYOUTS]
     numbers = [asked_of(file, "PRAGMA user_version")[0][0] for file in files]
-    assert set(numbers) == set(range(LAYOUT + 1))
+    assert set(numbers) == set(range(LAYOUT.number + 1))
     tables = {str(sorted(asked_of(file, "SELECT sql FROM sqlite_master WHERE sql NOT NULL"))) for file in files}
     assert len(tables) == len(LAYOUTS)
 
@@ -66,7 +66,7 @@ def test_it_is_opened_sound_and_brought_to_todays(layout: str, tmp_path: Path) -
     assert not store.lost()
     store.add_pictures([PictureRow(id="new", cell="c", prompt="p", seed=1)], {"m": {"new": Reading(None)}})
     store.close()
-    assert asked_of(tmp_path / "store" / FILE_NAME, "PRAGMA user_version") == [(LAYOUT,)]
+    assert asked_of(tmp_path / "store" / FILE_NAME, "PRAGMA user_version") == [(LAYOUT.number,)]
     again = open_store(tmp_path / "store")
     assert again.count_pictures() == KEPT + 1
     again.close()
@@ -98,14 +98,14 @@ def test_a_newer_one_is_refused_by_every_command_and_stays_as_it_is(command: str
     home = home_of(LAYOUTS[-1], tmp_path)
     store, file = home / "store", home / "store" / FILE_NAME
     with sqlite3.connect(file) as connection:
-        connection.execute(f"PRAGMA user_version = {LAYOUT + 1}")
+        connection.execute(f"PRAGMA user_version = {LAYOUT.number + 1}")
     connection.close()
     before = file.read_bytes()
     out = ["-o", str(tmp_path / "out")] if command in ("report", "export") else []
     place = home / "grid.toml" if command == "grid" else store
     done = type_command("eval", *command.split(), str(place), *out)
     assert done.returncode == 2
-    assert f"its layout is {LAYOUT + 1}, this one knows {LAYOUT}" in done.stderr
+    assert f"its layout is {LAYOUT.number + 1}, this one knows {LAYOUT.number}" in done.stderr
     assert "Traceback" not in done.stderr
     assert file.read_bytes() == before
     assert not (tmp_path / "out").exists()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.store import network_place
-from eval.store.network_place import network_kind
+from eval.store.databases import network_place
+from eval.store.databases.network_place import network_kind
 from eval.store.store import create_store
 from searches import Heard
 

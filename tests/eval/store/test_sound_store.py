@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -12,20 +11,23 @@ import pytest
 from typer.testing import CliRunner
 
 from eval.__main__ import app
-from eval.store.connection import FILE_NAME, StoreError
+from eval.store.connection import FILE_NAME, StoreError, last_changed
 from eval.store.store import Store, create_store, open_store
-from eval.store.tables import ADDED, PictureRow, Reading, reading_checksum, reading_fault
+from eval.store.tables import LAYOUT, PictureRow, Reading, reading_checksum, reading_fault
 from eval.store.upkeep import faults_of, repair
 from foundation.progress import Silent
+from kept_rows import InSqlite, KeptRows
 from synthetic_store import Size, write_store
+from typed_commands import start_command
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = Size(epochs=(2, 4), unet=(1.0,), te=(1.0,), seeds=1)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, kept_rows: KeptRows) -> Path:
     """A store that is sound: the picture that is missing on purpose becomes a copy of another."""
+    kept_rows.prepare(tmp_path / "eval")
     folder = write_store(tmp_path, SMALL)
     store = open_store(folder)
     (gone,) = store.lost()
@@ -33,18 +35,11 @@ def folder(tmp_path: Path) -> Path:
     shutil.copy2(other, store.picture_path(gone))
     store.close()
     kept = "sha256, size, changed"
-    edited(
+    kept_rows.edit(
         folder,
         f"UPDATE picture SET ({kept}) = (SELECT {kept} FROM picture WHERE id = '{other.stem}') WHERE id = '{gone}'",
     )
     return folder
-
-
-def edited(folder: Path, *statements: str) -> None:
-    with sqlite3.connect(folder / FILE_NAME) as connection:
-        for statement in statements:
-            connection.execute(statement)
-    connection.close()
 
 
 def first_picture(folder: Path) -> Path:
@@ -97,13 +92,13 @@ def test_every_command_shows_the_rest_of_a_store_with_a_damaged_picture(folder: 
     assert "this picture of the cell is damaged; run the grid again" in str(exported.exception)
 
 
-def test_check_finds_what_only_reading_finds_and_repair_forgets_it(folder: Path) -> None:
+def test_check_finds_what_only_reading_finds_and_repair_forgets_it(folder: Path, kept_rows: KeptRows) -> None:
     rotten = first_picture(folder)
     flipped(rotten, 150)
-    edited(
+    kept_rows.edit(
         folder,
-        "UPDATE embedding SET vector = zeroblob(length(vector)) WHERE rowid = (SELECT min(rowid) FROM embedding "
-        "WHERE vector IS NOT NULL)",
+        f"UPDATE embedding SET vector = {kept_rows.words['zeros']} WHERE (subject, model) = (SELECT subject, model "
+        "FROM embedding WHERE vector IS NOT NULL ORDER BY subject, model LIMIT 1)",
         "INSERT INTO fact (key, value) VALUES ('odd', '{no json')",
     )
     runner = CliRunner()
@@ -125,29 +120,40 @@ def test_check_finds_what_only_reading_finds_and_repair_forgets_it(folder: Path)
     assert runner.invoke(app, ["store", "check", str(folder)]).exit_code == 0
 
 
-def test_repair_of_a_sound_store_changes_nothing(folder: Path) -> None:
+def test_repair_of_a_sound_store_changes_nothing(folder: Path, kept_rows: KeptRows) -> None:
     store = open_store(folder)
-    before = (folder / FILE_NAME).read_bytes()
+    before, changed = kept_rows.all_rows(folder), last_changed(folder)
     repair(store, faults_of(store, Silent()))
     store.close()
-    assert (folder / FILE_NAME).read_bytes() == before
+    assert (kept_rows.all_rows(folder), last_changed(folder)) == (before, changed)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        "vector = 'words'",
-        "vector = substr(vector, 1, 5)",
+        "vector = {start}",
         "vector = vector || vector",
-        "vector = randomblob(length(vector))",
-        "count = 'three'",
+        "vector = {noise}",
         "count = count + 1",
-        "checksum = NULL, vector = x'0000c07f'",
-        "checksum = NULL, vector = x'0000'",
+        "checksum = NULL, vector = {nan}",
+        "checksum = NULL, vector = {odd}",
     ],
 )
-def test_an_edited_reading_ends_in_a_sentence_and_never_in_a_score(folder: Path, change: str) -> None:
-    edited(folder, f"UPDATE embedding SET {change} WHERE vector IS NOT NULL")
+def test_an_edited_reading_ends_in_a_sentence_and_never_in_a_score(
+    folder: Path, change: str, kept_rows: KeptRows
+) -> None:
+    kept_rows.edit(folder, f"UPDATE embedding SET {change.format(**kept_rows.words)} WHERE vector IS NOT NULL")
+    check_is_no_score(folder)
+
+
+@pytest.mark.parametrize("change", ["vector = 'words'", "count = 'three'"])
+def test_a_column_of_another_type_which_sqlite_takes_is_no_score_either(tmp_path: Path, change: str) -> None:
+    folder = write_store(tmp_path, SMALL)
+    InSqlite().edit(folder, f"UPDATE embedding SET {change} WHERE vector IS NOT NULL")
+    check_is_no_score(folder)
+
+
+def check_is_no_score(folder: Path) -> None:
     for command in (["rank"], ["report", "-o", "unused.html"]):
         done = CliRunner().invoke(app, [command[0], str(folder), *command[1:]])
         assert isinstance(done.exception, StoreError), done.exception
@@ -155,10 +161,8 @@ def test_an_edited_reading_ends_in_a_sentence_and_never_in_a_score(folder: Path,
 
 
 @pytest.mark.parametrize("value", ["{no json", "[1, 2]", "7", '"text"', "[" * 3000])
-def test_a_fact_that_is_no_object_is_named(folder: Path, value: str) -> None:
-    with sqlite3.connect(folder / FILE_NAME) as connection:
-        connection.execute("UPDATE fact SET value = ? WHERE key = 'grid'", (value,))
-    connection.close()
+def test_a_fact_that_is_no_object_is_named(folder: Path, value: str, kept_rows: KeptRows) -> None:
+    kept_rows.edit(folder, f"UPDATE fact SET value = '{value}' WHERE key = 'grid'")
     with pytest.raises(StoreError, match=r"`grid` is damaged; run `python -m eval store repair .*then the grid again"):
         open_store(folder).fact("grid")
 
@@ -170,17 +174,10 @@ def test_a_checksum_is_of_all_that_a_row_says() -> None:
     assert reading_fault("a", "m", 1, None, reading_checksum("a", "m", 1, None)) is None
 
 
-def of_the_layout_before(folder: Path) -> None:
-    """The file as the version before wrote it."""
-    columns = [statement.split()[2::3] for statement in ADDED]
-    edited(
-        folder, *(f"ALTER TABLE {table} DROP COLUMN {column}" for table, column in columns), "PRAGMA user_version = 0"
-    )
-
-
-def test_a_store_of_the_layout_before_opens_and_is_written(folder: Path) -> None:
-    of_the_layout_before(folder)
+def test_a_store_of_the_layout_before_opens_and_is_written(folder: Path, kept_rows: KeptRows) -> None:
+    kept_rows.of_the_layout_before(folder)
     store = open_store(folder)
+    assert kept_rows.layout(folder) == LAYOUT.number
     assert store.lost() == set()
     assert all(one.sha256 is None for one in store.files())
     store.add_pictures([PictureRow(id="new", cell="c", prompt="p", seed=1)])
@@ -193,10 +190,13 @@ def test_a_store_of_the_layout_before_opens_and_is_written(folder: Path) -> None
     store.close()
 
 
-def test_a_newer_layout_is_refused(folder: Path) -> None:
-    edited(folder, "PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match="newer version"):
-        open_store(folder)
+def test_a_newer_layout_is_refused_and_stays_as_it_is(folder: Path, kept_rows: KeptRows) -> None:
+    kept_rows.set_layout(folder, 99)
+    before = kept_rows.all_rows(folder)
+    for opening in (open_store, create_store):
+        with pytest.raises(StoreError, match=r"newer version \(its layout is 99"):
+            opening(folder)
+    assert (kept_rows.all_rows(folder), kept_rows.layout(folder)) == (before, 99)
 
 
 OPEN = (
@@ -205,13 +205,18 @@ OPEN = (
 
 
 @pytest.mark.parametrize("layout", ["new", "before"])
-def test_processes_that_open_a_store_at_once_all_have_it(tmp_path: Path, layout: str) -> None:
+def test_processes_that_open_a_store_at_once_all_have_it(tmp_path: Path, layout: str, kept_rows: KeptRows) -> None:
+    kept_rows.prepare(tmp_path / "store")
     if layout == "before":
         create_store(tmp_path / "store").close()
-        of_the_layout_before(tmp_path / "store")
-    command = [sys.executable, "-c", OPEN, str(tmp_path / "store")]
-    opening = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    assert [(one.wait(), one.communicate()[1]) for one in opening] == [(0, "")] * 4
+        kept_rows.of_the_layout_before(tmp_path / "store")
+    script = tmp_path / "open.py"
+    script.write_text(OPEN, encoding="utf-8")
+    told = [tmp_path / f"told {at}" for at in range(4)]
+    opening = [start_command(str(script), str(tmp_path / "store"), told=one) for one in told]
+    for one in opening:
+        one.join()
+    assert [(one.exitcode, path.read_text("utf-8")) for one, path in zip(opening, told, strict=True)] == [(0, "")] * 4
 
 
 # As root everything may be written, and as nobody Python may not be read: so all is imported first, by doing it once.
@@ -238,7 +243,7 @@ def test_a_store_that_may_not_be_written_is_ranked_and_reported(layout: str, tmp
     try:
         folder = write_store(top, SMALL)
         if layout == "before":
-            of_the_layout_before(folder)
+            InSqlite().of_the_layout_before(folder)
         shutil.copytree(folder, tmp_path / "own")
         for path in (top, *top.rglob("*")):
             path.chmod(0o555 if path.is_dir() else 0o444)
@@ -258,7 +263,8 @@ def test_a_store_that_may_not_be_written_is_ranked_and_reported(layout: str, tmp
         shutil.rmtree(top)
 
 
-def test_writing_such_a_store_is_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_such_a_store_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_store(tmp_path, SMALL)
     monkeypatch.setattr(os, "access", lambda *_: False)
     store: Store = open_store(folder)
     with pytest.raises(StoreError, match="may not be written"):

@@ -3,7 +3,6 @@
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,38 +10,11 @@ import pytest
 
 from eval.store.connection import FILE_NAME, StoreError
 from eval.store.picture_files import PicturePlaceError
-from eval.store.store import Store, create_store, open_store
-from eval.store.tables import PictureRow, Reading
+from eval.store.store import create_store, open_store
+from eval.store.tables import Reading
+from kept_rows import READS, WRITES, KeptRows, rows
 from synthetic_store import Size, write_store
 from typed_commands import ROOT, type_command
-
-# What a store is asked and told, by name: what fails in SQLite is told alike, whichever of them it is.
-READS: dict[str, Callable[[Store], object]] = {
-    "count_pictures": Store.count_pictures,
-    "failures": lambda store: store.failures(["a"]),
-    "lost": Store.lost,
-    "unread": lambda store: list(store.unread("m", ["a"])),
-    "readings": lambda store: store.readings("m"),
-    "readings_of": lambda store: store.readings_of("m", ["a"]),
-    "fact": lambda store: store.fact("grid"),
-    "spent": lambda store: store.spent("r"),
-}
-WRITES: dict[str, Callable[[Store], object]] = {
-    "add_pictures": lambda store: store.add_pictures(rows(5000)),
-    "add_readings": lambda store: store.add_readings("m", {str(at): Reading(None) for at in range(5000)}),
-    "set_fact": lambda store: store.set_fact("big", {"text": "x" * 500_000}),
-    "forget": lambda store: store.forget(["a"]),
-}
-
-
-def rows(count: int) -> list[PictureRow]:
-    return [PictureRow(id=f"picture {at}", cell="c", prompt="p", seed=at) for at in range(count)]
-
-
-def pragma(store: Store, words: str) -> None:
-    """Set it on the store's own connection, as the disk would set it on any."""
-    with store.engine.connect() as connection:
-        connection.exec_driver_sql(f"PRAGMA {words}")
 
 
 def test_a_damaged_store_is_called_so(tmp_path: Path) -> None:
@@ -84,23 +56,25 @@ def test_a_file_that_is_damaged_behind_its_header_is_named_whatever_is_asked(tmp
 
 
 @pytest.mark.parametrize("name", [name for name in WRITES if name != "forget"])
-def test_a_disk_that_is_full_is_named_and_loses_nothing(tmp_path: Path, name: str) -> None:
-    store = create_store(tmp_path)
+def test_a_disk_that_is_full_is_named_and_loses_nothing(tmp_path: Path, name: str, kept_rows: KeptRows) -> None:
+    store = create_store(kept_rows.prepare(tmp_path))
     store.add_pictures(rows(10))
-    pragma(store, "max_page_count = 12")
-    with pytest.raises(StoreError, match=r"cannot be written \(database or disk is full\); make room"):
+    kept_rows.fill_up(store)
+    with pytest.raises(StoreError, match=r"cannot be written \(.*(is full|No space left).*\); make room"):
         WRITES[name](store)
-    pragma(store, "max_page_count = 1000000")
+    kept_rows.make_room(store)
     assert store.count_pictures() == 10
     WRITES[name](store)
     store.close()
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_a_store_that_may_not_be_written_can_be_read_and_says_so(tmp_path: Path, name: str) -> None:
-    store = create_store(tmp_path)
+def test_a_store_that_may_not_be_written_can_be_read_and_says_so(
+    tmp_path: Path, name: str, kept_rows: KeptRows
+) -> None:
+    store = create_store(kept_rows.prepare(tmp_path))
     store.add_pictures(rows(1))
-    pragma(store, "query_only = 1")
+    kept_rows.only_read(store)
     with pytest.raises(StoreError, match="may not be written"):
         WRITES[name](store)
     assert store.count_pictures() == 1
@@ -108,14 +82,10 @@ def test_a_store_that_may_not_be_written_can_be_read_and_says_so(tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_a_store_that_another_program_holds_is_named(tmp_path: Path, name: str) -> None:
-    store = create_store(tmp_path)
-    pragma(store, "busy_timeout = 1")
-    holder = sqlite3.connect(tmp_path / FILE_NAME)
-    holder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreError, match=r"is in use.*wait for the other program"):
+def test_a_store_that_another_program_holds_is_named(tmp_path: Path, name: str, kept_rows: KeptRows) -> None:
+    store = create_store(kept_rows.prepare(tmp_path))
+    with kept_rows.held(store), pytest.raises(StoreError, match=r"is in use.*wait for the other program"):
         WRITES[name](store)
-    holder.close()
     WRITES[name](store)
     store.close()
 
@@ -135,9 +105,9 @@ def test_commands_say_in_a_line_that_a_store_is_damaged(tmp_path: Path, command:
     assert len(said) <= 2
 
 
-def test_a_folder_of_pictures_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+def test_a_folder_of_pictures_that_is_gone_is_not_made_anew(tmp_path: Path, kept_rows: KeptRows) -> None:
     """What would be drawn into the empty mount point of a share is recorded, and gone when the share is back."""
-    store = create_store(tmp_path / "store", str(tmp_path / "share" / "pictures"))
+    store = create_store(kept_rows.prepare(tmp_path / "store"), str(tmp_path / "share" / "pictures"))
     store.pictures.write("abc", b"png")
     store.add_pictures(rows(1))
     (tmp_path / "share").rename(tmp_path / "away")
@@ -150,8 +120,10 @@ def test_a_folder_of_pictures_that_is_gone_is_not_made_anew(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_vector_that_is_no_number_is_a_failure_and_never_a_score(value: float, tmp_path: Path) -> None:
-    store = create_store(tmp_path / "store")
+def test_a_vector_that_is_no_number_is_a_failure_and_never_a_score(
+    value: float, tmp_path: Path, kept_rows: KeptRows
+) -> None:
+    store = create_store(kept_rows.prepare(tmp_path / "store"))
     store.add_readings("judge", {"a": Reading(np.array([1, value], np.float32), 2), "b": Reading(np.ones(2))})
     found = store.readings("judge")
     assert (found["a"].vector, found["a"].count) == (None, 2)
