@@ -10,7 +10,7 @@ export PYTHONUNBUFFERED := 1
 # Where an environment forbids it, as images for containers do, each process compiles torch and diffusers anew: half a minute.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test studio bench mutants torture transcript lint docs languages clean
+.PHONY: demo test studio bench mutants torture transcript browser lint docs languages clean
 
 .venv: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -33,6 +33,11 @@ test: .venv
 # The first evening with an own subject, at the full width of SD1.5: minutes, and 2 GB of disk.
 transcript: .venv
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest tests/house/test_first_evening.py -m transcript
+
+# Whole journeys of the studio in Debian's Chromium, those that train and draw a grid as well. See docs/studio.md.
+browser: .venv
+	command -v chromedriver >/dev/null || ! command -v apt-get >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium chromium-driver)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/studio/journeys -m 'journey or not journey'
 
 studio: .venv
 	$(BIN)/streamlit run studio
