@@ -21,9 +21,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "browser"))
 from chromium import Visit, chromium
-from studio_server import served_studio
-
 from studio.languages.known import LANGUAGES
+from studio_server import served_studio
 
 PAGES = {
     "home": "",

@@ -103,6 +103,13 @@ class Store:
             sha256 = session.execute(select(PictureRow.sha256).where(PictureRow.id == picture_id)).scalar()
         return KeptPicture(path, fault_of_file(path, sha256))
 
+    def kept_pictures(self, picture_ids: Iterable[str]) -> dict[str, KeptPicture]:
+        """The same of many at once; none of those that are not recorded."""
+        return {
+            one: KeptPicture(path := self.picture_path(one), fault_of_file(path, sha256))
+            for one, sha256 in self.contents(picture_ids).items()
+        }
+
     def count_pictures(self) -> int:
         """How many are recorded, failed ones too."""
         with Session(self.engine) as session:

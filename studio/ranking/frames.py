@@ -19,7 +19,7 @@ from foundation.terminal_tables import NOT_MEASURED
 from loras.weights import Weights
 from studio.languages.translation import noted, tr
 from studio.ranking.remarks import Remark, marks_of
-from studio.shared.pictures import median_picture
+from studio.shared.pictures import median_pictures
 from studio.shared.stores import OpenedStore
 
 NO_OTHER, PICTURE, EACH = noted("none"), "picture", noted("each picture")
@@ -68,7 +68,7 @@ def also_of(row: RankedCell) -> str:
 def ranking_frame(opened: OpenedStore, places: Sequence[int], remarks: Mapping[str, Remark] = NONE) -> pd.DataFrame:
     """The rows at `places` of the ranking, indexed by place from 1, each with a typical picture as a data URI."""
     rows = [opened.rows[place] for place in places]
-    pictures = [median_picture(opened, row) for row in rows]
+    pictures = median_pictures(opened, rows)
     columns: dict[str, list[object]] = {PICTURE: [*pictures]} if any(pictures) else {}
     if any(marks := marks_of(remarks, [row.cell for row in rows])):
         columns["★"] = [*marks]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from eval.judging.stored_grid import Grid
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT
 from eval.reporting.thumbnail import thumbnail
@@ -35,36 +36,37 @@ class UnitRow:
     pictures: list[Picture]
 
 
-def median_picture(opened: OpenedStore, row: RankedCell) -> str | None:
-    """The thumbnail of the subject picture nearest to the row's median likeness: neither its luckiest nor its worst.
+def median_pictures(opened: OpenedStore, rows: Sequence[RankedCell]) -> list[str | None]:
+    """Of each row the thumbnail of the subject picture nearest to its median likeness: neither its luckiest nor its
+    worst.
 
     Looked up once for as long as the store stays open as it is; what was not there is looked for again.
     """
-    try:
-        return _known_median(opened, row.cell, row.checkpoint)
-    except _NotThereError:
-        return None
+    known = _TYPICAL.setdefault(opened, {})
+    grid = _shown(opened)
+    units = grid.snapshot.units
+    wanted = {
+        row.place: grid.picture_id(opened.cell(row), units[_median_unit(opened, row)])
+        for row in rows
+        if row.place not in known
+    }
+    kept = grid.store.kept_pictures(set(wanted.values()))
+    for place, picture in wanted.items():
+        if picture in kept and (shown := thumbnail(kept[picture])):
+            known[place] = shown
+    return [known.get(row.place) for row in rows]
 
 
-class _NotThereError(Exception):
-    """There is no such picture now. (What ends so is not kept.)"""
+# By place in the ranking.
+_TYPICAL: WeakKeyDictionary[OpenedStore, dict[int, str]] = WeakKeyDictionary()
 
 
-@lru_cache(maxsize=4096)
-def _known_median(opened: OpenedStore, cell: str, checkpoint: str) -> str:
-    row = next(one for one in opened.rows if (one.cell, one.checkpoint) == (cell, checkpoint))
-    found = _median_picture(opened, row)
-    if found is None:
-        raise _NotThereError
-    return found
-
-
-def _median_picture(opened: OpenedStore, row: RankedCell) -> str | None:
+def _median_unit(opened: OpenedStore, row: RankedCell) -> int:
     units = opened.ranked.evidence.where(SUBJECT)
     likeness = opened.identity[opened.place_in_evidence(row), units]
     if np.isnan(likeness).all():
-        return thumbnail(_kept(opened, row, int(units[0])))
-    return thumbnail(_kept(opened, row, int(units[np.nanargmin(np.abs(likeness - np.nanmedian(likeness)))])))
+        return int(units[0])
+    return int(units[np.nanargmin(np.abs(likeness - np.nanmedian(likeness)))])
 
 
 def comparison(opened: OpenedStore, columns: Sequence[RankedCell | None], units: Sequence[int]) -> list[UnitRow]:
@@ -112,9 +114,13 @@ def _picture(opened: OpenedStore, row: RankedCell | None, unit: int) -> Picture:
 
 
 def _kept(opened: OpenedStore, row: RankedCell | None, unit: int) -> KeptPicture:
-    grid = opened.ranked.grid
-    shown = grid.beside(opened.cell(opened.rows[0]))
-    return shown.picture(grid.cell(row.cell) if row else None, grid.snapshot.units[unit])
+    grid = _shown(opened)
+    return grid.picture(grid.cell(row.cell) if row else None, grid.snapshot.units[unit])
+
+
+def _shown(opened: OpenedStore) -> Grid:
+    """The grid beside the base model as the first row was drawn."""
+    return opened.ranked.grid.beside(opened.cell(opened.rows[0]))
 
 
 def _in_words(opened: OpenedStore, likeness: float) -> str:

@@ -14,7 +14,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scored, Scores
 from eval.reporting.ranked_grid import RankedGrid
 from eval.request.cells import Cell
-from eval.store.connection import STORE_FILES, last_changed
+from eval.store.connection import is_store, last_changed
 from eval.store.store import open_store
 from eval.store.store_progress import StoreProgress, progress_of
 from eval.wording.subject_words import SubjectWords
@@ -77,9 +77,21 @@ def find_stores(arguments: Sequence[str], variables: Mapping[str, str], here: Pa
 
 
 def stores_below(folder: Path) -> list[Path]:
-    """Folders with a store's file, `folder` itself included, the last changed first."""
-    files = [file for mark in STORE_FILES for depth in range(DEPTH) for file in folder.glob("*/" * depth + mark)]
-    return sorted({file.parent: None for file in files}, key=lambda store: max(last_changed(store)), reverse=True)
+    """Folders with a store's file, `folder` itself included, the last changed first. What a store holds is no store."""
+    found: list[Path] = []
+    level = [folder]
+    for _ in range(DEPTH):
+        found += filter(is_store, level)
+        level = [below for one in level if not is_store(one) for below in _folders_in(one)]
+    return sorted(found, key=lambda store: max(last_changed(store)), reverse=True)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as listing:
+            return [Path(one.path) for one in listing if one.is_dir()]
+    except OSError:
+        return []
 
 
 def open_for_pages(folder: Path) -> OpenedStore:
