@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from eval.exporting.exported import Exported, ExportError
+from eval.exporting.file_form import AS_SCORED, FileForm, Shaped, shaped, write_shaped
 from eval.judging.stored_grid import Grid
 from eval.ranking.columns import row_as_json
 from eval.ranking.ranked_cell import RankedCell, recommended
@@ -21,7 +20,7 @@ from foundation.files import check_is_no_input, sha256_of, whole_file
 from loras.blending.blend_metadata import blend_metadata
 from loras.blending.merge_methods import EXACT_SUM
 from loras.lora_family import LoraFamily, common_family
-from loras.lora_file import LoraFile, LoraModule, open_lora, write_lora
+from loras.lora_file import LoraFile, LoraModule, open_lora
 from loras.weights import recipe_weights
 
 # A number this long can be the beginning of a cell's id; a shorter one is meant as a row's.
@@ -51,11 +50,12 @@ def choose_cell(grid: Grid, ranked: list[RankedCell], wanted: str) -> RankedCell
     return found[0]
 
 
-def export_cell(grid: Grid, row: RankedCell, path: Path) -> Exported:
+def export_cell(grid: Grid, row: RankedCell, path: Path, form: FileForm = AS_SCORED) -> Exported:
     """Write the cell's LoRA to `path`, with a preview picture beside it.
 
-    The tensors are those that were scored. Raises ExportError where nothing acts or a parent's file has changed since,
-    MissingFileError where it is gone.
+    The tensors are those that were scored, unless `form` asks for another rank or type. Raises ExportError where
+    nothing acts or a parent's file has changed since, MissingFileError where it is gone, ConvertError for a spelling
+    that cannot hold it.
     """
     if path.suffix != ".safetensors":
         raise ExportError(f"{path}: a LoRA file ends in .safetensors; name it so")
@@ -66,12 +66,13 @@ def export_cell(grid: Grid, row: RankedCell, path: Path) -> Exported:
     lora = lora_of(cell)
     if not lora.modules:
         raise ExportError(f"{row.checkpoint} at {cell.use.weights}: does nothing at these weights; choose another cell")
-    metadata = _metadata(grid, cell, row, lora, path.stem)
-    write_lora(LoraFile(lora.modules, metadata), path, getattr(torch, cell.dtype))
+    made = shaped(lora.modules, cell.dtype, form)
+    metadata = _metadata(grid, cell, row, made, path.stem)
+    write_shaped(made, metadata | form.words(metadata, grid.snapshot.trigger), path, form)
     preview = path.with_suffix(".png")
     with whole_file(preview) as beside:
         shutil.copyfile(shown, beside)
-    return Exported(path, sha256_of(path), preview)
+    return Exported(path, sha256_of(path), preview, made.dtype, made.rank, made.error)
 
 
 def _preview_of(grid: Grid, cell: Cell) -> Path:
@@ -99,18 +100,19 @@ def _check_parents(grid: Grid, cell: Cell) -> None:
             raise ExportError(f"{source.path}: has changed since it was scored; run the grid again")
 
 
-def _metadata(grid: Grid, cell: Cell, row: RankedCell, lora: LoraFile[LoraModule], name: str) -> dict[str, str]:
+def _metadata(grid: Grid, cell: Cell, row: RankedCell, made: Shaped, name: str) -> dict[str, str]:
     headers: list[Mapping[str, str]] = []
     families: list[tuple[Path, LoraFamily]] = []
     for use in cell.uses:
         with open_lora(use.checkpoint.path) as opened:
             headers.append(opened.metadata)
             families.append((opened.path, opened.family))
-    recipe = _recipe(grid, cell, row, max(module.rank for module in lora.modules.values()))
+    recipe = _recipe(grid, cell, row, made)
+    lora: LoraFile[LoraModule] = LoraFile(made.modules, {})
     return blend_metadata(lora, headers, common_family(families), name, recipe)
 
 
-def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, object]:
+def _recipe(grid: Grid, cell: Cell, row: RankedCell, made: Shaped) -> dict[str, object]:
     """Everything needed to make the file again, and why it was chosen."""
     return {
         "parents": [
@@ -122,9 +124,9 @@ def _recipe(grid: Grid, cell: Cell, row: RankedCell, rank: int) -> dict[str, obj
             for use in cell.uses
         ],
         "method": EXACT_SUM,
-        "rank": rank,
-        "dtype": cell.dtype,
-        "error": 0.0,
+        "rank": made.rank,
+        "dtype": made.dtype,
+        "error": made.error,
         "cell": cell.id,
         **({"guest": asdict(row.guest)} if row.guest else {}),
         "grid": asdict(grid.beside(cell).sampling),

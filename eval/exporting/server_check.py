@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from base_models.drawing.png import read_picture
-from eval.exporting.export import Exported, ExportError
+from eval.exporting.exported import AS_SCORED, Exported, ExportError
 from eval.judging.stored_grid import Grid, UnitRecord
 from eval.request.cells import Cell, Checkpoint, Use
 from eval.request.elsewhere.elsewhere import Elsewhere
@@ -24,7 +24,6 @@ from foundation.files import whole_file
 from loras.weights import Weights
 
 MOST_DRAWN = 4
-AS_SCORED = 0.1  # of what the LoRA changes by itself
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The page of pictures: a cell's beside those of up to three others and of the base model, unit by unit."""
+"""The page of pictures: a cell's beside those of up to three others and of the base model, as a wall."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from eval.ranking.columns import INTERVAL
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT
 from eval.reporting.ranking_table import shared_flags
-from studio.languages.translation import noted, tr
+from studio.comparing.cells_side_by_side import pages_of, side_by_side, units_on_page
+from studio.languages.translation import tr
+from studio.picture_wall.chosen_place import known_axes, row_of_tile
+from studio.picture_wall.wall_component import picture_wall
+from studio.picture_wall.wall_data import told_of
 from studio.ranking.frames import intervals_of, tiles_of
+from studio.serving.served_stores import SERVED
 from studio.shared.markdown_text import escaped, in_sentence
-from studio.shared.pictures import Picture, UnitRow, comparison, pairs_won, rival_of, units_of_role
-from studio.shared.session import choose_row, opened_store
+from studio.shared.pictures import pairs_won, rival_of, units_of_role
+from studio.shared.session import choose_row, opened_store, set_chosen
 from studio.shared.stores import OpenedStore
 
-PAGE = 8
 MOST_BESIDE = 3
-SHOWN = "unit on show"
-LARGE, ENLARGE, SMALL_AGAIN = "one at a time", noted("One at a time, large"), noted("All of them")
-TURNS = ((noted("Back"), "left", -1), (noted("Next"), "right", 1))
+SIDE = 224  # pixels of a picture at first: there are five columns at most
+WALL, TAKEN = "pictures side by side", "taken from those side by side"
 ROLES = SUBJECT, BLEED
 
 
@@ -29,13 +32,14 @@ def show() -> None:
     """Draw the page."""
     opened = opened_store()
     st.title(tr("Pictures, side by side"), anchor=False)
+    if (taken := st.session_state.pop(TAKEN, None)) is not None:
+        set_chosen(taken)  # before the chooser is there: after it Streamlit takes no other value
     row = choose_row(tr("Cell"), opened.rows)
     others = _chosen_others(opened, row)
     _show_figures(opened, row, others)
-    columns: list[RankedCell | None] = [row, *others, None]
     called = {SUBJECT: tr("The subject"), BLEED: tr(opened.words.others).capitalize()}
     role = st.segmented_control(tr("Pictures of"), _roles_in(opened), format_func=called.__getitem__, default=SUBJECT)
-    _show_pictures(opened, columns, role or SUBJECT)
+    _show_pictures(opened, [row, *others], role or SUBJECT)
 
 
 def _chosen_others(opened: OpenedStore, row: RankedCell) -> list[RankedCell]:
@@ -85,77 +89,24 @@ def _roles_in(opened: OpenedStore) -> list[str]:
     return [role for role in ROLES if units_of_role(opened, role)]
 
 
-def _show_pictures(opened: OpenedStore, columns: list[RankedCell | None], role: str) -> None:
+def _show_pictures(opened: OpenedStore, rows: list[RankedCell], role: str) -> None:
     units = units_of_role(opened, role)
-    # A button: a chooser that has been clicked takes the arrow keys for itself.
-    large = bool(st.session_state.get(LARGE))
-    st.button(tr(SMALL_AGAIN if large else ENLARGE), on_click=_enlarge, args=(not large,))
-    if large:
-        _show_one(opened, columns, units)
-        return
-    pages = -(-len(units) // PAGE)
-    page = st.pagination(pages) if pages > 1 else 1
-    _show_heads(opened, columns)
-    for unit in comparison(opened, columns, units[(page - 1) * PAGE : page * PAGE]):
-        label, *tiles = st.columns([1, *([1] * len(columns))])
-        label.markdown(tr("{prompt}  \n:gray[seed {seed}]", prompt=escaped(unit.prompt), seed=unit.seed))
-        for tile, row, picture in zip(tiles, columns, unit.pictures, strict=True):
-            with tile:
-                _show_picture(picture, _told(opened, row, unit))
-
-
-def _show_one(opened: OpenedStore, columns: list[RankedCell | None], units: Sequence[int]) -> None:
-    """One prompt and seed, as large as there is room; a single widget's row of pictures is turned over in place."""
-    at = int(st.session_state.get(SHOWN, 0)) % len(units)
-    for place, (label, key, step) in zip(st.columns(len(TURNS)), TURNS, strict=True):
-        place.button(tr(label), shortcut=key, width="stretch", on_click=_turn, args=((at + step) % len(units),))
-    unit = comparison(opened, columns, [units[at]])[0]
-    st.markdown(
+    pages = pages_of(units, len(rows))
+    page = st.pagination(pages, key=f"pages of {role}") - 1 if pages > 1 else 0
+    st.caption(
         tr(
-            "{prompt}  \n:gray[seed {seed}, {number} of {total}]",
-            prompt=escaped(unit.prompt),
-            seed=unit.seed,
-            number=at + 1,
-            total=len(units),
+            "Likeness to the subject stands below each picture. Enter, or a click, opens one large: up and down walk "
+            "prompts and seeds, left and right the cells; S lays it over its rival under a slider, F shows the two in "
+            "turn, D their difference."
         )
     )
-    places = st.columns(len(columns), vertical_alignment="bottom")
-    for place, row, picture in zip(places, columns, unit.pictures, strict=True):
-        with place:
-            st.markdown(f"**{escaped(_head(opened, row))}**")
-            _show_picture(picture, _told(opened, row, unit))
-
-
-def _enlarge(large: bool) -> None:
-    st.session_state[LARGE] = large
-
-
-def _turn(at: int) -> None:
-    st.session_state[SHOWN] = at
-
-
-def _show_heads(opened: OpenedStore, columns: list[RankedCell | None]) -> None:
-    label, *tiles = st.columns([1, *([1] * len(columns))], vertical_alignment="bottom")
-    label.caption(tr("Below each picture: likeness to the subject"))
-    for tile, row in zip(tiles, columns, strict=True):
-        tile.markdown(f"**{escaped(_head(opened, row))}**")
-
-
-def _head(opened: OpenedStore, row: RankedCell | None) -> str:
-    if row is None:
-        return tr("Base model, “{class_word}” for the trigger", class_word=opened.ranked.grid.snapshot.class_word)
-    return f"{row.place}. {row.name}"
-
-
-def _told(opened: OpenedStore, row: RankedCell | None, unit: UnitRow) -> str:
-    return tr("{cell}: {prompt}, seed {seed}", cell=_head(opened, row), prompt=unit.prompt, seed=unit.seed)
-
-
-def _show_picture(picture: Picture, told: str) -> None:
-    if picture.path:
-        st.image(picture.path, caption=picture.likeness, width="stretch", alt=told)
-    else:
-        st.caption(picture.likeness)
+    wall = side_by_side(opened, known_axes(opened), rows, units_on_page(units, len(rows), page))
+    store = opened.ranked.grid.store
+    told = told_of(wall, store, SERVED.offer(store), side=SIDE, against=True)
+    tile = picture_wall(told, WALL, lambda: None)
+    if tile is not None and (place := row_of_tile(opened, wall, *tile)) is not None:
+        st.session_state[TAKEN] = place
+        st.rerun()
 
 
 show()

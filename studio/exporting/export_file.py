@@ -8,17 +8,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from base_models.kohya_names import part_of
-from eval.exporting.exported import Exported, ExportError
+from eval.exporting.exported import Exported
 from eval.ranking.ranked_cell import RankedCell
 from eval.request.cells import Cell, Use
 from foundation.safetensors_header import read_header
 from loras.key_spellings import spelling_of
 from studio.languages.translation import tr
+from studio.shared.file_names import SUFFIX, stem_of
 from studio.shared.stores import OpenedStore
 
 EXPORTS = "exports"
-SUFFIX = ".safetensors"
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+@dataclass(frozen=True)
+class AskedForm:
+    """How the file is to be written, as the page asks and `eval export` takes it; "" leaves it as it was scored."""
+
+    rank: str = ""
+    dtype: str = ""
+    tool: str = ""
+    author: str = ""
+    description: str = ""
+
+    @property
+    def is_as_scored(self) -> bool:
+        """Whether the tensors stay those that were scored."""
+        return not (self.rank or self.dtype)
 
 
 @dataclass(frozen=True)
@@ -56,21 +72,19 @@ def suggested_name(row: RankedCell) -> str:
     return re.sub(r"[^\w.-]+", "-", f"{row.checkpoint}-{weights}{'-blend' if row.also else ''}")
 
 
-def export_path(opened: OpenedStore, name: str) -> Path:
-    """Where the file called `name` goes: the store's `exports` folder. Raises ExportError for what is no plain name."""
-    stem = name.strip().removesuffix(SUFFIX)
-    if not re.fullmatch(r"[\w][\w. -]*", stem):
-        raise ExportError(
-            tr("“{name}”: not a file name; use letters, digits, spaces, dots, hyphens and underscores", name=name)
-        )
-    return opened.folder / EXPORTS / f"{stem}{SUFFIX}"
+def export_path(folder: Path, name: str) -> Path:
+    """Where the file called `name` goes. Raises FileNameError for what is no plain name."""
+    return folder / f"{stem_of(name)}{SUFFIX}"
 
 
-def write_export(opened: OpenedStore, row: RankedCell, path: Path) -> Exported:
+def write_export(opened: OpenedStore, row: RankedCell, path: Path, asked: AskedForm) -> Exported:
     """Write the row's cell; see eval.exporting.export.export_cell for what it refuses."""
-    from eval.exporting.export import export_cell  # torch, half a gigabyte of memory, until then not needed
+    # torch, half a gigabyte of memory, until then not needed
+    from eval.exporting.export import export_cell
+    from eval.exporting.file_form import FileForm
 
-    return export_cell(opened.ranked.grid, row, path)
+    form = FileForm.asked(asked.rank, asked.dtype, asked.tool, asked.author, asked.description)
+    return export_cell(opened.ranked.grid, row, path, form)
 
 
 def usage_by_tool(opened: OpenedStore, row: RankedCell, name: str) -> dict[str, tuple[str, str]]:

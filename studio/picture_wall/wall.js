@@ -47,6 +47,7 @@ class Wall {
   show(told) {
     const text = JSON.stringify(told);
     if (text === this.text) return;
+    if (!this.text) this.side = told.side;
     this.text = text;
     this.told = told;
     this.draw();
@@ -186,11 +187,12 @@ class Viewer {
     const tool = (name, action, pressed) => make("button", { type: "button", onclick: action, ...(pressed ? { "aria-pressed": "false" } : {}) }, name);
     this.sliderButton = tool(words.slider, () => this.setMode(this.mode === "slider" ? "single" : "slider"), true);
     this.flickerButton = tool(words.flicker, () => this.setMode(this.mode === "flicker" ? "single" : "flicker"), true);
+    this.differenceButton = tool(words.difference, () => this.setMode(this.mode === "difference" ? "single" : "difference"), true);
     this.markButton = tool(words.mark, () => this.setMark());
     this.chooseButton = tool(words.choose, () => this.choose());
     return make("div", { className: "tools" }, tool(words.close, () => this.close()),
       tool("\u2190", () => this.step(0, -1)), tool("\u2192", () => this.step(0, 1)), tool("\u2191", () => this.step(-1, 0)), tool("\u2193", () => this.step(1, 0)),
-      this.sliderButton, this.flickerButton, this.markButton, this.chooseButton);
+      this.sliderButton, this.flickerButton, this.differenceButton, this.markButton, this.chooseButton);
   }
 
   open(row, column) {
@@ -208,10 +210,13 @@ class Viewer {
 
   get tile() { return this.wall.told.tiles[this.at[0]][this.at[1]]; }
 
-  // What it is held against: the marked picture, or the base model's of the same prompt and seed.
+  // What it is held against: the marked picture, the rival beside it, or the base model's of the same prompt and seed.
   get other() {
     const { mark, tile } = this;
-    if (mark && mark !== tile) return { address: mark.whole, told: mark.told };
+    const [row, column] = this.at;
+    const rival = this.wall.told.against ? this.wall.told.tiles[row][column ? 0 : 1] : null;
+    const held = mark && mark !== tile ? mark : rival;
+    if (held && held.whole) return { address: held.whole, told: held.told };
     return tile.base && tile.base !== tile.whole ? { address: tile.base, told: this.wall.words.baseTold } : null;
   }
 
@@ -230,10 +235,12 @@ class Viewer {
     clearInterval(this.timer);
     const compared = mode !== "single" && this.other;
     this.stage.classList.toggle("single", !compared || mode === "flicker");
+    this.stage.classList.toggle("difference", Boolean(compared) && mode === "difference");
     this.over.style.visibility = "";
     this.cut.style.display = compared && mode === "slider" ? "" : "none";
     this.sliderButton.setAttribute("aria-pressed", String(mode === "slider"));
     this.flickerButton.setAttribute("aria-pressed", String(mode === "flicker"));
+    this.differenceButton.setAttribute("aria-pressed", String(mode === "difference"));
     if (compared && mode === "flicker") {
       this.under.style.display = "block";
       this.timer = setInterval(() => { this.over.style.visibility = this.over.style.visibility ? "" : "hidden"; }, FLICKER_MS);
@@ -270,6 +277,7 @@ class Viewer {
     const actions = {
       ArrowLeft: () => this.step(0, -1), ArrowRight: () => this.step(0, 1), ArrowUp: () => this.step(-1, 0), ArrowDown: () => this.step(1, 0),
       s: () => this.setMode(this.mode === "slider" ? "single" : "slider"), f: () => this.setMode(this.mode === "flicker" ? "single" : "flicker"),
+      d: () => this.setMode(this.mode === "difference" ? "single" : "difference"),
       m: () => this.setMark(), "+": () => this.lens.by(1.5), "-": () => this.lens.by(1 / 1.5), 0: () => this.lens.reset(),
     };
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];

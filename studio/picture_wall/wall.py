@@ -96,7 +96,7 @@ def paging_of(rows: Axis, columns: Axis) -> Paging:
 
 def wall_of(opened: OpenedStore, axes: Axes, asked: Asked) -> Wall:
     """The page of the wall that is asked for. The base model's pictures are its first column, or its first row."""
-    paging, hung = paging_of(asked.rows, asked.columns), _Hanging(opened, axes)
+    paging, hung = paging_of(asked.rows, asked.columns), Hanging(opened, axes)
     rows = asked.rows.steps[paging.rows_of(asked.row_page)]
     columns = asked.columns.steps[paging.columns_of(asked.column_page)]
     tiles = [[hung.tile(axes.fixed | asked.chosen | row.says | one.says) for one in columns] for row in rows]
@@ -133,8 +133,8 @@ def _told(cell: str, prompt: str, seed: int, score: str) -> str:
     return tr("{cell}: {prompt}, seed {seed}; likeness {score}", cell=cell, prompt=prompt, seed=seed, score=score)
 
 
-class _Hanging:
-    """Finds the picture of each place."""
+class Hanging:
+    """Finds the picture of each place of a grid's walls."""
 
     def __init__(self, opened: OpenedStore, axes: Axes) -> None:
         self._opened, self._axes = opened, axes

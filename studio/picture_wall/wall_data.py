@@ -12,15 +12,19 @@ from studio.languages.translation import tr
 from studio.picture_wall.wall import Tile, Wall
 from studio.serving.served_stores import address
 
+USUAL_SIDE = 150  # pixels
 # What JSON can hold.
 Told: TypeAlias = dict[str, object]
 
 
-def told_of(wall: Wall, store: Store, root: str) -> Told:
-    """The data of the component. `root`: where the store's pictures are served."""
+def told_of(wall: Wall, store: Store, root: str, side: int = USUAL_SIDE, against: bool = False) -> Told:
+    """The data of the component. `root`: where the store's pictures are served; `side`: pixels of a tile at first;
+    `against`: a large picture is held against the first of its row (the first against the second), not the base's."""
     held = contents_of(store, wall.pictures)
     return {
         "words": words_of_wall(),
+        "side": side,
+        "against": against,
         "rows": list(wall.rows),
         "columns": list(wall.columns),
         "tiles": [[tile and _tile(tile, held, root) for tile in row] for row in wall.tiles],
@@ -46,6 +50,7 @@ def words_of_wall() -> dict[str, str]:
         "onePicture": tr("one picture"),
         "slider": tr("Slider (S)"),
         "flicker": tr("Flicker (F)"),
+        "difference": tr("Difference (D)"),
         "mark": tr("Hold others against this (M)"),
         "choose": tr("Take this cell to the other pages"),
         "close": tr("Close (Esc)"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -17,6 +17,8 @@ CURVE_HEIGHT = 320
 COLOURS = ["#2456c7", "#d9822b", "#1d7a4c", "#8a48c8", "#a33a1f"]
 PALE_TO_DARK = ["#e4ebfa", "#2456c7"]
 SOFT = "#8a8f98"
+# Nobody has to tell colours apart.
+SHAPES = ["diamond", "circle", "circle", "cross"]
 # What a click on a chart is called: it says the place of a row.
 PICKED = "picked"
 
@@ -48,6 +50,37 @@ def epoch_curve(
     lines = base.mark_line(strokeWidth=2, opacity=0.55).encode(y=up)
     told = _told(curve, tr("Identity over the checkpoints"), lambda row: f"{row['checkpoint']}, {row['settings']}")
     return alt.layer(*_levels(levels), lines, bars, dots).properties(height=CURVE_HEIGHT, description=told)
+
+
+def trade_off(points: pd.DataFrame, cost: str, kinds: Sequence[str]) -> alt.LayerChart | alt.FacetChart:
+    """Likeness against `cost`, a point for each row; those that no row beats in both are joined by a line."""
+    base = alt.Chart(points).encode(
+        x=alt.X("cost:Q", title=cost, scale=alt.Scale(zero=False, padding=12)),
+        y=alt.Y("identity:Q", title=tr("identity"), scale=alt.Scale(zero=False, padding=12)),
+    )
+    first, front, *_ = kinds
+    line = (
+        base.transform_filter(alt.FieldOneOfPredicate(field="kind", oneOf=[first, front]))
+        .mark_line(color=SOFT, strokeDash=[4, 4], strokeWidth=1.5)
+        .encode(order="cost:Q")
+    )
+    dots = base.mark_point(filled=True, size=90, opacity=0.9).encode(
+        color=alt.Color(
+            "kind:N",
+            scale=alt.Scale(domain=list(kinds), range=[COLOURS[1], COLOURS[0], SOFT, COLOURS[4]]),
+            legend=alt.Legend(orient="top", title=None, labelLimit=300),
+        ),
+        shape=alt.Shape("kind:N", scale=alt.Scale(domain=list(kinds), range=SHAPES), legend=None),
+        tooltip=[
+            alt.Tooltip("name", title=tr("cell")),
+            alt.Tooltip("row", title=tr("row")),
+            alt.Tooltip("identity", title=tr("identity"), format=".3f"),
+            alt.Tooltip("cost", title=cost.partition(" (")[0], format="+.3f"),
+        ],
+    )
+    picked = alt.selection_point(name=PICKED, fields=["row"])
+    told = _told(points, tr("Identity against what it costs"), lambda row: str(row["name"]))
+    return alt.layer(line, dots.add_params(picked)).properties(height=CURVE_HEIGHT, description=told)
 
 
 def weights_map(heat: pd.DataFrame) -> alt.HConcatChart:

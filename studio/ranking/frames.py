@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from eval.ranking.column import Column
 from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
 from eval.ranking.ranked_cell import RankedCell
+from eval.ranking.verdict import no_cost_below_zero
 from eval.request.epochs.training_order import in_training_order
 from eval.wording.figure_texts import settings_text, text_encoder_weight
 from eval.wording.subject_words import SubjectWords
@@ -20,7 +22,15 @@ from studio.ranking.remarks import Remark, marks_of
 from studio.shared.pictures import median_picture
 from studio.shared.stores import OpenedStore
 
-NO_OTHER, PICTURE = noted("none"), "picture"
+NO_OTHER, PICTURE, EACH = noted("none"), "picture", noted("each picture")
+MOST_BARS = 48  # of a small chart in the table
+# What a row is on the chart of likeness against its cost.
+FIRST, FRONT, BEHIND, OVER = (
+    noted("first row"),
+    noted("no row beats it in both"),
+    noted("beaten"),
+    noted("over a limit"),
+)
 NONE: Mapping[str, Remark] = {}
 
 
@@ -62,8 +72,16 @@ def ranking_frame(opened: OpenedStore, places: Sequence[int], remarks: Mapping[s
     columns: dict[str, list[object]] = {PICTURE: [*pictures]} if any(pictures) else {}
     if any(marks := marks_of(remarks, [row.cell for row in rows])):
         columns["★"] = [*marks]
+    columns[EACH] = [likeness_of_each(opened, row) for row in rows]
     columns |= {column.heading: [_value(column, row) for row in rows] for column in table_columns(rows)}
     return pd.DataFrame(columns, index=pd.Index([row.place for row in rows], name="#"))
+
+
+def likeness_of_each(opened: OpenedStore, row: RankedCell) -> list[float]:
+    """The likeness of a row's pictures, the worst first, as the ranking counts them; of many some, evenly taken."""
+    counted = np.sort(opened.scores.counted[opened.place_in_evidence(row)])
+    places = np.linspace(0, len(counted) - 1, min(MOST_BARS, len(counted))).round().astype(int)
+    return [round(float(one), 3) for one in counted[places]]
 
 
 def _value(column: Column, row: RankedCell) -> float | str | None:
@@ -125,6 +143,36 @@ def curve_frame(rows: Sequence[RankedCell], settings: Sequence[str]) -> pd.DataF
             "high": [row.identity_high for row in taken],
         }
     ).sort_values("place")
+
+
+def trade_off_frame(rows: Sequence[RankedCell]) -> tuple[str, pd.DataFrame]:
+    """Likeness against what it costs, which is bleed where that was measured, else the prompt: that figure's name, and
+    columns name, row, cost, identity, kind. Empty where fewer than three rows have it."""
+    name, values = _costs(rows)
+    there = [(row, value) for row, value in zip(rows, values, strict=True) if value is not None]
+    return name, pd.DataFrame(
+        {
+            "name": [row.name for row, _ in there],
+            "row": [row.place for row, _ in there],
+            "cost": [value for _, value in there],
+            "identity": [row.identity for row, _ in there],
+            "kind": [tr(_kind_of(row, rows[0])) for row, _ in there],
+        }
+    )
+
+
+def _costs(rows: Sequence[RankedCell]) -> tuple[str, list[float | None]]:
+    """What likeness is held against, and each row's figure: None for all where fewer than three rows have one."""
+    bleed = [no_cost_below_zero(row.bleed) for row in rows]
+    prompt = [row.prompt for row in rows]
+    if sum(one is not None for one in bleed) > 2:
+        return noted("bleed (further left is better, below 0 counts as 0)"), bleed
+    has_prompt = sum(one is not None for one in prompt) > 2
+    return noted("prompt (further right is better)"), prompt if has_prompt else [None] * len(rows)
+
+
+def _kind_of(row: RankedCell, first: RankedCell) -> str:
+    return FIRST if row is first else OVER if row.broken else FRONT if row.pareto_front else BEHIND
 
 
 def checkpoints_in_order(rows: Sequence[RankedCell]) -> list[str]:

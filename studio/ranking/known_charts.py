@@ -9,8 +9,17 @@ from functools import lru_cache
 from typing import Any
 
 from studio.languages.translation import language, tr
-from studio.ranking.charts import epoch_curve, weights_map
-from studio.ranking.frames import checkpoints_in_order, curve_frame, heat_frame
+from studio.ranking.charts import epoch_curve, trade_off, weights_map
+from studio.ranking.frames import (
+    BEHIND,
+    FIRST,
+    FRONT,
+    OVER,
+    checkpoints_in_order,
+    curve_frame,
+    heat_frame,
+    trade_off_frame,
+)
 from studio.shared.stores import OpenedStore
 
 
@@ -22,6 +31,20 @@ def known_curve(opened: OpenedStore, settings: tuple[str, ...]) -> dict[str, Any
 def known_map(opened: OpenedStore, checkpoint: str) -> dict[str, Any]:
     """Identity of a checkpoint over the weights, as Vega-Lite's description."""
     return _map_in(language(), opened, checkpoint)
+
+
+def known_trade_off(opened: OpenedStore) -> dict[str, Any] | None:
+    """Likeness against what it costs, as Vega-Lite's description; None where too few rows have both."""
+    return _trade_off_in(language(), opened)
+
+
+@lru_cache(maxsize=64)
+def _trade_off_in(spoken: str, opened: OpenedStore) -> dict[str, Any] | None:
+    """`spoken` is part of the key only."""
+    cost, points = trade_off_frame(opened.rows)
+    if points.empty:
+        return None
+    return trade_off(points, tr(cost), [tr(kind) for kind in (FIRST, FRONT, BEHIND, OVER)]).to_dict()
 
 
 @lru_cache(maxsize=64)

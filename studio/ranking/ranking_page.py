@@ -32,6 +32,7 @@ from studio.ranking.anew import (
     ranked_under,
 )
 from studio.ranking.frames import (
+    EACH,
     NO_OTHER,
     PICTURE,
     Filters,
@@ -41,7 +42,8 @@ from studio.ranking.frames import (
     tiles_of,
     usual_settings,
 )
-from studio.ranking.known_charts import known_curve, known_map
+from studio.ranking.known_charts import known_curve, known_map, known_trade_off
+from studio.ranking.reference_pictures import reference_pictures
 from studio.ranking.remarks import LONGEST_NOTE, Remark, keep_remark, kept_remarks
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.pictures import comparison, evenly_spaced, units_of_role
@@ -62,6 +64,7 @@ def show() -> None:
     _show_verdict(opened)
     _show_ranking(opened)
     _show_curve(opened)
+    _show_trade_off(opened)
     _show_weights(opened)
     _show_provenance(opened)
 
@@ -134,6 +137,10 @@ def _show_samples(opened: OpenedStore, best: RankedCell) -> None:
                     width="stretch",
                     alt=tr("{cell}: {prompt}, seed {seed}", cell=who, prompt=unit.prompt, seed=unit.seed),
                 )
+    if references := reference_pictures(opened, SAMPLES):
+        with st.expander(tr("The subject's own pictures, which it is held against")):
+            for tile, path in zip(st.columns(SAMPLES), references, strict=False):
+                tile.image(str(path), width="stretch", alt=tr("a reference: {file}", file=path.name))
 
 
 def _show_ranking(opened: OpenedStore) -> None:
@@ -187,7 +194,10 @@ def _column_config(words: SubjectWords) -> dict[str, ColumnConfig]:
     picture = st.column_config.ImageColumn(
         tr("picture"), width=70, help=tr("the picture of median likeness, not the luckiest")
     )
-    return {PICTURE: picture, **shown}
+    each = st.column_config.BarChartColumn(
+        tr(EACH), width=110, y_min=0.0, y_max=1.0, help=tr("the likeness of each of its pictures, the worst first")
+    )
+    return {PICTURE: picture, EACH: each, **shown}
 
 
 def _configured(column: Column, meaning: str) -> ColumnConfig:
@@ -252,6 +262,19 @@ def _show_curve(opened: OpenedStore) -> None:
     if settings:
         st.caption(tr("Click a point to choose its row."))
         _show_chart(opened, "epochs", known_curve(opened, tuple(settings)))
+
+
+def _show_trade_off(opened: OpenedStore) -> None:
+    if (drawn := known_trade_off(opened)) is None:
+        return
+    st.header(tr("What likeness costs"), anchor=False)
+    st.caption(
+        tr(
+            "Each row of the ranking. On the dashed line are those that no other row beats in both; which of them to "
+            "take is yours to say. Click a point to choose its row."
+        )
+    )
+    _show_chart(opened, "trade-off", drawn)
 
 
 def _show_weights(opened: OpenedStore) -> None:

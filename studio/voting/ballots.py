@@ -64,7 +64,7 @@ def tally(rows: Sequence[RankedCell], votes: Sequence[Vote]) -> Tally:
     strengths = strengths_of(list(names), counted)
     scores = {row.cell: row.identity for row in rows}
     said = [_best_in_words(strengths, names, len(counted)), *_both_in_words(strengths, scores, names, len(counted))]
-    return Tally(tuple(rows), strengths, tuple(said), _table(rows, strengths, counted))
+    return Tally(tuple(rows), strengths, tuple(said), _table(rows, strengths, counted, scores))
 
 
 def _best_in_words(strengths: Strengths, names: dict[str, str], votes: int) -> str:
@@ -106,8 +106,11 @@ def _counted(votes: int) -> str:
     return tr_many("one vote", "{count} votes", votes)
 
 
-def _table(rows: Sequence[RankedCell], strengths: Strengths, votes: Sequence[Vote]) -> pd.DataFrame:
+def _table(
+    rows: Sequence[RankedCell], strengths: Strengths, votes: Sequence[Vote], scores: dict[str, float]
+) -> pd.DataFrame:
     """The strongest first: how often each is preferred to a middling one of these, with its interval, in percent."""
+    together = {cell: place for place, cell in enumerate(by_both(strengths, scores), 1)}
     shown, chances = bad_shares(votes), strengths.chance_to_be_best
     preferred = 100 * expit(strengths.draws - strengths.draws.mean(1, keepdims=True))
     low, high = np.quantile(preferred, [0.025, 0.975], axis=0)
@@ -124,5 +127,6 @@ def _table(rows: Sequence[RankedCell], strengths: Strengths, votes: Sequence[Vot
             tr("shown"): [times for _, times in seen],
             tr("both bad"): [bad for bad, _ in seen],
             tr("place by score"): [rows[at].place for at in order],
+            tr("place by both"): [together.get(rows[at].cell) for at in order],
         }
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -12,7 +13,8 @@ from foundation.typed.untyped import untyped
 from loras.blending.block_weights import PRESETS
 from loras.blending.merge_methods import EXACT_SUM, method_names, methods_of_whole_deltas
 from studio.jobs.asking import asked_job, begin, same_open_job
-from studio.jobs.commands import GRID
+from studio.jobs.commands import GRID, SEARCH
+from studio.jobs.kept_job import Job
 from studio.languages.translation import tr, tr_many
 from studio.previewing.preview_page import show_preview, wants_preview
 from studio.shared.markdown_text import escaped, in_sentence
@@ -21,7 +23,7 @@ from studio.shared.session import allowed, found_work, store_if_open
 from studio.shared.stores import RUNS, OpenedStore
 from studio.weight_blending.found_loras import loras_for, scored_alone
 from studio.weight_blending.recipe import AS_IT_IS, EVERYWHERE, OWN, Moves, Part, Recipe, blocks_in
-from studio.weight_blending.scoring_spec import write_scoring_spec
+from studio.weight_blending.scoring_spec import OTHERS, TEXT, UNET, write_scoring_spec, write_search_spec
 from studio.weight_blending.written_blend import (
     Blended,
     BlendingError,
@@ -211,12 +213,44 @@ def _ask_file(opened: OpenedStore | None, recipe: Recipe) -> None:
             st.session_state[WRITTEN] = recipe, made.path
             st.success(tr("Written to {file}; sha256 {hash}", file=escaped(str(made.path)), hash=made.sha256[:12]))
             _show_blended(made)
-    except (BlendingError, OSError) as problem:
+        _ask_search(path.stem, recipe)
+    except (UserError, OSError) as problem:
         st.warning(in_sentence(str(problem)))
         return
     of, file = st.session_state.get(WRITTEN, (None, path))
     if of == recipe and file.exists():
         _ask_scores(file, recipe)
+
+
+def _ask_search(name: str, recipe: Recipe) -> None:
+    """A search over weights of these files, as a job, in place of trying them by hand."""
+    grids, folders = found_work().grids, allowed()
+    if not grids:
+        return
+    with st.expander(tr("Find the best weights")):
+        st.markdown(
+            tr(
+                "Tries the first file at UNet {unet} and TEnc {te}, alone and with each other file at {others}, with a "
+                "part of the pictures that a grid of all would take, and confirms the best on fresh seeds. Blocks "
+                "and methods stay out of it.",
+                unet=_listed(UNET), te=_listed(TEXT), others=_listed(OTHERS),
+            )
+        )  # fmt: skip
+        spec = st.selectbox(tr("Prompts and models as in"), grids, format_func=folders.called, key="search as in")
+        if st.button(tr("Search")):
+            asked = write_search_spec(spec, name, [part.path for part in recipe.parts])
+            _begin(asked_job(SEARCH, {"spec": folders.called(asked)}, folders))
+
+
+def _listed(weights: Sequence[float]) -> str:
+    return ", ".join(f"{one:g}" for one in weights)
+
+
+def _begin(job: Job) -> None:
+    here = allowed().here
+    if same_open_job(here, job) is None:
+        begin(here, job)
+    st.success(tr("It is in the queue: the page Jobs shows how far it is, and the page Ranking what comes of it."))
 
 
 def _ask_scores(file: Path, recipe: Recipe) -> None:
@@ -233,10 +267,7 @@ def _ask_scores(file: Path, recipe: Recipe) -> None:
         return
     try:
         asked = write_scoring_spec(spec, file, [part.path for part in recipe.parts])
-        job = asked_job(GRID, {"spec": folders.called(asked)}, folders)
-        if same_open_job(folders.here, job) is None:
-            begin(folders.here, job)
-        st.success(tr("It is in the queue: the page Jobs shows how far it is, and the page Ranking what comes of it."))
+        _begin(asked_job(GRID, {"spec": folders.called(asked)}, folders))
     except (UserError, OSError) as problem:
         st.warning(in_sentence(str(problem)), icon=":material/error:")
 

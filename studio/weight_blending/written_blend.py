@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -14,11 +13,10 @@ from pathlib import Path
 from foundation.errors import UserError
 from foundation.typed.json_values import is_table, parse_json
 from studio.languages.translation import tr
+from studio.shared.file_names import SUFFIX, stem_of
 from studio.weight_blending.recipe import Recipe
 
 BLENDS = "blends"
-SUFFIX = ".safetensors"
-LONGEST_NAME = 100
 LAST_LINES = 3
 
 
@@ -57,17 +55,8 @@ def written(recipe: Recipe, output: Path) -> Blended:
 
 
 def output_path(folder: Path, name: str) -> Path:
-    """Where the blend called `name` goes: `folder`/blends. Raises BlendingError for what is no plain name."""
-    stem = name.strip().removesuffix(SUFFIX)
-    if len(stem) > LONGEST_NAME or not re.fullmatch(r"[\w][\w. -]*", stem):
-        raise BlendingError(
-            tr(
-                "“{name}”: not a file name; use up to {count} letters, digits, spaces, dots, hyphens and underscores",
-                name=stem[:40],
-                count=LONGEST_NAME,
-            )
-        )
-    return folder / BLENDS / f"{stem}{SUFFIX}"
+    """Where the blend called `name` goes: `folder`/blends. Raises FileNameError for what is no plain name."""
+    return folder / BLENDS / f"{stem_of(name)}{SUFFIX}"
 
 
 def state_of(recipe: Recipe) -> str:

@@ -14,11 +14,19 @@ from eval.request.spec import read_spec
 from loras.blending.weighted_lora import WeightedLora
 from miniature.paths import SUBJECT
 from studio.jobs.kept_job import Job
+from studio.shared.file_names import FileNameError
 from studio.shared.found_work import find_work
 from studio.shared.stores import open_for_pages
 from studio.weight_blending.found_loras import loras_for, scored_alone
 from studio.weight_blending.recipe import OWN, Moves, Part, Recipe, blocks_in
-from studio.weight_blending.scoring_spec import write_scoring_spec
+from studio.weight_blending.scoring_spec import (
+    OTHERS,
+    TEXT,
+    UNET,
+    TooManyFilesError,
+    write_scoring_spec,
+    write_search_spec,
+)
 from studio.weight_blending.written_blend import BlendingError, expected_error, output_path, state_of, written
 from synthetic_store import Size, write_store
 
@@ -69,7 +77,7 @@ def test_what_the_command_refuses_is_said_in_its_words(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "n" * 300])
 def test_a_name_that_is_none_is_a_sentence(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BlendingError, match="not a file name"):
+    with pytest.raises(FileNameError, match="not a file name"):
         output_path(tmp_path, name)
 
 
@@ -131,6 +139,38 @@ def test_a_blends_grid_has_it_and_its_files_each_at_weight_1_and_all_else_as_the
     assert [(cell.use.weights.unet, cell.use.weights.te1) for cell in make_plan(one).cells] == [(1.0, 1.0)] * 2
     same = ("model", "sampler", "prompts", "references", "score", "limits")
     assert [getattr(one, name) for name in same] == [getattr(other, name) for name in same]
+
+
+def test_a_search_tries_every_weight_of_every_file_once(tmp_path: Path) -> None:
+    spec = subject_beside(tmp_path / "a 'b'")
+    files = [tmp_path / f"{name}.safetensors" for name in "xyz"]
+    for file in files:
+        file.write_bytes(FIRST.read_bytes())
+    for count in (1, 2, 3):
+        plan = make_plan(read_spec(write_search_spec(spec, "mine", files[:count])))
+        seen = {(str(cell.use.weights), tuple(map(str, cell.also))) for cell in plan.cells}
+        assert len(plan.cells) == len(seen) == len(UNET) * len(TEXT) * (1 + len(OTHERS)) ** (count - 1)
+        assert {len(cell.also) for cell in plan.cells} == set(range(count))
+        assert {cell.use.checkpoint.path for cell in plan.cells} == {files[0]}
+    with pytest.raises(TooManyFilesError, match="4 files"):
+        write_search_spec(spec, "mine", [*files, FIRST])
+
+
+def test_the_best_weights_are_searched_by_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Job] = []
+    monkeypatch.setattr("studio.jobs.asking.begin", lambda here, job: begun.append(job))
+    monkeypatch.delenv("LORA_STUDIO_STORE", raising=False)
+    subject_beside(tmp_path / "kat")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "first.safetensors").write_bytes(FIRST.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
+    app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
+    app.switch_page("weight_blending/blending_page.py").run()
+    app.multiselect[0].set_value([tmp_path / "runs" / "first.safetensors"]).run()
+    next(one for one in app.button if one.label == "Search").click().run()
+    assert not app.exception
+    assert [job.arguments for job in begun] == [("search", "kat/blend-search.toml")]
 
 
 def test_a_written_blend_is_scored_by_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
