@@ -25,7 +25,7 @@ def show_drawn_check(opened: OpenedStore, row: RankedCell, written: Exported) ->
     """A button that has the file drawn, and what came of it."""
     spec = spec_of_store(opened, found_work().grids)
     if spec is None:
-        st.caption(tr("To see it drawn anew, start the studio in the folder of the `grid.toml` that drew this store."))
+        st.markdown(tr("To see it drawn anew, start the studio in the folder of the `grid.toml` that drew this store."))
         return
     if st.button(tr("Draw it anew and compare"), help=tr("A few of its pictures, from the written file alone.")):
         st.session_state[CHECKED] = written.sha256

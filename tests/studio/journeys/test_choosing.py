@@ -23,6 +23,11 @@ TABLE = "canvas[data-testid=data-grid-canvas]"
 HEAD, ROW = 36, 68  # pixels of a table's head and of a row
 ANSWERS = {Keys.ARROW_LEFT: "left", Keys.ARROW_DOWN: "tie", Keys.ARROW_RIGHT: "right", "b": "both bad"}
 VOTES = 20
+# Whether each picture of a page, and of a wall's in it, is there; those that are not looked at yet come late.
+DRAWN = """const walls = [...document.querySelectorAll('*')].filter((one) => one.shadowRoot);
+return [document, ...walls.map((one) => one.shadowRoot)]
+  .flatMap((one) => [...one.querySelectorAll('[data-testid=stImage] img, .tile img')])
+  .map((one) => one.loading === 'lazy' || one.naturalWidth > 0);"""
 ON_THE_TABLE = f"one.matches('{TABLE}')"
 ON_THE_WALL = "one.matches('.tile')"
 
@@ -46,8 +51,7 @@ def rows(here: GridFolder) -> list[RankedCell]:
 
 def pictures(visit: Visit, count: int) -> None:
     """Wait until so many pictures are there, and seen."""
-    drawn = "[...document.querySelectorAll('[data-testid=stImage] img')].map((one) => one.naturalWidth > 0)"
-    visit.until(lambda: visit.script(f"return {drawn}") == [True] * count, f"there are not {count} pictures")
+    visit.until(lambda: visit.script(DRAWN) == [True] * count, f"there are not {count} pictures")
 
 
 def test_the_row_that_was_clicked_on_is_shown_beside_a_rival_and_is_still_chosen_when_one_comes_back(

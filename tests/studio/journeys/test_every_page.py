@@ -115,7 +115,7 @@ PAGES: dict[str, list[tuple[str, Callable[[Visit], None]]]] = {
     "Blend": [("two files", _blend_two)],
     "Ranking": [],
     "Grid": [("one picture", _look_at_one)],
-    "Pictures": [("large", lambda visit: visit.click("button", "One at a time, large"))],
+    "Pictures": [("one picture", _look_at_one)],
     "Vote": [("voted", _name_oneself)],
     "Export": [("written", _export)],
 }
