@@ -19,7 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from base_models.drawing.png import read_picture
 from chromium import Visit, chromium, why_not
 from eval.reporting.ranked_grid import open_ranked
-from grid_folders import GridFolder, at
+from grid_folders import STEPS, GridFolder, at
 from miniature.paths import FOLDERS
 from studio.jobs.job_queue import open_jobs, queue_of
 from studio.jobs.job_state import state_of
@@ -136,7 +136,7 @@ def test_what_is_exported_draws_in_diffusers_what_was_scored(
     visit.click("button", "Write the file")
     visit.says("is written to")
     (exported,) = (place.grid.store / "exports").glob("*.safetensors")
-    told = drawn(pipeline, exported, unit.prompt, unit.seed, steps=30)
+    told = drawn(pipeline, exported, unit.prompt, unit.seed, steps=STEPS)
     assert np.abs(told - read_picture(ranked.grid.picture_path(ranked.grid.cell(row.cell), unit))).max() <= 2
 
 
