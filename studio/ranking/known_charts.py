@@ -1,4 +1,5 @@
-"""The charts of an opened store, each drawn up once: checking them takes longer than all else of the page.
+"""The charts of an opened store, each drawn up once, and not checked against Vega-Lite's schema, which would take
+longer than all else of the page: tests check them.
 
 No Streamlit here.
 """
@@ -7,6 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
+
+from altair.utils.schemapi import debug_mode
 
 from studio.languages.translation import language, tr
 from studio.ranking.charts import epoch_curve, trade_off, weights_map
@@ -44,7 +47,8 @@ def _trade_off_in(spoken: str, opened: OpenedStore) -> dict[str, Any] | None:
     cost, points = trade_off_frame(opened.rows)
     if points.empty:
         return None
-    return trade_off(points, tr(cost), [tr(kind) for kind in (FIRST, FRONT, BEHIND, OVER)]).to_dict()
+    with debug_mode(False):
+        return trade_off(points, tr(cost), [tr(kind) for kind in (FIRST, FRONT, BEHIND, OVER)]).to_dict()
 
 
 @lru_cache(maxsize=64)
@@ -52,10 +56,12 @@ def _curve_in(spoken: str, opened: OpenedStore, settings: tuple[str, ...]) -> di
     """`spoken` is part of the key only."""
     levels = {tr("base model"): opened.scores.floor, tr("subject's own pictures"): opened.scores.ceiling}
     frame = curve_frame(opened.rows, settings)
-    return epoch_curve(frame, checkpoints_in_order(opened.rows), list(settings), levels).to_dict()
+    with debug_mode(False):
+        return epoch_curve(frame, checkpoints_in_order(opened.rows), list(settings), levels).to_dict()
 
 
 @lru_cache(maxsize=64)
 def _map_in(spoken: str, opened: OpenedStore, checkpoint: str) -> dict[str, Any]:
     """`spoken` is part of the key only."""
-    return weights_map(heat_frame(opened.rows, checkpoint)).to_dict()
+    with debug_mode(False):
+        return weights_map(heat_frame(opened.rows, checkpoint)).to_dict()

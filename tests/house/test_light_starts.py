@@ -99,6 +99,22 @@ def test_the_studios_first_page_loads_no_model_library(tmp_path: Path, monkeypat
     assert not MODELS & {*told["loaded"]}
 
 
+# What the server reads while the browser starts.
+AHEAD = """
+import json, sys
+from studio.serving.read_ahead import read_ahead
+
+read_ahead().join()
+print(json.dumps({"loaded": sorted({name.partition(".")[0] for name in sys.modules})}), file=sys.stderr)
+"""
+
+
+def test_what_the_studio_reads_ahead_is_what_pages_want_and_no_model_library(tmp_path: Path) -> None:
+    loaded = {*told_by(AHEAD, tmp_path)["loaded"]}
+    assert {"altair", "pandas", "scipy", "sqlalchemy"} <= loaded
+    assert not MODELS & loaded
+
+
 # Runs a dry run; its exit code, what it said, and what it has loaded.
 DRY_RUN = """
 import json, runpy, sys

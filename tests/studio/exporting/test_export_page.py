@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from eval.exporting.exported import Exported
 from foundation.safetensors_header import read_header
-from grid_folders import GridFolder, at
+from grid_folders import GridFolder, copied
 from loras.lora_file import read_lora
 from studio.exporting.drawn_check import Held, held_against, in_words, pictures_to_draw, spec_of_store
 from studio.exporting.export_file import AskedForm, export_path, write_export
@@ -104,9 +104,8 @@ def test_another_rank_and_type_are_written_and_their_error_is_said(
 @pytest.fixture
 def made(rendered_grid: GridFolder, tmp_path: Path) -> GridFolder:
     """A rendered grid below where the studio is started, its specification called as pages look for it."""
-    shutil.copytree(rendered_grid.folder, tmp_path / "made")
-    copied = at(tmp_path / "made")
-    return replace(copied, spec=copied.spec.rename(copied.spec.with_name("grid.toml")))
+    made = copied(rendered_grid, tmp_path / "made")
+    return replace(made, spec=made.spec.rename(made.spec.with_name("grid.toml")))
 
 
 def test_the_file_drawn_anew_is_what_was_scored(

@@ -10,9 +10,9 @@ from selenium.webdriver.chrome.webdriver import WebDriver
 from chromium import chromium, why_not
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Generator[WebDriver]:
-    """One browser for all journeys of a process; where there is none, they are skipped."""
+    """One browser for the journeys of a file: one that outlives its server asks for it, and works, for minutes."""
     if reason := why_not():
         pytest.skip(reason)
     with chromium() as driver:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from selenium.webdriver import ActionChains
@@ -16,7 +14,7 @@ from chromium import Visit
 from eval.ranking.ranked_cell import RankedCell
 from eval.reporting.ranked_grid import open_ranked
 from eval.voting.kept_votes import FILE_NAME, kept_votes
-from grid_folders import GridFolder, at
+from grid_folders import GridFolder, copied
 from studio_server import served_studio
 
 TABLE = "canvas[data-testid=data-grid-canvas]"
@@ -35,7 +33,7 @@ ON_THE_WALL = "one.matches('.tile')"
 @pytest.fixture(scope="module")
 def here(rendered_grid: GridFolder, tmp_path_factory: pytest.TempPathFactory) -> GridFolder:
     """A copy: others read the grid as it was rendered."""
-    return at(Path(shutil.copytree(rendered_grid.folder, tmp_path_factory.mktemp("choosing") / "my grid")))
+    return copied(rendered_grid, tmp_path_factory.mktemp("choosing") / "my grid")
 
 
 @pytest.fixture(scope="module")

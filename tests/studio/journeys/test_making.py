@@ -19,7 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from base_models.drawing.png import read_picture
 from chromium import Visit, chromium, why_not
 from eval.reporting.ranked_grid import open_ranked
-from grid_folders import STEPS, GridFolder, at
+from grid_folders import STEPS, GridFolder, at, copied
 from miniature.paths import FOLDERS
 from studio.jobs.job_queue import open_jobs, queue_of
 from studio.jobs.job_state import state_of
@@ -55,7 +55,7 @@ class Place:
 def place(rendered_grid: GridFolder, tmp_path_factory: pytest.TempPathFactory) -> Generator[Place]:
     if reason := why_not():
         pytest.skip(reason)
-    folder = Path(shutil.copytree(rendered_grid.folder, tmp_path_factory.mktemp("making") / "my grid"))
+    folder = copied(rendered_grid, tmp_path_factory.mktemp("making") / "my grid").folder
     shutil.copy(folder / "grid spec.toml", folder / "grid.toml")  # as previews look for it
     for part, pattern, few in (("Train", "7_ohwx person/0[0-3].*", FEW), ("references", "0[0-4].*", HELD_OUT)):
         for path in (folder / part).glob(pattern):

@@ -12,9 +12,21 @@ from streamlit.testing.v1 import AppTest
 
 from eval.request.references import pictures_below
 from miniature.paths import SUBJECT
-from studio.ranking.charts import trade_off
-from studio.ranking.frames import BEHIND, FIRST, FRONT, MOST_BARS, OVER, likeness_of_each, trade_off_frame
-from studio.ranking.known_charts import known_trade_off
+from studio.ranking.charts import epoch_curve, trade_off, weights_map
+from studio.ranking.frames import (
+    BEHIND,
+    FIRST,
+    FRONT,
+    MOST_BARS,
+    OVER,
+    checkpoints_in_order,
+    curve_frame,
+    heat_frame,
+    likeness_of_each,
+    trade_off_frame,
+    usual_settings,
+)
+from studio.ranking.known_charts import known_curve, known_map, known_trade_off
 from studio.ranking.reference_pictures import reference_pictures
 from studio.shared.stores import OpenedStore
 
@@ -38,6 +50,18 @@ def test_without_bleed_it_is_held_against_the_prompt_and_without_both_there_is_n
     assert len(points) == sum(row.prompt is not None for row in opened.rows) > 2
     assert trade_off_frame([replace(row, prompt=None) for row in no_bleed])[1].empty
     assert trade_off_frame(opened.rows[:2])[1].empty
+
+
+def test_charts_that_pages_do_not_check_are_sound(opened: OpenedStore) -> None:
+    """Altair checks them against Vega-Lite's schema here, which it does not for a page."""
+    levels = {"base model": opened.scores.floor, "subject's own pictures": opened.scores.ceiling}
+    settings, order = usual_settings(opened.rows), checkpoints_in_order(opened.rows)
+    curve = epoch_curve(curve_frame(opened.rows, settings), order, settings, levels)
+    assert curve.to_dict() == known_curve(opened, tuple(settings))
+    checkpoint = opened.rows[0].checkpoint
+    assert weights_map(heat_frame(opened.rows, checkpoint)).to_dict() == known_map(opened, checkpoint)
+    cost, points = trade_off_frame(opened.rows)
+    assert trade_off(points, cost, [FIRST, FRONT, BEHIND, OVER]).to_dict() == known_trade_off(opened)
 
 
 def test_a_point_names_its_row_for_a_click(opened: OpenedStore) -> None:

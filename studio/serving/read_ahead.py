@@ -1,0 +1,24 @@
+"""Reads the libraries of the pages of a store while the browser starts. No Streamlit here.
+
+On a slow machine they take two seconds, which the first visitor would else wait for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from threading import Thread
+
+# What the pages of a store import between them; none of it loads a model's library.
+OF_PAGES = ("studio.ranking.known_charts", "studio.shared.stores", "studio.picture_wall.chosen_place")
+
+
+def read_ahead() -> Thread:
+    """Begin, in a thread that nothing waits for; it is given back."""
+    reading = Thread(target=_read, name="libraries read ahead", daemon=True)
+    reading.start()
+    return reading
+
+
+def _read() -> None:
+    for name in OF_PAGES:
+        import_module(name)
