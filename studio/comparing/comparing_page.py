@@ -18,6 +18,7 @@ from studio.picture_wall.wall_data import told_of
 from studio.ranking.frames import intervals_of, tiles_of
 from studio.serving.served_stores import SERVED
 from studio.shared.markdown_text import escaped, in_sentence
+from studio.shared.notices import show_tiles
 from studio.shared.pictures import pairs_won, rival_of, units_of_role
 from studio.shared.session import choose_row, opened_store, set_chosen
 from studio.shared.stores import OpenedStore
@@ -63,8 +64,7 @@ def _chosen_others(opened: OpenedStore, row: RankedCell) -> list[RankedCell]:
 
 
 def _show_figures(opened: OpenedStore, row: RankedCell, others: Sequence[RankedCell]) -> None:
-    for place, tile in zip(st.columns(6), tiles_of(row, opened.words), strict=False):
-        place.metric(tile.name, tile.figure, help=tile.meaning)
+    show_tiles(tiles_of(row, opened.words))
     said = intervals_of(row)
     if INTERVAL.has_something([row]):
         said = [tr("Identity, {interval}: {value}.", interval=tr(INTERVAL.heading), value=INTERVAL.text(row)), *said]

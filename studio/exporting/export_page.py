@@ -25,7 +25,9 @@ from studio.exporting.export_file import (
     write_export,
 )
 from studio.languages.translation import tr
+from studio.shared.figure_tile import Tile
 from studio.shared.markdown_text import escaped, in_sentence
+from studio.shared.notices import show_tiles
 from studio.shared.session import allowed, choose_row, opened_store
 from studio.shared.stores import OpenedStore
 
@@ -110,11 +112,13 @@ def _show_contents(cell: Cell) -> None:
         hide_index=True,
         alt=tr("The LoRA files that go into it, with their weights."),
     )
-    tiles = st.columns(4)
-    tiles[0].metric(tr("Type"), contents.dtype)
-    tiles[1].metric(tr("Rank"), contents.rank)
-    tiles[2].metric(tr("Modules"), contents.modules)
-    tiles[3].metric(tr("Size, about"), size_in_words(contents.size))
+    figures = {
+        tr("Type"): contents.dtype,
+        tr("Rank"): str(contents.rank),
+        tr("Modules"): str(contents.modules),
+        tr("Size, about"): size_in_words(contents.size),
+    }
+    show_tiles([Tile(name, figure) for name, figure in figures.items()])
 
 
 def _show_written(opened: OpenedStore, row: RankedCell) -> None:

@@ -19,6 +19,7 @@ from foundation.terminal_tables import NOT_MEASURED
 from loras.weights import Weights
 from studio.languages.translation import noted, tr
 from studio.ranking.remarks import Remark, marks_of
+from studio.shared.figure_tile import Tile
 from studio.shared.pictures import median_pictures
 from studio.shared.stores import OpenedStore
 
@@ -49,15 +50,6 @@ class Filters:
             and (not self.also or also_of(row) in self.also)
             and not (self.within_limits and row.broken)
         )
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One figure of a row by itself: its name, the figure, and what it means."""
-
-    name: str
-    figure: str
-    meaning: str
 
 
 def also_of(row: RankedCell) -> str:

@@ -46,6 +46,7 @@ from studio.ranking.known_charts import known_curve, known_map, known_trade_off
 from studio.ranking.reference_pictures import reference_pictures
 from studio.ranking.remarks import LONGEST_NOTE, Remark, keep_remark, kept_remarks
 from studio.shared.markdown_text import escaped, in_sentence
+from studio.shared.notices import show_tiles
 from studio.shared.pictures import comparison, evenly_spaced, units_of_role
 from studio.shared.session import chosen_row, opened_store, set_chosen
 from studio.shared.stores import OpenedStore
@@ -113,8 +114,7 @@ def _show_verdict(opened: OpenedStore) -> None:
     st.markdown(escaped(first))
     # What the tiles, the samples and the notes show is the row that the headline names.
     best = said.taken or opened.rows[0]
-    for place, tile in zip(st.columns(6), tiles_of(best, opened.words), strict=False):
-        place.metric(tile.name, tile.figure, help=tile.meaning)
+    show_tiles(tiles_of(best, opened.words))
     _show_samples(opened, best)
     for sentence in others:
         st.markdown(in_sentence(sentence))

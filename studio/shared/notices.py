@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from foundation.errors import UserError
 from foundation.printing import as_typed
 from studio.languages.translation import tr
 from studio.shared.allowed_folders import VARIABLE
+from studio.shared.figure_tile import Tile
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.session import in_chosen_language
 from studio.shared.stores import RUNS, is_finished, store_progress
@@ -40,6 +42,13 @@ def show_no_store() -> None:
 def show_command(command: str) -> None:
     """A command to copy, as it is typed where the studio was started. Its colours as code would be too pale."""
     st.code(as_typed(command), language=None, wrap_lines=True)
+
+
+def show_tiles(tiles: Sequence[Tile]) -> None:
+    """Figures beside each other, as wide as they are: on a narrow page they wrap, where columns would cut them."""
+    with st.container(horizontal=True, gap="medium"):
+        for tile in tiles:
+            st.metric(tile.name, tile.figure, help=tile.meaning, width="content")
 
 
 def show_problem(problem: UserError, folder: Path | None) -> None:
