@@ -50,8 +50,6 @@ def export(
 
     With --spec and --comfy (or --a1111) the server that drew the grid draws the file at weight 1: write it into its
     folder of LoRAs. How far its pictures are from the scored ones is said; 1 is the exit where they are others.
-
-    A smaller rank or a coarser type is no longer what was scored, and how far from it is said.
     """
     from foundation.printing import print_lines
     from foundation.progress import starting, terminal
@@ -80,9 +78,8 @@ def export(
     if servers is not None:
         with terminal() as reporter, reporter.waiting("drawing the file at weight 1"):
             difference = drawn_again(servers, ranked.grid, chosen, written)
-    told = {} if difference is None else {"drawn": difference.as_json()}
     if as_json:
-        print(json.dumps({**written.as_json(row), **told}))
+        print(json.dumps({**written.as_json(row), **({"drawn": difference.as_json()} if difference else {})}))
     else:
         print_lines([*written.in_lines(row), *(difference.in_lines() if difference else [])])
     if difference is not None and not difference.is_as_scored:

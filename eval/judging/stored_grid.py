@@ -150,19 +150,15 @@ class Grid:
 
     def cell(self, cell_id: str, checkpoint: str | None = None) -> Cell:
         """The cell of that id, by its checkpoint's name where one file has several. Raises StoreError."""
-        found = self._by_name.get((cell_id, checkpoint))
-        if found is None:
+        if (found := self._by_name.get((cell_id, checkpoint))) is None:
             raise StoreError(f"{self.store.folder}: has no cell {cell_id}; `python -m eval rank` lists the cells")
         return found
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str | None], Cell]:
         """Cells by id, and by id and checkpoint's name; the first of those that are alike."""
-        found: dict[tuple[str, str | None], Cell] = {}
-        for cell in self.cells:
-            for name in (None, cell.use.checkpoint.name):
-                found.setdefault((cell.id, name), cell)
-        return found
+        named = [(cell, name) for cell in reversed(self.cells) for name in (None, cell.use.checkpoint.name)]
+        return {(cell.id, name): cell for cell, name in named}
 
 
 def control_word_of(cell: Cell) -> str:

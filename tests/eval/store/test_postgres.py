@@ -6,7 +6,6 @@ What holds of both databases is tested of both, in the files beside this one.
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import time
@@ -15,7 +14,6 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psycopg
 import pytest
 from sqlalchemy import delete
 
@@ -25,7 +23,6 @@ from eval.store import connection
 from eval.store.connection import FILE_NAME, StoreError, is_store, last_changed
 from eval.store.databases import postgres_schema
 from eval.store.databases.pointer import POINTER, Pointer, read_pointer
-from eval.store.databases.postgres_faults import in_words
 from eval.store.picture_files import PicturePlaceError
 from eval.store.store import Store, create_store, open_store
 from eval.store.tables import PictureRow, Spent
@@ -344,32 +341,6 @@ def test_whoever_looks_on_sees_that_something_was_written(folder: Path) -> None:
         write(store)
         seen.add(last_changed(folder))
     assert len(seen) == 1 + len(WRITES)
-
-
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [
-        ("57P01", "broke off"),
-        ("08006", "broke off"),
-        ("25P03", "broke off"),
-        ("40P01", "is in use"),
-        ("53100", "make room"),
-        ("53300", "no connection to spare"),
-        ("53200", "no memory"),
-        ("58030", "the server's disk"),
-        ("XX001", "is damaged .*pg_amcheck"),
-        ("42P01", "another version"),
-    ],
-)
-def test_what_a_server_says_by_number_is_told_in_words(number: str, said: str) -> None:
-    words = in_words(psycopg.errors.lookup(number)("the server's own words"), is_connecting=False)
-    assert words is not None
-    assert re.search(said, words)
-    assert "the server's own words" in words
-
-
-def test_a_mistake_of_this_program_is_not_told_as_the_users() -> None:
-    assert in_words(psycopg.errors.SyntaxError("near FROM"), is_connecting=False) is None
 
 
 def test_without_its_package_the_extra_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

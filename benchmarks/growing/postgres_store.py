@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
 sys.path[:0] = [str(ROOT), *map(str, (FIXTURES, FIXTURES / "servers", FIXTURES / "lora_files"))]
 
