@@ -156,35 +156,31 @@ def test_a_search_tries_every_weight_of_every_file_once(tmp_path: Path) -> None:
         write_search_spec(spec, "mine", [*files, FIRST])
 
 
-def test_the_best_weights_are_searched_by_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def page_with_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[AppTest, list[Job]]:
+    """The page beside a subject, one file chosen; and the jobs that it begins, which do not run."""
     begun: list[Job] = []
     monkeypatch.setattr("studio.jobs.asking.begin", lambda here, job: begun.append(job))
     monkeypatch.delenv("LORA_STUDIO_STORE", raising=False)
-    subject_beside(tmp_path / "kat")
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "first.safetensors").write_bytes(FIRST.read_bytes())
-    monkeypatch.chdir(tmp_path)
+    subject_beside(folder / "kat")
+    (folder / "runs").mkdir()
+    (folder / "runs" / "first.safetensors").write_bytes(FIRST.read_bytes())
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
     app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
     app.switch_page("weight_blending/blending_page.py").run()
-    app.multiselect[0].set_value([tmp_path / "runs" / "first.safetensors"]).run()
+    app.multiselect[0].set_value([folder / "runs" / "first.safetensors"]).run()
+    return app, begun
+
+
+def test_the_best_weights_are_searched_by_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, begun = page_with_a_file(tmp_path, monkeypatch)
     next(one for one in app.button if one.label == "Search").click().run()
     assert not app.exception
     assert [job.arguments for job in begun] == [("search", "kat/blend-search.toml")]
 
 
 def test_a_written_blend_is_scored_by_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[Job] = []
-    monkeypatch.setattr("studio.jobs.asking.begin", lambda here, job: begun.append(job))
-    monkeypatch.delenv("LORA_STUDIO_STORE", raising=False)
-    subject_beside(tmp_path / "kat")
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "first.safetensors").write_bytes(FIRST.read_bytes())
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
-    app = AppTest.from_file(str(ENTRY), default_timeout=60).run()
-    app.switch_page("weight_blending/blending_page.py").run()
-    app.multiselect[0].set_value([tmp_path / "runs" / "first.safetensors"]).run()
+    app, begun = page_with_a_file(tmp_path, monkeypatch)
 
     def press(label: str) -> None:
         next(one for one in app.button if one.label == label).click().run()
