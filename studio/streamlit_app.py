@@ -31,7 +31,6 @@ ON_PRIMARY = """<style>
 
 def show() -> None:
     """Draw the page that is asked for."""
-    st.set_page_config(page_title="LoRA studio", layout="wide")
     speak(chosen_language())
     st.html(ON_PRIMARY)
     # No icons here: Streamlit makes a page's icon the tab's, and fetches it from Google's servers.
@@ -50,6 +49,8 @@ def show() -> None:
         st.Page("exporting/export_page.py", title=tr("Export")),
     ]
     page = st.navigation({tr("Make"): without_store, tr("Choose"): of_a_store})
+    # What the browser's tab and its history say.
+    st.set_page_config(page_title=f"{page.title} · LoRA studio", layout="wide")
     ask_language()
     folder = None
     try:

@@ -20,7 +20,7 @@ SILENT = {"replace", "get_option", "join", "command", "form", "get", "setdefault
 # Names of things that are called so in every language, and what is no word: each with its page.
 ALLOWED = {
     ("home_page.py", "LoRA studio"),  # the product's name
-    ("streamlit_app.py", "LoRA studio"),
+    ("streamlit_app.py", " · LoRA studio"),
     ("export_page.py", "sha256"),  # the hash's name, and a column of it
     ("blending_page.py", "block"),  # columns of a chart's data; what is shown are x_label and y_label
     ("blending_page.py", "error"),

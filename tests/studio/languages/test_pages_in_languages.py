@@ -39,6 +39,8 @@ HEADINGS = {
     "training_runs/runs_page.py": ("Runs",),
     "data/data_page.py": ("Data",),
 }
+# What the browser's tab says, where it is not the page's first heading.
+TITLES = {"comparing/comparing_page.py": "Pictures"}
 Visit = Callable[[str, str | None], AppTest]
 
 
@@ -69,13 +71,22 @@ def chosen(app: AppTest, before: str, code: str) -> None:
 
 @pytest.mark.parametrize("page", HEADINGS)
 @pytest.mark.parametrize(("code", "locale"), [("ja", "ja-JP"), ("zh_Hant", "zh-TW")])
-def test_a_page_speaks_the_browsers_language(visit: Visit, page: str, code: str, locale: str) -> None:
+def test_a_page_speaks_the_browsers_language(
+    visit: Visit, page: str, code: str, locale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tabs: list[str] = []
+    configured = st.set_page_config
+    monkeypatch.setattr(
+        st, "set_page_config", lambda **asked: tabs.append(str(asked.get("page_title"))) or configured(**asked)
+    )
     app = visit(page, locale)
     assert not app.exception
     with speaking(code):
         wanted = {tr(one) for one in HEADINGS[page]}
+        title = tr(TITLES.get(page, HEADINGS[page][0]))
     assert wanted <= headings(app)
     assert not wanted & {*HEADINGS[page]}
+    assert tabs == [f"{title} · LoRA studio"], "each page has a title of its own in the browser's tab"
 
 
 def test_home_is_translated_and_the_choice_is_kept_over_pages(visit: Visit) -> None:
