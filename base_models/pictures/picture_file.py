@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from base_models.pictures.colours import alpha_of, as_srgb, is_read_anew
 from foundation.errors import UserError
 from foundation.files import sha256_of, why_unopenable
+from foundation.wording.said import say
 
 Size: TypeAlias = tuple[int, int]  # width, height
 
@@ -128,8 +129,8 @@ def remarks_on(paths: Iterable[Path]) -> list[str]:
     moving = [path.name for path, manner in manners if manner.first_frame]
     clear = [path.name for path, manner in manners if manner.over_white]
     said = {
-        f"animated, of which the first frame is taken: {_named(moving)}": moving,
-        f"with transparent parts, which are shown over white: {_named(clear)}": clear,
+        say("animated, of which the first frame is taken: {names}", names=_named(moving)): moving,
+        say("with transparent parts, which are shown over white: {names}", names=_named(clear)): clear,
     }
     return [text for text, names in said.items() if names]
 

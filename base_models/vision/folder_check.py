@@ -10,6 +10,7 @@ import numpy as np
 
 from base_models.vision.people import people_in
 from foundation.errors import ConfigurationError
+from foundation.wording.said import say
 from miniature.paths import NAME
 
 # What to name for photographs of people: insightface's packs, fetched once, and those that OpenCV runs.
@@ -91,8 +92,8 @@ def look_at_folders(
     numbers, that are one picture; `drawn_side`: the shorter side of the pictures that are compared with them.
     """
     groups = _groups(len(references), copies)
-    notes = [*_of_copies(references, groups), *_of_faces(references, drawn_side, "references")]
-    notes += _of_faces(training, drawn_side, "training pictures")
+    notes = [*_of_copies(references, groups), *_of_faces(references, drawn_side, say("references"))]
+    notes += _of_faces(training, drawn_side, say("training pictures"))
     seen = [at for at, one in enumerate(references) if one.embedding is not None]
     distinct = [at for at in seen if groups[at] == min(other for other in seen if groups[other] == groups[at])]
     if len(seen) > 1 and len({groups[at] for at in seen}) == 1:
@@ -121,7 +122,10 @@ def _who(references: list[FaceFacts], training: list[FaceFacts]) -> tuple[Config
         ), notes
     if len(odd) * TOO_MANY > len(references) or len(odd) > len(references) // 2:
         return _several(folder, references, odd, len(set(own.tolist())), bool(training)), notes
-    return None, [f"references of somebody else, or hardly to be recognised: {_names(odd)}; move them out", *notes]
+    return None, [
+        say("references of somebody else, or hardly to be recognised: {names}; move them out", names=_names(odd)),
+        *notes,
+    ]
 
 
 def _several(
@@ -139,7 +143,9 @@ def _odd_in_training(training: list[FaceFacts], people: np.ndarray, subject: int
     odd = [one for one, who in zip(training, people, strict=True) if who != subject]
     if not odd:
         return []
-    return [f"training pictures of somebody else, or hardly to be recognised: {_names(odd)}; move them out"]
+    return [
+        say("training pictures of somebody else, or hardly to be recognised: {names}; move them out", names=_names(odd))
+    ]
 
 
 def _one_picture(references: list[FaceFacts]) -> OnePictureError:
@@ -153,7 +159,7 @@ def _one_picture(references: list[FaceFacts]) -> OnePictureError:
 def _of_copies(references: Sequence[FaceFacts], groups: list[int]) -> list[str]:
     of_group = {group: [references[at] for at, one in enumerate(groups) if one == group] for group in groups}
     return [
-        f"one picture several times among the references: {_names(each)}; keep one of them"
+        say("one picture several times among the references: {names}; keep one of them", names=_names(each))
         for each in of_group.values()
         if len(each) > 1
     ]
@@ -165,11 +171,24 @@ def _of_faces(pictures: Sequence[FaceFacts], drawn_side: int, what: str) -> list
     small = [one for one in pictures if one.embedding is not None and one.is_small(drawn_side)]
     total, smallest = len(pictures), min((one.side for one in small), default=0.0)
     found = {
-        f"no face in {len(faceless)} of {total} {what}: {_names(faceless)}; they count for nothing": faceless,
-        f"several faces of similar size in {what}: {_names(several)}; the largest is taken, so cut the others off": (
-            several
-        ),
-        f"faces too small in {what}, down to {smallest:.0f} pixels: {_names(small)}; give larger ones": small,
+        say(
+            "no face in {count} of {total} {what}: {names}; they count for nothing",
+            count=len(faceless),
+            total=total,
+            what=what,
+            names=_names(faceless),
+        ): faceless,
+        say(
+            "several faces of similar size in {what}: {names}; the largest is taken, so cut the others off",
+            what=what,
+            names=_names(several),
+        ): several,
+        say(
+            "faces too small in {what}, down to {size} pixels: {names}; give larger ones",
+            what=what,
+            size=f"{smallest:.0f}",
+            names=_names(small),
+        ): small,
     }
     return [text for text, which in found.items() if which]
 
@@ -185,4 +204,5 @@ def _groups(count: int, copies: Sequence[tuple[int, int]]) -> list[int]:
 
 def _names(pictures: Sequence[FaceFacts]) -> str:
     names = [one.path.name for one in pictures]
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    first = ", ".join(names[:NAMED])
+    return say("{names} and {count} more", names=first, count=len(names) - NAMED) if len(names) > NAMED else first

@@ -14,6 +14,7 @@ from eval.request.cells import Called, Cell, Checkpoint, Sampling, Use
 from eval.request.spec import LimitsSection
 from eval.store.search_record import SearchRecord
 from foundation.toml_config import Section
+from foundation.wording.said import say
 from loras.weights import Weights, recipe_weights
 
 
@@ -121,8 +122,10 @@ class GridRecord(Section):
     def again(self) -> str:
         """What makes pictures again that are gone."""
         if self.imported:
-            return "draw them, and run `python -m eval import` with all of them"
-        return f"run `python -m eval {'search' if self.search else 'grid'} SPEC`, which makes them again"
+            return say("draw them, and run `python -m eval import` with all of them")
+        if self.search:
+            return say("run `python -m eval search SPEC`, which makes them again")
+        return say("run `python -m eval grid SPEC`, which makes them again")
 
 
 def sampling_of(kept: Mapping[str, Any]) -> Sampling:

@@ -29,6 +29,7 @@ from eval.ranking.scores import SUBJECT, Scores
 from eval.request.settings import UNVARIED
 from eval.wording.figure_texts import interval_text, percent, percents, text_encoder_weight
 from foundation.terminal_tables import NOT_MEASURED
+from foundation.wording.said import say
 
 
 def _own_weight(read: Callable[[RankedCell], float]) -> Read:
@@ -45,7 +46,8 @@ def _interval(row: RankedCell) -> str:
 def _faces(row: RankedCell) -> str:
     if row.face_rate is None or row.face_rate_low is None or row.face_rate_high is None:
         return NOT_MEASURED
-    return f"{percent(row.face_rate)} ({percents(row.face_rate_low, row.face_rate_high)})"
+    ends = percents(row.face_rate_low, row.face_rate_high)
+    return say("{value} ({interval})", value=percent(row.face_rate), interval=ends)
 
 
 def _bleed(row: RankedCell) -> str:
@@ -61,7 +63,7 @@ def _change(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return NOT_MEASURED
     ends = "?" if low is None or high is None else interval_text(low, high, "+.2f")
-    return f"{CHANGE.text(value)} ({ends})"
+    return say("{value} ({interval})", value=CHANGE.text(value), interval=ends)
 
 
 def _extra_faces(evidence: Evidence, scores: Scores) -> np.ndarray:
@@ -93,12 +95,14 @@ def _drawn_with(
 
 STANDING = Column(
     heading="standing",
-    meaning="beside the first row: as good (its true likeness is not lower by what matters), worse (shown to be less "
-    "alike), cannot tell (too few pictures yet); limit: it breaks those that are named",
+    meaning=say(
+        "beside the first row: as good (its true likeness is not lower by what matters), worse (shown to be less "
+        "alike), cannot tell (too few pictures yet); limit: it breaks those that are named"
+    ),
     text=_stands,
     terminal_heading="",
 )
-ALSO = Column({"also": lambda row: row.also}, "also", "other LoRAs blended in", lambda row: row.also, is_name=True)
+ALSO = Column({"also": lambda row: row.also}, "also", say("other LoRAs blended in"), lambda row: row.also, is_name=True)
 INTERVAL = Column(
     {
         "expected": rounded_in_json(lambda row: row.expected),
@@ -106,16 +110,20 @@ INTERVAL = Column(
         "identity_high": rounded_in_json(lambda row: row.identity_high),
     },
     "on new pictures",
-    "the likeness to expect of other seeds of these prompts, 19 times in 20: luck is taken off, as far as the grid "
-    "shows how much of it there is",
+    say(
+        "the likeness to expect of other seeds of these prompts, 19 times in 20: luck is taken off, as far as the grid "
+        "shows how much of it there is"
+    ),
     _interval,
     justify="right",
 )
 OF_CEILING = figure(
     "expected_normalised",
     "of the way",
-    "how far pictures of other seeds go from the base model (0 %) to the subject's own pictures among themselves "
-    "(100 %): luck is taken off",
+    say(
+        "how far pictures of other seeds go from the base model (0 %) to the subject's own pictures among themselves "
+        "(100 %): luck is taken off"
+    ),
     lambda row: row.expected_normalised,
     SHARE,
     worth=3,
@@ -129,14 +137,14 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         {"checkpoint": lambda row: row.checkpoint},
         "checkpoint",
-        "the LoRA file",
+        say("the LoRA file"),
         lambda row: row.checkpoint,
         is_name=True,
     ),
     Column(
         {"unet": lambda row: row.unet},
         "UNet",
-        "weight of the LoRA on the UNet",
+        say("weight of the LoRA on the UNet"),
         lambda row: WEIGHT.text(row.unet),
         lambda row: row.unet,
         WEIGHT,
@@ -150,7 +158,7 @@ COLUMNS: tuple[Column, ...] = (
             "weights": lambda row: row.by_part,
         },
         "TEnc",
-        "weight of the LoRA on the text encoder",
+        say("weight of the LoRA on the text encoder"),
         lambda row: text_encoder_weight(row.te1, row.te2),
         justify="right",
     ),
@@ -158,23 +166,25 @@ COLUMNS: tuple[Column, ...] = (
     _drawn_with(
         "guest",
         "guest's trigger",
-        "what a guest is called by: its prompts say this in the place of the grid's trigger",
+        say("what a guest is called by: its prompts say this in the place of the grid's trigger"),
         lambda row: row.guest.trigger if row.guest else None,
         is_name=True,
     ),
     only_json("guest_class", lambda row: row.guest.class_word if row.guest else LEFT_OUT),
-    _drawn_with("base", "base", "the base model it is drawn on", lambda row: row.on.base, is_name=True),
-    _drawn_with("sampler", "sampler", "how the noise is taken away", lambda row: row.on.sampler),
-    _drawn_with("steps", "steps", "of each picture", lambda row: row.on.steps),
-    _drawn_with("cfg", "CFG", "how strongly the prompt guides", lambda row: row.on.cfg),
+    _drawn_with("base", "base", say("the base model it is drawn on"), lambda row: row.on.base, is_name=True),
+    _drawn_with("sampler", "sampler", say("how the noise is taken away"), lambda row: row.on.sampler),
+    _drawn_with("steps", "steps", say("of each picture"), lambda row: row.on.steps),
+    _drawn_with("cfg", "CFG", say("how strongly the prompt guides"), lambda row: row.on.cfg),
     only_json(
         "elsewhere", lambda row: LEFT_OUT if row.on == UNVARIED else [other.as_json() for other in row.elsewhere]
     ),
     figure(
         "identity",
         "identity",
-        "likeness: {likeness} with the centre of the held-out references; {counted_at_floor} counts as the base "
-        "model's own picture of that prompt and seed",
+        say(
+            "likeness: {likeness} with the centre of the held-out references; {counted_at_floor} counts as the base "
+            "model's own picture of that prompt and seed"
+        ),
         lambda row: row.identity,
         PLAIN,
         tile=True,
@@ -184,7 +194,7 @@ COLUMNS: tuple[Column, ...] = (
     figure(
         "prompt",
         "prompt",
-        "obedience: change of the CLIP cosine of picture and prompt against the base model; below 0 is lost",
+        say("obedience: change of the CLIP cosine of picture and prompt against the base model; below 0 is lost"),
         lambda row: row.prompt,
         CHANGE,
         worth=7,
@@ -194,7 +204,7 @@ COLUMNS: tuple[Column, ...] = (
     figure(
         "face_rate",
         "faces",
-        "share of the subject's pictures with a face, and its 95 % interval (Wilson)",
+        say("share of the subject's pictures with a face, and its 95 % interval (Wilson)"),
         lambda row: row.face_rate,
         SHARE,
         worth=8,
@@ -205,7 +215,7 @@ COLUMNS: tuple[Column, ...] = (
     measured_figure(
         "extra_faces",
         "extra faces",
-        "share of pictures in which more than one face was found; only the largest is scored",
+        say("share of pictures in which more than one face was found; only the largest is scored"),
         _extra_faces,
         SHARE,
         worth=0,
@@ -213,8 +223,11 @@ COLUMNS: tuple[Column, ...] = (
     figure(
         "bleed",
         "bleed",
-        "how much more {others} look like the subject with the LoRA than without, and its 95 % interval, by how far "
-        "chance takes it (?: too few pictures to tell); what is lost counts as all the way, and below 0 is chance",
+        say(
+            "how much more {others} look like the subject with the LoRA than without, and its 95 % interval, by how "
+            "far "
+            "chance takes it (?: too few pictures to tell); what is lost counts as all the way, and below 0 is chance"
+        ),
         lambda row: row.bleed,
         CHANGE,
         worth=4,
@@ -225,8 +238,11 @@ COLUMNS: tuple[Column, ...] = (
     figure(
         "copy",
         "copy",
-        "how far the {several_seen} have gone towards a training picture, on the prompt that copies most: 0 is as the "
-        "base model, 1 the training picture itself; and the 95 % interval (?: too few pictures to tell)",
+        say(
+            "how far the {several_seen} have gone towards a training picture, on the prompt that copies most: 0 is as "
+            "the "
+            "base model, 1 the training picture itself; and the 95 % interval (?: too few pictures to tell)"
+        ),
         lambda row: row.copy,
         CHANGE,
         worth=2,
@@ -237,8 +253,11 @@ COLUMNS: tuple[Column, ...] = (
     figure(
         "spread",
         "spread",
-        "how different the seeds of one prompt look (CLIP distance), of the prompt where it is least, bare ones apart; "
-        "0 is the same picture every time",
+        say(
+            "how different the seeds of one prompt look (CLIP distance), of the prompt where it is least, bare ones "
+            "apart; "
+            "0 is the same picture every time"
+        ),
         lambda row: row.spread,
         PLAIN,
         worth=1,
@@ -258,7 +277,7 @@ COLUMNS: tuple[Column, ...] = (
     figure(
         "probability_best",
         "first again",
-        "how often this row would come first if as many pictures were made again with other seeds",
+        say("how often this row would come first if as many pictures were made again with other seeds"),
         lambda row: row.first_again,
         SHARE,
         worth=6,
@@ -266,7 +285,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         {"pareto_front": lambda row: row.pareto_front},
         "unbeaten",
-        "yes: no other row is at least as good in likeness, prompt, bleed and copy, and better in one of them",
+        say("yes: no other row is at least as good in likeness, prompt, bleed and copy, and better in one of them"),
         lambda row: "yes" if row.pareto_front else "",
         worth=2,
     ),
@@ -274,7 +293,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         {"second": lambda row: row.second.as_json() if row.second else None},
         "second",
-        "likeness on the scale of the second face model: 0 % is the base model, 100 % the subject's real pictures",
+        say("likeness on the scale of the second face model: 0 % is the base model, 100 % the subject's real pictures"),
         lambda row: percent(row.second.identity_normalised) if row.second else "",
         lambda row: row.second.identity_normalised if row.second else None,
         SHARE,

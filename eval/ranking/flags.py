@@ -12,6 +12,7 @@ from eval.ranking.evidence import BLEED, Evidence
 from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores
 from eval.wording.subject_words import of_whole_pictures
+from foundation.wording.said import say, say_many
 
 WEAK_CEILING = 8
 # Who is this far on the way to the real pictures, which are at 1, has not gone too far: the scale is too short.
@@ -26,16 +27,31 @@ def cell_flags(evidence: Evidence, scores: Scores, at: int) -> list[str]:
     failed = int(evidence.failed[at].sum())
     below = int(scores.below_floor[at].sum())
     others, copies = int(scores.bleed_lost[at]), int(scores.copying.lost[at]) * of_faces
-    at_the_floor = f"counted {LEAST_COSINE:g}" if math.isnan(scores.floor) else "counted at the floor"
+    at_the_floor = (
+        say("counted {value}", value=f"{LEAST_COSINE:g}") if math.isnan(scores.floor) else say("counted at the floor")
+    )
     found = {
-        f"no face in {_pictures(faceless)} of the subject: {at_the_floor}": faceless * of_faces,
-        f"less like the subject than the base model in {_pictures(below)}: counted at the floor": below,
-        f"no face in {_pictures(others)} of others where the base model shows one: counted in bleed as all the way to "
-        "the subject": others * of_faces,
-        f"no face in {_pictures(copies)} that tell of copying, where the base model shows one: counted as "
-        "copies": copies,
-        f"several faces in {_pictures(several)}: the largest was scored": several,
-        f"{failed} failed {'picture' if failed == 1 else 'pictures'} (black, flat, not finite or not made)": failed,
+        say(
+            "no face in {pictures} of the subject: {counted}", pictures=_pictures(faceless), counted=at_the_floor
+        ): faceless * of_faces,
+        say(
+            "less like the subject than the base model in {pictures}: counted at the floor", pictures=_pictures(below)
+        ): below,
+        say(
+            "no face in {pictures} of others where the base model shows one: counted in bleed as all the way to the "
+            "subject",
+            pictures=_pictures(others),
+        ): others * of_faces,
+        say(
+            "no face in {pictures} that tell of copying, where the base model shows one: counted as copies",
+            pictures=_pictures(copies),
+        ): copies,
+        say("several faces in {pictures}: the largest was scored", pictures=_pictures(several)): several,
+        say_many(
+            "{count} failed picture (black, flat, not finite or not made)",
+            "{count} failed pictures (black, flat, not finite or not made)",
+            failed,
+        ): failed,
     }
     seen = [text for text, count in found.items() if count]
     return [*_about_guest(evidence, at), *seen]
@@ -45,9 +61,9 @@ def _about_guest(evidence: Evidence, at: int) -> list[str]:
     guest = evidence.cells[at].guest
     if guest is None:
         return []
-    shown = f"; the base model beside it is shown `{guest.class_word}`"
+    shown = say("; the base model beside it is shown `{word}`", word=guest.class_word)
     control = "" if guest.class_word == evidence.class_word else shown
-    return [f"a guest: its prompts say `{guest.trigger}`{control}"]
+    return [say("a guest: its prompts say `{trigger}`{control}", trigger=guest.trigger, control=control)]
 
 
 def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
@@ -59,44 +75,51 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
     words = evidence.words
     long = [parts for prompt in sorted(set(scores.prompts)) if (parts := evidence.parts.get(prompt, 1)) > 1]
     unknown: list[tuple[bool, str]] = [
-        (evidence.left_out is not None, str(evidence.left_out)),
+        (evidence.left_out is not None, evidence.left_out.said if evidence.left_out else ""),
         (
             by_image,
-            f"likeness by {of_whole_pictures(evidence.face_model)}, of whole pictures: background and pose count, too; "
-            "the face rate does not apply",
+            say(
+                "likeness by {model}, of whole pictures: background and pose count, too; the face rate does not apply",
+                model=of_whole_pictures(evidence.face_model),
+            ),
         ),
-        (len(scores.prompts) < 2, "intervals not measured: one (prompt, seed) only"),
+        (len(scores.prompts) < 2, say("intervals not measured: one (prompt, seed) only")),
         *_about_scale(scores, references),
-        (bool(np.isnan(scores.prompt).all()), "prompt not measured: no CLIP embeddings"),
-        (bool(long), f"{_long_prompts(long)}, each counting by its length"),
-        (not len(evidence.where(BLEED)), "bleed not measured: no prompt without the trigger"),
+        (bool(np.isnan(scores.prompt).all()), say("prompt not measured: no CLIP embeddings")),
+        (bool(long), _long_prompts(long)),
+        (not len(evidence.where(BLEED)), say("bleed not measured: no prompt without the trigger")),
         (
             bool(len(evidence.where(BLEED)) and np.isnan(scores.bleed).all()),
-            f"bleed not measured: no {words.seen} among the base model's pictures of others",
+            say("bleed not measured: no {seen} among the base model's pictures of others", seen=words.seen),
         ),
         *_about_copying(evidence, scores),
         (
             bool(scores.bleed_judged_prompts) and math.isnan(scores.bleed_half),
-            "bleed has no interval, so its limit accuses no row: give the prompts more seeds",
+            say("bleed has no interval, so its limit accuses no row: give the prompts more seeds"),
         ),
         (
             len(scores.bleed_judged_prompts) == 1,
-            f"one picture of {words.others} tells little of bleed: give more seeds, or more prompts without the "
-            "trigger",
+            say(
+                "one picture of {others} tells little of bleed: give more seeds, or more prompts without the trigger",
+                others=words.others,
+            ),
         ),
         (
             not np.isnan(scores.prompt).all() and math.isnan(scores.prompt_half),
-            "prompt has no interval, so its limit accuses no row: give the prompts more seeds",
+            say("prompt has no interval, so its limit accuses no row: give the prompts more seeds"),
         ),
-        (one_seed, "spread not measured: one seed a prompt"),
+        (one_seed, say("spread not measured: one seed a prompt")),
         (
             no_contrast and limits.prompt is not None,
-            "prompt limit not applied: the base model's pictures do not tell the prompts apart; let prompts ask for "
-            "different things",
+            say(
+                "prompt limit not applied: the base model's pictures do not tell the prompts apart; let prompts ask "
+                "for "
+                "different things"
+            ),
         ),
         (
             no_span and limits.bleed is not None,
-            "bleed limit not applied: no floor-to-ceiling scale",
+            say("bleed limit not applied: no floor-to-ceiling scale"),
         ),
     ]
     return [*evidence.remarks, *(text for holds, text in unknown if holds)]
@@ -108,25 +131,33 @@ def _about_copying(evidence: Evidence, scores: Scores) -> list[tuple[bool, str]]
     return [
         (
             not len(evidence.training),
-            f"copy not measured: no training {words.several_seen} were given",
+            say("copy not measured: no training {seen} were given", seen=words.several_seen),
         ),
         (
             bool(len(evidence.training)) and evidence.looks is None,
-            "copy not measured: not all looks were read, by an earlier version or because files are gone; "
-            "`python -m eval score STORE` reads them, or says what is gone",
+            say(
+                "copy not measured: not all looks were read, by an earlier version or because files are gone; "
+                "`python -m eval score STORE` reads them, or says what is gone"
+            ),
         ),
         (
             bool(len(evidence.training)) and evidence.looks is not None and bool(np.isnan(scores.copy).all()),
-            f"copy not measured: fewer than two held-out {words.several_seen} to compare with, or no {words.seen} in "
-            "any picture",
+            say(
+                "copy not measured: fewer than two held-out {several} to compare with, or no {seen} in any picture",
+                several=words.several_seen,
+                seen=words.seen,
+            ),
         ),
         (
             bool(evidence.trigger) and not unmeasured and not bare_units(evidence).any(),
-            f"no prompt is the trigger and no more: what prompts say hides copying; add `photo of {evidence.trigger}`",
+            say(
+                "no prompt is the trigger and no more: what prompts say hides copying; add `photo of {trigger}`",
+                trigger=evidence.trigger,
+            ),
         ),
         (
             not unmeasured and math.isnan(scores.copying.half),
-            "copy has no interval, so its limit accuses no row: give the prompts more seeds",
+            say("copy has no interval, so its limit accuses no row: give the prompts more seeds"),
         ),
     ]
 
@@ -135,37 +166,58 @@ def _about_scale(scores: Scores, references: int) -> list[tuple[bool, str]]:
     """What is to say of floor and ceiling, and whether it holds."""
     words, no_floor = scores.words, math.isnan(scores.floor)
     return [
-        (references < 2, "identity_normalised not measured: a ceiling needs two held-out references"),
+        (references < 2, say("identity_normalised not measured: a ceiling needs two held-out references")),
         (
             2 <= references < WEAK_CEILING,
-            f"the ceiling is weak: {references} held-out references, {WEAK_CEILING} or more make it firm",
+            say(
+                "the ceiling is weak: {count} held-out references, {most} or more make it firm",
+                count=references,
+                most=WEAK_CEILING,
+            ),
         ),
         (
             references >= 2 and math.isnan(scores.span) and not no_floor,
-            "identity_normalised not measured: the base model is as alike as the references are to each other",
+            say("identity_normalised not measured: the base model is as alike as the references are to each other"),
         ),
         (
             not math.isnan(scores.span) and bool(scores.identity_normalised.max() > FAR_BEYOND),
-            f"the way is short: references are less alike to each other ({scores.ceiling:.3f}) than rows are to "
-            "them, so shares of the way mean little; see that they show one subject",
+            say(
+                "the way is short: references are less alike to each other ({ceiling}) than rows are to them, so "
+                "shares of the way mean little; see that they show one subject",
+                ceiling=f"{scores.ceiling:.3f}",
+            ),
         ),
         (
             scores.face_rate_control == 0 and not no_floor,
-            f"the floor is that of {words.others}: none of the base model's own pictures of the subject's prompts "
-            f"shows {words.shown}",
+            say(
+                "the floor is that of {others}: none of the base model's own pictures of the subject's prompts shows "
+                "{shown}",
+                others=words.others,
+                shown=words.shown,
+            ),
         ),
         (
             no_floor,
-            f"floor not measured: none of the base model's own pictures shows {words.shown}; {words.lost} count "
-            f"{LEAST_COSINE:g}, which nothing falls below, and no gain is known",
+            say(
+                "floor not measured: none of the base model's own pictures shows {shown}; {lost} count {value}, which "
+                "nothing falls below, and no gain is known",
+                shown=words.shown,
+                lost=words.lost,
+                value=f"{LEAST_COSINE:g}",
+            ),
         ),
     ]
 
 
 def _long_prompts(parts: list[int]) -> str:
-    prompts = "1 prompt is" if len(parts) == 1 else f"{len(parts)} prompts are"
-    return f"{prompts} longer than CLIP reads at once: judged in up to {max(parts, default=1)} parts"
+    return say_many(
+        "{count} prompt is longer than CLIP reads at once: judged in up to {parts} parts, each counting by its length",
+        "{count} prompts are longer than CLIP reads at once: judged in up to {parts} parts, each counting by its "
+        "length",
+        len(parts),
+        parts=max(parts, default=1),
+    )
 
 
 def _pictures(count: int) -> str:
-    return f"{count} picture" if count == 1 else f"{count} pictures"
+    return say_many("{count} picture", "{count} pictures", count)

@@ -13,9 +13,20 @@ from eval.ranking.scores import Scores, rows_mean
 from eval.request.spec import LimitsSection
 from eval.wording.figure_texts import number_text, with_interval
 from eval.wording.subject_words import SubjectWords
+from foundation.wording.said import Said, listed, say, say_many
 
 NAMED_PICTURES = 3
 MAY_BE = "may be"
+# Of limits that a cell is past, but no further than chance takes it.
+BELOW_BY_CHANCE = say(
+    "prompt {figure} is below its limit, but so few pictures may be so by chance: give more seeds to tell"
+)
+BLEEDS_BY_CHANCE = say(
+    "bleed {figure} is above its limit, but so few pictures may be so by chance: give more seeds to tell"
+)
+COPIES_BY_CHANCE = say(
+    "copy {figure} is above its limit, but so few pictures may be so by chance: give more seeds to tell"
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ def _broken(scores: Scores, limits: Limits, at: int) -> list[str]:
     low, high = scores.face_rate_interval(at)
     if limits.face_rate is not None and high < (least := limits.face_rate * scores.face_rate_control):
         rate = with_interval(scores.face_rate[at], low, high, ".2f")
-        found.append(f"face rate {rate} is below the limit {least:.2f}")
+        found.append(say("face rate {figure} is below the limit {limit}", figure=rate, limit=f"{least:.2f}"))
     if limits.prompt is not None and below_prompt_limit(scores, limits.prompt)[at]:
         found.append(_disobeyed(scores, -limits.prompt * scores.prompt_scale, at))
     if limits.bleed is not None and above_bleed_limit(scores, limits.bleed)[at]:
@@ -88,37 +99,35 @@ def above_copy_limit(copying: Copying, most: float) -> np.ndarray:
 def perhaps_broken(scores: Scores, limits: Limits, at: int) -> list[str]:
     """What to say of limits that a cell is past, but no further than chance takes it."""
     prompt, bleed = limits.prompt, limits.bleed
-    found: list[tuple[bool, str, str]] = []
+    found: list[tuple[bool, Said, str]] = []
     if prompt is not None and scores.prompt[at] < -prompt * scores.prompt_scale:
         figure = _figure(scores.prompt[at], scores.prompt_interval[at])
-        found.append((not below_prompt_limit(scores, prompt)[at], f"prompt {figure}", "below"))
+        found.append((not below_prompt_limit(scores, prompt)[at], BELOW_BY_CHANCE, figure))
     if bleed is not None and scores.bleed[at] > bleed * scores.span:
         figure = _figure(scores.bleed[at], scores.bleed_interval[at])
-        found.append((not above_bleed_limit(scores, bleed)[at], f"bleed {figure}", "above"))
+        found.append((not above_bleed_limit(scores, bleed)[at], BLEEDS_BY_CHANCE, figure))
     if limits.copy is not None and scores.copy[at] > limits.copy:
         figure = _figure(scores.copy[at], scores.copying.interval[at])
-        found.append((not above_copy_limit(scores.copying, limits.copy)[at], f"copy {figure}", "above"))
-    return [
-        f"{figure} is {way} its limit, but so few pictures may be so by chance: give more seeds to tell"
-        for holds, figure, way in found
-        if holds
-    ]
+        found.append((not above_copy_limit(scores.copying, limits.copy)[at], COPIES_BY_CHANCE, figure))
+    return [said.with_values(figure=figure) for holds, said, figure in found if holds]
 
 
 def _disobeyed(scores: Scores, least: float, at: int) -> str:
     """The limit of the prompt, broken by the pictures that are there, or perhaps by those that failed."""
     if rows_mean(scores.prompt_seen)[at] < least:
         figure = _figure(scores.prompt[at], scores.prompt_interval[at])
-        return f"prompt {figure} is below the limit {least:+.3f}: it no longer does what is asked"
-    failed = 0 if scores.failed is None else int(scores.failed[at].sum())
-    return _may_be(
-        "prompt",
-        scores.prompt[at],
-        f"below the limit {least:+.3f}",
-        "failed pictures",
-        failed,
-        scores.prompt_changes.shape[1],
-        "as showing nothing of it",
+        return say(
+            "prompt {figure} is below the limit {limit}: it no longer does what is asked",
+            figure=figure,
+            limit=f"{least:+.3f}",
+        )
+    return say(
+        "prompt {value} may be below the limit {limit}: failed pictures ({count} of {total}) count as showing nothing "
+        "of it; look at them",
+        value=number_text(scores.prompt[at], "+.3f"),
+        limit=f"{least:+.3f}",
+        count=0 if scores.failed is None else int(scores.failed[at].sum()),
+        total=scores.prompt_changes.shape[1],
     )
 
 
@@ -126,13 +135,16 @@ def _bled(scores: Scores, most: float, at: int) -> str:
     """The limit of bleed, broken by the faces that are there, or perhaps by those that are lost."""
     words, lost = scores.words, int(scores.bleed_lost[at])
     if scores.bleed_seen[at].mean() > most:
-        means = words.filled_in("{others} take on {looks}") + _lost(lost, words, "that")
-        return _is_above("bleed", scores.bleed[at], scores.bleed_interval[at], most, means)
-    pictures = words.filled_in("{lost} of {others}")
-    counted = words.filled_in("as if they took on {looks}")
-    return _may_be(
-        "bleed", scores.bleed[at], f"above the limit {most:+.3f}", pictures, lost, scores.bleed_seen.shape[1], counted
+        said = say("bleed {figure} is above the limit {limit}: {others} take on {looks}{lost}")
+        lost_too = _lost(lost, words, say("that"))
+        figure = _figure(scores.bleed[at], scores.bleed_interval[at])
+        return words.filled_in(said.with_values(figure=figure, limit=f"{most:+.3f}", lost=lost_too))
+    said = say(
+        "bleed {value} may be above the limit {limit}: {lost} of {others} ({count} of {total}) count as if they took "
+        "on {looks}; look at them"
     )
+    figures = {"value": number_text(scores.bleed[at], "+.3f"), "limit": f"{most:+.3f}"}
+    return words.filled_in(said.with_values(**figures, count=lost, total=scores.bleed_seen.shape[1]))
 
 
 def _copied(scores: Scores, most: float, at: int) -> str:
@@ -140,10 +152,23 @@ def _copied(scores: Scores, most: float, at: int) -> str:
     copying, words, units = scores.copying, scores.words, scores.copying.worst_units(at)
     lost = int(np.isnan(copying.shares[at, units]).sum())
     if np.nanmean(copying.pictures_seen[at]) > most:
-        means = repeated_pictures(copying, at, most) + _lost(lost, words, "copies")
-        return _is_above("copy", copying.value[at], copying.interval[at], most, means)
-    pictures = f"{words.lost} of the prompt `{copying.prompts[units[0]]}`"
-    return _may_be("copy", copying.value[at], f"above the limit {most:+.3f}", pictures, lost, len(units), "as copies")
+        return say(
+            "copy {figure} is above the limit {limit}: {repeats}{lost}",
+            figure=_figure(copying.value[at], copying.interval[at]),
+            limit=f"{most:+.3f}",
+            repeats=repeated_pictures(copying, at, most),
+            lost=_lost(lost, words, say("copies")),
+        )
+    return say(
+        "copy {value} may be above the limit {limit}: {lost} of the prompt `{prompt}` ({count} of {total}) count as "
+        "copies; look at them",
+        value=number_text(copying.value[at], "+.3f"),
+        limit=f"{most:+.3f}",
+        lost=words.lost,
+        prompt=f"{copying.prompts[units[0]]}",
+        count=lost,
+        total=len(units),
+    )
 
 
 def repeated_pictures(copying: Copying, at: int, most: float) -> str:
@@ -151,20 +176,28 @@ def repeated_pictures(copying: Copying, at: int, most: float) -> str:
     units = copying.worst_units(at)
     repeating = units[copying.shares[at, units] > most]
     if not len(repeating):
-        return "it may repeat training pictures"
-    pictures = "1 picture" if len(units) == 1 else f"{len(repeating)} of {len(units)} pictures"
-    repeats = "repeats" if len(repeating) == 1 else "repeat"
+        return say("it may repeat training pictures")
     training = list(dict.fromkeys(copying.nearest[at, repeating].tolist()))
-    return f"{pictures} of the prompt `{copying.prompts[units[0]]}` {repeats} {_named(training, copying.names)}"
+    told: dict[str, str] = {"prompt": copying.prompts[units[0]], "training": _named(training, copying.names)}
+    if len(units) == 1:
+        return say("1 picture of the prompt `{prompt}` repeats {training}", **told)
+    return say_many(
+        "{count} of {total} pictures of the prompt `{prompt}` repeats {training}",
+        "{count} of {total} pictures of the prompt `{prompt}` repeat {training}",
+        len(repeating),
+        total=len(units),
+        **told,
+    )
 
 
 def _named(training: Sequence[int], names: Sequence[str]) -> str:
     """Training pictures by their files' names, as far as these are known."""
-    pictures = "the training picture" if len(training) == 1 else "the training pictures"
     if not names:
-        return pictures
-    more = f" and {len(training) - NAMED_PICTURES} more" if len(training) > NAMED_PICTURES else ""
-    return f"{pictures} {', '.join(f'`{names[one]}`' for one in training[:NAMED_PICTURES])}{more}"
+        return say("the training picture") if len(training) == 1 else say("the training pictures")
+    told = listed([f"`{names[one]}`" for one in training[:NAMED_PICTURES]])
+    if len(training) > NAMED_PICTURES:
+        told = say("{names} and {count} more", names=told, count=len(training) - NAMED_PICTURES)
+    return say_many("the training picture {names}", "the training pictures {names}", len(training), names=told)
 
 
 def limit_named(reason: str) -> str:
@@ -183,18 +216,13 @@ def _figure(value: float, interval: np.ndarray) -> str:
     return number_text(value, "+.3f") if np.isnan(low) else with_interval(value, low, high, "+.3f")
 
 
-def _is_above(name: str, value: float, interval: np.ndarray, most: float, means: str) -> str:
-    return f"{name} {_figure(value, interval)} is above the limit {most:+.3f}: {means}"
-
-
-def _may_be(name: str, value: float, past: str, pictures: str, lost: int, of: int, counted: str) -> str:
-    """A limit that is broken by what stands in for lost pictures alone: no interval of that says anything."""
-    return (
-        f"{name} {number_text(value, '+.3f')} {MAY_BE} {past}: {pictures} ({lost} of {of}) count {counted}; look at "
-        "them"
-    )
-
-
 def _lost(lost: int, words: SubjectWords, counted: str) -> str:
     """What to say of pictures that count at their worst."""
-    return f"; {words.lost} that the base model does not have count as {counted}: {lost}" if lost else ""
+    if not lost:
+        return ""
+    return say(
+        "; {pictures} that the base model does not have count as {counted}: {count}",
+        pictures=words.lost,
+        counted=counted,
+        count=lost,
+    )

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-GONE, NOT_IMPORTED = "gone or damaged before they were read", "not among what was imported, or damaged"
+from foundation.wording.said import Said, say
+
+GONE = say("gone or damaged before they were read")
+NOT_IMPORTED = say("not among what was imported, or damaged")
 MOST = 0.5  # a row that has lost this share goes itself, or it would take its units from all the others
 
 
@@ -25,9 +28,25 @@ class LeftOut:
     why: str = GONE
 
     def __str__(self) -> str:
-        left_out = f"{self.units} of {self.of_units} (prompt, seed) pairs and {self.rows} of {self.of_rows} rows"
-        left_out += f" ({', '.join(self.names)})" if self.names else ""
-        return f"{self.why}: {self.pictures} pictures, so {left_out} are left out; {self.again}"
+        return self.said
+
+    @property
+    def said(self) -> Said:
+        """All of it in a sentence."""
+        names = say(" ({names})", names=", ".join(self.names)) if self.names else ""
+        return say(
+            "{why}: {count} pictures, so {units} of {of_units} (prompt, seed) pairs and {rows} of {of_rows} "
+            "rows{names} "
+            "are left out; {again}",
+            why=self.why,
+            count=self.pictures,
+            units=self.units,
+            of_units=self.of_units,
+            rows=self.rows,
+            of_rows=self.of_rows,
+            names=names,
+            again=self.again,
+        )
 
 
 def without_missing(gone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

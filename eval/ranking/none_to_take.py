@@ -14,6 +14,7 @@ from eval.ranking.scores import SUBJECT, Scores, rows_mean
 from eval.statistics.row_blocks import by_rows
 from eval.wording.figure_texts import interval_text
 from eval.wording.subject_words import SubjectWords
+from foundation.wording.said import in_series, say
 
 # Pictures that change less than this share of what another seed changes are the base model's own.
 UNCHANGED = 0.1
@@ -51,25 +52,46 @@ def none_to_take(ranked: Sequence[RankedCell], evidence: Evidence, scores: Score
 def _nothing_seen(evidence: Evidence, scores: Scores) -> Verdict:
     subject = evidence.where(SUBJECT)
     failed, of = int(evidence.failed[:, subject].sum()), len(evidence.cells) * len(subject)
-    black = f"{failed} of {of} failed: black, flat, not finite or not made. " if failed else ""
     return Verdict(
-        f"Take none of these yet: no picture of any row shows {scores.words.shown}.",
+        say("Take none of these yet: no picture of any row shows {shown}.", shown=scores.words.shown),
         [
-            f"{black}So nothing can be said of likeness, bleed or copying.",
-            f"Look at the pictures, and give prompts, a size and steps whose pictures show {scores.words.shown}.",
+            say(
+                "{count} of {total} failed: black, flat, not finite or not made. So nothing can be said of likeness, "
+                "bleed or copying.",
+                count=failed,
+                total=of,
+            )
+            if failed
+            else say("So nothing can be said of likeness, bleed or copying."),
+            say(
+                "Look at the pictures, and give prompts, a size and steps whose pictures show {shown}.",
+                shown=scores.words.shown,
+            ),
         ],
     )
 
 
 def _nothing_to_compare_with(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> Verdict:
     best, words = ranked[0], scores.words
-    ceiling = "" if np.isnan(scores.ceiling) else f"; the subject's own pictures {scores.ceiling:.3f}"
+    ceiling = (
+        ""
+        if np.isnan(scores.ceiling)
+        else say("; the subject's own pictures {ceiling}", ceiling=f"{scores.ceiling:.3f}")
+    )
     return Verdict(
-        f"Take none of these yet: none of the base model's own pictures shows {words.shown}, so there is nothing to "
-        "compare with.",
+        say(
+            "Take none of these yet: none of the base model's own pictures shows {shown}, so there is nothing to "
+            "compare with.",
+            shown=words.shown,
+        ),
         [
-            f"{best.name} is the most like the subject ({best.identity:.3f}{ceiling}), but how alike "
-            "any stranger would be is not known.",
+            say(
+                "{row} is the most like the subject ({identity}{ceiling}), but how alike any stranger would be is not "
+                "known.",
+                row=best.name,
+                identity=f"{best.identity:.3f}",
+                ceiling=ceiling,
+            ),
             _on_the_base_model(evidence, words),
         ],
     )
@@ -78,30 +100,41 @@ def _nothing_to_compare_with(ranked: Sequence[RankedCell], evidence: Evidence, s
 def _on_the_base_model(evidence: Evidence, words: SubjectWords) -> str:
     """What brings pictures of the base model to compare with."""
     if evidence.imported:
-        return (
+        return say(
             "Draw the same prompts and seeds by the same settings without any LoRA, with the class word in the "
             "trigger's place, and import all pictures together."
         )
-    return (
-        f"Put a prompt into [prompts] on which the base model shows {words.shown}, of the subject or of "
-        f"{words.others}, and run `python -m eval grid` again."
+    return say(
+        "Put a prompt into [prompts] on which the base model shows {shown}, of the subject or of {others}, and run "
+        "`python -m eval grid` again.",
+        shown=words.shown,
+        others=words.others,
     )
 
 
 def _all_broken(ranked: Sequence[RankedCell]) -> Verdict:
     best = ranked[0]
     return Verdict(
-        "Take none of these as they are: every row breaks a limit.",
-        [f"{best.name} breaks the fewest: {'; '.join(best.broken)}.", _instead_of(best)],
+        say("Take none of these as they are: every row breaks a limit."),
+        [say("{row} breaks the fewest: {limits}.", row=best.name, limits=in_series(best.broken)), _instead_of(best)],
     )
 
 
 def _only_broken_works(works: RankedCell) -> Verdict:
     return Verdict(
-        "Take none of these as they are: only rows that break a limit are shown to be more like the subject than the "
-        "base model.",
+        say(
+            "Take none of these as they are: only rows that break a limit are shown to be more like the subject than "
+            "the "
+            "base model."
+        ),
         [
-            f"{works.name} gains {gain_text(works)} of likeness{by_model(works)}, but: {'; '.join(works.broken)}.",
+            say(
+                "{row} gains {gain} of likeness{by}, but: {limits}.",
+                row=works.name,
+                gain=gain_text(works),
+                by=by_model(works),
+                limits=in_series(works.broken),
+            ),
             _instead_of(works),
         ],
     )
@@ -110,11 +143,11 @@ def _only_broken_works(works: RankedCell) -> Verdict:
 def _instead_of(row: RankedCell) -> str:
     """What to do about a row that breaks limits."""
     if all(may_be_broken(reason) for reason in row.broken):
-        return (
+        return say(
             "Look at the pictures that are lost first: prompts, a size or steps that bring them may be all that is "
             "missing; else try earlier epochs or lower weights ([lora] in the specification)."
         )
-    return (
+    return say(
         "Try earlier epochs or lower weights ([lora] in the specification), or, where a limit asks for more than you "
         "need, set it in [limits]."
     )
@@ -124,19 +157,33 @@ def _nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Sco
     best = ranked[0]
     if best.gain_low is None:
         return Verdict(
-            "Nothing can be told yet: there is one picture of each row.",
+            say("Nothing can be told yet: there is one picture of each row."),
             [
-                f"In it, {best.name} is the most like the subject ({best.identity:.3f}; the base model "
-                f"{scores.floor:.3f}).",
+                say(
+                    "In it, {row} is the most like the subject ({identity}; the base model {floor}).",
+                    row=best.name,
+                    identity=f"{best.identity:.3f}",
+                    floor=f"{scores.floor:.3f}",
+                ),
                 _with_more_seeds(evidence),
             ],
         )
     return Verdict(
-        "Take none of these yet: no row is shown to be more like the subject than the base model without a LoRA, by "
-        "enough to be of use.",
+        say(
+            "Take none of these yet: no row is shown to be more like the subject than the base model without a LoRA, "
+            "by "
+            "enough to be of use."
+        ),
         [
-            f"The first, {best.name}, gains {gain_text(best)} of likeness{by_model(best)} on it, and would have to "
-            f"gain {matters_text(best)} surely; the way to the subject's own pictures is {_span(scores)}.",
+            say(
+                "The first, {row}, gains {gain} of likeness{by} on it, and would have to gain {matters} surely; the "
+                "way to the subject's own pictures is {span}.",
+                row=best.name,
+                gain=gain_text(best),
+                by=by_model(best),
+                matters=matters_text(best),
+                span=_span(scores),
+            ),
             _why_nothing_works(ranked, evidence, scores),
         ],
     )
@@ -144,45 +191,49 @@ def _nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Sco
 
 def _more(evidence: Evidence) -> str:
     if evidence.imported:
-        return "draw more seeds of every row and import all pictures together"
-    return "put more `seeds` into [prompts] and run `python -m eval grid` again"
+        return say("draw more seeds of every row and import all pictures together")
+    return say("put more `seeds` into [prompts] and run `python -m eval grid` again")
 
 
 def _with_more_seeds(evidence: Evidence) -> str:
     if evidence.imported:
-        return "Draw every row with 4 seeds a prompt, and import all pictures together."
-    return "Put `seeds = 4` into [prompts] of the specification and run `python -m eval grid` with it again."
+        return say("Draw every row with 4 seeds a prompt, and import all pictures together.")
+    return say("Put `seeds = 4` into [prompts] of the specification and run `python -m eval grid` with it again.")
 
 
 def gain_text(row: RankedCell) -> str:
     """What a row gains on the base model, with the interval by which it is judged."""
     if row.gain is None or row.gain_low is None or row.gain_high is None:
-        return "an unknown share"
-    return f"{row.gain:+.3f} ({interval_text(row.gain_low, row.gain_high, '+.3f')})"
+        return say("an unknown share")
+    return say(
+        "{gain} ({interval})", gain=f"{row.gain:+.3f}", interval=interval_text(row.gain_low, row.gain_high, "+.3f")
+    )
 
 
 def matters_text(row: RankedCell) -> str:
     """What it must surely gain to be worth taking."""
-    return "an unknown share" if row.gain_that_matters is None else f"{row.gain_that_matters:.3f}"
+    return say("an unknown share") if row.gain_that_matters is None else f"{row.gain_that_matters:.3f}"
 
 
 def _span(scores: Scores) -> str:
-    return "not known" if np.isnan(scores.span) else f"{scores.span:.3f}"
+    return say("not known") if np.isnan(scores.span) else f"{scores.span:.3f}"
 
 
 def _why_nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Scores) -> str:
     """The likeliest reason that the pictures show, and what to do about it."""
     changed = picture_change(evidence)
     if changed < UNCHANGED:
-        return (
+        return say(
             "The pictures are nearly the base model's own: the LoRA does next to nothing. "
             "`python -m eval inspect FILE` says whether training left it empty; else raise its weights."
         )
     if any("likeness still rises" in text for row in ranked for text in row.trends):
-        return "Likeness still rises at the last epoch: train for longer, and grade the later epochs."
+        return say("Likeness still rises at the last epoch: train for longer, and grade the later epochs.")
     if (ranked[0].gain_high or 0.0) > (ranked[0].gain_that_matters or 0.0):
-        return f"It may gain more than these few pictures can show: {_more(evidence)}, or train for longer."
-    return (
+        return say(
+            "It may gain more than these few pictures can show: {advice}, or train for longer.", advice=_more(evidence)
+        )
+    return say(
         "The pictures change, but not towards the subject: see that the trigger stands in the captions that were "
         "trained on, and that the held-out references show the same subject."
     )
@@ -213,4 +264,4 @@ def picture_change(evidence: Evidence) -> float:
 
 def by_model(best: RankedCell) -> str:
     """By which model likeness was measured, where it was no face model."""
-    return f" by {scored_by}" if (scored_by := best.image_likeness) else ""
+    return say(" by {model}", model=scored_by) if (scored_by := best.image_likeness) else ""

@@ -20,6 +20,7 @@ from eval.request.cells import CONTROL
 from eval.statistics.intervals import contains_zero, differences_to, resampling, strata, within_sd
 from eval.statistics.shrinkage import ExpectedMeans
 from eval.statistics.standing import Standing, moderated, pairs_to_settle, standings, surely_behind
+from foundation.wording.said import Said, listed, say
 
 # What a row must gain on the base model to be worth taking, as a share of the way to the subject's own pictures.
 LEAST_SHARE_GAINED = 0.1
@@ -132,9 +133,13 @@ def _twins(cells: Sequence[CellFacts]) -> list[list[str]]:
     for cell in cells:
         others = sorted(of[cell.id])
         others.remove(cell.name)
-        does = "nothing acts, as in" if cell.id == CONTROL or not cell.acts else "the same tensors as"
-        more = f" and {len(others) - NAMED_TWINS} more" if len(others) > NAMED_TWINS else ""
-        found.append([f"{does} {', '.join(others[:NAMED_TWINS])}{more}: it scores the same"] if others else [])
+        rows: str = listed(others[:NAMED_TWINS])
+        if len(others) > NAMED_TWINS:
+            rows = say("{names} and {count} more", names=rows, count=len(others) - NAMED_TWINS)
+        nothing_acts = cell.id == CONTROL or not cell.acts
+        as_in = say("nothing acts, as in {rows}: it scores the same", rows=rows)
+        same = say("the same tensors as {rows}: it scores the same", rows=rows)
+        found.append([as_in if nothing_acts else same] if others else [])
     return found
 
 
@@ -216,19 +221,23 @@ def _other_winners(evidence: Evidence, scores: Scores, broken: Sequence[Sequence
     seen = np.where(missing, 0.0, scores.counted)
     with_face = np.where(missing.all(1), np.nan, scores.faces_seen.sum(1))
     words = evidence.words
-    lost = f"{words.lost}: if they"
-    policies: dict[str, np.ndarray] = {
-        f"{lost} were left out": seen.sum(1) / with_face,
-        f"{lost} counted 0": seen.mean(1),
-        f"{words.several_seen} less like the subject than the base model's: if they counted as they are": np.where(
-            missing, scores.counted, scores.raw
-        ).mean(1),
+    lost = words.lost
+    policies: dict[Said, np.ndarray] = {
+        say("the winner hangs on {lost}: if they were left out, {row} would be first", lost=lost): (
+            seen.sum(1) / with_face
+        ),
+        say("the winner hangs on {lost}: if they counted 0, {row} would be first", lost=lost): seen.mean(1),
+        say(
+            "the winner hangs on {seen} less like the subject than the base model's: if they counted as they are, "
+            "{row} would be first",
+            seen=words.several_seen,
+        ): np.where(missing, scores.counted, scores.raw).mean(1),
     }
     found: list[str] = []
     for policy, identity in policies.items():
         first = evidence.cells[order_of(evidence.cells, identity, broken)[0]]
         if first.id != evidence.cells[best].id:
-            found.append(f"the winner hangs on {policy}, {first.name} would be first")
+            found.append(policy.with_values(row=first.name))
     return found
 
 

@@ -11,6 +11,7 @@ from eval.ranking.evidence import Evidence
 from eval.ranking.scores import Scores
 from eval.statistics.intervals import differences_to, intervals, resampling
 from eval.wording.figure_texts import interval_text, percents, rounded
+from foundation.wording.said import say
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ def second_opinion(
         return None
     model = evidence.second.face_model
     if seen is None:
-        said = f"the second face model {model} is not heard: it finds no face in the held-out references"
+        said = say(
+            "the second face model {model} is not heard: it finds no face in the held-out references", model=model
+        )
         return SecondOpinion([None for _ in names], [[said] for _ in names], [])
     resampled = resampling(scores.prompts)
     around = np.clip(intervals(seen.counted, resampled), -1.0, 1.0)
@@ -70,8 +73,14 @@ def second_opinion(
         for at in range(len(names))
     ]
     apart = (own[:, 0] > other[:, 1]) | (own[:, 1] < other[:, 0])
-    flags = [
-        [f"the second face model disagrees: {_share(other[at])} of the way, the first says {_share(own[at])}"]
+    flags: list[list[str]] = [
+        [
+            say(
+                "the second face model disagrees: {share} of the way, the first says {first}",
+                share=_share(other[at]),
+                first=_share(own[at]),
+            )
+        ]
         if apart[at]
         else []
         for at in range(len(names))
@@ -87,8 +96,14 @@ def _other_first(seen: Scores, best: int, eligible: np.ndarray, names: Sequence[
         return []
     at = int(np.where(surely, ahead.mean(1), -np.inf).argmax())
     return [
-        f"the second face model {model} finds {names[at]} more alike, by {ahead[at].mean():+.3f} of its own cosine "
-        f"(95 % {interval_text(ahead[at, 0], ahead[at, 1], '+.3f')}, all rows at once)"
+        say(
+            "the second face model {model} finds {row} more alike, by {value} of its own cosine (95 % {interval}, all "
+            "rows at once)",
+            model=model,
+            row=names[at],
+            value=f"{ahead[at].mean():+.3f}",
+            interval=interval_text(ahead[at, 0], ahead[at, 1], "+.3f"),
+        )
     ]
 
 
@@ -98,7 +113,7 @@ def _normalised(scores: Scores, interval: np.ndarray) -> np.ndarray:
 
 
 def _share(interval: np.ndarray) -> str:
-    return f"{percents(interval[0], interval[1])} %"
+    return say("{share} %", share=percents(interval[0], interval[1]))
 
 
 def _known(value: float) -> float | None:

@@ -5,7 +5,6 @@ All intervals that are looked at hold at once (Bonferroni), so looking at many f
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,30 +15,23 @@ from eval.ranking.limits import Limits
 from eval.ranking.scores import Scores
 from eval.request.epochs.training_order import in_training_order
 from eval.statistics.contrasts import Estimate, PictureScores, difference, mean_of, slope
+from eval.wording.trend_words import (
+    AXES,
+    BLEED,
+    COPY,
+    FACES,
+    FIGURES,
+    IDENTITY,
+    MAY_OVERDO,
+    OVERDOES,
+    PROMPT,
+    RISES_FALLS,
+    titles_of,
+)
+from foundation.wording.said import in_series, listed_with_and, say
 
 # Differences of cosines below this are not worth a sentence, however sure.
 NOTICEABLE = 0.01
-IDENTITY, PROMPT, BLEED, COPY, FACES = "identity", "prompt", "bleed", "copy", "faces"
-# In the words of the kind of subject (`SubjectWords.filled_in`).
-RISES_FALLS = {
-    IDENTITY: ("likeness rises", "likeness falls"),
-    PROMPT: ("obedience to the prompt rises", "obedience to the prompt falls"),
-    BLEED: ("bleeding into {others} grows", "bleeding into {others} shrinks"),
-    COPY: ("copying of training pictures grows", "copying of training pictures shrinks"),
-    FACES: ("pictures with a face become more", "pictures with a face become fewer"),
-}
-# What a group of cells does whose figure is over its limit: of one, of several.
-OVERDOES = {
-    BLEED: ("bleeds into {others}", "bleed into {others}"),
-    COPY: ("copies its training pictures", "copy their training pictures"),
-    PROMPT: ("no longer does what is asked", "no longer do what is asked"),
-}
-# What it may do where only the pictures that are lost put it there, and as what these count.
-MAY_OVERDO = {
-    BLEED: ("may bleed into {others}", "{lost} count as if they did; look at them"),
-    COPY: ("may copy training pictures", "{lost} count as copies; look at them"),
-    PROMPT: ("may no longer do what is asked", "failed pictures count as showing nothing of it; look at them"),
-}
 # Parts that few families have, as axes.
 BEYOND = {"TEnc 3": "te3", "adapter": "adapter"}
 
@@ -183,19 +175,28 @@ def _pulling_apart(identity: PictureScores, axes: Sequence[Axis]) -> list[Trend]
     up, along = (identity.estimate(_range_of(axis), 4) for axis in axes)
     everyone = frozenset(np.flatnonzero(np.isfinite(unet.levels)).tolist())
     if up.sign * along.sign < 0:
-        ways = ["rises" if one.sign > 0 else "falls" for one in (up, along)]
-        text = (
-            f"UNet and TEnc pull apart: likeness {ways[0]} with the UNet weight, {_between(unet)}: {up}, "
-            f"and {ways[1]} with the TEnc weight, {_between(te)}: {along}"
+        rises = say(
+            "UNet and TEnc pull apart: likeness rises with the UNet weight, {levels}: {figure}, and falls with the "
+            "TEnc weight, {levels_of_te}: {figure_of_te}"
         )
-        return [Trend(text, everyone)]
+        falls = say(
+            "UNet and TEnc pull apart: likeness falls with the UNet weight, {levels}: {figure}, and rises with the "
+            "TEnc weight, {levels_of_te}: {figure_of_te}"
+        )
+        found = {"levels": _between(unet), "figure": up, "levels_of_te": _between(te), "figure_of_te": along}
+        return [Trend((rises if up.sign > 0 else falls).with_values(**found), everyone)]
     ends = unet.steps[0], unet.steps[-1]
     low, high = (identity.estimate(_range_of(te, unet.levels == end), 4) for end in ends)
     if low.sign * high.sign >= 0:
         return []
-    text = (
-        f"UNet and TEnc pull apart: more TEnc, {_between(te)}, changes likeness by {low} at UNet {ends[0]:g} and by "
-        f"{high} at UNet {ends[1]:g}"
+    text = say(
+        "UNet and TEnc pull apart: more TEnc, {levels}, changes likeness by {low} at UNet {least} and by {high} at "
+        "UNet {most}",
+        levels=_between(te),
+        low=low,
+        least=f"{ends[0]:g}",
+        high=high,
+        most=f"{ends[1]:g}",
     )
     return [Trend(text, everyone)]
 
@@ -213,18 +214,21 @@ def _above(figure: PictureScores, axis: Axis) -> list[Trend]:
     found = figure.estimate(apart, len(steps) - 1)
     if found.sign == 0 or breaks_limit(figure, 0.0) or (found.sign < 0) != (figure.name == PROMPT):
         return []
-    high, low = (_mean(figure, group) for group in (upper, lower))
+    high, low = (f"{_mean(figure, group):+.3f}" for group in (upper, lower))
+    told = {"axis": AXES[axis.name], "level": f"{steps[first - 1]:g}", "figure": FIGURES[figure.name]}
+    told |= {"high": high, "low": low}
     if not breaks_limit(figure, _mean(figure.of_seen, upper)):
         may, lost = map(figure.words.filled_in, MAY_OVERDO[figure.name])
-        text = (
-            f"{axis.name} above {steps[first - 1]:g} {may}: {figure.name} {high:+.3f} there and {low:+.3f} up to it, "
-            f"but {lost}"
+        text = say(
+            "{axis} above {level} {does}: {figure} {high} there and {low} up to it, but {lost}", **told, lost=lost
         )
-        return [Trend(text, _places(upper))]
+        return [Trend(text.with_values(does=may), _places(upper))]
     does = figure.words.filled_in(OVERDOES[figure.name][0])
-    text = (
-        f"{axis.name} above {steps[first - 1]:g} {does}: {figure.name} {high:+.3f} there and "
-        f"{low:+.3f} up to it; with all else the same {found} more"
+    text = say(
+        "{axis} above {level} {does}: {figure} {high} there and {low} up to it; with all else the same {more} more",
+        **told,
+        does=does,
+        more=found,
     )
     return [Trend(text, _places(upper))]
 
@@ -237,8 +241,11 @@ def _direction(figure: PictureScores, axis: Axis, looks: int) -> list[Trend]:
     if found.sign == 0 or min(abs(found.value), found.sign * by_seen.value) < NOTICEABLE:
         return []
     way = figure.words.filled_in(RISES_FALLS[figure.name][0 if found.sign > 0 else 1])
-    over_what = f"over the {axis.name}s" if axis.name in ("epoch", "step") else f"with the {axis.name} weight"
-    return [Trend(f"{way} {over_what}, {_between(axis)}: {found}", _places(np.isfinite(axis.levels)))]
+    over = {"epoch": say("over the epochs"), "step": say("over the steps")}
+    weight = say("with the {axis} weight", axis=AXES[axis.name])
+    told = {"over": over.get(axis.name, weight), "levels": _between(axis), "figure": found}
+    text = say("{goes} {over}, {levels}: {figure}", goes=way, **told)
+    return [Trend(text, _places(np.isfinite(axis.levels)))]
 
 
 def _never_above_zero(figure: PictureScores, axis: Axis) -> bool:
@@ -251,7 +258,7 @@ def _overdoing(figure: PictureScores, evidence: Evidence, once: np.ndarray) -> l
     names = [cell.checkpoint for cell in evidence.cells]
     trained = {cell.checkpoint: cell.trained for cell, own in zip(evidence.cells, once, strict=True) if own}
     checkpoints = in_training_order(trained, trained.__getitem__)
-    called = _titles(evidence, once)
+    called = titles_of(trained)
     sure: dict[str, tuple[Estimate, frozenset[int]]] = {}
     perhaps: dict[str, tuple[Estimate, frozenset[int]]] = {}
     for checkpoint in checkpoints:
@@ -263,22 +270,26 @@ def _overdoing(figure: PictureScores, evidence: Evidence, once: np.ndarray) -> l
     if sure:
         who, several = _who(list(sure), len(checkpoints))
         does = figure.words.filled_in(OVERDOES[figure.name][several])
-        figures = "; ".join(f"{name} {estimate}" for name, (estimate, _) in sure.items())
-        shown = str(next(iter(sure.values()))[0]) if len(sure) == 1 else figures
-        said.append(Trend(f"{who} {does}: {figure.name} {shown}", _concerned(sure)))
+        figures = [say("{name} {value}", name=name, value=estimate) for name, (estimate, _) in sure.items()]
+        shown = str(next(iter(sure.values()))[0]) if len(sure) == 1 else in_series(figures)
+        told = {"checkpoints": who, "figure": FIGURES[figure.name], "values": shown}
+        said.append(Trend(say("{checkpoints} {does}: {figure} {values}", does=does, **told), _concerned(sure)))
     if perhaps:
         may, lost = map(figure.words.filled_in, MAY_OVERDO[figure.name])
-        figures = "; ".join(f"{name} {estimate.value:+.3f}" for name, (estimate, _) in perhaps.items())
-        shown = f"{next(iter(perhaps.values()))[0].value:+.3f}" if len(perhaps) == 1 else figures
+        values = {name: f"{estimate.value:+.3f}" for name, (estimate, _) in perhaps.items()}
+        figures = [say("{name} {value}", name=name, value=value) for name, value in values.items()]
+        shown = next(iter(values.values())) if len(perhaps) == 1 else in_series(figures)
         who, _ = _who(list(perhaps), len(checkpoints))
-        said.append(Trend(f"{who} {may}: {figure.name} {shown}, but {lost}", _concerned(perhaps)))
+        told = {"checkpoints": who, "figure": FIGURES[figure.name], "values": shown, "lost": lost}
+        text = say("{checkpoints} {does}: {figure} {values}, but {lost}", does=may, **told)
+        said.append(Trend(text, _concerned(perhaps)))
     return said
 
 
 def _who(names: Sequence[str], of: int) -> tuple[str, int]:
     """What to call some of the checkpoints, and whether the verb is of several (1) or of one (0)."""
     every = len(names) == of > 1
-    return "every checkpoint" if every else _listed(names), 0 if every or len(names) == 1 else 1
+    return say("every checkpoint") if every else listed_with_and(names), 0 if every or len(names) == 1 else 1
 
 
 def _concerned(found: Mapping[str, tuple[Estimate, frozenset[int]]]) -> frozenset[int]:
@@ -295,13 +306,24 @@ def _peak(identity: PictureScores, axis: Axis, looks: int) -> list[Trend]:
     found = identity.estimate(difference(axis.blocks, last, axis.levels == against), looks)
     if found.sign == 0 or abs(found.value) < NOTICEABLE:
         return []
-    ending = f"{axis.name} {steps[-1]:g} differs from {axis.name} {against:g} by {found}"
+    told = {"last": _level(axis, steps[-1]), "other": _level(axis, against), "figure": found}
     if best < len(steps) - 1 and found.sign < 0:
-        text = f"likeness is past its best: {ending}; the training went on for too long, or too strongly"
+        text = say(
+            "likeness is past its best: {last} differs from {other} by {figure}; the training went on for too long, or "
+            "too strongly",
+            **told,
+        )
         return [Trend(text, _places(axis.levels > against))]
     if best == len(steps) - 1 and found.sign > 0:
-        return [Trend(f"likeness still rises at the end: {ending}; more {axis.name}s may bring more", _places(last))]
+        rises = say("likeness still rises at the end: {last} differs from {other} by {figure}; {more}", **told)
+        more = say("more epochs may bring more") if axis.name == "epoch" else say("more steps may bring more")
+        return [Trend(rises.with_values(more=more), _places(last))]
     return []
+
+
+def _level(axis: Axis, level: float) -> str:
+    """An epoch, or a step, by its number."""
+    return say("{axis} {level}", axis=AXES[axis.name], level=f"{level:g}")
 
 
 def _mean(figure: PictureScores, group: np.ndarray) -> float:
@@ -317,25 +339,7 @@ def _range_of(axis: Axis, group: np.ndarray | None = None) -> np.ndarray:
 
 
 def _between(axis: Axis) -> str:
-    return f"from {axis.steps[0]:g} to {axis.steps[-1]:g}"
-
-
-def _titles(evidence: Evidence, once: np.ndarray) -> dict[str, str]:
-    """What to call each checkpoint: "epoch 12" (else "step 3000") where no other one is of it, else its file's name."""
-    trained = {cell.checkpoint: cell.trained for cell, own in zip(evidence.cells, once, strict=True) if own}
-    epochs, steps = Counter(one.epoch for one in trained.values()), Counter(one.step for one in trained.values())
-    called = dict.fromkeys(trained, "")
-    called |= {
-        name: f"step {one.step}" for name, one in trained.items() if one.step is not None and steps[one.step] == 1
-    }
-    called |= {
-        name: f"epoch {one.epoch}" for name, one in trained.items() if one.epoch is not None and epochs[one.epoch] == 1
-    }
-    return {name: title or name for name, title in called.items()}
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+    return say("from {low} to {high}", low=f"{axis.steps[0]:g}", high=f"{axis.steps[-1]:g}")
 
 
 def _places(group: np.ndarray) -> frozenset[int]:

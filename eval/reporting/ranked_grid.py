@@ -16,6 +16,7 @@ from eval.reporting.search_sentences import in_sentences
 from eval.request.cells import Sampling
 from eval.store.store import KeptPicture, open_store
 from eval.ways.ranked_together import rank_together
+from foundation.wording.said import in_series, listed, say, sentences
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ def _drawn_in_words(sampling: Sampling) -> str:
     known = SAMPLERS.get(sampling.sampler)
     told = [
         known.a1111 if known else sampling.sampler,
-        f"{sampling.steps} steps" * bool(sampling.steps),
+        say("{count} steps", count=sampling.steps) if sampling.steps else "",
         f"CFG {sampling.cfg:g}" * bool(sampling.cfg),
         f"{sampling.width}x{sampling.height}",
     ]
-    return ", ".join(filter(None, told))
+    return listed([one for one in told if one])
 
 
 def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
@@ -61,14 +62,14 @@ def report_data(ranked: RankedGrid, title: str = "LoRA report") -> ReportData:
     shown = grid.beside(grid.cell(first.cell, first.checkpoint))
     bases = dict.fromkeys(f"{name} ({sampling.base[:12]})" for name, sampling in grid.drawn)
     samplings = dict.fromkeys(_drawn_in_words(sampling) for _, sampling in grid.drawn)
-    facts = {
-        "Base model": "; ".join(bases),
-        "Sampler": "; ".join(samplings),
-        **({"Shown as the base model": str(first.on)} if snapshot.settings else {}),
-        **({"Imported from": ", ".join(snapshot.imported)} if snapshot.imported else {}),
-        "Trigger": f"{snapshot.trigger} (class: {snapshot.class_word})",
-        "Exported as": grid.cells[0].dtype,
-        **({"Chosen by": " ".join(in_sentences(snapshot.search))} if snapshot.search else {}),
-        **{f"Licence of {name}": licence for name, licence in snapshot.licences.items()},
+    facts: dict[str, str] = {
+        say("Base model"): in_series(list(bases)),
+        say("Sampler"): in_series(list(samplings)),
+        **({say("Shown as the base model"): str(first.on)} if snapshot.settings else {}),
+        **({say("Imported from"): ", ".join(snapshot.imported)} if snapshot.imported else {}),
+        say("Trigger"): say("{trigger} (class: {word})", trigger=snapshot.trigger, word=snapshot.class_word),
+        say("Exported as"): grid.cells[0].dtype,
+        **({say("Chosen by"): sentences(in_sentences(snapshot.search))} if snapshot.search else {}),
+        **{say("Licence of {model}", model=name): licence for name, licence in snapshot.licences.items()},
     }
     return ReportData(title, ranked.evidence, ranked.rows, picture, facts)

@@ -16,8 +16,9 @@ from eval.ranking.scores import BLEED, Scores, score
 from eval.ranking.verdict import verdict
 from eval.request.settings import UNVARIED
 from eval.wording.figure_texts import percent
-from foundation.printing import ENDLESS, console_on, how_many, print_lines
+from foundation.printing import ENDLESS, console_on, print_lines
 from foundation.terminal_tables import Row, TableColumn, asked_columns, fitting, table_lines
+from foundation.wording.said import say, say_many
 
 MOST_ROWS = 20
 NARROW = 80  # characters: below, which limit a row breaks is left to the verdict and `--wide`
@@ -50,11 +51,20 @@ def provenance(evidence: Evidence, cells: int) -> str:
     subject = len(evidence.units) - len(evidence.where(BLEED))
     judges = evidence.words.judged_by(evidence.face_model, evidence.clip_model)
     if evidence.second:
-        judges += f" Second faces: {evidence.second.face_model}."
-    return (
-        f"{how_many(cells, 'cell')} x {len(evidence.units)} pictures ({subject} of the subject, "
-        f"{len(evidence.where(BLEED))} of others) against {len(evidence.references)} held-out references. {judges} "
-        f"Intervals hold 19 times in 20, for other seeds of these prompts; that of new pictures allows for luck."
+        judges = say("{judges} Second faces: {model}.", judges=judges, model=evidence.second.face_model)
+    return say_many(
+        "{count} cell x {units} pictures ({of_subject} of the subject, {of_others} of others) against {references} "
+        "held-out references. {judges} Intervals hold 19 times in 20, for other seeds of these prompts; that of new "
+        "pictures allows for luck.",
+        "{count} cells x {units} pictures ({of_subject} of the subject, {of_others} of others) against {references} "
+        "held-out references. {judges} Intervals hold 19 times in 20, for other seeds of these prompts; that of new "
+        "pictures allows for luck.",
+        cells,
+        units=len(evidence.units),
+        of_subject=subject,
+        of_others=len(evidence.where(BLEED)),
+        references=len(evidence.references),
+        judges=judges,
     )
 
 

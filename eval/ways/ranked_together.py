@@ -18,7 +18,7 @@ from eval.ranking.limits import Limits
 from eval.ranking.ranked_cell import Elsewhere, RankedCell
 from eval.ranking.ranking import order_of, rank_scored
 from eval.ranking.scores import Scored, Scores, expected_of, scored
-from eval.ranking.trends import IDENTITY, NOTICEABLE
+from eval.ranking.trends import NOTICEABLE
 from eval.request.settings import Setting
 from eval.statistics.contrasts import PictureScores, difference
 from eval.statistics.intervals import contains_zero, differences_to, intervals, resampling
@@ -26,6 +26,11 @@ from eval.statistics.pareto import pareto_front
 from eval.statistics.shrinkage import ExpectedMeans
 from eval.statistics.standing import standings, surely_behind
 from eval.ways.joined_evidence import joined
+from eval.wording.trend_words import IDENTITY
+from foundation.wording.said import say
+
+HIGHER = say("likeness is higher on {way} than on {other}, all else the same: {figure}")
+LOWER = say("likeness is lower on {way} than on {other}, all else the same: {figure}")
 
 
 def rank_together(parts: Sequence[Evidence], limits: Limits) -> tuple[Evidence, list[RankedCell]]:
@@ -117,7 +122,7 @@ class _Known:
     def _trends(self, at: int) -> list[str]:
         """What its own way shows; where ways differ in a guest's class word alone, there is none to name."""
         on = str(self.cells[at].on)
-        return [f"on {on}: {text}" if on else text for text in self.rows[at].trends]
+        return [say("on {way}: {trend}", way=on, trend=text) if on else text for text in self.rows[at].trends]
 
     def _expected(self, expected: ExpectedMeans, at: int) -> dict[str, float | None]:
         own, low_high = self.scores[int(self.ways[at])], np.clip(expected.intervals[at], -1.0, 1.0)
@@ -179,9 +184,8 @@ class _Known:
         for way in others:
             found = figure.estimate(difference(self._blocks(), self.ways == way, self.ways == best), len(others))
             if found.sign and abs(found.value) >= NOTICEABLE:
-                level = "higher" if found.sign > 0 else "lower"
-                ways = f"on {self._called(way)} than on {self._called(best)}"
-                said.append(f"likeness is {level} {ways}, all else the same: {found}")
+                told = HIGHER if found.sign > 0 else LOWER
+                said.append(told.with_values(way=self._called(way), other=self._called(best), figure=str(found)))
         return said
 
     def _called(self, way: int) -> Setting:

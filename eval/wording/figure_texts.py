@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from foundation.terminal_tables import NOT_MEASURED
+from foundation.wording.said import Said, say
 from loras.weights import Weights
 
 JSON_DIGITS = 4
@@ -36,14 +37,14 @@ def number_text(value: float, form: str = ".3f") -> str:
     return format(round(value, 3) + 0.0, form)
 
 
-def interval_text(low: float, high: float, form: str = ".3f") -> str:
+def interval_text(low: float, high: float, form: str = ".3f") -> Said:
     """The ends of an interval: "0.550 to 0.670"."""
-    return f"{low:{form}} to {high:{form}}"
+    return say("{low} to {high}", low=f"{low:{form}}", high=f"{high:{form}}")
 
 
-def with_interval(value: float, low: float, high: float, form: str = ".3f") -> str:
+def with_interval(value: float, low: float, high: float, form: str = ".3f") -> Said:
     """A figure with its interval: "0.610 (95 % 0.550 to 0.670)"."""
-    return f"{value:{form}} (95 % {interval_text(low, high, form)})"
+    return say("{value} (95 % {interval})", value=f"{value:{form}}", interval=interval_text(low, high, form))
 
 
 def percent(share: float | None) -> str:
@@ -51,7 +52,7 @@ def percent(share: float | None) -> str:
     return NOT_MEASURED if share is None else f"{100 * share:.0f} %"
 
 
-def percents(low: float, high: float) -> str:
+def percents(low: float, high: float) -> Said:
     """The ends of an interval of shares, without the sign: "55 to 67"."""
     return interval_text(100 * low, 100 * high, ".0f")
 

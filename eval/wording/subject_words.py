@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from foundation.path_fields import DINOV2
+from foundation.wording.said import PLACE, Said, say
 
 
 @dataclass(frozen=True)
@@ -29,54 +30,55 @@ class SubjectWords:
     lost_heading: str
     lost_rule: str
     models: str
-    judges: str
+    judges: Said
 
-    def filled_in(self, text: str) -> str:
+    def filled_in(self, text: str) -> Said:
         """`text` with the words in the place of their names in braces."""
-        return text.format_map(vars(self))
+        words, said = vars(self), text if isinstance(text, Said) else Said(text, "", 1, {})
+        return said.with_values(**{name: words[name] for name in PLACE.findall(text) if name in words})
 
-    def judged_by(self, likeness: str, clip: str) -> str:
+    def judged_by(self, likeness: str, clip: str) -> Said:
         """Which models judged, by their names and hashes."""
-        return self.judges.format(likeness=likeness, clip=clip)
+        return self.judges.with_values(likeness=likeness, clip=clip)
 
-
-COUNTS_AS = "counts as the base model's own picture of that prompt and seed. Leaving it out would flatter a broken file"
 
 FACE = SubjectWords(
-    others="other people",
-    looks="the face",
-    seen="face",
-    several_seen="faces",
-    shown="a face",
-    likeness="cosine of the largest face",
-    counted_at_floor="a picture without a face, or with one less alike,",
-    lost="faceless pictures",
-    lost_mark="no face",
-    lost_heading="Pictures without a face, and failed ones",
-    lost_rule=f"A picture without a face {COUNTS_AS}; counting it 0 would punish one for a prompt that hides faces.",
-    models="face models or CLIP models",
-    judges="Faces: {likeness}. CLIP: {clip}.",
+    others=say("other people"),
+    looks=say("the face"),
+    seen=say("face"),
+    several_seen=say("faces"),
+    shown=say("a face"),
+    likeness=say("cosine of the largest face"),
+    counted_at_floor=say("a picture without a face, or with one less alike,"),
+    lost=say("faceless pictures"),
+    lost_mark=say("no face"),
+    lost_heading=say("Pictures without a face, and failed ones"),
+    lost_rule="A picture without a face counts as the base model's own picture of that prompt and seed. Leaving it out "
+    "would flatter a broken file; counting it 0 would punish one for a prompt that hides faces.",
+    models=say("face models or CLIP models"),
+    judges=say("Faces: {likeness}. CLIP: {clip}."),
 )
 IMAGE = SubjectWords(
-    others="other subjects",
-    looks="its looks",
-    seen="picture that shows anything",
-    several_seen="pictures",
-    shown="anything",
-    likeness="CLIP's cosine of the whole picture",
-    counted_at_floor="a failed picture, or one less alike,",
-    lost="failed pictures",
-    lost_mark="failed",
-    lost_heading="Failed pictures",
-    lost_rule=f"A failed picture {COUNTS_AS}.",
-    models="CLIP models",
-    judges="Likeness and prompt by CLIP: {clip}.",
+    others=say("other subjects"),
+    looks=say("its looks"),
+    seen=say("picture that shows anything"),
+    several_seen=say("pictures"),
+    shown=say("anything"),
+    likeness=say("CLIP's cosine of the whole picture"),
+    counted_at_floor=say("a failed picture, or one less alike,"),
+    lost=say("failed pictures"),
+    lost_mark=say("failed"),
+    lost_heading=say("Failed pictures"),
+    lost_rule="A failed picture counts as the base model's own picture of that prompt and seed. Leaving it out would "
+    "flatter a broken file.",
+    models=say("CLIP models"),
+    judges=say("Likeness and prompt by CLIP: {clip}."),
 )
 BY_DINOV2 = replace(
     IMAGE,
-    likeness="DINOv2's cosine of the whole picture",
-    models="DINOv2 or CLIP models",
-    judges="Likeness: {likeness}. Prompt by CLIP: {clip}.",
+    likeness=say("DINOv2's cosine of the whole picture"),
+    models=say("DINOv2 or CLIP models"),
+    judges=say("Likeness: {likeness}. Prompt by CLIP: {clip}."),
 )
 WORDS = {"face": FACE, "image": IMAGE}
 

@@ -11,6 +11,7 @@ from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT
 from eval.reporting.ranking_table import shared_flags
 from studio.comparing.cells_side_by_side import pages_of, side_by_side, units_on_page
+from studio.languages.retelling import told
 from studio.languages.translation import tr
 from studio.picture_wall.chosen_place import known_axes, row_of_tile
 from studio.picture_wall.wall_component import picture_wall
@@ -82,7 +83,7 @@ def _show_figures(opened: OpenedStore, row: RankedCell, others: Sequence[RankedC
     common = shared_flags(opened.rows)
     for flag in row.flags:
         if flag not in common:
-            st.warning(in_sentence(flag), icon=":material/info:")
+            st.warning(in_sentence(told(flag)), icon=":material/info:")
 
 
 def _roles_in(opened: OpenedStore) -> list[str]:

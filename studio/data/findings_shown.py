@@ -11,6 +11,7 @@ from base_models.pictures.listing import PICTURES, is_picture
 from foundation.text_files import TextFileError, read_json
 from foundation.typed.json_values import is_list, is_table
 from studio.data.picture_tiles import Tile
+from studio.languages.retelling import told
 from studio.languages.translation import tr
 from studio.shared.allowed_folders import AllowedFolders
 from trainer.checking.findings import Severity
@@ -53,10 +54,14 @@ def read_check(said: Path, folders: AllowedFolders) -> CheckShown | None:
     grouped = groupby(listed, key=lambda one: (_text(one, "severity"), _text(one, "rule")))
     facts = found.get("facts")
     return CheckShown(
-        summary=_text(found, "summary"),
+        summary=told(_text(found, "summary")),
         is_ready=found.get("verdict") == "ready",
-        facts=tuple(f"{name}: {value}" for name, value in (facts.items() if is_table(facts) else ()) if value),
-        unmeasured=tuple(map(str, _list(found.get("unmeasured")))),
+        facts=tuple(
+            tr("{title}: {prompt}", title=tr(name), prompt=told(str(value)))
+            for name, value in (facts.items() if is_table(facts) else ())
+            if value
+        ),
+        unmeasured=tuple(told(str(one)) for one in _list(found.get("unmeasured"))),
         rules=tuple(_rule([*own], folders) for _, own in grouped),
     )
 
@@ -82,12 +87,12 @@ def _rule(own: Sequence[dict[str, object]], folders: AllowedFolders) -> RuleShow
     heading = tr(HEADINGS[Severity(severity)]) if severity in {one.value for one in Severity} else severity
     with_picture = [one for one in own if one.get("path") is not None]
     tiles = [tile for one in with_picture[:MOST_TILES] for tile in _tiles(one, folders)]
-    of_the_set = tuple(_text(one, "said") for one in own if one.get("path") is None)
+    of_the_set = tuple(told(_text(one, "said")) for one in own if one.get("path") is None)
     return RuleShown(
         heading,
-        _text(first, "title"),
-        _text(first, "advice"),
-        _text(first, "source"),
+        told(_text(first, "title")),
+        told(_text(first, "advice")),
+        told(_text(first, "source")),
         len(own),
         tuple(tiles),
         of_the_set,
@@ -97,7 +102,7 @@ def _rule(own: Sequence[dict[str, object]], folders: AllowedFolders) -> RuleShow
 def _tiles(one: dict[str, object], folders: AllowedFolders) -> Iterator[Tile]:
     """The finding's picture, and the one that it is like where it is about two."""
     path = Path(_text(one, "path"))
-    yield Tile(_picture(path, folders), path.name, _text(one, "said"))
+    yield Tile(_picture(path, folders), path.name, told(_text(one, "said")))
     others = [Path(str(other)) for other in _list(one.get("others"))]
     if len(others) == 1:
         yield Tile(_picture(others[0], folders), others[0].name, tr("the other one"))

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from foundation.typed.json_values import is_list, is_table
 from studio.data.findings_shown import document_of
+from studio.languages.retelling import told
 from studio.languages.translation import tr, tr_many
 from studio.shared.time_words import lasting
 from trainer.planning.plan_in_words import in_bytes
+from trainer.planning.what_worked import ROWS
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,13 @@ def read_plan(said: Path) -> PlanShown | None:
 
 def _sentences(found: dict[str, object], time: dict[str, object], used: dict[str, object]) -> list[str]:
     error = _number(time.get("error"))
-    said = [tr("The time is right within {share}, from {source}.", share=f"{error:.0%}", source=time.get("source"))]
+    said = [
+        tr(
+            "The time is right within {share}, from {source}.",
+            share=f"{error:.0%}",
+            source=told(str(time.get("source"))),
+        )
+    ]
     if isinstance(never := used.get("never_used_count"), int) and never:
         said.append(
             tr_many(
@@ -56,23 +64,29 @@ def _sentences(found: dict[str, object], time: dict[str, object], used: dict[str
     if there := found.get("in_the_way"):
         said.append(tr("There already: {files}.", files=there))
     notes = found.get("notes")
-    return said + [str(note) for note in (notes if is_list(notes) else [])]
+    return said + [told(str(note)) for note in (notes if is_list(notes) else [])]
 
 
 def _standing_out(worked: object) -> list[str]:
+    called = {one.key: one.called for one in ROWS}
     rows = [one for one in (worked if is_list(worked) else []) if is_table(one) and one.get("stands_out")]
     return [
         tr(
             "{key}: {value}; in runs that worked {low} to {high}. {advice} (from {source})",
-            key=str(one.get("key")).replace("_", " "),
+            key=told(called.get(str(one.get("key")), str(one.get("key")))),
             value=one.get("value"),
             low=one.get("low"),
             high=one.get("high"),
-            advice=str(one.get("advice")).capitalize(),
-            source=one.get("source"),
+            advice=_begun(told(str(one.get("advice")))),
+            source=told(str(one.get("source"))),
         )
         for one in rows
     ]
+
+
+def _begun(words: str) -> str:
+    """With a capital, as a sentence begins."""
+    return words[:1].upper() + words[1:]
 
 
 def _number(value: object) -> float:

@@ -13,6 +13,7 @@ from foundation.printing import from_here
 from foundation.toml_config import read_toml, validate
 from studio.jobs.commands import CHECK, GRID, TRAIN, Command
 from studio.jobs.kept_job import JobFiles
+from studio.languages.retelling import told
 from studio.languages.translation import noted, tr, tr_many
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.found_work import FoundWork
@@ -82,7 +83,7 @@ def _stands(train: Path | None, grid: Path | None, folders: AllowedFolders) -> t
         if record.seconds is None:
             return (_under_way(record), ()) if is_being_trained(config) else (_unfinished(record), (step,))
         words = tr_many("trained: {count} file", "trained: {count} files", len(record.files))
-        words = tr("{trained}, {outcome}", trained=words, outcome=record.outcome) if record.outcome else words
+        words = tr("{trained}, {outcome}", trained=words, outcome=told(record.outcome)) if record.outcome else words
     else:
         words = tr("a grid of LoRA files that are there")
     return (tr("{state}; no grid.toml beside it", state=words), ()) if grid is None else _of_grid(grid, words, folders)
@@ -132,4 +133,4 @@ def _under_way(record: RunRecord) -> str:
 
 def _unfinished(record: RunRecord) -> str:
     said = tr("{done} of {total} steps are trained", done=record.done, total=record.steps)
-    return tr("{state}; it stopped: {why}", state=said, why=record.failure) if record.failure else said
+    return tr("{state}; it stopped: {why}", state=said, why=told(record.failure)) if record.failure else said

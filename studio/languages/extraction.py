@@ -18,8 +18,10 @@ from studio.languages.known import ENGLISH, LANGUAGES
 from studio.languages.translation import CATALOGUES
 
 STUDIO = Path(__file__).resolve().parents[1]
+# Rooms below it, whose sentences it shows.
+ROOMS = ("base_models", "eval", "foundation", "trainer")
 # How many of its arguments are words.
-KEYWORDS = {"tr": 1, "tr_many": 2, "noted": 1}
+KEYWORDS = {"tr": 1, "tr_many": 2, "noted": 1, "say": 1, "say_many": 2}
 HEADER = (
     "# What the studio says. `make languages` keeps this file up to date; translations are written into it by hand."
 )
@@ -28,12 +30,14 @@ KEPT_AT_THE_TOP = ("Language:", "Plural-Forms:", "MIME-Version:", "Content-Type:
 
 
 def words_said(studio: Path = STUDIO) -> Catalog:
-    """All words that the studio's code gives to `tr`, `tr_many` and `noted`, without translations.
+    """All words that the studio's code gives to `tr`, `tr_many` and `noted`, and the rooms below it to `say` and
+    `say_many`, without translations.
 
     Babel's own way reads a file token by token, and so sees no call within an f-string.
     """
     found = Catalog(charset="utf-8")
-    for path in sorted(studio.rglob("*.py")):
+    folders = (studio, *(studio.parent / room for room in ROOMS))
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         place = path.relative_to(studio.parent).as_posix()
         for one, *more in _words_in(path):
             found.add((one, *more) if more else one, locations=[(place, 0)])

@@ -1,6 +1,7 @@
 """Short words that `eval` and `trainer` give to the studio: headings, states, marks below a picture.
 
-They are looked up where they are shown; noted here, they are in the catalogues. Their sentences stay English.
+They are looked up where they are shown; noted here, they are in the catalogues. Sentences are found where these rooms
+say them (`foundation/wording/said.py`).
 """
 
 from __future__ import annotations
@@ -36,3 +37,5 @@ MARKS = noted("no face"), noted("failed"), noted("not made"), noted("damaged")
 OTHERS = noted("other people"), noted("other subjects")
 SEVERITIES = noted("Will fail"), noted("Mend first"), noted("Worth knowing")
 STATES_OF_RUNS = noted("finished"), noted("failed"), noted("diverged"), noted("unfinished")
+# What a check was made of, by name.
+FACTS = noted("pictures"), noted("settings"), noted("resolution"), noted("trigger"), noted("faces"), noted("rules off")

@@ -17,6 +17,7 @@ from eval.wording.figure_texts import settings_text, text_encoder_weight
 from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
 from loras.weights import Weights
+from studio.languages.retelling import told
 from studio.languages.translation import noted, tr
 from studio.ranking.remarks import Remark, marks_of
 from studio.shared.figure_tile import Tile
@@ -81,7 +82,7 @@ def _value(column: Column, row: RankedCell) -> float | str | None:
     if column is STANDING:
         return _standing_in_words(column.text(row))
     if column.number is None:
-        return column.text(row)
+        return told(column.text(row))
     number = column.number(row)
     return None if number is None else column.form.times * number
 
@@ -97,7 +98,7 @@ def _standing_in_words(standing: str) -> str:
 def tiles_of(row: RankedCell, words: SubjectWords) -> list[Tile]:
     """The figures that sum up a row; what was not measured is left out."""
     return [
-        Tile(tr(column.heading).capitalize(), column.figure_text(row), column.explained(words))
+        Tile(tr(column.heading).capitalize(), column.figure_text(row), told(column.explained(words)))
         for column in COLUMNS
         if column.tile and column.figure_text(row) != NOT_MEASURED
     ]
@@ -185,7 +186,7 @@ def heat_frame(rows: Sequence[RankedCell], checkpoint: str) -> pd.DataFrame:
             "also": [also_of(row) for row in own],
             "row": [row.place for row in own],
             "identity": [row.identity for row in own],
-            "interval": [INTERVAL.text(row) for row in own],
+            "interval": [told(INTERVAL.text(row)) for row in own],
             "standing": [tr(row.standing) for row in own],
             "broken": [bool(row.broken) for row in own],
             "best": [row is rows[0] for row in own],

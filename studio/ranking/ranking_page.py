@@ -19,6 +19,7 @@ from eval.reporting.ranked_grid import report_data
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.wording.subject_words import SubjectWords
 from foundation.typed.untyped import untyped
+from studio.languages.retelling import told
 from studio.languages.translation import tr
 from studio.ranking.anew import (
     CALLED,
@@ -110,18 +111,18 @@ def _limit_in_words(limit: float | str) -> str:
 def _show_verdict(opened: OpenedStore) -> None:
     said = verdict(opened.rows, opened.ranked.evidence, opened.scores)
     first, *others = said.sentences
-    st.title(in_sentence(said.headline), anchor=False)
-    st.markdown(escaped(first))
+    st.title(in_sentence(told(said.headline)), anchor=False)
+    st.markdown(escaped(told(first)))
     # What the tiles, the samples and the notes show is the row that the headline names.
     best = said.taken or opened.rows[0]
     show_tiles(tiles_of(best, opened.words))
     _show_samples(opened, best)
     for sentence in others:
-        st.markdown(in_sentence(sentence))
+        st.markdown(in_sentence(told(sentence)))
     for sentence in trends_of(opened.rows):
-        st.info(in_sentence(sentence), icon=":material/trending_up:")
+        st.info(in_sentence(told(sentence)), icon=":material/trending_up:")
     for flag in best.flags:
-        st.warning(in_sentence(flag), icon=":material/info:")
+        st.warning(in_sentence(told(flag)), icon=":material/info:")
     st.page_link("exporting/export_page.py", label=tr("Export it as one file"), icon=":material/download:")
 
 
@@ -190,7 +191,7 @@ def _also_in_words(also: str) -> str:
 
 
 def _column_config(words: SubjectWords) -> dict[str, ColumnConfig]:
-    shown = {column.heading: _configured(column, column.explained(words)) for column in COLUMNS if column.heading}
+    shown = {column.heading: _configured(column, told(column.explained(words))) for column in COLUMNS if column.heading}
     picture = st.column_config.ImageColumn(
         tr("picture"), width=70, help=tr("the picture of median likeness, not the luckiest")
     )
@@ -230,7 +231,7 @@ def _show_chosen(opened: OpenedStore) -> None:
         st.markdown(tr("Chosen: **{place}\\. {cell}**", place=place + 1, cell=escaped(row.name)))
         _ask_remark(opened, row)
         own = [flag for flag in row.flags if flag not in shared_flags(opened.rows)]
-        st.markdown("\n".join(f"- {in_sentence(flag)}" for flag in own) or tr("Nothing odd is noted about it."))
+        st.markdown("\n".join(f"- {in_sentence(told(flag))}" for flag in own) or tr("Nothing odd is noted about it."))
         st.page_link("comparing/comparing_page.py", label=tr("Look at its pictures"), icon=":material/compare:")
 
 
@@ -294,10 +295,10 @@ def _show_chart(opened: OpenedStore, name: str, drawn: dict[str, Any]) -> None:
 
 def _show_provenance(opened: OpenedStore) -> None:
     st.divider()
-    st.caption(escaped(provenance(opened.ranked.evidence, len(opened.rows))))
+    st.caption(escaped(told(provenance(opened.ranked.evidence, len(opened.rows)))))
     with st.expander(tr("What the pictures were made and judged with")):
         for name, fact in report_data(opened.ranked).facts.items():
-            st.markdown(f"**{name}**: {escaped(fact)}")
+            st.markdown(f"**{escaped(told(name))}**: {escaped(told(fact))}")
 
 
 show()

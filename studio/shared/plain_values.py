@@ -14,8 +14,9 @@ import numpy as np
 
 from foundation.typed.json_values import is_list, is_table
 from foundation.typed.untyped import untyped
+from foundation.wording.said import Said
 
-ARRAY = "array"
+ARRAY, SAID = "array", "said"
 Arrays = dict[str, np.ndarray]
 Reader = Callable[[object, Mapping[str, np.ndarray]], Any]
 
@@ -26,6 +27,9 @@ def plain(value: object, arrays: Arrays) -> object:
         name = f"{ARRAY}{len(arrays)}"
         arrays[name] = value
         return {ARRAY: name}
+    if isinstance(value, Said):
+        values = [[name, plain(one, arrays)] for name, one in value.values.items()]
+        return {SAID: [value.template, value.several, value.number, values]}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     several = untyped(value)
@@ -45,8 +49,8 @@ def typed(kind: Any, value: object, arrays: Mapping[str, np.ndarray]) -> Any:
 def _reader(kind: Any) -> Reader:
     """What reads values of a type: worked out once, for a large ranking has a quarter of a million of them."""
     origin, inner = get_origin(kind), get_args(kind)
-    if kind is np.ndarray:
-        return _array
+    if kind in BY_ITSELF:
+        return BY_ITSELF[kind]
     if is_dataclass(kind):
         return _reader_of_instances(untyped(kind))
     if origin in (Union, types.UnionType):
@@ -57,6 +61,20 @@ def _reader(kind: Any) -> Reader:
     if origin is not None:
         return _reader_of_several(origin, inner)
     return _reader_of_values((kind, int) if kind is float else (kind,), kind.__name__)
+
+
+def _text(value: object, arrays: Mapping[str, np.ndarray]) -> str:
+    """Text, or a sentence with what it is made of."""
+    if isinstance(value, str):
+        return value
+    parts = value.get(SAID) if is_table(value) else None
+    if not is_list(parts) or len(parts) != 4:
+        raise ValueError("no text")
+    template, several, number, values = parts
+    if not isinstance(template, str) or not isinstance(several, str) or not isinstance(number, int):
+        raise ValueError("no sentence")
+    pairs = [one for one in (values if is_list(values) else []) if is_list(one) and len(one) == 2]
+    return Said(template, several, number, {str(name): _text(one, arrays) for name, one in pairs})
 
 
 def _reader_of_values(kinds: tuple[type, ...], name: str) -> Reader:
@@ -115,3 +133,12 @@ def _array(value: object, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     if not isinstance(name, str) or name not in arrays:
         raise ValueError("no array")
     return arrays[name]
+
+
+def _said(value: object, arrays: Mapping[str, np.ndarray]) -> Said:
+    if not isinstance(found := _text(value, arrays), Said):
+        raise ValueError("no sentence")
+    return found
+
+
+BY_ITSELF: dict[Any, Reader] = {np.ndarray: _array, str: _text, Said: _said}

@@ -14,10 +14,13 @@ import pandas as pd
 from eval.store.connection import is_store
 from foundation.errors import RunLogError
 from foundation.typed.untyped import untyped
+from foundation.wording.said import in_series
+from studio.languages.retelling import told
 from studio.languages.translation import noted, tr
 from studio.shared.stores import RUNS
 from trainer.learning.run_state import Reading
 from trainer.records.ledger import Ledger, LedgerEntry, compared, read_ledger
+from trainer.records.record import RunRecord
 from trainer.records.run_log import RunLog
 
 HEIGHT = 300
@@ -113,13 +116,27 @@ def runs_frame(entries: Sequence[LedgerEntry]) -> pd.DataFrame:
             tr("begun"): [record.started[:16].replace("T", " ") for record in records],
             tr("state"): [tr(entry.status) for entry in entries],
             tr("steps"): [tr("{done} of {total}", done=record.done, total=record.steps) for record in records],
-            tr("verdict"): [record.outcome or "" for record in records],
+            tr("verdict"): [outcome_in_words(record) for record in records],
             BEST_SCORE: [None if entry.score is None else entry.score.best for entry in entries],
             MINUTES: [record.spent_seconds / 60 for record in records],
             COST: [record.cost for record in records],
         }
     )
     return table.dropna(axis="columns", how="all")
+
+
+def outcome_in_words(record: RunRecord) -> str:
+    """What became of it in a word, or as its error says it; "" while there is nothing to say."""
+    return told(record.outcome or "")
+
+
+def verdict_in_words(record: RunRecord) -> str:
+    """The same with the figures that say so, and what to change."""
+    verdict = record.verdict
+    if verdict is None or record.failure:
+        return outcome_in_words(record)
+    said = tr("{title}: {prompt}", title=told(verdict.name), prompt=told(verdict.reason))
+    return tr("{before}; {after}", before=said, after=told(verdict.advice)) if verdict.advice else said
 
 
 def epoch_frame(entries: Sequence[LedgerEntry], figure: str) -> pd.DataFrame:
@@ -192,7 +209,7 @@ def differing(entries: Sequence[LedgerEntry]) -> list[str]:
     said: list[str] = []
     for (before, after), name in zip(pairwise(entries), names_of(entries)[1:], strict=True):
         cause, effect = compared(before, after)
-        changed, came = ("; ".join(some) or tr("nothing") for some in (cause, effect))
+        changed, came = (told(in_series(some)) or tr("nothing") for some in (cause, effect))
         said.append(
             tr(
                 "{run}, against {other}: changed {changes}. What came of it: {results}.",

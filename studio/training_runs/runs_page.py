@@ -32,6 +32,7 @@ from studio.training_runs.run_curves import (
     run_chart,
     runs_frame,
     step_frame,
+    verdict_in_words,
 )
 from studio.training_runs.sample_pictures import samples_of
 from trainer.records.ledger import LedgerEntry
@@ -83,8 +84,7 @@ def _chosen(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
 
 def _show_verdicts(chosen: Sequence[LedgerEntry]) -> None:
     for name, entry in zip(names_of(chosen), chosen, strict=True):
-        verdict = entry.record.verdict
-        said = verdict.words if verdict and not entry.record.failure else entry.record.outcome
+        said = verdict_in_words(entry.record)
         st.markdown(f"**{escaped(name)}**, {tr(entry.status)}: {escaped(said or tr('no epoch is finished yet'))}")
     for sentence in differing(chosen):
         st.markdown(in_sentence(sentence))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from foundation.errors import ConfigurationError
 from foundation.files import sha256_of
 from foundation.path_fields import OPENCV_FACES
+from foundation.wording.said import say
 from miniature.paths import NAME, folder_of
 from trainer.checking.request import NO_FACES, CheckRequest
 from trainer.checking.settings import Settings
@@ -18,13 +19,13 @@ from trainer.starting.judge_choice import INSIGHTFACE, packs_there
 if TYPE_CHECKING:
     from base_models.vision.face_model import FaceModel
 
-NO_PACK = (
+NO_PACK = say(
     "faces: no face pack is named or on this machine; name one (--faces buffalo_l is fetched by insightface once, for "
     "non-commercial research only; --faces opencv:FOLDER is free of that)"
 )
-NOT_ASKED = "faces: not looked at, as asked for"
-NO_PERSON = (
-    "faces: `{}` is not in the list of words for people, so none are looked for; where the pictures have faces: "
+NOT_ASKED = say("faces: not looked at, as asked for")
+NO_PERSON = say(
+    "faces: `{word}` is not in the list of words for people, so none are looked for; where the pictures have faces: "
     "--faces PACK has them looked for"
 )
 
@@ -79,7 +80,7 @@ def face_pack_of(
         _check_named(request.faces)
         return FacePack(request.faces), ""
     if class_word and not is_person:
-        return None, NO_PERSON.format(class_word)
+        return None, NO_PERSON.with_values(word=class_word)
     config = settings.config
     told = config.samples.faces if settings.has_config else None
     if not told and (settings.has_config or request.base) and config.model.base == NAME:

@@ -10,6 +10,7 @@ from base_models.pictures.listing import list_folder
 from foundation.errors import ConfigurationError
 from foundation.files import why_unopenable
 from foundation.toml_config import read_toml
+from foundation.wording.said import say
 from trainer.checking.request import CheckRequest, NoDatasetError
 from trainer.config.config import TrainConfig, parse_config
 
@@ -18,7 +19,7 @@ REG_NAMES = ("reg", "regularization", "regularisation")
 REFERENCE_NAMES = ("references", "held-out", "held_out")
 RUN_FILE = "train.toml"
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2")
-UNTOLD = "the preset portrait's"
+UNTOLD = say("the preset portrait's")
 
 
 class Role(StrEnum):
@@ -81,12 +82,16 @@ def settings_of(request: CheckRequest) -> Settings:
         places += (_references(named.expanduser()),)
     if train is not None and beside.is_file():
         config = _with_resolution(read_toml(beside), beside, request)
-        return Settings(places, config, f"those of {beside.name}", has_config=True)
+        return Settings(places, config, say("those of {file}", file=beside.name), has_config=True)
     return Settings(places, _default_config(path, request), _origin(request), has_config=False)
 
 
 def _origin(request: CheckRequest) -> str:
-    return UNTOLD if request.resolution is None else f"{UNTOLD}, at {request.resolution} px as asked for"
+    return (
+        UNTOLD
+        if request.resolution is None
+        else say("{settings}, at {size} px as asked for", settings=UNTOLD, size=request.resolution)
+    )
 
 
 def _of_config(path: Path, request: CheckRequest) -> Settings:
@@ -110,7 +115,7 @@ def _of_config(path: Path, request: CheckRequest) -> Settings:
     places += (_references(named.expanduser()),) if named is not None else ()
     for place in places:
         _check_folder(place.path)
-    return Settings(places, config, f"those of {path.name}", has_config=True)
+    return Settings(places, config, say("those of {file}", file=path.name), has_config=True)
 
 
 def _references(folder: Path) -> Place:

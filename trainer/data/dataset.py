@@ -11,6 +11,7 @@ from pathlib import Path
 from base_models.pictures.listing import PICTURES, Listing, is_picture, list_folder
 from base_models.pictures.picture_file import reading_sha256
 from foundation.errors import DatasetError, MissingFileError, UnusablePicturesError
+from foundation.wording.said import say
 from trainer.config.data_section import DataSection, FolderSection
 from trainer.data.captions import caption_of, is_caption
 
@@ -192,13 +193,21 @@ def _what_is_odd(folder: Path, here: Listing, captions: Mapping[str, Sequence[Pa
     unread = sorted(path for path in (*here.folders, *here.others, *here.unopenable) if path not in known)
     if unread:
         names = named([path.name for path in unread])
-        yield f"{folder}: not read, neither a picture nor the caption of one: {names}"
+        yield say("{folder}: not read, neither a picture nor the caption of one: {names}", folder=folder, names=names)
     by_letters = {path.stem.lower(): path.name for path in here.pictures}
     for path in unread:
         if is_caption(path) and (picture := by_letters.get(path.stem.lower())):
-            yield f"{path}: is not the caption of {picture}, for their names differ in capitals; rename it"
+            yield say(
+                "{file}: is not the caption of {picture}, for their names differ in capitals; rename it",
+                file=path,
+                picture=picture,
+            )
     if loud := [path.name for path in known if path.suffix != path.suffix.lower()]:
-        yield f"{folder}: read as captions: {named(loud)}; kohya reads small letters alone, so rename them for it"
+        yield say(
+            "{folder}: read as captions: {names}; kohya reads small letters alone, so rename them for it",
+            folder=folder,
+            names=named(loud),
+        )
 
 
 def _repeats_of(folder: Path) -> int:
@@ -211,4 +220,5 @@ def _repeats_of(folder: Path) -> int:
 
 def named(names: Sequence[str]) -> str:
     """Up to three names, and how many more there are."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    first = ", ".join(names[:3])
+    return say("{names} and {count} more", names=first, count=len(names) - 3) if len(names) > 3 else first

@@ -9,6 +9,7 @@ from math import isfinite
 from torch.nn.utils import get_total_norm
 
 from foundation.typed.typed_torch import backward
+from foundation.wording.said import say
 from trainer.data.plan import Step
 from trainer.guarding.update import Limits, Updater
 from trainer.learning.batch_loss import Batch, batch_losses
@@ -51,17 +52,21 @@ def find_culprits(updater: Updater, step: Step, left_out: Collection[int], limit
 
 def _try(updater: Updater, batch: Batch, sample: int, limits: Limits) -> str | None:
     if not updater.setup.inputs.latents[sample].isfinite().all():
-        return "its latent is not finite"
+        return say("its latent is not finite")
     updater.weights.clear_gradients()
     loss = batch_losses(updater.setup, batch).mean()
     backward(loss)
     norm, value = get_total_norm(updater.weights.gradients()).item(), loss.item()
     if not isfinite(value):
-        return "its loss is not finite"
+        return say("its loss is not finite")
     if not isfinite(norm):
-        return "its gradient is not finite"
+        return say("its gradient is not finite")
     if value > limits.loss or norm > limits.gradient:
-        return (
-            f"its loss is {value:.3g} (limit {limits.loss:.3g}), its gradient {norm:.3g} (limit {limits.gradient:.3g})"
+        return say(
+            "its loss is {loss} (limit {limit}), its gradient {norm} (limit {norm_limit})",
+            loss=f"{value:.3g}",
+            limit=f"{limits.loss:.3g}",
+            norm=f"{norm:.3g}",
+            norm_limit=f"{limits.gradient:.3g}",
         )
     return None

@@ -16,6 +16,7 @@ import torch
 from base_models.threads import on_threads
 from foundation.errors import DivergedError
 from foundation.typed.typed_torch import listed
+from foundation.wording.said import say
 from trainer.config.config import GuardsSection
 from trainer.data.plan import Step
 from trainer.guarding.culprits import Culprits, find_culprits
@@ -31,10 +32,11 @@ from trainer.learning.run_state import Event, RunState
 EXPLODED = 2.0
 # So many skipped steps without a sound one between them are no accident.
 MOST_SKIPPED = 10
+LEFT_OUT, LEFT_OUT_WITH_PICTURES = say("left this step out"), say("left this step out and those pictures")
 # The scale of float16's loss begins at 65,536, doubles after so many sound steps and halves where a gradient overflows,
 # as torch's GradScaler has it; but the steps that overflowed are made again, and not left out.
 SCALE_HOLDS = 2000
-OVERFLOWN = "the gradient is not finite"
+OVERFLOWN = say("the gradient is not finite")
 
 
 class MadeStep(NamedTuple):
@@ -165,8 +167,12 @@ class GuardedSteps:
         if movement.largest <= EXPLODED:
             return None
         return Fault(
-            f"the LoRA moves `{movement.loudest}` by {movement.loudest_size:.3g} times the base's weights, "
-            f"and all it trains by {movement.largest:.3g} times",
+            say(
+                "the LoRA moves `{module}` by {times} times the base's weights, and all it trains by {total} times",
+                module=movement.loudest,
+                times=f"{movement.loudest_size:.3g}",
+                total=f"{movement.largest:.3g}",
+            ),
             None,
             "exploding" if (movement.unet or 0.0) > EXPLODED or not movement.is_finite else "text encoder exploding",
         )
@@ -184,7 +190,7 @@ class GuardedSteps:
             raise self._stop(event)
         left_out = {*self.run_state.left_out, *culprits.faults}
         if culprits.faults and left_out.issuperset(range(self.updater.setup.of_subject)):
-            nothing = f"{event.what}; no picture of the subject is left to learn from"
+            nothing = say("{what}; no picture of the subject is left to learn from", what=event.what)
             raise self._stop(event.model_copy(update={"what": nothing}))
         if self._policy.on_divergence == "skip":
             self._skip(event, culprits)
@@ -208,9 +214,13 @@ class GuardedSteps:
             # What was found on the way holds, however far the run goes back.
             self.run_state = self.run_state.model_copy(update=found)
         rate = self.run_state.rate / 2
-        done = f"back to the state after step {self.run_state.done}, learning rates at {rate:g} of what was asked for"
+        done = say(
+            "back to the state after step {step}, learning rates at {rate} of what was asked for",
+            step=self.run_state.done,
+            rate=f"{rate:g}",
+        )
         if culprits.faults:
-            done += ", those pictures left out"
+            done = say("{done}, those pictures left out", done=done)
         self._found(
             event.model_copy(update={"done": done}),
             events=events,
@@ -223,9 +233,7 @@ class GuardedSteps:
         if self.run_state.skipped_in_a_row >= MOST_SKIPPED:
             raise self._stop(event)
         self._found(
-            event.model_copy(
-                update={"done": "left this step out" + (" and those pictures" if culprits.faults else "")}
-            ),
+            event.model_copy(update={"done": LEFT_OUT_WITH_PICTURES if culprits.faults else LEFT_OUT}),
             events=self.run_state.events,
             done=self.run_state.done + 1,
             skipped_in_a_row=self.run_state.skipped_in_a_row + 1,
@@ -236,7 +244,7 @@ class GuardedSteps:
         self._keep(self.run_state.model_copy(update={**changed, "events": (*events, event)}))
 
     def _stop(self, event: Event) -> DivergedError:
-        self.run_state = self.run_state.with_event(event.model_copy(update={"done": "stopped"}))
+        self.run_state = self.run_state.with_event(event.model_copy(update={"done": say("stopped")}))
         pictures = f"; {'; '.join(event.pictures)}" if event.pictures else ""
         return DivergedError(f"step {event.step}: {event.what}{pictures}; nothing of it reached the weights or a file")
 
@@ -267,11 +275,19 @@ def _first_fault(window: Sequence[Step], figures: Sequence[tuple[float, float, f
 
 def _in_words(loss: float, norm: float, limits: Limits) -> str:
     if not isfinite(loss):
-        return "the loss is not finite"
+        return say("the loss is not finite")
     if not isfinite(norm):
         return OVERFLOWN
     if loss > limits.loss:
-        return f"the loss is {loss:.3g}, far above what is usual here (limit {limits.loss:.3g})"
+        return say(
+            "the loss is {loss}, far above what is usual here (limit {limit})",
+            loss=f"{loss:.3g}",
+            limit=f"{limits.loss:.3g}",
+        )
     if norm > limits.gradient:
-        return f"the gradient's norm is {norm:.3g}, far above what is usual here (limit {limits.gradient:.3g})"
-    return "the weights after the update are not finite"
+        return say(
+            "the gradient's norm is {norm}, far above what is usual here (limit {limit})",
+            norm=f"{norm:.3g}",
+            limit=f"{limits.gradient:.3g}",
+        )
+    return say("the weights after the update are not finite")

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
+from foundation.wording.said import in_series, listed, listed_with_and, say
 from trainer.learning.run_state import Event, PartMovement, Reading, Verdict
 
 VANISHED = 3e-4
@@ -81,10 +82,16 @@ def _overflow(readings: Sequence[Reading], events: Sequence[Event], settings: Ru
         return None
     return Verdict(
         name="overflow",
-        reason=f"at step {event.step} {event.what}, for every picture that was tried, so no picture is to blame",
-        advice=f'the base\'s numbers do not fit {settings.dtype}: set model.dtype = "bfloat16" or "float32"'
+        reason=say(
+            "at step {step} {what}, for every picture that was tried, so no picture is to blame",
+            step=event.step,
+            what=event.what,
+        ),
+        advice=say(
+            'the base\'s numbers do not fit {dtype}: set model.dtype = "bfloat16" or "float32"', dtype=settings.dtype
+        )
         if settings.dtype != "float32"
-        else "the base model itself answers with numbers that are not finite: use another copy of it",
+        else say("the base model itself answers with numbers that are not finite: use another copy of it"),
     )
 
 
@@ -96,7 +103,10 @@ def _exploding(readings: Sequence[Reading], events: Sequence[Event], settings: R
     return Verdict(
         name="exploding",
         reason=_last_of(found),
-        advice=f"lower the learning rates, the larger of which is {rate:g}, ten times; no single picture is to blame",
+        advice=say(
+            "lower the learning rates, the larger of which is {rate}, ten times; no single picture is to blame",
+            rate=f"{rate:g}",
+        ),
     )
 
 
@@ -104,13 +114,16 @@ def _te_exploding(readings: Sequence[Reading], events: Sequence[Event], settings
     found = [event for event in events if event.kind == "text encoder exploding"]
     if not found:
         return None
-    advice = f"lower te_lr ({settings.te_lr:g}) ten times and more; the UNet's part is sound"
+    advice = say("lower te_lr ({rate}) ten times and more; the UNet's part is sound", rate=f"{settings.te_lr:g}")
     return Verdict(name="text encoder overfitting", reason=_last_of(found), advice=advice)
 
 
 def _last_of(found: Sequence[Event]) -> str:
-    last = found[-1]
-    return f"at step {last.step} {last.what}; {last.done}" + (f" (time {len(found)})" if len(found) > 1 else "")
+    last, times = found[-1], len(found)
+    told = {"step": last.step, "what": last.what, "done": last.done}
+    if times > 1:
+        return say("at step {step} {what}; {done} (time {times})", **told, times=times)
+    return say("at step {step} {what}; {done}", **told)
 
 
 def _pictures(readings: Sequence[Reading], events: Sequence[Event], settings: RunSettings) -> Verdict | None:
@@ -119,8 +132,8 @@ def _pictures(readings: Sequence[Reading], events: Sequence[Event], settings: Ru
         return None
     return Verdict(
         name="diverged on these pictures",
-        reason="; ".join(dict.fromkeys(pictures)),
-        advice="look at these pictures and their captions, then replace or remove them",
+        reason=in_series(list(dict.fromkeys(pictures))),
+        advice=say("look at these pictures and their captions, then replace or remove them"),
     )
 
 
@@ -133,7 +146,10 @@ def _vanished(readings: Sequence[Reading], events: Sequence[Event], settings: Ru
         return _part_vanished([part for part in last.parts if settings.trains(part.part, last.step)], last, settings)
     return Verdict(
         name="vanished",
-        reason=f"the LoRA moves the base's weights by {moved:.1g} of their size, less than rounding to fp16 does",
+        reason=say(
+            "the LoRA moves the base's weights by {moved} of their size, less than rounding to fp16 does",
+            moved=f"{moved:.1g}",
+        ),
         advice=_about_d(readings) or _about_the_plan(expected, settings),
     )
 
@@ -143,13 +159,19 @@ def _about_the_plan(moved: float, settings: RunSettings) -> str:
     steps = len(settings.travel)
     needed = steps * FINISHED / moved if moved else inf
     if 0 < needed <= LONG_RUN:
-        return (
-            f"{steps} steps are few at a learning rate of {max(settings.rates.values()):g} and alpha / rank of "
-            f"{settings.scale:.2g}: plan some {int(float(f'{needed:.1e}'))} (training.epochs, or repeats)"
+        return say(
+            "{steps} steps are few at a learning rate of {rate} and alpha / rank of {scale}: plan some {needed} "
+            "(training.epochs, or repeats)",
+            steps=steps,
+            rate=f"{max(settings.rates.values()):g}",
+            scale=f"{settings.scale:.2g}",
+            needed=int(float(f"{needed:.1e}")),
         )
     if settings.scale <= LOW_SCALE:
-        return f"alpha / rank is {settings.scale:.2g} and scales all of it: set lora.alpha near lora.rank"
-    return "raise unet_lr and te_lr ten times and more"
+        return say(
+            "alpha / rank is {scale} and scales all of it: set lora.alpha near lora.rank", scale=f"{settings.scale:.2g}"
+        )
+    return say("raise unet_lr and te_lr ten times and more")
 
 
 def _part_vanished(parts: Sequence[PartMovement], last: Reading, settings: RunSettings) -> Verdict | None:
@@ -162,12 +184,17 @@ def _part_vanished(parts: Sequence[PartMovement], last: Reading, settings: RunSe
     ]
     if not dead:
         return None
-    alive = ", ".join(f"{_named(part)} by {part.moved:.1g}" for part in parts if part not in dead)
-    keys = " and ".join(f"{_key(part)} ({settings.rates[part.part]:g})" for part in dead)
+    alive = listed(
+        [say("{part} by {moved}", part=_named(part), moved=f"{part.moved:.1g}") for part in parts if part not in dead]
+    )
+    keys = listed_with_and(
+        [say("{key} ({rate})", key=_key(part), rate=f"{settings.rates[part.part]:g}") for part in dead]
+    )
+    reasons = [_dead_words(part) for part in dead] + ([say("the LoRA moves {parts}", parts=alive)] if alive else [])
     return Verdict(
         name="vanished",
-        reason="; ".join(_dead_words(part) for part in dead) + (f"; the LoRA moves {alive}" if alive else ""),
-        advice=f"raise {keys} ten times and more, or set it to 0 to leave that part out",
+        reason=in_series(reasons),
+        advice=say("raise {keys} ten times and more, or set it to 0 to leave that part out", keys=keys),
     )
 
 
@@ -180,13 +207,20 @@ def _is_dead(part: PartMovement, moved: float, slower: float) -> bool:
 
 
 def _dead_words(part: PartMovement) -> str:
-    words = f"the LoRA moves {_named(part)} by {part.moved:.1g} of its weights' size"
-    words += ", less than rounding to fp16 does" if part.moved < VANISHED else ""
-    return words + (f", and does nothing in {part.dead} of its {part.modules} modules" if part.dead else "")
+    told = {"part": _named(part), "moved": f"{part.moved:.1g}"}
+    words = (
+        say("the LoRA moves {part} by {moved} of its weights' size, less than rounding to fp16 does", **told)
+        if part.moved < VANISHED
+        else say("the LoRA moves {part} by {moved} of its weights' size", **told)
+    )
+    if not part.dead:
+        return words
+    modules = {"count": part.dead, "total": part.modules}
+    return say("{reason}, and does nothing in {count} of its {total} modules", reason=words, **modules)
 
 
 def _named(part: PartMovement) -> str:
-    return {"unet": "the UNet", "te1": "the text encoder"}.get(part.part, "the second text encoder")
+    return {"unet": say("the UNet"), "te1": say("the text encoder")}.get(part.part, say("the second text encoder"))
 
 
 def _key(part: PartMovement) -> str:
@@ -202,9 +236,15 @@ def _te_overfitting(readings: Sequence[Reading], events: Sequence[Event], settin
         return None
     return Verdict(
         name="text encoder overfitting",
-        reason=f"held-out loss is {last.held_out_loss:.4f}, and {last.held_out_without_te:.4f} with the text encoder's "
-        f"part switched off, so that part makes it {worse:.0%} worse (it moved by {last.te_movement:.2g})",
-        advice=f"lower te_lr ({settings.te_lr:g}), or use this file at a lower TEnc weight",
+        reason=say(
+            "held-out loss is {loss}, and {without} with the text encoder's part switched off, so that part makes it "
+            "{share} worse (it moved by {moved})",
+            loss=f"{last.held_out_loss:.4f}",
+            without=f"{last.held_out_without_te:.4f}",
+            share=f"{worse:.0%}",
+            moved=f"{last.te_movement:.2g}",
+        ),
+        advice=say("lower te_lr ({rate}), or use this file at a lower TEnc weight", rate=f"{settings.te_lr:g}"),
     )
 
 
@@ -217,9 +257,18 @@ def _overfitting(readings: Sequence[Reading], events: Sequence[Event], settings:
         return None
     return Verdict(
         name="overfitting",
-        reason=f"held-out loss was {least:.4f} {_at(best)} and is {last:.4f} now, while the loss on train pictures "
-        f"went from {_figure(readings[0].train_loss)} to {_figure(readings[-1].train_loss)}",
-        advice=f"use the file of epoch {best}, or train for fewer steps" if best else "train for fewer steps",
+        reason=say(
+            "held-out loss was {least} {when} and is {last} now, while the loss on train pictures went from {first} to "
+            "{now}",
+            least=f"{least:.4f}",
+            when=_at(best),
+            last=f"{last:.4f}",
+            first=_figure(readings[0].train_loss),
+            now=_figure(readings[-1].train_loss),
+        ),
+        advice=say("use the file of epoch {number}, or train for fewer steps", number=best)
+        if best
+        else say("train for fewer steps"),
     )
 
 
@@ -229,7 +278,11 @@ def _under_trained(readings: Sequence[Reading], events: Sequence[Event], setting
         return None
     return Verdict(
         name="under-trained",
-        reason=f"the loss on pictures trained on, at fixed noise, was {before:.4f} before and is {after:.4f} now",
+        reason=say(
+            "the loss on pictures trained on, at fixed noise, was {before} before and is {after} now",
+            before=f"{before:.4f}",
+            after=f"{after:.4f}",
+        ),
         advice=_about_d(readings) or _about_the_rest(readings[-1].step, settings),
     )
 
@@ -237,7 +290,9 @@ def _under_trained(readings: Sequence[Reading], events: Sequence[Event], setting
 def _about_the_rest(step: int, settings: RunSettings) -> str:
     left = len(settings.travel) - step
     return (
-        f"{left} steps of the plan are left: let it go on" if left > 0 else "train longer, or at a higher learning rate"
+        say("{count} steps of the plan are left: let it go on", count=left)
+        if left > 0
+        else say("train longer, or at a higher learning rate")
     )
 
 
@@ -246,22 +301,28 @@ def _about_d(readings: Sequence[Reading]) -> str:
     first, last = readings[0].d, readings[-1].d
     if first is None or last is None or last > first:
         return ""
-    return (
-        f"the optimizer's own rate d never grew from {first:g}: give it a higher first guess, "
-        f"training.optimizer_args = {{ d0 = {10 * first:g} }}, or train longer"
+    return say(
+        "the optimizer's own rate d never grew from {rate}: give it a higher first guess, "
+        "training.optimizer_args = {setting}, or train longer",
+        rate=f"{first:g}",
+        setting=f"{{ d0 = {10 * first:g} }}",
     )
 
 
 def _healthy(readings: Sequence[Reading]) -> str:
     first, last = readings[0], readings[-1]
     moved = _movement(last)
-    words = f"loss at fixed noise {_figure(first.train_loss)} -> {_figure(last.train_loss)}"
+    words = [say("loss at fixed noise {old} -> {new}", old=_figure(first.train_loss), new=_figure(last.train_loss))]
     if last.held_out_loss is not None:
-        words += f", held out {_figure(first.held_out_loss)} -> {_figure(last.held_out_loss)}"
-    words += f", weights moved by {moved:.2g} of the base's" if moved is not None else ""
-    if first.d is None or last.d is None:
-        return words
-    return words + f", d {first.d:.2g} -> {last.d:.2g}" + ("" if last.d > first.d else " (it never grew)")
+        held_out = {"old": _figure(first.held_out_loss), "new": _figure(last.held_out_loss)}
+        words.append(say("held out {old} -> {new}", **held_out))
+    if moved is not None:
+        words.append(say("weights moved by {share} of the base's", share=f"{moved:.2g}"))
+    if first.d is not None and last.d is not None:
+        own = {"old": f"{first.d:.2g}", "new": f"{last.d:.2g}"}
+        grew = say("d {old} -> {new}", **own) if last.d > first.d else say("d {old} -> {new} (it never grew)", **own)
+        words.append(grew)
+    return listed(words)
 
 
 def _movement(reading: Reading) -> float | None:
@@ -276,8 +337,8 @@ def _movement_at_the_end(reading: Reading, settings: RunSettings) -> float | Non
 
 
 def _at(epoch: int) -> str:
-    return f"after epoch {epoch}" if epoch else "before training"
+    return say("after epoch {number}", number=epoch) if epoch else say("before training")
 
 
 def _figure(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.4f}"
+    return say("not measured") if value is None else f"{value:.4f}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from base_models.base_source import BaseSource
 from base_models.pictures.picture_file import Size
+from foundation.wording.said import say
 from trainer.config.config import TrainConfig
 from trainer.planning.rates import Rates, kept_place, kept_rates
 from trainer.planning.run_plan import RunPlan
@@ -53,7 +54,9 @@ def duration_of(run: RunPlan, rates: Rates) -> Duration:
         steps=_steps(run, rates) + run.steps / STEPS_A_WINDOW * rates.window,
         readings=_readings(run, rates),
         samples=_samples(config, rates),
-        source=f"{rates.steps_made} real steps on {rates.machine}, {rates.day}",
+        source=say(
+            "{count} real steps on {machine}, {day}", count=rates.steps_made, machine=rates.machine, day=rates.day
+        ),
         error=ERROR_MEASURED,
     )
 
@@ -67,7 +70,7 @@ def kept_duration(run: RunPlan, base: BaseSource) -> Duration | None:
 def by_arithmetic(run: RunPlan, seconds_a_picture: float, size: Size, machine: str) -> Duration:
     """By what the model's arithmetic says of a picture of `size`; nothing but the steps is known then."""
     shown = sum(number * shape.count * _area(shape.size) / _area(size) for shape, number in run.shapes.items())
-    source = f"the model's operations and a matrix product on {machine}; no step was made"
+    source = say("the model's operations and a matrix product on {machine}; no step was made", machine=machine)
     return Duration(0.0, 0.0, shown * seconds_a_picture, 0.0, 0.0, source, ERROR_OF_ARITHMETIC)
 
 

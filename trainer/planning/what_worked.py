@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
+from foundation.wording.said import say
 from trainer.planning.run_plan import RunPlan
 
-ONE_SUCCESS = "a practitioner's one success after twelve failures: 45 pictures shown 50 times an epoch, 12 epochs"
-THEIR_NOTES = "the same practitioner's notes on the runs that failed"
-MINIATURE = "runs on the miniature (docs/log.md)"
+ONE_SUCCESS = say("a practitioner's one success after twelve failures: 45 pictures shown 50 times an epoch, 12 epochs")
+THEIR_NOTES = say("the same practitioner's notes on the runs that failed")
+MINIATURE = say("runs on the miniature (docs/log.md)")
 # A figure that nobody noted bounds for stands out at so many times what worked, or at one part in as many.
 FAR, VERY_FAR = 3.0, 10.0
 
@@ -85,30 +86,33 @@ def _rows(
     """The rows of what worked once, with these figures."""
     return (
         Worked(
-            "epochs", "epochs", lambda run: run.config.training.epochs, *epochs, source,
-            "fewer files to choose from: raise training.epochs and lower the repeats by as much",
-            "24 epochs of a bad set failed: look at the data before training longer, and lower the repeats", preset,
+            "epochs", say("epochs"), lambda run: run.config.training.epochs, *epochs, source,
+            say("fewer files to choose from: raise training.epochs and lower the repeats by as much"),
+            say("24 epochs of a bad set failed: look at the data before training longer, and lower the "
+            "repeats"), preset,
         ),
         Worked(
-            "times_shown", "a picture is shown", _times_shown, shown / FAR, shown * FAR, source,
-            "raise the repeats, or training.epochs", "lower the repeats, or training.epochs: it is learned by heart",
-            preset, "times",
+            "times_shown", say("a picture is shown"), _times_shown, shown / FAR, shown * FAR, source,
+            say("raise the repeats, or training.epochs"),
+            say("lower the repeats, or training.epochs: it is learned by heart"), preset, "times",
         ),
         Worked(
-            "steps_a_picture", "steps a picture of the subject", _steps_a_picture, steps / FAR, steps * FAR, source,
-            "raise the repeats or lower the batch; `--suggest STEPS` reckons it",
-            "lower the repeats or raise the batch; `--suggest STEPS` reckons it", preset,
+            "steps_a_picture", say("steps a picture of the subject"), _steps_a_picture, steps / FAR, steps * FAR,
+            source,
+            say("raise the repeats or lower the batch; `--suggest STEPS` reckons it"),
+            say("lower the repeats or raise the batch; `--suggest STEPS` reckons it"), preset,
         ),
         Worked(
-            "rate_times_scale", "rate x alpha / rank", _rate_times_scale, rate / VERY_FAR, rate * VERY_FAR, source,
-            "a weight moves by less than a tenth of what worked: raise training.unet_lr or lora.alpha, or train longer",
-            "a weight moves by more than ten times what worked, as where alpha is near the rank: that needs fewer "
-            "steps; look at early epochs", preset,
+            "rate_times_scale", say("rate x alpha / rank"), _rate_times_scale, rate / VERY_FAR, rate * VERY_FAR, source,
+            say("a weight moves by less than a tenth of what worked: raise training.unet_lr or lora.alpha, or train "
+            "longer"),
+            say("a weight moves by more than ten times what worked, as where alpha is near the rank: that needs fewer "
+            "steps; look at early epochs"), preset,
         ),
         Worked(
-            "batch", "pictures a step", lambda run: run.config.training.batch_size, batch / 2, batch * 2, source,
-            "converges slowly: 2 or 4 was better, where memory holds it",
-            "fewer, larger steps: raise the repeats to keep their number", preset,
+            "batch", say("pictures a step"), lambda run: run.config.training.batch_size, batch / 2, batch * 2, source,
+            say("converges slowly: 2 or 4 was better, where memory holds it"),
+            say("fewer, larger steps: raise the repeats to keep their number"), preset,
         ),
     )  # fmt: skip
 
@@ -117,16 +121,18 @@ PORTRAIT = _rows("portrait", ONE_SUCCESS, batch=4, epochs=(8, 16), shown=600, st
 OF_THE_MINIATURE = _rows("miniature", MINIATURE, batch=8, epochs=(2, 16), shown=48, steps=9, rate=2e-3)
 OF_ALL = (
     Worked(
-        "repeats", "repeats of a picture", _repeats, 1, 100, THEIR_NOTES,
-        "", "an epoch this long gives few files to choose from: lower the repeats, raise training.epochs", "",
+        "repeats", say("repeats of a picture"), _repeats, 1, 100, THEIR_NOTES,
+        "", say("an epoch this long gives few files to choose from: lower the repeats, raise training.epochs"), "",
     ),
     Worked(
-        "accumulation", "batches a step", lambda run: run.config.training.gradient_accumulation, 1, 12, THEIR_NOTES,
-        "", "more than 12 changed little and makes fewer steps: lower training.gradient_accumulation", "",
+        "accumulation", say("batches a step"), lambda run: run.config.training.gradient_accumulation, 1, 12,
+        THEIR_NOTES, "",
+        say("more than 12 changed little and makes fewer steps: lower training.gradient_accumulation"), "",
     ),
     Worked(
-        "reg_unused", "share of reg pictures never used", _unused_share, 0, 0, THEIR_NOTES,
-        "", "more reg pictures than steps ask for saved no bad run: leave them, or remove some; nothing is lost", "",
+        "reg_unused", say("share of reg pictures never used"), _unused_share, 0, 0, THEIR_NOTES,
+        "", say("more reg pictures than steps ask for saved no bad run: leave them, or remove some; nothing is lost"),
+        "",
     ),
 )  # fmt: skip
 ROWS = (*PORTRAIT, *OF_THE_MINIATURE, *OF_ALL)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import cast
 
 from foundation.errors import ConfigurationError, DivergedError, StoppedError, UserError
+from foundation.wording.said import Said, say
 from trainer.config.config import TrainConfig
 from trainer.learning.processes import is_first_process
 from trainer.records.record import (
@@ -45,10 +46,16 @@ def _note(config: TrainConfig, error: Exception) -> None:
     if record is None:
         return
     steps = _steps_made(config, record)
-    refused = "refused" if isinstance(error, UserError) else "failed"
-    when = f"failed after step {steps}" if steps else f"{refused} before the first step"
     what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    write_record(record.model_copy(update={"failure": f"{when}: {what}"}), config)
+    write_record(record.model_copy(update={"failure": str(_when(steps, error).with_values(error=what))}), config)
+
+
+def _when(steps: int, error: Exception) -> Said:
+    if steps:
+        return say("failed after step {step}: {error}", step=steps)
+    if isinstance(error, UserError):
+        return say("refused before the first step: {error}")
+    return say("failed before the first step: {error}")
 
 
 def _own_record(config: TrainConfig) -> RunRecord | None:

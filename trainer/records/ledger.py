@@ -10,6 +10,7 @@ from typing import Literal, TypeVar, cast
 from foundation.errors import ConfigurationError, MissingFileError
 from foundation.text_files import TextFileError, read_json
 from foundation.typed.json_values import is_table
+from foundation.wording.said import Said, say
 from trainer.records.picture_changes import picture_changes
 from trainer.records.record import RunRecord, read_record
 from trainer.records.run_identity import changed_keys, differences
@@ -19,6 +20,13 @@ SCORES = "-scores.json"
 # The keys that say which model likeness was measured by: CLIP or DINOv2 where the subject has no face.
 JUDGES = {"face_model": "face pack", "clip_model": "CLIP", "dinov2_model": "DINOv2"}
 HASHES = [key.replace("_model", "_sha256") for key in JUDGES]
+OUTCOMES: Mapping[str, str] = {
+    str(name): name
+    for name in (
+        say("healthy"), say("overflow"), say("exploding"), say("diverged on these pictures"), say("vanished"),
+        say("text encoder overfitting"), say("overfitting"), say("under-trained"),
+    )
+}  # fmt: skip
 Status = Literal["finished", "unfinished", "diverged", "failed"]
 
 
@@ -131,21 +139,28 @@ def _cause(old: RunRecord, new: RunRecord) -> tuple[str, ...]:
     ]
     samples = [record.config.get("samples") for record in (old, new)]
     drawn = changed_keys("samples", *(one if is_table(one) else {} for one in samples))
-    device = [f"device: {old.device} -> {new.device}"] * (old.device != new.device)
+    device = [say("device: {before} -> {now}", before=old.device, now=new.device)] * (old.device != new.device)
     pictures = picture_changes(old.pictures, new.pictures)
     return (*differences(old.identity, new.identity, pictures), *drawn, *device, *versions)
 
 
 def _effect(before: LedgerEntry, new: RunRecord, score: BestScore | None) -> tuple[str, ...]:
     old = before.record
-    pairs: Sequence[tuple[str, object, object]] = (
-        ("verdict", old.outcome, new.outcome),
-        ("held-out loss", _held_out(old), _held_out(new)),
-        ("score", before.score and before.score.best, score and score.best),
+    pairs: Sequence[tuple[Said, object, object]] = (
+        (say("verdict"), _named(old.outcome), _named(new.outcome)),
+        (say("held-out loss"), _held_out(old), _held_out(new)),
+        (say("score"), before.score and before.score.best, score and score.best),
     )
     other = before.score and score and before.score.judge_sha256 != score.judge_sha256
-    caution = ("the scores were measured by different models, so they do not compare",) if other else ()
-    return (*(f"{name}: {was} -> {now}" for name, was, now in pairs if was != now), *caution)
+    caution = (say("the scores were measured by different models, so they do not compare"),) if other else ()
+    return (
+        *(say("{figure}: {was} -> {now}", figure=name, was=was, now=now) for name, was, now in pairs if was != now),
+        *caution,
+    )
+
+
+def _named(outcome: str | None) -> str | None:
+    return OUTCOMES.get(outcome, outcome) if outcome else None
 
 
 def _held_out(record: RunRecord) -> float | None:

@@ -7,12 +7,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from foundation.wording.said import Said, say, say_many
 from trainer.data.dataset import Dataset, named
 
 # Kind and kohya folder (`train/10_ohwx girl`) -> picture's name -> hex digits of its bytes' sha256, then its caption's.
 Marks: TypeAlias = dict[str, dict[str, str]]
 OF_PICTURE, OF_CAPTION = 12, 8
 KINDS = ("train", "reg", "held out")
+# Of one picture, and of several.
+CAME = {
+    "train": (say("{count} train picture came ({names})"), say("{count} train pictures came ({names})")),
+    "reg": (say("{count} reg picture came ({names})"), say("{count} reg pictures came ({names})")),
+    "held out": (say("{count} held out picture came ({names})"), say("{count} held out pictures came ({names})")),
+}
+WENT = {
+    "train": (say("{count} train picture went ({names})"), say("{count} train pictures went ({names})")),
+    "reg": (say("{count} reg picture went ({names})"), say("{count} reg pictures went ({names})")),
+    "held out": (say("{count} held out picture went ({names})"), say("{count} held out pictures went ({names})")),
+}
+CHANGED = say("{count} picture changed ({names})"), say("{count} pictures changed ({names})")
+TOLD_OTHERWISE = say("{count} caption changed ({names})"), say("{count} captions changed ({names})")
 
 
 def marks_of(dataset: Dataset) -> Marks:
@@ -40,10 +54,10 @@ def picture_changes(old: Marks, new: Marks) -> list[str]:
     changed = [place for place, was in kept.items() if after[place][:OF_PICTURE] != before[was][:OF_PICTURE]]
     told = [place for place, was in kept.items() if after[place][OF_PICTURE:] != before[was][OF_PICTURE:]]
     words = [
-        *(_counted(f"{kind} picture", "came", [one for one in came if one.startswith(f"{kind}/")]) for kind in KINDS),
-        *(_counted(f"{kind} picture", "went", [one for one in went if one.startswith(f"{kind}/")]) for kind in KINDS),
-        _counted("picture", "changed", changed),
-        _counted("caption", "changed", told),
+        *(_counted(*CAME[kind], [one for one in came if one.startswith(f"{kind}/")]) for kind in KINDS),
+        *(_counted(*WENT[kind], [one for one in went if one.startswith(f"{kind}/")]) for kind in KINDS),
+        _counted(*CHANGED, changed),
+        _counted(*TOLD_OTHERWISE, told),
         _moves(moved),
     ]
     return [one for one in words if one]
@@ -65,12 +79,16 @@ def _moved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str
     }
 
 
-def _counted(what: str, happened: str, places: Iterable[str]) -> str:
+def _counted(one: Said, several: Said, places: Iterable[str]) -> str:
     names = [place.rpartition("/")[2] for place in sorted(places)]
-    return f"{len(names)} {what}{'s' * (len(names) > 1)} {happened} ({named(names)})" if names else ""
+    said = one if len(names) == 1 else several
+    return said.with_values(count=len(names), names=named(names)) if names else ""
 
 
 def _moves(moved: Mapping[str, str]) -> str:
     """By folders, since a folder of other repeats is one of another name."""
     pairs = Counter(f"{was.rpartition('/')[0]} -> {now.rpartition('/')[0]}" for now, was in moved.items())
-    return f"{len(moved)} picture{'s' * (len(moved) > 1)} moved ({named(list(pairs))})" if moved else ""
+    if not moved:
+        return ""
+    folders = named(list(pairs))
+    return say_many("{count} picture moved ({names})", "{count} pictures moved ({names})", len(moved), names=folders)

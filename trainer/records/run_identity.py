@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from foundation.files import sha256_of
 from foundation.toml_config import Section
+from foundation.wording.said import say
 from trainer.config.config import TrainConfig
 from trainer.learning.processes import process_count
 
@@ -71,11 +72,13 @@ def differences(old: RunIdentity, new: RunIdentity, of_pictures: Sequence[str] =
     """
     changed = changed_settings(old.settings, new.settings)
     if "" in (old.data_sha256, new.data_sha256):
-        changed.append("one of the two ended before its pictures and base model were read")
+        changed.append(say("one of the two ended before its pictures and base model were read"))
     else:
-        changed += list(of_pictures or ["other pictures or captions"]) * (old.data_sha256 != new.data_sha256)
-        changed += ["another base model"] * (old.base_sha256 != new.base_sha256)
-    changed += [f"processes: {old.processes} -> {new.processes}"] * (old.processes != new.processes)
+        changed += list(of_pictures or [say("other pictures or captions")]) * (old.data_sha256 != new.data_sha256)
+        changed += [say("another base model")] * (old.base_sha256 != new.base_sha256)
+    changed += [say("processes: {before} -> {now}", before=old.processes, now=new.processes)] * (
+        old.processes != new.processes
+    )
     return changed
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from foundation.wording.said import listed, say, say_many
 from trainer.trigger_test.measuring import Answered, TriggerReport
 from trainer.trigger_test.pollution import FREE_UP_TO, KNOWN_FROM, Verdict
 
@@ -16,10 +17,10 @@ SOURCE = (
     "pictures (trainer/trigger_test/pollution.py)"
 )
 MEANINGS: Mapping[Verdict, tuple[Severity, str]] = {
-    "known": ("error", "the base model draws an idea of its own, which the LoRA has to overwrite"),
-    "in part": ("warning", "the base model has some idea of its own"),
-    "cannot tell": ("note", "whether the base model has an idea of its own cannot be told yet"),
-    "free": ("note", "the base model has hardly any idea of its own"),
+    "known": ("error", say("the base model draws an idea of its own, which the LoRA has to overwrite")),
+    "in part": ("warning", say("the base model has some idea of its own")),
+    "cannot tell": ("note", say("whether the base model has an idea of its own cannot be told yet")),
+    "free": ("note", say("the base model has hardly any idea of its own")),
 }
 
 
@@ -46,11 +47,23 @@ def in_words(answered: Answered) -> str:
     """`0.91 (0.87 to 0.96, 95 %, 16 seeds)`, and the faces where some were lost."""
     found = answered.pollution
     lost = (
-        f"; a face in {found.seen} of {found.seeds}, with the class word in {found.seen_of_class}"
+        say(
+            "; a face in {seen} of {seeds}, with the class word in {of_class}",
+            seen=found.seen,
+            seeds=found.seeds,
+            of_class=found.seen_of_class,
+        )
         if found.seen < found.seen_of_class
         else ""
     )
-    return f"{found.share:.2f} ({found.low:.2f} to {found.high:.2f}, 95 %, {found.seeds} seeds{lost})"
+    return say(
+        "{share} ({low} to {high}, 95 %, {seeds} seeds{lost})",
+        share=f"{found.share:.2f}",
+        low=f"{found.low:.2f}",
+        high=f"{found.high:.2f}",
+        seeds=found.seeds,
+        lost=lost,
+    )
 
 
 def as_json(report: TriggerReport) -> dict[str, object]:
@@ -69,37 +82,55 @@ def as_json(report: TriggerReport) -> dict[str, object]:
 def _of_trigger(report: TriggerReport) -> TriggerFinding:
     one = report.trigger
     severity, meaning = MEANINGS[one.pollution.verdict]
-    way = f"of the way from `{report.class_prompt}` to one fixed person"
-    text = f"trigger `{one.words}`: {meaning}: {in_words(one)} {way}"
+    way = say("of the way from `{prompt}` to one fixed person", prompt=report.class_prompt)
+    text = say(
+        "trigger `{word}`: {meaning}: {figures} {way}", word=one.words, meaning=meaning, figures=in_words(one), way=way
+    )
     return _finding(severity, "trigger", one, text, _advice(report))
 
 
 def _advice(report: TriggerReport) -> str:
     verdict = report.trigger.pollution.verdict
     if verdict == "free":
-        return "nothing to do"
+        return say("nothing to do")
     if verdict == "cannot tell":
-        return "measure it with more seeds"
+        return say("measure it with more seeds")
     if best := report.best:
-        offered = ", ".join(f"`{one.words}` {in_words(one)}" for one in best)
-        return f"take another trigger in captions and folder names; measured likewise: {offered}"
-    return "take a rarer trigger in captions and folder names, and measure it likewise; of those tried none is free"
+        offered = listed([say("`{word}` {figures}", word=one.words, figures=in_words(one)) for one in best])
+        return say("take another trigger in captions and folder names; measured likewise: {offered}", offered=offered)
+    return say(
+        "take a rarer trigger in captions and folder names, and measure it likewise; of those tried none is free"
+    )
 
 
 def _of_names(report: TriggerReport) -> Iterator[TriggerFinding]:
     for one in report.names:
-        where = f"`{one.words}` is named in {one.captions} caption{'s' * (one.captions > 1)}"
+        where = _named(one.words, one.captions)
         if one.pollution.verdict in ("known", "in part"):
-            text = f"{where}, and the base model knows it: {in_words(one)} of the way to one fixed person"
-            advice = "take the name out of the captions: it draws the base model's own person in"
+            text = say(
+                "{where}, and the base model knows it: {figures} of the way to one fixed person",
+                where=where,
+                figures=in_words(one),
+            )
+            advice = say("take the name out of the captions: it draws the base model's own person in")
             yield _finding("error" if one.pollution.verdict == "known" else "warning", "name", one, text, advice)
         else:
-            text = f"{where}; the base model shows no person of that name: {in_words(one)}"
-            yield _finding("note", "name", one, text, "if it is a name, take it out, so that the trigger alone names")
+            text = say(
+                "{where}; the base model shows no person of that name: {figures}", where=where, figures=in_words(one)
+            )
+            yield _finding(
+                "note", "name", one, text, say("if it is a name, take it out, so that the trigger alone names")
+            )
     for name in report.unmeasured_names:
-        text = f"`{name.words}` is named in {name.captions} caption{'s' * (name.captions > 1)}; it was not measured"
-        advice = "if it is a name, take it out of the captions"
+        text = say("{where}; it was not measured", where=_named(name.words, name.captions))
+        advice = say("if it is a name, take it out of the captions")
         yield TriggerFinding("warning", "name", name.words, None, None, None, text, advice)
+
+
+def _named(words: str, captions: int) -> str:
+    return say_many(
+        "`{word}` is named in {count} caption", "`{word}` is named in {count} captions", captions, word=words
+    )
 
 
 def _finding(

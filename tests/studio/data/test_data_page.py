@@ -195,7 +195,7 @@ def test_a_plan_shows_figures_their_doubt_and_what_stands_out(page: Callable[[],
     }  # fmt: skip
     assert "right within 25%, from 32 steps" in words(app)
     assert "7 pictures are never shown" in words(app)
-    assert "times shown: 5; in runs that worked 16 to 144. More epochs" in words(app)
+    assert "a picture is shown: 5; in runs that worked 16 to 144. More epochs" in words(app)
     assert HOSTILE in words(app)
     pressed(app, "Plan it again")
     assert jobs_in(queue_of(here))[-1].job.command == "python -m trainer plan hina/train.toml --json"

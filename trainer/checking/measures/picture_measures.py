@@ -24,6 +24,7 @@ from base_models.pictures.picture_file import (
     opened_picture,
 )
 from base_models.vision.face_model import FaceReading
+from foundation.wording.said import say
 from trainer.checking.measures.background import backdrop_of, busyness
 from trainer.checking.measures.compression import blocks_of, jpeg_quality
 from trainer.checking.measures.edges_of_picture import corners_of, frame_of
@@ -153,10 +154,10 @@ def _transparency(picture: Image.Image) -> tuple[float, str]:
 
 def _colour_name(colours: np.ndarray) -> str:
     if float(colours.std(0).max()) > 24:
-        return "colours of all kinds"
+        return say("colours of all kinds")
     mean = colours.mean(0)
     if float(np.ptp(mean)) < 24:
-        return "black" if mean.mean() < 40 else "white" if mean.mean() > 215 else "grey"
+        return say("black") if mean.mean() < 40 else say("white") if mean.mean() > 215 else say("grey")
     return "#" + "".join(f"{round(float(one)):02x}" for one in mean)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from foundation.wording.said import say, say_many
 from trainer.checking.findings import IN_WORDS, Finding, Report, Severity
 
 HEADINGS = {
@@ -36,18 +37,23 @@ def by_rule(findings: Sequence[Finding]) -> list[RuleFindings]:
 def summary(report: Report) -> str:
     """The verdict and why, in a sentence or two."""
     train = sum(one.role == "train" for one in report.pictures)
-    counts = [(len(by_rule(report.of(severity))), severity) for severity in Severity]
-    errors, mends, notes = (count for count, _ in counts)
-    verdict = IN_WORDS[report.verdict]
+    errors, mends, notes = (len(by_rule(report.of(severity))) for severity in Severity)
     if report.verdict == "fail":
-        why = f"{_things(errors)} that training stops at or cannot learn by"
-        why += f", and {_things(mends)} to mend" if mends else ""
+        why = say_many("{count} thing that training stops at or cannot learn by",
+                       "{count} things that training stops at or cannot learn by", errors)  # fmt: skip
+        if mends:
+            why = say("{before}, and {after}", before=why, after=say_many("{count} thing to mend",
+                                                                          "{count} things to mend", mends))  # fmt: skip
     elif report.verdict == "mend":
-        why = f"training would run, but {_things(mends)} would cost likeness"
+        why = say_many("training would run, but {count} thing would cost likeness",
+                       "training would run, but {count} things would cost likeness", mends)  # fmt: skip
     else:
-        why = f"nothing is wrong with {train} training picture" + "s" * (train != 1)
-    more = f"; {_things(notes)} worth knowing" if notes else ""
-    return f"{verdict}: {why}{more}"
+        why = say_many("nothing is wrong with {count} training picture",
+                       "nothing is wrong with {count} training pictures", train)  # fmt: skip
+    if notes:
+        more = say_many("{count} thing worth knowing", "{count} things worth knowing", notes)
+        why = say("{before}; {after}", before=why, after=more)
+    return say("{verdict}: {why}", verdict=IN_WORDS[report.verdict], why=why)
 
 
 def shown_path(path: Path, dataset: Path) -> str:
@@ -61,7 +67,3 @@ def shown_path(path: Path, dataset: Path) -> str:
 def shortened(text: str, most: int) -> str:
     """A stranger's text in a line that can be read: at most so many characters."""
     return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def _things(count: int) -> str:
-    return "1 thing" if count == 1 else f"{count} things"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from foundation.wording.said import say
 from trainer.checking.evidence import Evidence, Looked
 from trainer.checking.findings import Finding, Severity
 from trainer.checking.phrases import Phrases
@@ -25,14 +26,18 @@ def background_findings(evidence: Evidence, phrases: Phrases) -> Iterator[Findin
         busy = [one for one in evidence.with_face if one.measured.busy > limits.busy]
         if len(busy) >= FEW // 2 and len(busy) > limits.busy_pictures * len(train):
             yield row.MOSTLY_BUSY.found(
-                None, f"{len(busy)} of {len(train)} backgrounds are busy", len(busy) / len(train), limits.busy_pictures,
-                "share", [one.path for one in busy],
-            )  # fmt: skip
+                None,
+                say("{count} of {total} backgrounds are busy", count=len(busy), total=len(train)),
+                len(busy) / len(train),
+                limits.busy_pictures,
+                "share",
+                [one.path for one in busy],
+            )
         else:
             for one in busy:
                 yield row.BUSY.found(
                     one.path,
-                    f"{one.measured.busy:.0%} of the background is edges",
+                    say("{share} of the background is edges", share=f"{one.measured.busy:.0%}"),
                     one.measured.busy,
                     limits.busy,
                     "share",
@@ -48,9 +53,13 @@ def _sameness(evidence: Evidence, phrases: Phrases) -> Iterator[Finding]:
     if len(group) < FEW // 2 or share <= limits.same_pictures:
         return
     found = row.SAME_BACKGROUND.found(
-        None, f"{len(group)} of {len(train)} pictures have the same background", share, limits.same_pictures, "share",
+        None,
+        say("{count} of {total} pictures have the same background", count=len(group), total=len(train)),
+        share,
+        limits.same_pictures,
+        "share",
         [train[at].path for at in group],
-    )  # fmt: skip
+    )
     said = sum(phrases.says(one.caption, "background") for one in _at(train, group))
     yield replace(found, severity=Severity.NOTE) if said >= SAID * len(group) else found
 

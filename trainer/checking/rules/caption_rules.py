@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from foundation.wording.said import say
 from trainer.checking.evidence import Evidence
 from trainer.checking.findings import Finding, Tag
 from trainer.checking.phrases import Phrases, any_of
@@ -68,33 +69,52 @@ def _trigger(evidence: Evidence, captioned: Sequence[Sighted]) -> Iterator[Findi
     whole, word = any_of([subject.trigger]), any_of([subject.word])
     without = [one for one in captioned if not word.search(one.caption)]
     if len(without) == len(captioned):
-        yield row.NEVER_TRIGGER.found(None, f"no caption has `{subject.word}`", others=[one.path for one in without])
+        yield row.NEVER_TRIGGER.found(
+            None, say("no caption has `{trigger}`", trigger=subject.word), others=[one.path for one in without]
+        )
         return
     parts = re.compile(re.escape(subject.word), re.IGNORECASE)
     for one in without:
         if parts.search(one.caption.replace(" ", "")):
-            yield row.TRIGGER_PART.found(one.path, f"`{subject.word}` is part of another word: {_short(one.caption)}")
+            yield row.TRIGGER_PART.found(
+                one.path,
+                say(
+                    "`{trigger}` is part of another word: {caption}", trigger=subject.word, caption=_short(one.caption)
+                ),
+            )
         else:
-            yield row.NO_TRIGGER.found(one.path, f"no `{subject.word}`: {_short(one.caption)}")
+            yield row.NO_TRIGGER.found(
+                one.path, say("no `{word}`: {caption}", word=subject.word, caption=_short(one.caption))
+            )
     usual = sum(bool(whole.search(one.caption)) for one in captioned)
     if 2 * usual > len(captioned) and subject.class_word:
         class_word = any_of([subject.class_word])
         for one in captioned:
             if one not in without and not class_word.search(one.caption):
-                yield row.NO_CLASS.found(one.path, f"no `{subject.class_word}`: {_short(one.caption)}")
+                yield row.NO_CLASS.found(
+                    one.path, say("no `{word}`: {caption}", word=subject.class_word, caption=_short(one.caption))
+                )
 
 
 def _words(one: Sighted, evidence: Evidence, phrases: Phrases) -> Iterator[Finding]:
     subject, caption = evidence.subject, one.caption
     found = list(dict.fromkeys(match.group(0).lower() for match in phrases.inventions.finditer(caption)))
     if found:
-        yield row.INVENTED.found(one.path, f"says `{'`, `'.join(found)}`")
+        yield row.INVENTED.found(one.path, say("says `{phrases}`", phrases="`, `".join(found)))
     own = {word.lower() for word in (*subject.trigger.split(), *subject.class_word.split())}
     others = [word for word in dict.fromkeys(phrases.names.findall(caption.lower())) if word not in own]
     if subject.word and others and any_of([subject.word]).search(caption):
-        yield row.ALSO_NAMED.found(one.path, f"`{others[0]}` beside `{subject.trigger}`: {_short(caption)}")
+        yield row.ALSO_NAMED.found(
+            one.path,
+            say(
+                "`{word}` beside `{trigger}`: {caption}",
+                word=others[0],
+                trigger=subject.trigger,
+                caption=_short(caption),
+            ),
+        )
     if name := _name_in(caption, own):
-        yield row.PERSON_NAMED.found(one.path, f"`{name}` looks like a name")
+        yield row.PERSON_NAMED.found(one.path, say("`{name}` looks like a name", name=name))
 
 
 def _name_in(caption: str, own: set[str]) -> str | None:
@@ -112,30 +132,48 @@ def _length(one: Sighted, evidence: Evidence) -> Iterator[Finding]:
     most = evidence.thresholds.captions.tokens or evidence.config.data.max_token_length
     if count > most:
         fits = next((part for part in PARTS if count <= part), None)
-        room = f"{fits} would hold it" if fits else "more than 225 are never read"
-        yield row.TOO_LONG.found(one.path, f"{count} tokens, of which {most} are read; {room}", count, most, "tokens")
+        room = say("{count} would hold it", count=fits) if fits else say("more than 225 are never read")
+        yield row.TOO_LONG.found(
+            one.path,
+            say("{count} tokens, of which {most} are read; {room}", count=count, most=most, room=room),
+            count,
+            most,
+            "tokens",
+        )
 
 
 def _unsaid(captioned: Sequence[Sighted], evidence: Evidence, phrases: Phrases) -> Iterator[Finding]:
     if not captioned:
         return
-    for topic, rule in row.UNSAID.items():
-        silent = [one for one in captioned if not phrases.says(one.caption, topic)]
+    for key, rule in row.UNSAID.items():
+        topic = row.TOPICS[key]
+        silent = [one for one in captioned if not phrases.says(one.caption, key)]
         share, most = len(silent) / len(captioned), evidence.thresholds.captions.unsaid
         if share > most:
-            yield row.MOSTLY_UNSAID[topic].found(
-                None, f"{len(silent)} of {len(captioned)} captions say nothing of the {topic}", share, most, "share",
+            yield row.MOSTLY_UNSAID[key].found(
+                None,
+                say(
+                    "{count} of {total} captions say nothing of the {topic}",
+                    count=len(silent),
+                    total=len(captioned),
+                    topic=topic,
+                ),
+                share,
+                most,
+                "share",
                 [one.path for one in silent],
-            )  # fmt: skip
+            )
         else:
             for one in silent:
-                yield rule.found(one.path, f"says nothing of the {topic}: {_short(one.caption)}")
+                yield rule.found(
+                    one.path, say("says nothing of the {topic}: {caption}", topic=topic, caption=_short(one.caption))
+                )
 
 
 def _one_expression(captioned: Sequence[Sighted], phrases: Phrases) -> Iterator[Finding]:
     said = [words[0] for one in captioned if (words := phrases.words_said(one.caption, "expression"))]
     if len(said) >= FEW and len(set(said)) == 1:
-        yield ONE_EXPRESSION.found(None, f"all {len(said)} that say one say `{said[0]}`")
+        yield ONE_EXPRESSION.found(None, say("all {count} that say one say `{word}`", count=len(said), word=said[0]))
 
 
 def _identical(captioned: Sequence[Sighted], evidence: Evidence) -> Iterator[Finding]:
@@ -147,10 +185,17 @@ def _identical(captioned: Sequence[Sighted], evidence: Evidence) -> Iterator[Fin
         share = len(paths) / len(captioned)
         if len(paths) > max(2, most * len(captioned)):
             yield row.IDENTICAL.found(
-                paths[0], f"{len(paths)} pictures have `{_short(text)}`", share, most, "share", paths[1:]
+                paths[0],
+                say("{count} pictures have `{caption}`", count=len(paths), caption=_short(text)),
+                share,
+                most,
+                "share",
+                paths[1:],
             )
         elif len(paths) > 1:
-            yield row.SAME_CAPTION.found(paths[1], f"as {paths[0].name}: {_short(text)}", others=[paths[0]])
+            yield row.SAME_CAPTION.found(
+                paths[1], say("as {file}: {caption}", file=paths[0].name, caption=_short(text)), others=[paths[0]]
+            )
 
 
 def _short(caption: str) -> str:

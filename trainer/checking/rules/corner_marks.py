@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from foundation.wording.said import say
 from trainer.checking.measures.edges_of_picture import CORNER, MARK
 
-CORNERS = ("upper left", "upper right", "lower left", "lower right")
+CORNERS = (say("upper left"), say("upper right"), say("lower left"), say("lower right"))
 UPPER = 2  # so many of them, the first ones
 FAINTEST = 0.012  # of white: with less detail there is nothing in a corner
 WHOLE_ALIKE = 0.8  # correlation of the fine detail of two whole corners

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foundation.wording.said import say
 from trainer.checking.findings import Group, Severity
 from trainer.checking.rules.rule import STORY, Rule
 
@@ -12,25 +13,28 @@ NO_FACE = Rule(
     "no_face",
     FACES,
     MEND,
-    "no face is found",
-    "replace it; where a face is to be seen, name another face pack",
+    say("no face is found"),
+    say("replace it; where a face is to be seen, name another face pack"),
     STORY,
 )
 NO_FACES = Rule(
     "no_faces",
     FACES,
     MEND,
-    "no face is found in most pictures",
-    "name a face pack for such pictures (--faces buffalo_l or opencv:FOLDER for photographs); of a subject without a "
-    "face: --faces none",
+    say("no face is found in most pictures"),
+    say(
+        "name a face pack for such pictures (--faces buffalo_l or opencv:FOLDER for photographs); of a subject without "
+        "a "
+        "face: --faces none"
+    ),
     WHO,
 )
 SEVERAL_FACES = Rule(
     "several_faces",
     FACES,
     MEND,
-    "several faces of similar size: who is learned is left to chance",
-    "cut the others off",
+    say("several faces of similar size: who is learned is left to chance"),
+    say("cut the others off"),
     STORY,
     "faces.rivals",
 )
@@ -38,8 +42,8 @@ SMALL_FACE = Rule(
     "small_face",
     FACES,
     MEND,
-    "the face is too small to be learned",
-    "crop it closer",
+    say("the face is too small to be learned"),
+    say("crop it closer"),
     STORY,
     "faces.small",
 )
@@ -47,8 +51,8 @@ FACE_AT_EDGE = Rule(
     "face_at_edge",
     FACES,
     MEND,
-    "the face is cut off by the picture's edge",
-    "replace it by a whole face",
+    say("the face is cut off by the picture's edge"),
+    say("replace it by a whole face"),
     STORY,
     "faces.edge",
 )
@@ -56,8 +60,8 @@ NO_SHOULDERS = Rule(
     "no_shoulders",
     FACES,
     NOTE,
-    "a face without shoulders",
-    "let most pictures show head to shoulders",
+    say("a face without shoulders"),
+    say("let most pictures show head to shoulders"),
     STORY,
     "faces.below_chin",
 )
@@ -65,8 +69,8 @@ SIDE_VIEW = Rule(
     "side_view",
     FACES,
     NOTE,
-    "seen from the side",
-    "keep side views few",
+    say("seen from the side"),
+    say("keep side views few"),
     STORY,
     "faces.side_view",
 )
@@ -74,8 +78,8 @@ SIDE_VIEWS = Rule(
     "many_side_views",
     FACES,
     MEND,
-    "many side views",
-    "add pictures from the front, or leave side views out",
+    say("many side views"),
+    say("add pictures from the front, or leave side views out"),
     STORY,
     "faces.side_views",
 )
@@ -83,8 +87,8 @@ FAR_VIEWS = Rule(
     "many_far_views",
     FACES,
     MEND,
-    "many pictures of half or all of the body",
-    "keep them to 5-10 % of the set; crop some to head and shoulders",
+    say("many pictures of half or all of the body"),
+    say("keep them to 5-10 % of the set; crop some to head and shoulders"),
     STORY,
     "faces.far_views",
 )
@@ -92,32 +96,32 @@ OTHER_PERSON = Rule(
     "other_person",
     FACES,
     MEND,
-    "somebody else, or hardly to be recognised",
-    "move it out",
+    say("somebody else, or hardly to be recognised"),
+    say("move it out"),
     WHO,
 )
 SEVERAL_PEOPLE = Rule(
     "several_people",
     FACES,
     ERROR,
-    "the training pictures show several people",
-    "leave only the subject's pictures there",
+    say("the training pictures show several people"),
+    say("leave only the subject's pictures there"),
     WHO,
 )
 OTHER_REFERENCE = Rule(
     "other_reference",
     FACES,
     MEND,
-    "a reference of somebody else",
-    "move it out",
+    say("a reference of somebody else"),
+    say("move it out"),
     WHO,
 )
 ONE_LOOK = Rule(
     "one_look",
     FACES,
     MEND,
-    "the faces look as if retouched to one: one expression, one angle, one light",
-    "use pictures as they were taken, of more moods and light",
+    say("the faces look as if retouched to one: one expression, one angle, one light"),
+    say("use pictures as they were taken, of more moods and light"),
     STORY,
     "faces.one_look",
 )
@@ -125,8 +129,8 @@ NO_LEFT = Rule(
     "no_left",
     FACES,
     NOTE,
-    "no picture from the left, though some are from the right",
-    "add one or two, or set flip_aug if the face is even",
+    say("no picture from the left, though some are from the right"),
+    say("add one or two, or set flip_aug if the face is even"),
     STORY,
     "faces.angle",
 )
@@ -134,8 +138,8 @@ NO_RIGHT = Rule(
     "no_right",
     FACES,
     NOTE,
-    "no picture from the right, though some are from the left",
-    "add one or two, or set flip_aug if the face is even",
+    say("no picture from the right, though some are from the left"),
+    say("add one or two, or set flip_aug if the face is even"),
     STORY,
     "faces.angle",
 )
@@ -143,8 +147,8 @@ ONE_ANGLE = Rule(
     "one_angle",
     FACES,
     NOTE,
-    "all faces look straight ahead",
-    "add a few that are turned a little",
+    say("all faces look straight ahead"),
+    say("add a few that are turned a little"),
     STORY,
     "faces.angle",
 )
@@ -152,24 +156,24 @@ ONE_EXPRESSION = Rule(
     "one_expression",
     FACES,
     NOTE,
-    "the captions know one expression alone",
-    "add pictures of other moods",
+    say("the captions know one expression alone"),
+    say("add pictures of other moods"),
     STORY,
 )
 ONE_LIGHT = Rule(
     "one_light",
     FACES,
     NOTE,
-    "all faces are in the same light",
-    "add pictures in other light",
+    say("all faces are in the same light"),
+    say("add pictures in other light"),
     STORY,
 )
 BUSY = Rule(
     "busy_background",
     Group.BACKGROUND,
     NOTE,
-    "a busy background",
-    "say in the caption what is there",
+    say("a busy background"),
+    say("say in the caption what is there"),
     STORY,
     "background.busy",
 )
@@ -177,8 +181,8 @@ MOSTLY_BUSY = Rule(
     "mostly_busy",
     Group.BACKGROUND,
     MEND,
-    "most backgrounds are busy",
-    "add pictures before a plain wall, and say in captions what is there",
+    say("most backgrounds are busy"),
+    say("add pictures before a plain wall, and say in captions what is there"),
     STORY,
     "background.busy_pictures",
 )
@@ -186,8 +190,8 @@ SAME_BACKGROUND = Rule(
     "same_background",
     Group.BACKGROUND,
     MEND,
-    "the same background in most pictures: it is learned with the subject",
-    "take pictures elsewhere, or say the background in every caption",
+    say("the same background in most pictures: it is learned with the subject"),
+    say("take pictures elsewhere, or say the background in every caption"),
     STORY,
     "background.same_pictures",
 )

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from base_models.vision.likeness import centroid
+from foundation.wording.said import say
 from trainer.checking.evidence import FACELESS, Evidence, Looked, embeddings_of
 from trainer.checking.findings import Finding
 from trainer.checking.measures.face_angles import Angles, angles_of
@@ -43,10 +44,19 @@ def face_findings(evidence: Evidence) -> Iterator[Finding]:
 def _no_faces(evidence: Evidence) -> Finding:
     """One finding about the face pack, where so many pictures lack a face that they are hardly all at fault."""
     train, faces = evidence.train, evidence.with_face
-    said = f"a face is found in {len(faces)} of {len(train)} pictures" if faces else "a face is found in none"
+    said = (
+        say("a face is found in {count} of {total} pictures", count=len(faces), total=len(train))
+        if faces
+        else say("a face is found in none")
+    )
     without = [one.path for one in train if one.face is None]
     return row.NO_FACES.found(
-        None, f"{said}, so nobody knows who they show", len(faces) / len(train), FACELESS, "share", without
+        None,
+        say("{faces}, so nobody knows who they show", faces=said),
+        len(faces) / len(train),
+        FACELESS,
+        "share",
+        without,
     )
 
 
@@ -54,8 +64,11 @@ def _no_face(one: Looked) -> Finding:
     """What lies on its side or its head is no fault of the face pack's."""
     if not (turn := one.measured.turn):
         return row.NO_FACE.found(one.path)
-    how = {90: "a quarter to the left", 180: "upside down", 270: "a quarter to the right"}[turn]
-    return replace(row.NO_FACE.found(one.path, f"no face, but one where it is turned {how}"), advice=f"turn it {how}")
+    how = {90: say("a quarter to the left"), 180: say("upside down"), 270: say("a quarter to the right")}[turn]
+    return replace(
+        row.NO_FACE.found(one.path, say("no face, but one where it is turned {how}", how=how)),
+        advice=say("turn it {how}", how=how),
+    )
 
 
 def _of_face(one: Looked, face: FaceMeasured, limits: FacesLimits) -> Iterator[Finding]:
@@ -63,23 +76,38 @@ def _of_face(one: Looked, face: FaceMeasured, limits: FacesLimits) -> Iterator[F
     wide, high = x1 - x0, y1 - y0
     if face.rivals > limits.rivals:
         yield row.SEVERAL_FACES.found(
-            one.path, f"{face.rivals + 1} faces of similar size", face.rivals + 1, limits.rivals + 1, "faces"
+            one.path,
+            say("{count} faces of similar size", count=face.rivals + 1),
+            face.rivals + 1,
+            limits.rivals + 1,
+            "faces",
         )
     share = _side(one, face)
     if share < limits.small:
         yield row.SMALL_FACE.found(
-            one.path, f"the face is {share:.0%} of the picture's shorter side", share, limits.small, "share"
+            one.path,
+            say("the face is {share} of the picture's shorter side", share=f"{share:.0%}"),
+            share,
+            limits.small,
+            "share",
         )
     beyond = max(-x0 / wide, (x1 - 1) / wide, -y0 / high, (y1 - 1) / high)
     if beyond > limits.edge:
         yield row.FACE_AT_EDGE.found(
-            one.path, f"{beyond:.0%} of the face lies beyond the edge", beyond, limits.edge, "share"
+            one.path,
+            say("{share} of the face lies beyond the edge", share=f"{beyond:.0%}"),
+            beyond,
+            limits.edge,
+            "share",
         )
     elif (1 - y1) / high < limits.below_chin:
         yield row.NO_SHOULDERS.found(
-            one.path, f"{max(0.0, (1 - y1) / high):.0%} of the face's height is below the chin", (1 - y1) / high,
-            limits.below_chin, "share",
-        )  # fmt: skip
+            one.path,
+            say("{share} of the face's height is below the chin", share=f"{max(0.0, (1 - y1) / high):.0%}"),
+            (1 - y1) / high,
+            limits.below_chin,
+            "share",
+        )
 
 
 def _side(one: Looked, face: FaceMeasured) -> float:
@@ -100,10 +128,14 @@ def _views(evidence: Evidence) -> Iterator[Finding]:
         (one, seen.yaw) for one in faces if (seen := _angles(one)) is not None and abs(seen.yaw) > limits.side_view
     ]
     for one, yaw in turned:
-        side = "right" if yaw > 0 else "left"
+        side = (
+            say("turned about {angle} degrees to the picture's right", angle=f"{yaw:.0f}")
+            if yaw > 0
+            else say("turned about {angle} degrees to the picture's left", angle=f"{-yaw:.0f}")
+        )
         yield row.SIDE_VIEW.found(
             one.path,
-            f"turned about {abs(yaw):.0f} degrees to the picture's {side}",
+            side,
             abs(yaw),
             limits.side_view,
             "degrees",
@@ -111,16 +143,24 @@ def _views(evidence: Evidence) -> Iterator[Finding]:
     if len(turned) > max(1, limits.side_views * len(faces)):
         share = len(turned) / len(faces)
         yield row.SIDE_VIEWS.found(
-            None, f"{len(turned)} of {len(faces)} faces are seen from the side", share, limits.side_views, "share",
+            None,
+            say("{count} of {total} faces are seen from the side", count=len(turned), total=len(faces)),
+            share,
+            limits.side_views,
+            "share",
             [one.path for one, _ in turned],
-        )  # fmt: skip
+        )
     far = [one for one in faces if one.face is not None and one.face.box[3] - one.face.box[1] < limits.far]
     if len(far) > max(1, limits.far_views * len(faces)):
         share = len(far) / len(faces)
         yield row.FAR_VIEWS.found(
-            None, f"{len(far)} of {len(faces)} pictures show half or all of the body", share, limits.far_views, "share",
+            None,
+            say("{count} of {total} pictures show half or all of the body", count=len(far), total=len(faces)),
+            share,
+            limits.far_views,
+            "share",
             [one.path for one in far],
-        )  # fmt: skip
+        )
 
 
 def _people(evidence: Evidence) -> Iterator[Finding]:
@@ -128,9 +168,13 @@ def _people(evidence: Evidence) -> Iterator[Finding]:
     odd = surely_odd(evidence)
     if len(odd) * TOO_MANY > len(faces):
         yield row.SEVERAL_PEOPLE.found(
-            None, f"{len(odd)} of {len(faces)} faces are not who most of them show", len(odd), None,
-            "pictures", [faces[at].path for at in odd],
-        )  # fmt: skip
+            None,
+            say("{count} of {total} faces are not who most of them show", count=len(odd), total=len(faces)),
+            len(odd),
+            None,
+            "pictures",
+            [faces[at].path for at in odd],
+        )
     elif odd:
         yield from _odd_ones(faces, odd)
     yield from _odd_references(evidence)
@@ -164,9 +208,17 @@ def _odd_ones(faces: Sequence[Looked], odd: Sequence[int]) -> Iterator[Finding]:
     for at in odd:
         alike = float(vectors[at] @ middle)
         yield row.OTHER_PERSON.found(
-            faces[at].path, f"likeness {alike:.2f} to the others, who have {own.min():.2f} to {own.max():.2f}", alike,
-            float(own.min()), "cosine",
-        )  # fmt: skip
+            faces[at].path,
+            say(
+                "likeness {likeness} to the others, who have {low} to {high}",
+                likeness=f"{alike:.2f}",
+                low=f"{own.min():.2f}",
+                high=f"{own.max():.2f}",
+            ),
+            alike,
+            float(own.min()),
+            "cosine",
+        )
 
 
 def _odd_references(evidence: Evidence) -> Iterator[Finding]:
@@ -183,9 +235,16 @@ def _odd_references(evidence: Evidence) -> Iterator[Finding]:
         cosine = float(vector @ middle)
         if cosine < least:
             yield row.OTHER_REFERENCE.found(
-                one.path, f"likeness {cosine:.2f} to the training pictures, which have {alike.min():.2f} at least",
-                cosine, least, "cosine",
-            )  # fmt: skip
+                one.path,
+                say(
+                    "likeness {likeness} to the training pictures, which have {least} at least",
+                    likeness=f"{cosine:.2f}",
+                    least=f"{alike.min():.2f}",
+                ),
+                cosine,
+                least,
+                "cosine",
+            )
 
 
 def _variety(evidence: Evidence) -> Iterator[Finding]:
@@ -195,13 +254,21 @@ def _variety(evidence: Evidence) -> Iterator[Finding]:
         alike = float(np.median((looks @ looks.T)[np.triu_indices(len(looks), 1)]))
         if alike > limits.one_look:
             yield row.ONE_LOOK.found(
-                None, f"two faces look alike by {alike:.2f} (median)", alike, limits.one_look, "correlation"
+                None,
+                say("two faces look alike by {likeness} (median)", likeness=f"{alike:.2f}"),
+                alike,
+                limits.one_look,
+                "correlation",
             )
     yield from _angle_gaps([seen.yaw for one in faces if (seen := _angles(one)) is not None], limits)
     light = np.array([one.face.light for one in faces if one.face is not None])
     if float(light.std()) < SAME_LIGHT:
         yield row.ONE_LIGHT.found(
-            None, f"their mean light varies by {light.std():.1%} of white", float(light.std()), SAME_LIGHT, "share"
+            None,
+            say("their mean light varies by {share} of white", share=f"{light.std():.1%}"),
+            float(light.std()),
+            SAME_LIGHT,
+            "share",
         )
 
 
@@ -212,9 +279,17 @@ def _angle_gaps(yaws: Sequence[float], limits: FacesLimits) -> Iterator[Finding]
     if left == 0 and right == 0:
         widest = max(map(abs, yaws))
         yield row.ONE_ANGLE.found(
-            None, f"the furthest is turned by {widest:.0f} degrees", widest, limits.angle, "degrees"
+            None,
+            say("the furthest is turned by {angle} degrees", angle=f"{widest:.0f}"),
+            widest,
+            limits.angle,
+            "degrees",
         )
     elif left == 0 and right > 1:
-        yield row.NO_LEFT.found(None, f"{right} are turned to the picture's right, none to its left", 0, 1, "pictures")
+        yield row.NO_LEFT.found(
+            None, say("{count} are turned to the picture's right, none to its left", count=right), 0, 1, "pictures"
+        )
     elif right == 0 and left > 1:
-        yield row.NO_RIGHT.found(None, f"{left} are turned to the picture's left, none to its right", 0, 1, "pictures")
+        yield row.NO_RIGHT.found(
+            None, say("{count} are turned to the picture's left, none to its right", count=left), 0, 1, "pictures"
+        )

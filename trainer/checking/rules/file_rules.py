@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from base_models.pictures.listing import list_folder
+from foundation.wording.said import say, say_many
 from trainer.checking.evidence import Evidence, Looked, Twins
 from trainer.checking.findings import Finding
 from trainer.checking.rules import file_rows as row
@@ -16,9 +17,27 @@ from trainer.data.dataset import named
 
 # Kinds of pictures that users have, and that neither kohya nor this trainer looks for.
 OTHER_KINDS = (
-    ".gif", ".tif", ".tiff", ".heic", ".heif", ".jfif", ".jpe", ".jp2", ".psd", ".svg", ".ico", ".raw", ".cr2", ".nef",
-    ".arw", ".dng", ".avif", ".jxl", ".apng", ".ppm",
-)  # fmt: skip
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".heic",
+    ".heif",
+    ".jfif",
+    ".jpe",
+    ".jp2",
+    ".psd",
+    ".svg",
+    ".ico",
+    ".raw",
+    ".cr2",
+    ".nef",
+    ".arw",
+    ".dng",
+    ".avif",
+    ".jxl",
+    ".apng",
+    ".ppm",
+)
 
 
 def file_findings(evidence: Evidence) -> Iterator[Finding]:
@@ -35,11 +54,13 @@ def file_findings(evidence: Evidence) -> Iterator[Finding]:
 def _of_folder(folder: Folder) -> Iterator[Finding]:
     here = folder.listing
     if folder.fault:
-        yield row.FOLDER_UNREADABLE.found(folder.path, f"cannot be read ({folder.fault})")
+        yield row.FOLDER_UNREADABLE.found(folder.path, say("cannot be read ({fault})", fault=folder.fault))
         return
     if folder.is_parent and here.pictures:
         yield row.LOOSE.found(
-            folder.path, f"holds {_count(here.pictures)} itself: {_names(here.pictures)}", others=here.pictures
+            folder.path,
+            say("holds {pictures} itself: {names}", pictures=_count(here.pictures), names=_names(here.pictures)),
+            others=here.pictures,
         )
     elif not folder.repeats:
         yield row.FOLDER_SKIPPED.found(folder.path, _why_skipped(folder), others=here.pictures)
@@ -55,23 +76,25 @@ def _unseen(folder: Folder) -> Iterator[Finding]:
         yield from _nested(below)
     for path in here.others:
         if path.suffix.lower() in OTHER_KINDS:
-            yield row.UNSEEN.found(path, f"{path.suffix} is a kind that is not read")
+            yield row.UNSEEN.found(path, say("{ending} is a kind that is not read", ending=path.suffix))
 
 
 def _why_skipped(folder: Folder) -> str:
     if "_" not in folder.path.name:
-        return "its name has no repeats before an underscore"
-    return "its name does not begin with a number of repeats, 1 or more"
+        return say("its name has no repeats before an underscore")
+    return say("its name does not begin with a number of repeats, 1 or more")
 
 
 def _nested(below: Path) -> Iterator[Finding]:
     try:
         pictures = list_folder(below).pictures
     except OSError as error:
-        yield row.FOLDER_UNREADABLE.found(below, f"cannot be read ({error.strerror})")
+        yield row.FOLDER_UNREADABLE.found(below, say("cannot be read ({fault})", fault=error.strerror))
         return
     if pictures:
-        yield row.NESTED.found(below, f"{_count(pictures)} in a folder below, read by nobody", others=pictures)
+        yield row.NESTED.found(
+            below, say("{pictures} in a folder below, read by nobody", pictures=_count(pictures)), others=pictures
+        )
 
 
 def _of_captions(evidence: Evidence) -> Iterator[Finding]:
@@ -85,10 +108,14 @@ def _of_captions(evidence: Evidence) -> Iterator[Finding]:
             yield from _captions_of(folder)
     for one in survey.train if captioned else ():
         if not one.files and one.path in readable:
-            yield row.NO_CAPTION.found(one.path, f"no caption: it is learned as `{one.folder.words}`")
+            yield row.NO_CAPTION.found(
+                one.path, say("no caption: it is learned as `{caption}`", caption=one.folder.words)
+            )
     for one in survey.pictures:
         if len(one.files) > 1:
-            yield row.TWO_CAPTIONS.found(one.path, f"has {' and '.join(file.path.name for file in one.files)}")
+            yield row.TWO_CAPTIONS.found(
+                one.path, say("has {files}", files=" and ".join(file.path.name for file in one.files))
+            )
 
 
 def _captions_of(folder: Folder) -> Iterator[Finding]:
@@ -98,9 +125,11 @@ def _captions_of(folder: Folder) -> Iterator[Finding]:
     for stem, files in folder.captions.items():
         pictures = by_stem.get(stem, [])
         if len(pictures) > 1:
-            yield row.SHARED_CAPTION.found(files[0], f"is the caption of {_names(pictures)}", others=pictures)
+            yield row.SHARED_CAPTION.found(
+                files[0], say("is the caption of {names}", names=_names(pictures)), others=pictures
+            )
         elif not pictures and not any(path.stem == stem for path in folder.listing.unopenable):
-            yield row.CAPTION_ALONE.found(files[0], f"no picture is called {stem}")
+            yield row.CAPTION_ALONE.found(files[0], say("no picture is called {name}", name=stem))
     loud = [path for files in folder.captions.values() for path in files if path.suffix != path.suffix.lower()]
     for path in loud:
         if is_caption(path):
@@ -116,13 +145,27 @@ def _of_picture(one: Looked, evidence: Evidence) -> Iterator[Finding]:
     width, height = seen.size
     aspect, most = max(seen.size) / min(seen.size), evidence.thresholds.files.aspect
     if aspect > most and one.role != Role.REFERENCE:
-        yield row.LONG.found(one.path, f"{width} x {height}: one side is {aspect:.1f} times the other", aspect, most)
+        yield row.LONG.found(
+            one.path,
+            say(
+                "{width} x {height}: one side is {times} times the other",
+                width=width,
+                height=height,
+                times=f"{aspect:.1f}",
+            ),
+            aspect,
+            most,
+        )
     if seen.is_turned:
         yield row.TURNED.found(one.path)
     if seen.transparent > 0 and one.role != Role.REFERENCE:
-        beneath = f", {seen.beneath} beneath" if seen.beneath else ""
+        beneath = say(", {colour} beneath", colour=seen.beneath) if seen.beneath else ""
         yield row.TRANSPARENT.found(
-            one.path, f"{seen.transparent:.0%} is transparent{beneath}", seen.transparent, 0.0, "share"
+            one.path,
+            say("{share} is transparent{beneath}", share=f"{seen.transparent:.0%}", beneath=beneath),
+            seen.transparent,
+            0.0,
+            "share",
         )
     if seen.is_deep:
         yield row.DEEP.found(one.path)
@@ -149,19 +192,25 @@ def twins_found(evidence: Evidence) -> Iterator[Finding]:
         elif roles == {Role.TRAIN, Role.REFERENCE}:
             reference, trained = (one, other) if one.role == Role.REFERENCE else (other, one)
             yield row.REFERENCE_TRAINED.found(
-                reference.path, f"is the training picture {_where(trained.path)}{_how(pair)}", others=[trained.path]
+                reference.path,
+                say("is the training picture {picture}, {how}", picture=_where(trained.path), how=_how(pair)),
+                others=[trained.path],
             )
         elif roles == {Role.REFERENCE}:
-            yield row.TWIN_REFERENCES.found(other.path, f"is {_where(one.path)}{_how(pair)}", others=[one.path])
+            yield row.TWIN_REFERENCES.found(
+                other.path, say("is {picture}, {how}", picture=_where(one.path), how=_how(pair)), others=[one.path]
+            )
 
 
 def _twins_in_training(one: Looked, other: Looked, pair: Twins) -> Finding:
     rule = row.SAME_FILE if pair.same else row.NEAR_SAME
-    return rule.found(other.path, f"is {_where(one.path)}{_how(pair)}", others=[one.path])
+    return rule.found(
+        other.path, say("is {picture}, {how}", picture=_where(one.path), how=_how(pair)), others=[one.path]
+    )
 
 
 def _how(pair: Twins) -> str:
-    return ", byte for byte" if pair.same else ", changed a little"
+    return say("byte for byte") if pair.same else say("changed a little")
 
 
 def _where(path: Path) -> str:
@@ -169,7 +218,7 @@ def _where(path: Path) -> str:
 
 
 def _count(paths: Sequence[Path]) -> str:
-    return f"{len(paths)} picture" + "s" * (len(paths) != 1)
+    return say_many("{count} picture", "{count} pictures", len(paths))
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foundation.wording.said import say
 from trainer.checking.findings import Group, Severity
 from trainer.checking.rules.rule import KOHYA, STORY, Rule
 
@@ -11,8 +12,8 @@ ENLARGED = Rule(
     "enlarged",
     QUALITY,
     MEND,
-    "smaller than it is trained at: it is blown up, and blur is learned",
-    "use a larger original, or train at a lower resolution",
+    say("smaller than it is trained at: it is blown up, and blur is learned"),
+    say("use a larger original, or train at a lower resolution"),
     STORY,
     "quality.enlarged",
 )
@@ -20,8 +21,8 @@ SMALL_SOURCES = Rule(
     "small_sources",
     QUALITY,
     NOTE,
-    "the originals are hardly larger than they are trained at",
-    "take originals of two to three times the training size: scaled down, they are sharp",
+    say("the originals are hardly larger than they are trained at"),
+    say("take originals of two to three times the training size: scaled down, they are sharp"),
     STORY,
     "quality.source",
 )
@@ -29,26 +30,26 @@ SOFT = Rule(
     "soft",
     QUALITY,
     MEND,
-    "not sharp anywhere",
-    "replace it by a sharp one",
-    "edge width after Zhuo and Sim 2011; ordered rightly on photographs (docs/checking.md)",
+    say("not sharp anywhere"),
+    say("replace it by a sharp one"),
+    say("edge width after Zhuo and Sim 2011; ordered rightly on photographs (docs/checking.md)"),
     "quality.blur",
 )
 SOFT_FACE = Rule(
     "soft_face",
     QUALITY,
     MEND,
-    "the face is not sharp",
-    "replace it by one with the focus on the face",
-    "edge width after Zhuo and Sim 2011, in the face's box",
+    say("the face is not sharp"),
+    say("replace it by one with the focus on the face"),
+    say("edge width after Zhuo and Sim 2011, in the face's box"),
     "quality.face_blur",
 )
 DARK = Rule(
     "dark",
     QUALITY,
     MEND,
-    "too dark: nothing in it is bright",
-    "brighten or replace it",
+    say("too dark: nothing in it is bright"),
+    say("brighten or replace it"),
     STORY,
     "quality.bright_end",
 )
@@ -56,8 +57,8 @@ BURNT = Rule(
     "burnt_out",
     QUALITY,
     MEND,
-    "burnt out: much of it is white alone",
-    "replace it by one that was exposed less",
+    say("burnt out: much of it is white alone"),
+    say("replace it by one that was exposed less"),
     STORY,
     "quality.clipped",
 )
@@ -65,8 +66,8 @@ FLAT = Rule(
     "flat",
     QUALITY,
     MEND,
-    "hardly any contrast",
-    "raise its contrast or replace it",
+    say("hardly any contrast"),
+    say("raise its contrast or replace it"),
     STORY,
     "quality.contrast",
 )
@@ -74,34 +75,34 @@ NOISY = Rule(
     "noisy",
     QUALITY,
     MEND,
-    "noise, which is learned as skin",
-    "denoise it gently, scale it down or replace it",
-    "Immerkaer 1996, in the quiet parts",
+    say("noise, which is learned as skin"),
+    say("denoise it gently, scale it down or replace it"),
+    say("Immerkaer 1996, in the quiet parts"),
     "quality.noise",
 )
 COMPRESSED = Rule(
     "compressed",
     QUALITY,
     MEND,
-    "strongly compressed: its blocks are learned",
-    "use the original",
-    "JPEG's own tables (ITU T.81), or blocks after Wang, Sheikh and Bovik 2002",
+    say("strongly compressed: its blocks are learned"),
+    say("use the original"),
+    say("JPEG's own tables (ITU T.81), or blocks after Wang, Sheikh and Bovik 2002"),
     "quality.jpeg_quality",
 )
 FRAMED = Rule(
     "framed",
     QUALITY,
     MEND,
-    "a frame of one colour, which is learned",
-    "crop it off",
+    say("a frame of one colour, which is learned"),
+    say("crop it off"),
     STORY,
 )
 WATERMARK = Rule(
     "watermark",
     QUALITY,
     MEND,
-    "the same mark in the same corner of several pictures, which is learned",
-    "crop it off or paint it out",
+    say("the same mark in the same corner of several pictures, which is learned"),
+    say("crop it off or paint it out"),
     STORY,
     "quality.watermark",
 )
@@ -109,24 +110,24 @@ LONE_BUCKET = Rule(
     "lone_bucket",
     QUALITY,
     NOTE,
-    "the only picture of its bucket: its batches are never full",
-    "crop it to another picture's aspect",
+    say("the only picture of its bucket: its batches are never full"),
+    say("crop it to another picture's aspect"),
     KOHYA,
 )
 FACE_CUT = Rule(
     "face_cut",
     QUALITY,
     MEND,
-    "training cuts its face off: the bucket's crop goes through it",
-    "crop it around the face yourself, or set enable_bucket",
+    say("training cuts its face off: the bucket's crop goes through it"),
+    say("crop it around the face yourself, or set enable_bucket"),
     KOHYA,
 )
 MUCH_CUT = Rule(
     "much_cut",
     QUALITY,
     NOTE,
-    "training cuts much of it off",
-    "crop it yourself, or set enable_bucket",
+    say("training cuts much of it off"),
+    say("crop it yourself, or set enable_bucket"),
     KOHYA,
     "quality.cut_off",
 )

@@ -8,6 +8,7 @@ from statistics import median
 
 import numpy as np
 
+from foundation.wording.said import say
 from trainer.checking.evidence import Evidence, Looked
 from trainer.checking.findings import Finding
 from trainer.checking.rules import quality_rows as row
@@ -17,6 +18,13 @@ from trainer.checking.thresholds import QualityLimits
 
 FEWEST_MARKS = 4
 UNKNOWN = (np.nan,) * 4  # where no head is seen
+# By which edges have one (`edges_of_picture.frame_of`).
+FRAMES = {
+    "above and below": say("a frame above and below"),
+    "at both sides": say("a frame at both sides"),
+    "above and below and at both sides": say("a frame above and below and at both sides"),
+    "all around": say("a frame all around"),
+}
 # Of the middle, where a face was looked for and none is seen.
 HALF_WHITE = 0.5
 ALL_WHITE = 0.9  # of the middle, where there is no face to look at: a thing on white is less
@@ -46,13 +54,19 @@ def _sharpness(one: Looked, limits: QualityLimits, usual: float) -> Iterator[Fin
     blur = None if one.measured.blur is None else one.measured.blur / times
     of_face = None if face is None or face.blur is None else face.blur / times
     most = max(limits.blur, min(2 * limits.blur, limits.blur_by_median * usual))
-    pixels = "of its own pixels" if times > limits.enlarged else "pixels"
+    pixels = say("of its own pixels") if times > limits.enlarged else say("pixels")
     if blur is not None and blur > most:
-        yield row.SOFT.found(one.path, f"its sharpest edges are {blur:.1f} {pixels} wide", blur, most, "pixels")
+        yield row.SOFT.found(
+            one.path,
+            say("its sharpest edges are {width} {pixels} wide", width=f"{blur:.1f}", pixels=pixels),
+            blur,
+            most,
+            "pixels",
+        )
     elif of_face is not None and of_face > max(limits.face_blur, most):
         yield row.SOFT_FACE.found(
             one.path,
-            f"the face's sharpest edges are {of_face:.1f} {pixels} wide",
+            say("the face's sharpest edges are {width} {pixels} wide", width=f"{of_face:.1f}", pixels=pixels),
             of_face,
             limits.face_blur,
             "pixels",
@@ -63,43 +77,62 @@ def _light(one: Looked, limits: QualityLimits, white: float) -> Iterator[Finding
     seen, face = one.measured, one.face
     if seen.bright_end < limits.bright_end:
         yield row.DARK.found(
-            one.path, f"its brightest parts reach {seen.bright_end:.0%} of white", seen.bright_end, limits.bright_end,
+            one.path,
+            say("its brightest parts reach {share} of white", share=f"{seen.bright_end:.0%}"),
+            seen.bright_end,
+            limits.bright_end,
             "share",
-        )  # fmt: skip
+        )
     elif seen.contrast < limits.contrast:
         yield row.FLAT.found(
-            one.path, f"from its darkest to its brightest {seen.contrast:.0%} of white", seen.contrast, limits.contrast,
+            one.path,
+            say("from its darkest to its brightest {share} of white", share=f"{seen.contrast:.0%}"),
+            seen.contrast,
+            limits.contrast,
             "share",
-        )  # fmt: skip
+        )
     if face is not None and face.clipped > limits.clipped:
         yield row.BURNT.found(
             one.path,
-            f"{face.clipped:.0%} of the face is white alone",
+            say("{share} of the face is white alone", share=f"{face.clipped:.0%}"),
             face.clipped,
             limits.clipped,
             "share",
         )
     elif face is None and seen.burnt > white:
-        yield row.BURNT.found(one.path, f"{seen.burnt:.0%} of its middle is white alone", seen.burnt, white, "share")
+        yield row.BURNT.found(
+            one.path, say("{share} of its middle is white alone", share=f"{seen.burnt:.0%}"), seen.burnt, white, "share"
+        )
 
 
 def _cleanness(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
     seen = one.measured
     if seen.noise > limits.noise:
         yield row.NOISY.found(
-            one.path, f"noise of {seen.noise:.0f} levels of 255", seen.noise, limits.noise, "levels of 255"
+            one.path,
+            say("noise of {levels} levels of 255", levels=f"{seen.noise:.0f}"),
+            seen.noise,
+            limits.noise,
+            "levels of 255",
         )
     if seen.quality is not None and seen.quality < limits.jpeg_quality:
         yield row.COMPRESSED.found(
-            one.path, f"saved as a JPEG of quality {seen.quality}", seen.quality, limits.jpeg_quality, "JPEG quality"
+            one.path,
+            say("saved as a JPEG of quality {quality}", quality=seen.quality),
+            seen.quality,
+            limits.jpeg_quality,
+            "JPEG quality",
         )
     elif seen.blocks > limits.blocks and seen.contrast >= limits.contrast:
         yield row.COMPRESSED.found(
-            one.path, f"steps at every eighth pixel are {seen.blocks:.1f} times the others", seen.blocks, limits.blocks,
+            one.path,
+            say("steps at every eighth pixel are {times} times the others", times=f"{seen.blocks:.1f}"),
+            seen.blocks,
+            limits.blocks,
             "times",
-        )  # fmt: skip
+        )
     if seen.border:
-        yield row.FRAMED.found(one.path, f"a frame {seen.border}")
+        yield row.FRAMED.found(one.path, FRAMES[seen.border])
 
 
 def _scale(one: Looked) -> float:
@@ -118,15 +151,32 @@ def _size_and_cut(one: Looked, limits: QualityLimits) -> Iterator[Finding]:
     if scale > limits.enlarged:
         wide, high = one.frame.bucket
         yield row.ENLARGED.found(
-            one.path, f"{width} x {height} is blown up {scale:.2f} times to {wide} x {high}", scale, limits.enlarged,
+            one.path,
+            say(
+                "{width} x {height} is blown up {times} times to {to_width} x {to_height}",
+                width=width,
+                height=height,
+                times=f"{scale:.2f}",
+                to_width=wide,
+                to_height=high,
+            ),
+            scale,
+            limits.enlarged,
             "times",
-        )  # fmt: skip
+        )
     left, top, right, bottom = _kept(one)
     lost = 1 - (right - left) * (bottom - top)
     if (face := one.face) is not None and _is_cut(face.box, (left, top, right, bottom)):
-        yield row.FACE_CUT.found(one.path, f"the crop to {one.frame.bucket[0]} x {one.frame.bucket[1]} goes through it")
+        yield row.FACE_CUT.found(
+            one.path,
+            say(
+                "the crop to {width} x {height} goes through it", width=one.frame.bucket[0], height=one.frame.bucket[1]
+            ),
+        )
     elif lost > limits.cut_off:
-        yield row.MUCH_CUT.found(one.path, f"the crop takes {lost:.0%} of it away", lost, limits.cut_off, "share")
+        yield row.MUCH_CUT.found(
+            one.path, say("the crop takes {share} of it away", share=f"{lost:.0%}"), lost, limits.cut_off, "share"
+        )
 
 
 def _kept(one: Looked) -> tuple[float, float, float, float]:
@@ -152,7 +202,11 @@ def _sources(evidence: Evidence) -> Iterator[Finding]:
     usual, least = float(median(sides)), evidence.thresholds.quality.source
     if 1 <= usual < least:
         yield row.SMALL_SOURCES.found(
-            None, f"the median original is {usual:.2f} times its training size", usual, least, "times"
+            None,
+            say("the median original is {times} times its training size", times=f"{usual:.2f}"),
+            usual,
+            least,
+            "times",
         )
 
 
@@ -166,9 +220,13 @@ def _watermarks(evidence: Evidence) -> Iterator[Finding]:
     for name, marked in marked_corners(corners, [one.measured.backdrop for one in pictures], heads, fewest):
         paths = [pictures[at].path for at in marked]
         yield row.WATERMARK.found(
-            paths[0], f"{len(marked)} pictures have the same mark at the {name}", len(marked) / len(pictures),
-            evidence.thresholds.quality.watermark, "share", paths[1:],
-        )  # fmt: skip
+            paths[0],
+            say("{count} pictures have the same mark at the {corner}", count=len(marked), corner=name),
+            len(marked) / len(pictures),
+            evidence.thresholds.quality.watermark,
+            "share",
+            paths[1:],
+        )
 
 
 def _lone_buckets(evidence: Evidence) -> Iterator[Finding]:
@@ -180,4 +238,6 @@ def _lone_buckets(evidence: Evidence) -> Iterator[Finding]:
         if one.role == Role.TRAIN and one.frame is not None and buckets[one.frame.bucket] == 1:
             bucket = one.frame.bucket
             if repeats[bucket] < evidence.config.training.batch_size:
-                yield row.LONE_BUCKET.found(one.path, f"alone in the bucket {bucket[0]} x {bucket[1]}")
+                yield row.LONE_BUCKET.found(
+                    one.path, say("alone in the bucket {width} x {height}", width=bucket[0], height=bucket[1])
+                )

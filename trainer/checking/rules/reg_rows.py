@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from foundation.wording.said import say
 from trainer.checking.findings import Group, Severity
 from trainer.checking.rules.rule import KOHYA, STORY, Rule
 
 REG, MEND, NOTE = Group.REG, Severity.MEND, Severity.NOTE
-OTHERS = "take pictures of others of the class (`trainer regularize` renders them)"
+OTHERS = say("take pictures of others of the class (`trainer regularize` renders them)")
 
-WRONG_CLASS = Rule("reg_wrong_class", REG, MEND, "a reg picture that does not show the class", OTHERS, STORY)
+WRONG_CLASS = Rule("reg_wrong_class", REG, MEND, say("a reg picture that does not show the class"), OTHERS, STORY)
 IS_SUBJECT = Rule(
     "reg_is_subject",
     REG,
     MEND,
-    "a reg picture of the subject: the class learns its face",
-    "remove it",
+    say("a reg picture of the subject: the class learns its face"),
+    say("remove it"),
     STORY,
     "reg.likeness",
 )
@@ -22,8 +23,8 @@ LIKE_SUBJECT = Rule(
     "reg_like_subject",
     REG,
     NOTE,
-    "a reg picture whose face is like the subject's",
-    "look at it",
+    say("a reg picture whose face is like the subject's"),
+    say("look at it"),
     STORY,
     "reg.likeness_near",
 )
@@ -31,17 +32,17 @@ IS_TRAIN = Rule(
     "reg_is_train",
     REG,
     MEND,
-    "a reg picture that is a training picture",
-    "remove it from Reg where it shows the subject, from Train where it shows somebody else",
+    say("a reg picture that is a training picture"),
+    say("remove it from Reg where it shows the subject, from Train where it shows somebody else"),
     STORY,
 )
-TWINS = Rule("reg_twins", REG, NOTE, "one reg picture twice", "keep one: it counts twice as much", STORY)
-FEW = Rule("reg_few", REG, MEND, "fewer different reg pictures than training pictures", OTHERS, STORY, "reg.few")
+TWINS = Rule("reg_twins", REG, NOTE, say("one reg picture twice"), say("keep one: it counts twice as much"), STORY)
+FEW = Rule("reg_few", REG, MEND, say("fewer different reg pictures than training pictures"), OTHERS, STORY, "reg.few")
 REPEATED = Rule(
     "reg_repeated",
     REG,
     NOTE,
-    "fewer different reg pictures than an epoch shows: they are shown again and again",
+    say("fewer different reg pictures than an epoch shows: they are shown again and again"),
     OTHERS,
     STORY,
 )
@@ -49,16 +50,16 @@ UNUSED = Rule(
     "reg_unused",
     REG,
     NOTE,
-    "reg pictures that no step uses",
-    "train for longer, or leave them out",
+    say("reg pictures that no step uses"),
+    say("train for longer, or leave them out"),
     KOHYA,
 )
 SMALL = Rule(
     "reg_enlarged",
     REG,
     MEND,
-    "a reg picture smaller than it is trained at: blur is learned as the class",
-    "use larger ones, or render them at the training size",
+    say("a reg picture smaller than it is trained at: blur is learned as the class"),
+    say("use larger ones, or render them at the training size"),
     STORY,
     "quality.enlarged",
 )
@@ -66,8 +67,8 @@ HAS_TRIGGER = Rule(
     "reg_has_trigger",
     REG,
     MEND,
-    "a reg caption with the trigger: it teaches that others are the subject",
-    "say the class word in its place",
+    say("a reg caption with the trigger: it teaches that others are the subject"),
+    say("say the class word in its place"),
     STORY,
 )
 

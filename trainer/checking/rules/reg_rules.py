@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from base_models.vision.likeness import centroid, unit_length
+from foundation.wording.said import say
 from trainer.checking.evidence import FACELESS, Evidence, Looked, embeddings_of
 from trainer.checking.findings import Finding
 from trainer.checking.phrases import any_of
@@ -15,7 +16,7 @@ from trainer.checking.rules import reg_rows as row
 from trainer.checking.rules.face_rules import surely_odd
 from trainer.checking.settings import Role
 
-FROM_TRAIN = "remove it from Train: it shows somebody else"
+FROM_TRAIN = say("remove it from Train: it shows somebody else")
 FEWEST = 4  # faces, of which the subject's own likeness is known
 
 
@@ -31,7 +32,9 @@ def reg_findings(evidence: Evidence) -> Iterator[Finding]:
         if one.frame is not None:
             scale, most = one.frame.resized[0] / one.frame.original[0], evidence.thresholds.quality.enlarged
             if scale > most:
-                yield row.SMALL.found(one.path, f"it is blown up {scale:.2f} times", scale, most, "times")
+                yield row.SMALL.found(
+                    one.path, say("it is blown up {times} times", times=f"{scale:.2f}"), scale, most, "times"
+                )
     if evidence.has_faces and evidence.subject.is_person and not evidence.lacks_faces:
         yield from _faceless(evidence, reg)
     if evidence.has_faces:
@@ -41,26 +44,41 @@ def reg_findings(evidence: Evidence) -> Iterator[Finding]:
 def _faceless(evidence: Evidence, reg: list[Looked]) -> Iterator[Finding]:
     """Each by itself; of a folder that mostly has no faces, all at once."""
     without = [one.path for one in reg if one.face is None]
-    why = f"and the class is `{evidence.subject.class_word}`"
+    word = evidence.subject.class_word
     if len(without) > max(1, FACELESS * len(reg)):
-        said = f"no face is found in {len(without)} of {len(reg)}, {why}"
+        said = say(
+            "no face is found in {count} of {total}, and the class is `{word}`",
+            count=len(without),
+            total=len(reg),
+            word=word,
+        )
         yield row.WRONG_CLASS.found(None, said, len(without) / len(reg), FACELESS, "share", without)
         return
     for path in without:
-        yield row.WRONG_CLASS.found(path, f"no face is found, {why}")
+        yield row.WRONG_CLASS.found(path, say("no face is found, and the class is `{word}`", word=word))
 
 
 def _twins(evidence: Evidence) -> Iterator[Finding]:
     strangers = {evidence.with_face[at].path for at in surely_odd(evidence)}
     for pair in evidence.twins:
         one, other = evidence.pictures[pair.one], evidence.pictures[pair.other]
-        how = "byte for byte" if pair.same else "changed a little"
+        how = say("byte for byte") if pair.same else say("changed a little")
         if {one.role, other.role} == {Role.REG}:
-            yield row.TWINS.found(other.path, f"is {one.path.parent.name}/{one.path.name}, {how}", others=[one.path])
+            yield row.TWINS.found(
+                other.path,
+                say("is {picture}, {how}", picture=f"{one.path.parent.name}/{one.path.name}", how=how),
+                others=[one.path],
+            )
         elif Role.REG in (one.role, other.role):
             reg, own = (one, other) if one.role == Role.REG else (other, one)
             found = row.IS_TRAIN.found(
-                reg.path, f"is the training picture {own.path.parent.name}/{own.path.name}, {how}", others=[own.path]
+                reg.path,
+                say(
+                    "is the training picture {picture}, {how}",
+                    picture=f"{own.path.parent.name}/{own.path.name}",
+                    how=how,
+                ),
+                others=[own.path],
             )
             yield replace(found, advice=FROM_TRAIN) if own.path in strangers else found
 
@@ -71,7 +89,9 @@ def _captions(evidence: Evidence) -> Iterator[Finding]:
     word = any_of([evidence.subject.word])
     for one in evidence.survey.reg:
         if word.search(one.caption):
-            yield row.HAS_TRIGGER.found(one.path, f"`{evidence.subject.word}` in: {one.caption[:60]}")
+            yield row.HAS_TRIGGER.found(
+                one.path, say("`{trigger}` in: {caption}", trigger=evidence.subject.word, caption=one.caption[:60])
+            )
 
 
 def _counts(evidence: Evidence, reg: list[Looked]) -> Iterator[Finding]:
@@ -85,20 +105,42 @@ def _counts(evidence: Evidence, reg: list[Looked]) -> Iterator[Finding]:
     if different < least * train:
         yield row.FEW.found(
             None,
-            f"{different} different reg pictures for {train} training pictures",
+            say(
+                "{different} different reg pictures for {training} training pictures",
+                different=different,
+                training=train,
+            ),
             different,
             least * train,
             "pictures",
         )
     elif different < shown:
         yield row.REPEATED.found(
-            None, f"{different} different ones, {shown} shown an epoch: each about {shown / different:.0f} times",
-            different, shown, "pictures",
-        )  # fmt: skip
+            None,
+            say(
+                "{different} different ones, {shown} shown an epoch: each about {times} times",
+                different=different,
+                shown=shown,
+                times=f"{shown / different:.0f}",
+            ),
+            different,
+            shown,
+            "pictures",
+        )
     unused = len(reg) - shown * epochs
     if unused > 0:
         yield row.UNUSED.found(
-            None, f"{unused} of {len(reg)} are never used: {epochs} epochs show {shown} each", unused, 0, "pictures"
+            None,
+            say(
+                "{count} of {total} are never used: {epochs} epochs show {shown} each",
+                count=unused,
+                total=len(reg),
+                epochs=epochs,
+                shown=shown,
+            ),
+            unused,
+            0,
+            "pictures",
         )
 
 
@@ -122,6 +164,14 @@ def _likeness(evidence: Evidence, reg: list[Looked]) -> Iterator[Finding]:
         )
         if way >= limit:
             yield rule.found(
-                one.path, f"likeness {cosine:.2f}, where the subject has {usual:.2f} and others {strangers:.2f}",
-                way, limit, "of the way",
-            )  # fmt: skip
+                one.path,
+                say(
+                    "likeness {likeness}, where the subject has {usual} and others {others}",
+                    likeness=f"{cosine:.2f}",
+                    usual=f"{usual:.2f}",
+                    others=f"{strangers:.2f}",
+                ),
+                way,
+                limit,
+                "of the way",
+            )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from foundation.wording.said import say
 from trainer.checking.findings import Finding, Group, Severity
 
 # Where rules come from.
-STORY = "a practitioner's notes: twelve failed runs and one that worked"
+STORY = say("a practitioner's notes: twelve failed runs and one that worked")
 KOHYA = "sd-scripts' library/train_util.py"
 OURS = "docs/training.md, The data"
 

@@ -12,6 +12,7 @@ from base_models.vision.likeness import centroid
 from base_models.vision.people import people_in
 from foundation.errors import ConfigurationError
 from foundation.progress import Reporter
+from foundation.wording.said import listed, say
 from trainer.checking.evidence import Evidence, Looked, embeddings_of
 from trainer.checking.findings import CheckedPicture, Report
 from trainer.checking.measures.measured import Measured
@@ -33,8 +34,9 @@ from trainer.data.buckets import frames_of_sizes
 
 # Faces among which people are told apart at once: their likenesses are a square.
 MOST_FACES = 1200
-NO_CAPTIONS = "whether captions say what the pictures show: look at them with --html"
-NO_BASE = "what the base model already answers to the trigger: --base MODEL draws and measures it"
+ROLES = {Role.TRAIN: say("train"), Role.REG: say("reg"), Role.REFERENCE: say("reference")}
+NO_CAPTIONS = say("whether captions say what the pictures show: look at them with --html")
+NO_BASE = say("what the base model already answers to the trigger: --base MODEL draws and measures it")
 
 
 def checked(request: CheckRequest, reporter: Reporter) -> Report:
@@ -154,14 +156,18 @@ def _figures(one: Measured) -> dict[str, object]:
 
 
 def _faces_found(evidence: Evidence) -> str:
-    return f"{len(evidence.with_face)} of {len(evidence.train)} training pictures"
+    return say("{count} of {total} training pictures", count=len(evidence.with_face), total=len(evidence.train))
 
 
 def _unknown_people(evidence: Evidence) -> str:
     """That too few faces were found to know the subject by."""
     if not evidence.has_faces or not evidence.train or len(evidence.with_face) >= FEW:
         return ""
-    return f"who is shown, in Train and Reg: a face is found in {_faces_found(evidence)}, and it takes {FEW}"
+    return say(
+        "who is shown, in Train and Reg: a face is found in {found}, and it takes {least}",
+        found=_faces_found(evidence),
+        least=FEW,
+    )
 
 
 def _facts(
@@ -169,14 +175,20 @@ def _facts(
 ) -> dict[str, str]:
     subject = evidence.subject
     data = settings.config.data
-    framed = ", aspect buckets" if data.enable_bucket else ", cut to the square"
-    assumed = " (assumed: say yours with --resolution, or give its train.toml)" if settings.is_assumed else ""
-    counts = {role.value: len(survey.by_role[role]) for role in Role}
+    framed = say("{size} px, aspect buckets") if data.enable_bucket else say("{size} px, cut to the square")
+    resolution = framed.with_values(size=data.resolution)
+    if settings.is_assumed:
+        resolution = say("{reason} (assumed: say yours with --resolution, or give its train.toml)", reason=resolution)
+    counts = [say("{count} {role}", count=len(own), role=ROLES[role]) for role in Role if (own := survey.by_role[role])]
     return {
-        "pictures": ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none",
+        "pictures": listed(counts) or say("none"),
         "settings": settings.origin,
-        "resolution": f"{data.resolution} px{framed}{assumed}",
-        "trigger": f"`{subject.trigger}`, class `{subject.class_word}`" if subject.trigger else "not known",
-        "faces": f"{faces.name}, found in {_faces_found(evidence)}" if faces else "none",
+        "resolution": resolution,
+        "trigger": say("`{trigger}`, class `{word}`", trigger=subject.trigger, word=subject.class_word)
+        if subject.trigger
+        else say("not known"),
+        "faces": say("{name}, found in {found}", name=faces.name, found=_faces_found(evidence))
+        if faces
+        else say("none"),
         "rules off": ", ".join(thresholds.off),
     }

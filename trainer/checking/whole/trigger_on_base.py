@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from base_models.base_source import find_base
 from foundation.progress import Reporter
+from foundation.wording.said import say
 from trainer.checking.findings import Finding
 from trainer.checking.models_asked import face_pack_of
 from trainer.checking.request import CheckRequest
@@ -40,10 +41,10 @@ def trigger_findings(request: CheckRequest, reporter: Reporter) -> tuple[Finding
     survey = surveyed(settings.places)
     subject = subject_of(survey.train, request.trigger, request.class_word)
     if not subject.trigger or not subject.class_word:
-        return (row.UNMEASURED.found(None, "the trigger is not known; name it with --trigger and --class"),)
+        return (row.UNMEASURED.found(None, say("the trigger is not known; name it with --trigger and --class")),)
     faces, why_not = face_pack_of(request, settings, subject.class_word, subject.is_person)
     if faces is None:
-        return (row.UNMEASURED.found(None, f"the trigger is measured by faces alone; {why_not}"),)
+        return (row.UNMEASURED.found(None, say("the trigger is measured by faces alone; {why}", why=why_not)),)
     model = settings.config.model
     question = TriggerQuestion(
         base=find_base(request.base, model.overrides),
