@@ -69,17 +69,30 @@ def told(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def understood(text: str) -> Said | None:
-    """What a text of a file was made of; None where it is nothing that is said here."""
+    """What a text of a file was made of; None where it is nothing that is said here. Clauses that are all said here are
+    clauses, though the first might stand at a template's end and swallow them."""
+    return _whole().get(text) or _clauses(text) or _fitted(text)
+
+
+def _clauses(text: str) -> Said | None:
+    for mark, joined in (("; ", in_series), (", ", listed)):
+        known: list[Said] = []
+        for part in text.split(mark) if mark in text else ():
+            if (said := understood(part)) is None:
+                break
+            known.append(said)
+        else:
+            if len(known) > 1 and isinstance(told := joined(known), Said):
+                return told
+    return None
+
+
+def _fitted(text: str) -> Said | None:
     for one in _templates():
         if (found := one.values_in(text)) is not None:
             values = {name: _value(name, value) for name, value in found.items()}
             count = values.get("count", "")
             return Said(one.one, one.several, int(count) if count.isdigit() else 1, values)
-    for mark, joined in (("; ", in_series), (", ", listed)):
-        parts = [understood(part) for part in text.split(mark)] if mark in text else []
-        known = [part for part in parts if part is not None]
-        if len(known) == len(parts) > 1 and isinstance(said := joined(known), Said):
-            return said
     return None
 
 
@@ -95,6 +108,12 @@ def _told(text: str) -> str:
 
 def _value(name: str, value: str) -> str:
     return (understood(value) or value) if name in OURS else value
+
+
+@cache
+def _whole() -> dict[str, Said]:
+    """What is said without any value, by itself."""
+    return {one.one: Said(one.one, "", 1, {}) for one in _templates() if not one.names and not one.several}
 
 
 @cache

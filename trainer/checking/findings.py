@@ -8,10 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from foundation.wording.said import say
-
 Verdict = Literal["ready", "mend", "fail"]
-IN_WORDS: dict[Verdict, str] = {"ready": say("ready"), "mend": say("mend these first"), "fail": say("will fail")}
+IN_WORDS: dict[Verdict, str] = {"ready": "ready", "mend": "mend these first", "fail": "will fail"}
 
 
 class Severity(StrEnum):

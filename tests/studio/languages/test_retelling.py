@@ -70,6 +70,13 @@ def test_sentences_within_sentences_are_said_too() -> None:
         assert told(what) == "2 列 left: 找不到臉", "of a template without a translation its values have one"
         assert told("no face is found; crop it") == "找不到臉；裁切它"
         assert told(in_series(["no face is found", "x"])) == "no face is found；x", "text at hand is nobody's sentence"
+        assert told("ready: nothing is wrong with 24 training pictures; 3 things worth knowing").startswith(
+            "準備就緒：24 張"
+        )
+        run = "loss at fixed noise 0.0336 -> 0.0142, held out 0.0292 -> 0.0205, weights moved by 0.1 of the base's"
+        assert told(run).count("、") == 2
+        assert "0.0292 -> 0.0205" in told(run)
+        assert "weights" not in told(run)
         assert told("12 pictures have the same mark at the upper left") == "12 張圖片的左上角有相同標記"
     assert told(what) == what == "2 rows left: no face is found"
 

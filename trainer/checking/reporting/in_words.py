@@ -8,8 +8,9 @@ from itertools import groupby
 from pathlib import Path
 
 from foundation.wording.said import say, say_many
-from trainer.checking.findings import IN_WORDS, Finding, Report, Severity
+from trainer.checking.findings import Finding, Report, Severity
 
+VERDICTS = {"ready": say("ready: {why}"), "mend": say("mend these first: {why}"), "fail": say("will fail: {why}")}
 HEADINGS = {
     Severity.ERROR: "Will fail",
     Severity.MEND: "Mend first",
@@ -53,7 +54,7 @@ def summary(report: Report) -> str:
     if notes:
         more = say_many("{count} thing worth knowing", "{count} things worth knowing", notes)
         why = say("{before}; {after}", before=why, after=more)
-    return say("{verdict}: {why}", verdict=IN_WORDS[report.verdict], why=why)
+    return VERDICTS[report.verdict].with_values(why=why)
 
 
 def shown_path(path: Path, dataset: Path) -> str:
