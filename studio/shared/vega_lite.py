@@ -17,7 +17,7 @@ from foundation.typed.untyped import untyped
 Spec = dict[str, Any]
 
 COLOURS = ("#2456c7", "#d9822b", "#1d7a4c", "#8a48c8", "#a33a1f")
-# A canvas is painted in a third of the time that as many marks of the page take.
+# One thing to the browser, where each mark would be an element of the page, to be laid out with all others.
 ON_CANVAS: Spec = {"embedOptions": {"renderer": "canvas"}}
 # What a point's size or a line's place is measured on: an axis that need not begin at 0, with room at its ends.
 NEAR_THE_FIGURES: Spec = {"zero": False, "padding": 12}

@@ -16,20 +16,19 @@ from studio_server import served_studio
 from worked_folder import KAT, LINKS, LONG, MARKUP, TURNED, write_hostile_store, write_work
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
-# In the dark a page holds the same, in other colours: by which of axe's rules it is looked at (none named: all).
-THEMES = {"light": [], "dark": ["color-contrast"]}
+THEMES = ("light", "dark")
+MOST_LOOKS = 10
 HERE = ("127.0.0.1", "localhost")
 # Streamlit's own, which no setting changes; what they are is said beside.
 STREAMLITS_OWN = {
     "[data-testid=stSidebarNav]": "a <div> stands between its <ul> and the <li> of a section (list, listitem)",
 }
 # Tells what is serious or critical: the rule, where, and why.
-LOOK = """const done = arguments[arguments.length - 1], [own, rules] = arguments;
-const asked = { resultTypes: ['violations'], ...(rules.length ? { runOnly: rules } : {}) };
+LOOK = """const done = arguments[arguments.length - 1], own = arguments[0];
 const serious = (one) => ['serious', 'critical'].includes(one.impact);
 const why = (node) => [...node.any, ...node.all, ...node.none].map((one) => one.message)[0];
 const told = (one) => one.nodes.map((node) => `${one.id}: ${node.html} (${why(node)})`);
-axe.run({ exclude: own.map((one) => [one]) }, asked)
+axe.run({ exclude: own.map((one) => [one]) }, { resultTypes: ['violations'] })
   .then((found) => done(found.violations.filter(serious).flatMap(told)));
 """
 # Within shadow roots too: pictures, with what they are called, and charts.
@@ -129,16 +128,16 @@ PAGES: dict[str, list[tuple[str, Callable[[Visit], None]]]] = {
 }
 
 
-def _serious(visit: Visit, rules: list[str]) -> list[str]:
-    """What axe says twice: a page that draws itself anew while it is looked at is pale for a moment."""
-
-    def look() -> list[str]:
+def _serious(visit: Visit) -> list[str]:
+    """What axe finds on a page at rest: one that draws itself anew while it is looked at is pale for a moment, so what
+    is found is looked for again, until two looks say the same."""
+    found: list[str] = []
+    for _ in range(MOST_LOOKS):
         visit.settled()
-        return visit.driver.execute_async_script(LOOK, [*STREAMLITS_OWN], rules)
-
-    found = look()
-    again = look() if found else []
-    return [one for one in found if one in again]
+        before, found = found, visit.driver.execute_async_script(LOOK, [*STREAMLITS_OWN])
+        if found in ([], before):
+            break
+    return found
 
 
 def looked_at(visit: Visit) -> Seen:
@@ -147,9 +146,9 @@ def looked_at(visit: Visit) -> Seen:
     visit.settled()
     if not visit.script("return window.axe !== undefined"):
         visit.script(AXE.read_text(encoding="utf-8"))
-    for theme, rules in THEMES.items():
+    for theme in THEMES:
         visit.wear(theme)
-        seen.serious += [f"{theme}: {one}" for one in _serious(visit, rules)]
+        seen.serious += [f"{theme}: {one}" for one in _serious(visit)]
     found = visit.script(NAMES)
     seen.pictures, seen.charts = found["pictures"], found["charts"]
     return seen
