@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from eval.reporting.trade_off import Place, trade_off_of
 from studio.languages.translation import language, tr
 from studio.ranking.charts import epoch_curve, trade_off, weights_map
 from studio.ranking.frames import (
-    BEHIND,
-    FIRST,
-    FRONT,
-    OVER,
     checkpoints_in_order,
     curve_frame,
     heat_frame,
@@ -38,10 +35,9 @@ def known_trade_off(opened: OpenedStore) -> Spec | None:
 @lru_cache(maxsize=64)
 def _trade_off_in(spoken: str, opened: OpenedStore) -> Spec | None:
     """`spoken` is part of the key only."""
-    cost, points = trade_off_frame(opened.rows)
-    if points.empty:
+    if (found := trade_off_of(opened.rows)) is None:
         return None
-    return trade_off(points, tr(cost), [tr(kind) for kind in (FIRST, FRONT, BEHIND, OVER)])
+    return trade_off(trade_off_frame(found), tr(found.against), [tr(place.value) for place in Place])
 
 
 @lru_cache(maxsize=64)

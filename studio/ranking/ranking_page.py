@@ -241,7 +241,7 @@ def _show_chosen(opened: OpenedStore) -> None:
 
 def _ask_remark(opened: OpenedStore, row: RankedCell) -> None:
     known = kept_remarks(opened.folder).get(row.cell, Remark())
-    left, right = st.columns([1, 4], vertical_alignment="center")
+    left, right = st.columns([1, 3], vertical_alignment="center")
     key = f"{row.cell} of {opened.folder}"
     favourite = left.toggle(tr("Favourite"), known.favourite, key=f"favourite {key}")
     note = right.text_input(tr("Note"), known.note, key=f"note {key}", max_chars=LONGEST_NOTE)

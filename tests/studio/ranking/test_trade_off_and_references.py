@@ -13,14 +13,11 @@ import pytest
 from jsonschema import ValidationError
 from streamlit.testing.v1 import AppTest
 
+from eval.reporting.trade_off import Place, trade_off_of
 from eval.request.references import pictures_below
 from miniature.paths import SUBJECT
 from studio.ranking.frames import (
-    BEHIND,
-    FIRST,
-    FRONT,
     MOST_BARS,
-    OVER,
     likeness_of_each,
     trade_off_frame,
     usual_settings,
@@ -30,25 +27,13 @@ from studio.ranking.reference_pictures import reference_pictures
 from studio.shared.stores import OpenedStore
 
 
-def test_the_line_is_what_no_row_beats_in_both(opened: OpenedStore) -> None:
-    name, points = trade_off_frame(opened.rows)
-    assert name.startswith("bleed")
-    assert len(points) == len(opened.rows)
-    assert points["kind"].iloc[0] == FIRST
-    front = {row.place for row in opened.rows[1:] if row.pareto_front and not row.broken}
-    assert set(points[points["kind"] == FRONT]["row"]) == front
-    over = {row.place for row in opened.rows[1:] if row.broken}
-    assert set(points[points["kind"] == OVER]["row"]) == over
-    assert (points["cost"] >= 0).all()
-
-
-def test_without_bleed_it_is_held_against_the_prompt_and_without_both_there_is_no_chart(opened: OpenedStore) -> None:
-    no_bleed = [replace(row, bleed=None) for row in opened.rows]
-    name, points = trade_off_frame(no_bleed)
-    assert name.startswith("prompt")
-    assert len(points) == sum(row.prompt is not None for row in opened.rows) > 2
-    assert trade_off_frame([replace(row, prompt=None) for row in no_bleed])[1].empty
-    assert trade_off_frame(opened.rows[:2])[1].empty
+def test_the_chart_says_of_each_row_what_it_is_there(opened: OpenedStore) -> None:
+    found = trade_off_of(opened.rows)
+    assert found is not None
+    points = trade_off_frame(found)
+    assert points["kind"].tolist() == [one.place for one in found.points]
+    assert points["cost"].tolist() == [one.cost for one in found.points]
+    assert points["row"].tolist() == [row.place for row in opened.rows]
 
 
 def test_charts_are_sound_by_vega_lites_own_schema(opened: OpenedStore) -> None:
@@ -69,8 +54,8 @@ def test_a_point_names_its_row_for_a_click(opened: OpenedStore) -> None:
     assert drawn is not None
     dots = drawn["layer"][1]
     assert dots["params"] == [{"name": "picked", "select": {"type": "point", "fields": ["row"]}}]
-    assert dots["encoding"]["color"]["scale"]["domain"] == [FIRST, FRONT, BEHIND, OVER]
-    assert [one["row"] for one in drawn["data"]["values"]] == trade_off_frame(opened.rows)[1]["row"].tolist()
+    assert dots["encoding"]["color"]["scale"]["domain"] == [*Place]
+    assert [one["row"] for one in drawn["data"]["values"]] == [row.place for row in opened.rows]
 
 
 def test_small_bars_are_the_likeness_of_each_picture_as_it_counts(opened: OpenedStore) -> None:
