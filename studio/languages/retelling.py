@@ -18,7 +18,8 @@ from studio.languages.translation import language, read_catalogue, retold
 
 # Letters that a template must have beside its values, to be told from somebody's own words.
 FEWEST_LETTERS = 3
-ANY_TWO = "{before} and {after}"
+# Fit any two things with "and" between: what they join must be said here too.
+ANY_TWO = {"{before} and {after}", "{before}, and {after}"}
 NUMBER = re.compile(r"[-+]?[0-9][0-9.,e+-]*")
 NUMBERS = {"count", "total", "number", "step"}
 # Names at which words of ours stand in a sentence of a file; what stands at all others is never looked up.
@@ -91,14 +92,16 @@ def _fitted(text: str) -> Said | None:
     for one in _templates():
         if (found := one.values_in(text)) is not None:
             values = {name: _value(name, value) for name, value in found.items()}
+            if one.one in ANY_TWO and not all(isinstance(value, Said) for value in values.values()):
+                continue
             count = values.get("count", "")
             return Said(one.one, one.several, int(count) if count.isdigit() else 1, values)
     return None
 
 
 def tells_itself(words: str) -> bool:
-    """Whether a text may be told by a template: not by one that any text fits, nor by one whose values touch."""
-    return words != ANY_TWO and "}{" not in words and sum(map(str.isalpha, PLACE.sub("", words))) >= FEWEST_LETTERS
+    """Whether a text may be told by a template alone: not by one that any text fits, nor by one whose values touch."""
+    return words not in ANY_TWO and "}{" not in words and sum(map(str.isalpha, PLACE.sub("", words))) >= FEWEST_LETTERS
 
 
 def _told(text: str) -> str:
@@ -128,6 +131,6 @@ def _all_templates() -> Iterator[Template]:
         if message.id and any(not place.startswith("studio/") for place, _ in message.locations):
             one, several = message.id if isinstance(message.id, list | tuple) else (message.id, "")
             for words in (one, several):
-                if tells_itself(words):
+                if tells_itself(words) or words in ANY_TWO:
                     split = PLACE.split(words)  # what is between names, and the names
                     yield Template(one, several, tuple(split[::2]), tuple(split[1::2]))
