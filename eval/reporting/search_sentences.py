@@ -9,11 +9,10 @@ from eval.wording.figure_texts import percent
 def in_sentences(record: SearchRecord) -> list[str]:
     """How the finalists were found, what is certain about them, and what was left out."""
     rounds = "; ".join(_round(one) for one in record.rounds)
-    made = f"; {record.rendered} pictures were rendered for it in all" if record.rendered else ""
-    share = percent(record.pictures / record.grid_pictures)
     said = [
-        f"Chosen among {record.arms} cells with {record.pictures} pictures, {share} of what showing every cell "
-        f"every one of these (prompt, seed) pairs would take{': ' + rounds if rounds else ''}{made}.",
+        f"Chosen among {record.arms} cells with {_cost(record)} of what showing every cell every one of these (prompt, "
+        f"seed) pairs would take{': ' + rounds if rounds else ''}{_made(record)}.",
+        *_looks(record),
         *_refinement(record),
         f"The {len(record.finalists)} finalists were then scored on {record.confirm_units} fresh pairs, and only those "
         "scores are shown: what they were chosen by had luck in it.",
@@ -33,6 +32,31 @@ def in_sentences(record: SearchRecord) -> list[str]:
     if record.rescored:
         said.append("The finalists were chosen by other references or models than those that score them here.")
     return said + [f"Left out before anything was rendered: {line}." for line in record.left_out]
+
+
+def _cost(record: SearchRecord) -> str:
+    """Pictures of cells, and what they took, as a share."""
+    if not record.grid_forwards:
+        return f"{record.pictures} pictures, {percent(record.pictures / record.grid_pictures)}"
+    share = percent(record.forwards / record.grid_forwards)
+    return f"{record.pictures} pictures in {record.forwards} UNet forwards, {share}"
+
+
+def _made(record: SearchRecord) -> str:
+    if not record.rendered:
+        return ""
+    took = f" in {record.rendered_forwards} UNet forwards" if record.rendered_forwards else ""
+    seconds = f" and {record.rendered_seconds:.0f} s" if record.rendered_seconds else ""
+    return f"; {record.rendered} pictures were rendered for it in all{took}{seconds}"
+
+
+def _looks(record: SearchRecord) -> list[str]:
+    if not record.look_forwards:
+        return []
+    return [
+        f"Cells were chosen by pictures of fewer steps, {record.look_forwards} UNet forwards each; none of these is "
+        "scored or shown here."
+    ]
 
 
 def _round(one: RoundRecord) -> str:
