@@ -14,10 +14,11 @@ from eval.ranking.columns import STANDING, table_columns
 from eval.ranking.evidence import Evidence
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import BLEED, SUBJECT, Scores, control_identities, identities, score
-from eval.ranking.verdict import no_cost_below_zero, verdict
+from eval.ranking.verdict import verdict
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
 from eval.reporting.thumbnail import thumbnail
+from eval.reporting.trade_off import Place, trade_off_of
 from eval.request.epochs.training_order import in_training_order
 from eval.store.store import KeptPicture
 from eval.wording.figure_texts import text_encoder_weight, with_others
@@ -28,6 +29,8 @@ SHEET_UNITS = 8
 SHEET_BLEED_UNITS = 4
 SHOWN_FAILURES = 12
 OPEN_ROWS = 15
+# CSS classes of a dot.
+DOTS = {Place.FIRST: "best", Place.FRONT: "front", Place.BEHIND: "behind", Place.OVER: "broken"}
 
 
 @dataclass(frozen=True)
@@ -218,24 +221,20 @@ def _heat_maps(ranked: Sequence[RankedCell]) -> list[tuple[str, Markup]]:
 
 
 def _trade_off(ranked: Sequence[RankedCell]) -> tuple[str, Markup] | None:
-    """Likeness against what it costs, the Pareto front marked: bleed where it was measured, else the prompt."""
-    figures: dict[str, Callable[[RankedCell], float | None]] = {
-        "bleed (further left is better, below 0 counts as 0)": lambda row: no_cost_below_zero(row.bleed),
-        "prompt (further right is better)": lambda row: row.prompt,
-    }
-    for name, figure in figures.items():
-        dots = [
-            Dot(value, row.identity, at, _dot_style(row, at), f"{row.name}: {row.identity:.3f}, {value:+.3f}")
-            for at, row in enumerate(ranked)
-            if (value := figure(row)) is not None
-        ]
-        if len(dots) > 2:
-            return name, scatter(dots, name, "likeness")
-    return None
-
-
-def _dot_style(row: RankedCell, at: int) -> str:
-    return "best" if at == 0 else "broken" if row.broken else "front" if row.pareto_front else "behind"
+    """Likeness against what it costs, with the rows that none beats in both marked."""
+    if (found := trade_off_of(ranked)) is None:
+        return None
+    dots = [
+        Dot(
+            point.cost,
+            point.row.identity,
+            point.row.place - 1,
+            DOTS[point.place],
+            f"{point.row.name}: {point.row.identity:.3f}, {point.cost:+.3f}",
+        )
+        for point in found.points
+    ]
+    return found.against, scatter(dots, found.against, "likeness")
 
 
 def _epoch_strip(ranked: Sequence[RankedCell], pictures: CaptionedPictures) -> list[tuple[str, ShownPicture]]:

@@ -32,6 +32,14 @@ HEADINGS = (
     noted("second"),
 )
 STANDINGS = noted("first"), noted("as good"), noted("worse"), noted("cannot tell"), noted("limit")
+ON_THE_TRADE_OFF = (
+    noted("first row"),
+    noted("no row beats it in both"),
+    noted("beaten"),
+    noted("over a limit"),
+    noted("bleed (further left is better, below 0 counts as 0)"),
+    noted("prompt (further right is better)"),
+)
 MARKS = noted("no face"), noted("failed"), noted("not made"), noted("damaged")
 OTHERS = noted("other people"), noted("other subjects")
 SEVERITIES = noted("Will fail"), noted("Mend first"), noted("Worth knowing")

@@ -1,20 +1,29 @@
-"""Altair charts from the frames. No Streamlit here."""
+"""Charts of the frames, as Vega-Lite's descriptions. No Streamlit here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
 from foundation.typed.untyped import untyped
 from studio.languages.translation import tr
 from studio.ranking.frames import NO_OTHER
+from studio.shared.vega_lite import (
+    COLOURS,
+    NEAR_THE_FIGURES,
+    ON_CANVAS,
+    Spec,
+    field,
+    layered,
+    legend_above,
+    picked_row,
+    values,
+)
 
 FIELD = 62
 CURVE_HEIGHT = 320
-COLOURS = ["#2456c7", "#d9822b", "#1d7a4c", "#8a48c8", "#a33a1f"]
 PALE_TO_DARK = ["#e4ebfa", "#2456c7"]
 SOFT = "#8a8f98"
 # Nobody has to tell colours apart.
@@ -23,67 +32,77 @@ SHAPES = ["diamond", "circle", "circle", "cross"]
 PICKED = "picked"
 
 
-def epoch_curve(
-    curve: pd.DataFrame, order: list[str], settings: list[str], levels: Mapping[str, float]
-) -> alt.LayerChart | alt.FacetChart:
+def epoch_curve(curve: pd.DataFrame, order: list[str], settings: list[str], levels: Mapping[str, float]) -> Spec:
     """Identity of the checkpoints with 95 % bars, a line for each of `settings`; `levels` are dashed and named."""
-    across = alt.X("checkpoint:N", sort=order, title=None, axis=alt.Axis(labelAngle=-30 if len(order) > 6 else 0))
-    # Bars of two settings would hide each other where they share a checkpoint.
-    aside = alt.XOffset("settings:N", sort=settings, scale=alt.Scale(paddingOuter=1))
-    colour = alt.Color(
-        "settings:N",
-        sort=settings,
-        scale=alt.Scale(domain=settings, range=COLOURS[: len(settings)]),
-        legend=alt.Legend(orient="top", title=None, labelLimit=500, symbolType="stroke"),
-    )
     figures = {"identity": tr("identity"), "low": tr("low"), "high": tr("high")}
-    tooltip = [
-        alt.Tooltip("checkpoint", title=tr("checkpoint")),
-        alt.Tooltip("settings", title=tr("settings")),
-        *(alt.Tooltip(name, title=title, format=".3f") for name, title in figures.items()),
-    ]
-    up = alt.Y("identity:Q", title=tr("identity"), scale=alt.Scale(zero=False, padding=12))
-    base = alt.Chart(curve).encode(x=across, xOffset=aside, color=colour, tooltip=tooltip)
-    picked = alt.selection_point(name=PICKED, fields=["row"])
-    bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=tr("identity")), y2="high:Q")
-    dots = base.mark_point(filled=True, size=70, opacity=1).encode(y=up).add_params(picked)
-    lines = base.mark_line(strokeWidth=2, opacity=0.55).encode(y=up)
-    told = _told(curve, tr("Identity over the checkpoints"), lambda row: f"{row['checkpoint']}, {row['settings']}")
-    return alt.layer(*_levels(levels), lines, bars, dots).properties(height=CURVE_HEIGHT, description=told)
-
-
-def trade_off(points: pd.DataFrame, cost: str, kinds: Sequence[str]) -> alt.LayerChart | alt.FacetChart:
-    """Likeness against `cost`, a point for each row; those that no row beats in both are joined by a line."""
-    base = alt.Chart(points).encode(
-        x=alt.X("cost:Q", title=cost, scale=alt.Scale(zero=False, padding=12)),
-        y=alt.Y("identity:Q", title=tr("identity"), scale=alt.Scale(zero=False, padding=12)),
-    )
-    first, front, *_ = kinds
-    line = (
-        base.transform_filter(alt.FieldOneOfPredicate(field="kind", oneOf=[first, front]))
-        .mark_line(color=SOFT, strokeDash=[4, 4], strokeWidth=1.5)
-        .encode(order="cost:Q")
-    )
-    dots = base.mark_point(filled=True, size=90, opacity=0.9).encode(
-        color=alt.Color(
-            "kind:N",
-            scale=alt.Scale(domain=list(kinds), range=[COLOURS[1], COLOURS[0], SOFT, COLOURS[4]]),
-            legend=alt.Legend(orient="top", title=None, labelLimit=300),
+    shared = {
+        "x": field("checkpoint:N", sort=order, title=None, axis={"labelAngle": -30 if len(order) > 6 else 0}),
+        # Bars of two settings would hide each other where they share a checkpoint.
+        "xOffset": field("settings:N", sort=settings, scale={"paddingOuter": 1}),
+        "color": field(
+            "settings:N",
+            sort=settings,
+            scale={"domain": settings, "range": [*COLOURS[: len(settings)]]},
+            legend=legend_above(symbolType="stroke"),
         ),
-        shape=alt.Shape("kind:N", scale=alt.Scale(domain=list(kinds), range=SHAPES), legend=None),
-        tooltip=[
-            alt.Tooltip("name", title=tr("cell")),
-            alt.Tooltip("row", title=tr("row")),
-            alt.Tooltip("identity", title=tr("identity"), format=".3f"),
-            alt.Tooltip("cost", title=cost.partition(" (")[0], format="+.3f"),
+        "tooltip": [
+            field("checkpoint:N", title=tr("checkpoint")),
+            field("settings:N", title=tr("settings")),
+            *(field(f"{name}:Q", title=title, format=".3f") for name, title in figures.items()),
         ],
-    )
-    picked = alt.selection_point(name=PICKED, fields=["row"])
+    }
+    up = field("identity:Q", title=tr("identity"), scale=NEAR_THE_FIGURES)
+    bar = {"y": field("low:Q", title=tr("identity")), "y2": {"field": "high"}}
+    layers: list[Spec] = [
+        *_levels(levels),
+        {"mark": {"type": "line", "strokeWidth": 2, "opacity": 0.55}, "encoding": {**shared, "y": up}},
+        {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": {**shared, **bar}},
+        {
+            "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+            "encoding": {**shared, "y": up},
+            "params": picked_row(PICKED),
+        },
+    ]
+    told = _told(curve, tr("Identity over the checkpoints"), lambda row: f"{row['checkpoint']}, {row['settings']}")
+    return layered(curve, layers, height=CURVE_HEIGHT, description=told, usermeta=ON_CANVAS)
+
+
+def trade_off(points: pd.DataFrame, cost: str, kinds: Sequence[str]) -> Spec:
+    """Likeness against `cost`, a point for each row; those that no row beats in both are joined by a line."""
+    shared = {
+        "x": field("cost:Q", title=cost, scale=NEAR_THE_FIGURES),
+        "y": field("identity:Q", title=tr("identity"), scale=NEAR_THE_FIGURES),
+    }
+    first, front, *_ = kinds
+    line = {
+        "transform": [{"filter": {"field": "kind", "oneOf": [first, front]}}],
+        "mark": {"type": "line", "color": SOFT, "strokeDash": [4, 4], "strokeWidth": 1.5},
+        "encoding": {**shared, "order": field("cost:Q")},
+    }
+    dots = {
+        "mark": {"type": "point", "filled": True, "size": 90, "opacity": 0.9},
+        "encoding": {
+            **shared,
+            "color": field(
+                "kind:N",
+                scale={"domain": list(kinds), "range": [COLOURS[1], COLOURS[0], SOFT, COLOURS[4]]},
+                legend=legend_above(),
+            ),
+            "shape": field("kind:N", scale={"domain": list(kinds), "range": SHAPES}, legend=None),
+            "tooltip": [
+                field("name:N", title=tr("cell")),
+                field("row:Q", title=tr("row")),
+                field("identity:Q", title=tr("identity"), format=".3f"),
+                field("cost:Q", title=cost.partition(" (")[0], format="+.3f"),
+            ],
+        },
+        "params": picked_row(PICKED),
+    }
     told = _told(points, tr("Identity against what it costs"), lambda row: str(row["name"]))
-    return alt.layer(line, dots.add_params(picked)).properties(height=CURVE_HEIGHT, description=told)
+    return layered(points, [line, dots], height=CURVE_HEIGHT, description=told, usermeta=ON_CANVAS)
 
 
-def weights_map(heat: pd.DataFrame) -> alt.HConcatChart:
+def weights_map(heat: pd.DataFrame) -> Spec:
     """Identity over UNet (across) and text encoder (down) weights, one map for each `also`, on one colour scale."""
     figures: list[float] = untyped(heat)["identity"].tolist()
     ends = min(figures), max(figures)
@@ -94,7 +113,7 @@ def weights_map(heat: pd.DataFrame) -> alt.HConcatChart:
         tr("Identity over UNet and text-encoder weights"),
         lambda row: tr("UNet {unet}, TEnc {te}", unet=row["unet"], te=row["te"]),
     )
-    return alt.hconcat(*maps, spacing=36).properties(description=told)
+    return {"hconcat": maps, "spacing": 36, "description": told, "usermeta": ON_CANVAS}
 
 
 def _told(frame: pd.DataFrame, chart: str, where: Callable[[Mapping[str, Any]], str]) -> str:
@@ -111,45 +130,59 @@ def _told(frame: pd.DataFrame, chart: str, where: Callable[[Mapping[str, Any]], 
     )
 
 
-def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float], name: str) -> alt.LayerChart | alt.FacetChart:
+def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float], name: str) -> Spec:
     """Fields coloured from pale at the lower of `ends` to dark at the upper."""
-    scale = alt.Scale(domain=list(ends), range=PALE_TO_DARK)
-    encoded = alt.Chart(own).encode(
-        x=alt.X("unet:O", title=tr("UNet weight"), axis=alt.Axis(labelAngle=0, orient="top")),
-        y=alt.Y("te:O", title=tr("TEnc weight"), sort="descending"),
-        tooltip=_field_tooltip(),
-    )
-    picked = alt.selection_point(name=name, fields=["row"])
-    fields = encoded.mark_rect(cornerRadius=5).encode(color=alt.Color("identity:Q", scale=scale, legend=None))
-    fields = fields.add_params(picked)
-    figures = encoded.mark_text(fontSize=13).encode(
-        text=alt.Text("identity:Q", format=".3f"),
-        color=alt.when(alt.datum.identity > sum(ends) / 2).then(alt.value("white")).otherwise(alt.value("#1d1f23")),
-        opacity=alt.when(alt.datum.broken).then(alt.value(0.45)).otherwise(alt.value(1.0)),
-    )
-    outline = (
-        encoded.transform_filter(alt.datum.best)
+    shared = {
+        "x": field("unet:O", title=tr("UNet weight"), axis={"labelAngle": 0, "orient": "top"}),
+        "y": field("te:O", title=tr("TEnc weight"), sort="descending"),
+        "tooltip": _field_tooltip(),
+    }
+    fields = {
+        "mark": {"type": "rect", "cornerRadius": 5},
+        "encoding": {
+            **shared,
+            "color": field("identity:Q", scale={"domain": list(ends), "range": PALE_TO_DARK}, legend=None),
+        },
+        "params": picked_row(name),
+    }
+    is_dark = f"datum.identity > {sum(ends) / 2!r}"
+    figures = {
+        "mark": {"type": "text", "fontSize": 13},
+        "encoding": {
+            **shared,
+            "text": field("identity:Q", format=".3f"),
+            "color": {"condition": {"test": is_dark, "value": "white"}, "value": "#1d1f23"},
+            "opacity": {"condition": {"test": "datum.broken", "value": 0.45}, "value": 1.0},
+        },
+    }
+    outline = {
+        "transform": [{"filter": "datum.best"}],
         # Said by the chart's own sentence; where no field is the best, a picture without words would be left.
-        .mark_rect(filled=False, cornerRadius=5, stroke=COLOURS[1], strokeWidth=4, aria=False)
-        .encode()
-    )
+        "mark": {
+            "type": "rect", "filled": False, "cornerRadius": 5, "stroke": COLOURS[1], "strokeWidth": 4, "aria": False,
+        },
+        "encoding": shared,
+    }  # fmt: skip
     title = tr("this LoRA alone") if also == NO_OTHER else tr("with {lora}", lora=also)
     width, height = (FIELD * len({*untyped(own)[axis]}) for axis in ("unet", "te"))
-    return alt.layer(fields, figures, outline).properties(title=title, width=width, height=height)
+    return layered(own, [fields, figures, outline], title=title, width=width, height=height)
 
 
-def _field_tooltip() -> list[alt.Tooltip]:
+def _field_tooltip() -> list[Spec]:
     return [
-        alt.Tooltip("unet", title=tr("UNet weight")),
-        alt.Tooltip("te", title=tr("TEnc weight")),
-        alt.Tooltip("identity", title=tr("identity"), format=".3f"),
-        alt.Tooltip("interval", title=tr("interval")),
-        alt.Tooltip("standing", title=tr("standing")),
+        field("unet:O", title=tr("UNet weight")),
+        field("te:O", title=tr("TEnc weight")),
+        field("identity:Q", title=tr("identity"), format=".3f"),
+        field("interval:N", title=tr("interval")),
+        field("standing:N", title=tr("standing")),
     ]
 
 
-def _levels(levels: Mapping[str, float]) -> list[alt.Chart]:
-    frame = pd.DataFrame({"name": list(levels), "level": list(levels.values())})
-    base = alt.Chart(frame).encode(y="level:Q")
-    text = base.mark_text(align="left", dx=4, dy=-7, color=SOFT, x=0).encode(text="name:N")
-    return [base.mark_rule(strokeDash=[5, 4], color=SOFT), text]
+def _levels(levels: Mapping[str, float]) -> list[Spec]:
+    data = values(pd.DataFrame({"name": list(levels), "level": list(levels.values())}))
+    up = {"y": field("level:Q")}
+    text = {"type": "text", "align": "left", "dx": 4, "dy": -7, "color": SOFT, "x": 0}
+    return [
+        {"data": data, "mark": {"type": "rule", "strokeDash": [5, 4], "color": SOFT}, "encoding": up},
+        {"data": data, "mark": text, "encoding": {**up, "text": field("name:N")}},
+    ]

@@ -11,7 +11,7 @@ import pandas as pd
 from eval.ranking.column import Column
 from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
 from eval.ranking.ranked_cell import RankedCell
-from eval.ranking.verdict import no_cost_below_zero
+from eval.reporting.trade_off import TradeOff
 from eval.request.epochs.training_order import in_training_order
 from eval.wording.figure_texts import settings_text, text_encoder_weight
 from eval.wording.subject_words import SubjectWords
@@ -25,13 +25,6 @@ from studio.shared.stores import OpenedStore
 
 NO_OTHER, PICTURE, EACH = noted("none"), "picture", noted("each picture")
 MOST_BARS = 48  # of a small chart in the table
-# What a row is on the chart of likeness against its cost.
-FIRST, FRONT, BEHIND, OVER = (
-    noted("first row"),
-    noted("no row beats it in both"),
-    noted("beaten"),
-    noted("over a limit"),
-)
 NONE: Mapping[str, Remark] = {}
 
 
@@ -137,34 +130,12 @@ def curve_frame(rows: Sequence[RankedCell], settings: Sequence[str]) -> pd.DataF
     ).sort_values("place")
 
 
-def trade_off_frame(rows: Sequence[RankedCell]) -> tuple[str, pd.DataFrame]:
-    """Likeness against what it costs, which is bleed where that was measured, else the prompt: that figure's name, and
-    columns name, row, cost, identity, kind. Empty where fewer than three rows have it."""
-    name, values = _costs(rows)
-    there = [(row, value) for row, value in zip(rows, values, strict=True) if value is not None]
-    return name, pd.DataFrame(
-        {
-            "name": [row.name for row, _ in there],
-            "row": [row.place for row, _ in there],
-            "cost": [value for _, value in there],
-            "identity": [row.identity for row, _ in there],
-            "kind": [tr(_kind_of(row, rows[0])) for row, _ in there],
-        }
+def trade_off_frame(found: TradeOff) -> pd.DataFrame:
+    """Likeness against what it costs: columns name, row, cost, identity, kind."""
+    return pd.DataFrame(
+        [(one.row.name, one.row.place, one.cost, one.row.identity, tr(one.place.value)) for one in found.points],
+        columns=["name", "row", "cost", "identity", "kind"],
     )
-
-
-def _costs(rows: Sequence[RankedCell]) -> tuple[str, list[float | None]]:
-    """What likeness is held against, and each row's figure: None for all where fewer than three rows have one."""
-    bleed = [no_cost_below_zero(row.bleed) for row in rows]
-    prompt = [row.prompt for row in rows]
-    if sum(one is not None for one in bleed) > 2:
-        return noted("bleed (further left is better, below 0 counts as 0)"), bleed
-    has_prompt = sum(one is not None for one in prompt) > 2
-    return noted("prompt (further right is better)"), prompt if has_prompt else [None] * len(rows)
-
-
-def _kind_of(row: RankedCell, first: RankedCell) -> str:
-    return FIRST if row is first else OVER if row.broken else FRONT if row.pareto_front else BEHIND
 
 
 def checkpoints_in_order(rows: Sequence[RankedCell]) -> list[str]:

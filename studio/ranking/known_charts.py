@@ -1,67 +1,54 @@
-"""The charts of an opened store, each drawn up once, and not checked against Vega-Lite's schema, which would take
-longer than all else of the page: tests check them.
-
-No Streamlit here.
-"""
+"""The charts of an opened store, each drawn up once. No Streamlit here."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
-from altair.utils.schemapi import debug_mode
-
+from eval.reporting.trade_off import Place, trade_off_of
 from studio.languages.translation import language, tr
 from studio.ranking.charts import epoch_curve, trade_off, weights_map
 from studio.ranking.frames import (
-    BEHIND,
-    FIRST,
-    FRONT,
-    OVER,
     checkpoints_in_order,
     curve_frame,
     heat_frame,
     trade_off_frame,
 )
 from studio.shared.stores import OpenedStore
+from studio.shared.vega_lite import Spec
 
 
-def known_curve(opened: OpenedStore, settings: tuple[str, ...]) -> dict[str, Any]:
+def known_curve(opened: OpenedStore, settings: tuple[str, ...]) -> Spec:
     """Identity over the epochs at `settings`, as Vega-Lite's description."""
     return _curve_in(language(), opened, settings)
 
 
-def known_map(opened: OpenedStore, checkpoint: str) -> dict[str, Any]:
+def known_map(opened: OpenedStore, checkpoint: str) -> Spec:
     """Identity of a checkpoint over the weights, as Vega-Lite's description."""
     return _map_in(language(), opened, checkpoint)
 
 
-def known_trade_off(opened: OpenedStore) -> dict[str, Any] | None:
+def known_trade_off(opened: OpenedStore) -> Spec | None:
     """Likeness against what it costs, as Vega-Lite's description; None where too few rows have both."""
     return _trade_off_in(language(), opened)
 
 
 @lru_cache(maxsize=64)
-def _trade_off_in(spoken: str, opened: OpenedStore) -> dict[str, Any] | None:
+def _trade_off_in(spoken: str, opened: OpenedStore) -> Spec | None:
     """`spoken` is part of the key only."""
-    cost, points = trade_off_frame(opened.rows)
-    if points.empty:
+    if (found := trade_off_of(opened.rows)) is None:
         return None
-    with debug_mode(False):
-        return trade_off(points, tr(cost), [tr(kind) for kind in (FIRST, FRONT, BEHIND, OVER)]).to_dict()
+    return trade_off(trade_off_frame(found), tr(found.against), [tr(place.value) for place in Place])
 
 
 @lru_cache(maxsize=64)
-def _curve_in(spoken: str, opened: OpenedStore, settings: tuple[str, ...]) -> dict[str, Any]:
+def _curve_in(spoken: str, opened: OpenedStore, settings: tuple[str, ...]) -> Spec:
     """`spoken` is part of the key only."""
     levels = {tr("base model"): opened.scores.floor, tr("subject's own pictures"): opened.scores.ceiling}
     frame = curve_frame(opened.rows, settings)
-    with debug_mode(False):
-        return epoch_curve(frame, checkpoints_in_order(opened.rows), list(settings), levels).to_dict()
+    return epoch_curve(frame, checkpoints_in_order(opened.rows), list(settings), levels)
 
 
 @lru_cache(maxsize=64)
-def _map_in(spoken: str, opened: OpenedStore, checkpoint: str) -> dict[str, Any]:
+def _map_in(spoken: str, opened: OpenedStore, checkpoint: str) -> Spec:
     """`spoken` is part of the key only."""
-    with debug_mode(False):
-        return weights_map(heat_frame(opened.rows, checkpoint)).to_dict()
+    return weights_map(heat_frame(opened.rows, checkpoint))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 from streamlit.elements.arrow import DataframeState
@@ -19,7 +18,7 @@ from eval.reporting.ranked_grid import report_data
 from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.wording.subject_words import SubjectWords
 from foundation.typed.untyped import untyped
-from studio.languages.translation import tr
+from studio.languages.translation import noted, tr
 from studio.ranking.anew import (
     CALLED,
     DIFFERENCES,
@@ -50,12 +49,18 @@ from studio.shared.notices import show_tiles
 from studio.shared.pictures import comparison, evenly_spaced, units_of_role
 from studio.shared.session import chosen_row, opened_store, set_chosen
 from studio.shared.stores import OpenedStore
+from studio.shared.vega_lite import Spec
 
 SAMPLES = 6
 MOST_ROWS = 100
 ROW_HEIGHT = 68
 TABLE_ROWS = 7
 TABLE = "row clicked"
+EPOCHS, COSTS, WEIGHTS = (
+    noted("Over the epochs"),
+    noted("What likeness costs"),
+    noted("UNet and text-encoder weights"),
+)
 
 
 def show() -> None:
@@ -64,9 +69,7 @@ def show() -> None:
     opened = ranked_under(own, _ask_limits(own))
     _show_verdict(opened)
     _show_ranking(opened)
-    _show_curve(opened)
-    _show_trade_off(opened)
-    _show_weights(opened)
+    _show_charts(opened)
     _show_provenance(opened)
 
 
@@ -213,7 +216,9 @@ def _configured(column: Column, meaning: str) -> ColumnConfig:
 
 def _follow(opened: OpenedStore, where: str, place: int | None) -> None:
     """Choose the row that was clicked on just now: what was clicked on before says no more than the choice does."""
-    if place is not None and st.session_state.get(where) != (row := opened.rows[place]).name:
+    if place is None:
+        st.session_state.pop(where, None)
+    elif st.session_state.get(where) != (row := opened.rows[place]).name:
         st.session_state[where] = row.name
         if (at := place_among(opened_store(), row.cell, row.checkpoint)) is not None:
             set_chosen(at)
@@ -236,7 +241,7 @@ def _show_chosen(opened: OpenedStore) -> None:
 
 def _ask_remark(opened: OpenedStore, row: RankedCell) -> None:
     known = kept_remarks(opened.folder).get(row.cell, Remark())
-    left, right = st.columns([1, 4], vertical_alignment="center")
+    left, right = st.columns([1, 3], vertical_alignment="center")
     key = f"{row.cell} of {opened.folder}"
     favourite = left.toggle(tr("Favourite"), known.favourite, key=f"favourite {key}")
     note = right.text_input(tr("Note"), known.note, key=f"note {key}", max_chars=LONGEST_NOTE)
@@ -245,11 +250,23 @@ def _ask_remark(opened: OpenedStore, row: RankedCell) -> None:
         st.rerun()
 
 
+def _show_charts(opened: OpenedStore) -> None:
+    """One at a time: each is drawn anew with every click on the page."""
+    offered = dict(
+        [
+            *([(EPOCHS, _show_curve)] if len(checkpoints_in_order(opened.rows)) > 1 else []),
+            *([(COSTS, _show_trade_off)] if known_trade_off(opened) else []),
+            (WEIGHTS, _show_weights),
+        ]
+    )
+    st.header(tr("Charts"), anchor=False)
+    shown = st.segmented_control(
+        tr("What is drawn"), list(offered), default=next(iter(offered)), format_func=tr, label_visibility="collapsed"
+    )
+    offered[shown or next(iter(offered))](opened)
+
+
 def _show_curve(opened: OpenedStore) -> None:
-    order = checkpoints_in_order(opened.rows)
-    if len(order) < 2:
-        return
-    st.header(tr("Over the epochs"), anchor=False)
     st.caption(tr("Each checkpoint at the same weights. A bar shows what to expect on other seeds, 19 times in 20."))
     there = list(dict.fromkeys(row.settings for row in opened.rows))
     settings = st.multiselect(
@@ -265,26 +282,23 @@ def _show_curve(opened: OpenedStore) -> None:
 
 
 def _show_trade_off(opened: OpenedStore) -> None:
-    if (drawn := known_trade_off(opened)) is None:
-        return
-    st.header(tr("What likeness costs"), anchor=False)
-    st.caption(
-        tr(
-            "Each row of the ranking. On the dashed line are those that no other row beats in both; which of them to "
-            "take is yours to say. Click a point to choose its row."
+    if (drawn := known_trade_off(opened)) is not None:
+        st.caption(
+            tr(
+                "Each row of the ranking. On the dashed line are those that no other row beats in both; which of them "
+                "to take is yours to say. Click a point to choose its row."
+            )
         )
-    )
-    _show_chart(opened, "trade-off", drawn)
+        _show_chart(opened, "trade-off", drawn)
 
 
 def _show_weights(opened: OpenedStore) -> None:
-    st.header(tr("UNet and text-encoder weights"), anchor=False)
     st.caption(tr("Identity of one checkpoint. The outlined field is the first row; a pale figure is over a limit."))
     checkpoint = st.selectbox(tr("Checkpoint"), list(dict.fromkeys(row.checkpoint for row in opened.rows)))
     _show_chart(opened, "weights", known_map(opened, checkpoint))
 
 
-def _show_chart(opened: OpenedStore, name: str, drawn: dict[str, Any]) -> None:
+def _show_chart(opened: OpenedStore, name: str, drawn: Spec) -> None:
     """A chart, of which a click on a point or field chooses the row, under the name of what is picked there."""
     width = "content" if name == "weights" else "stretch"
     event = untyped(st).vega_lite_chart(drawn, on_select="rerun", key=f"{name} chart", width=width)

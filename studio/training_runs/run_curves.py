@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import altair as alt
 import pandas as pd
 
 from eval.store.connection import is_store
@@ -16,6 +15,7 @@ from foundation.errors import RunLogError
 from foundation.typed.untyped import untyped
 from studio.languages.translation import noted, tr
 from studio.shared.stores import RUNS
+from studio.shared.vega_lite import COLOURS, NEAR_THE_FIGURES, ON_CANVAS, Spec, field, layered, legend_above
 from trainer.learning.run_state import Reading
 from trainer.records.ledger import Ledger, LedgerEntry, compared, read_ledger
 from trainer.records.run_log import RunLog
@@ -23,7 +23,6 @@ from trainer.records.run_log import RunLog
 HEIGHT = 300
 # Columns of `runs_frame`, in English.
 BEST_SCORE, MINUTES, COST = noted("best score"), noted("minutes"), noted("cost")
-COLOURS = ("#2456c7", "#d9822b", "#1d7a4c", "#8a48c8", "#a33a1f")
 MOST_AT_ONCE = len(COLOURS)
 MOST_STEPS = 400  # points of a run's loss: more are averaged, for a screen shows no more
 
@@ -161,30 +160,28 @@ def _thinned(name: str, log: Path) -> pd.DataFrame:
     )
 
 
-def run_chart(frame: pd.DataFrame, along: str, title: str) -> alt.LayerChart | alt.FacetChart:
+def run_chart(frame: pd.DataFrame, along: str, title: str) -> Spec:
     """A line a run over `along` (EPOCH or STEP), with bars where a value has an interval."""
-    colour = alt.Color(
-        "run:N",
-        sort=None,
-        scale=alt.Scale(range=list(COLOURS)),
-        legend=alt.Legend(orient="top", title=None, labelLimit=500, symbolType="stroke"),
-    )
-    across = alt.X(f"{along}:Q", title=tr(along), axis=alt.Axis(tickMinStep=1))
-    up = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False, padding=12))
-    tooltip = [
-        alt.Tooltip("run", title=tr("run")),
-        alt.Tooltip(along, title=tr(along)),
-        alt.Tooltip("value", title=tr("value"), format=".4f"),
-    ]
-    base = alt.Chart(frame).encode(x=across, color=colour, tooltip=tooltip)
-    layers: list[alt.Chart] = [base.mark_line(strokeWidth=2).encode(y=up)]
+    shared = {
+        "x": field(f"{along}:Q", title=tr(along), axis={"tickMinStep": 1}),
+        "color": field("run:N", sort=None, scale={"range": list(COLOURS)}, legend=legend_above(symbolType="stroke")),
+        "tooltip": [
+            field("run:N", title=tr("run")),
+            field(f"{along}:Q", title=tr(along)),
+            field("value:Q", title=tr("value"), format=".4f"),
+        ],
+    }
+    up = field("value:Q", title=title, scale=NEAR_THE_FIGURES)
+    layers: list[Spec] = [{"mark": {"type": "line", "strokeWidth": 2}, "encoding": {**shared, "y": up}}]
     if along == EPOCH:
-        layers.append(base.mark_point(filled=True, size=50, opacity=1).encode(y=up))
+        points = {"type": "point", "filled": True, "size": 50, "opacity": 1}
+        layers.append({"mark": points, "encoding": {**shared, "y": up}})
         if untyped(frame)["low"].notna().any():
-            layers.append(base.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q"))
+            bar = {"y": field("low:Q"), "y2": {"field": "high"}}
+            layers.append({"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": {**shared, **bar}})
     runs: Iterable[str] = dict.fromkeys(untyped(frame)["run"])
     told = tr("{figure} by {along}, a line for each run: {runs}.", figure=title, along=tr(along), runs=", ".join(runs))
-    return alt.layer(*layers).properties(height=HEIGHT, description=told)
+    return layered(frame, layers, height=HEIGHT, description=told, usermeta=ON_CANVAS)
 
 
 def differing(entries: Sequence[LedgerEntry]) -> list[str]:

@@ -100,10 +100,10 @@ def _show_curves(chosen: Sequence[LedgerEntry]) -> None:
     figure = st.segmented_control(tr("Over the epochs"), shown, default=shown[0], format_func=tr) or shown[0]
     if figure == STEPS:
         st.caption(tr(STEPS_MEAN))
-        st.altair_chart(run_chart(steps, STEP, tr(figure)))
+        untyped(st).vega_lite_chart(run_chart(steps, STEP, tr(figure)))
     else:
         st.caption(tr(LIKENESS_MEANS if figure == LIKENESS else FIGURES[figure].meaning))
-        st.altair_chart(run_chart(epoch_frame(chosen, figure), EPOCH, tr(figure)))
+        untyped(st).vega_lite_chart(run_chart(epoch_frame(chosen, figure), EPOCH, tr(figure)))
 
 
 def _show_samples(chosen: Sequence[LedgerEntry]) -> None:

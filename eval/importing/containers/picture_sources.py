@@ -64,7 +64,8 @@ class SourcePicture:
             return self.path.open("rb")
         try:
             return nullcontext(BytesIO(_archive(self.path).read(self.member)))  # bounded: a member's size was looked at
-        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        # zipfile has no error of its own for what is compressed in a way that it does not know.
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
             raise DamagedPictureError(f"cannot be unpacked ({error})") from error
 
 

@@ -7,15 +7,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from sqlalchemy import Column, Connection, Dialect, Engine, MetaData, Table
-from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
-from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateColumn
 
 from foundation.errors import UserError
+
+if TYPE_CHECKING:  # each of them loads its whole dialect
+    from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
+    from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 
 PATIENCE = 30.0  # seconds that another process may hold what is asked for
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -29,7 +29,6 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateSchema
@@ -37,6 +36,9 @@ from sqlalchemy.schema import CreateSchema
 from eval.request.database_name import DatabaseName
 from eval.store.databases.database import PATIENCE, Database, Layout, StoreError, closed_at_last
 from foundation.extras import missing_named
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 
 KEPT = Table(
     "layout",
@@ -64,8 +66,10 @@ class PostgresSchema(Database):
 
     is_shared = True
 
-    def insert(self, table: Table) -> postgresql.Insert:
+    def insert(self, table: Table) -> PostgresInsert:
         """Postgres' own."""
+        from sqlalchemy.dialects import postgresql  # a tenth of a second, which other stores are opened without
+
         return postgresql.insert(table)
 
     def begin_writing(self, session: Session) -> None:

@@ -219,6 +219,19 @@ def test_a_damaged_archive_and_a_damaged_member_are_named(tmp_path: Path) -> Non
     assert "unpacked" in reasons[f"{whole}: a.png"]
 
 
+@pytest.mark.parametrize(("at", "value", "why"), [(6, 1, "is encrypted"), (8, 99, "cannot be unpacked")])
+def test_a_member_that_cannot_be_unpacked_is_named(at: int, value: int, why: str, tmp_path: Path) -> None:
+    """`at`: where the field stands in a member's own header; two bytes farther on in the archive's directory."""
+    archive = tmp_path / "odd.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr(_entry("a.png"), WHOLE)
+    data = bytearray(archive.read_bytes())
+    for place in (data.index(b"PK\3\4") + at, data.index(b"PK\1\2") + at + 2):
+        data[place] = value
+    archive.write_bytes(data)
+    assert why in collected_from(tmp_path).unclear[f"{archive}: a.png"]
+
+
 def test_two_keys_of_one_name_the_first_counts(tmp_path: Path) -> None:
     second = text_chunk("parameters", "a dog\nSteps: 1, Seed: 3, Size: 16x24")
     (tmp_path / "a.png").write_bytes(WHOLE[:33] + png(1)[33:33] + WHOLE[33:-12] + second + WHOLE[-12:])

@@ -19,6 +19,7 @@ from eval.ranking.verdict import verdict
 from eval.reporting.ranking_table import ranking_lines, trends_of
 from eval.reporting.report import ReportData, write_report
 from eval.reporting.svg_charts import HeatCell, heat_map, line_chart, ticks
+from eval.reporting.trade_off import trade_off_of
 from eval.store.store import KeptPicture
 from loras.weights import Weights
 from synthetic_evidence import make_evidence, of_a_teapot
@@ -159,8 +160,11 @@ def test_every_row_is_a_dot_and_the_front_is_marked(
     styles = re.findall(r'<g class="dot (\w+)">', text)
     assert len(styles) == len(rows)
     assert styles[-1] == "best", "the first row is drawn last, over all others"
-    assert styles.count("broken") == sum(bool(row.broken) for row in rows[1:])
-    assert styles.count("front") == sum(row.pareto_front and not row.broken for row in rows[1:])
+    found = trade_off_of(rows)
+    assert found is not None
+    classes = {"first row": "best", "no row beats it in both": "front", "beaten": "behind", "over a limit": "broken"}
+    assert sorted(styles) == sorted(classes[one.place] for one in found.points)
+    assert len({*styles}) > 1
 
 
 def test_a_winner_that_is_blended_at_one_epoch_alone_is_a_named_dot_beside_the_line_without_the_other(

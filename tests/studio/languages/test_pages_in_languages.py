@@ -30,7 +30,7 @@ SECONDS = 60
 OTHERS = ["ja", "zh_Hant"]
 HEADINGS = {
     "jobs/jobs_page.py": ("Jobs", "Begin with another"),
-    "ranking/ranking_page.py": ("Ranking", "UNet and text-encoder weights"),
+    "ranking/ranking_page.py": ("Ranking", "Charts"),
     "picture_wall/wall_page.py": ("Grid",),
     "comparing/comparing_page.py": ("Pictures, side by side",),
     "voting/voting_page.py": ("Vote",),

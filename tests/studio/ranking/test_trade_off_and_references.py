@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import altair as alt
 import numpy as np
 import pytest
+from jsonschema import ValidationError
 from streamlit.testing.v1 import AppTest
 
+from eval.reporting.trade_off import Place, trade_off_of
 from eval.request.references import pictures_below
 from miniature.paths import SUBJECT
-from studio.ranking.charts import epoch_curve, trade_off, weights_map
 from studio.ranking.frames import (
-    BEHIND,
-    FIRST,
-    FRONT,
     MOST_BARS,
-    OVER,
-    checkpoints_in_order,
-    curve_frame,
-    heat_frame,
     likeness_of_each,
     trade_off_frame,
     usual_settings,
@@ -31,46 +27,35 @@ from studio.ranking.reference_pictures import reference_pictures
 from studio.shared.stores import OpenedStore
 
 
-def test_the_line_is_what_no_row_beats_in_both(opened: OpenedStore) -> None:
-    name, points = trade_off_frame(opened.rows)
-    assert name.startswith("bleed")
-    assert len(points) == len(opened.rows)
-    assert points["kind"].iloc[0] == FIRST
-    front = {row.place for row in opened.rows[1:] if row.pareto_front and not row.broken}
-    assert set(points[points["kind"] == FRONT]["row"]) == front
-    over = {row.place for row in opened.rows[1:] if row.broken}
-    assert set(points[points["kind"] == OVER]["row"]) == over
-    assert (points["cost"] >= 0).all()
+def test_the_chart_says_of_each_row_what_it_is_there(opened: OpenedStore) -> None:
+    found = trade_off_of(opened.rows)
+    assert found is not None
+    points = trade_off_frame(found)
+    assert points["kind"].tolist() == [one.place for one in found.points]
+    assert points["cost"].tolist() == [one.cost for one in found.points]
+    assert points["row"].tolist() == [row.place for row in opened.rows]
 
 
-def test_without_bleed_it_is_held_against_the_prompt_and_without_both_there_is_no_chart(opened: OpenedStore) -> None:
-    no_bleed = [replace(row, bleed=None) for row in opened.rows]
-    name, points = trade_off_frame(no_bleed)
-    assert name.startswith("prompt")
-    assert len(points) == sum(row.prompt is not None for row in opened.rows) > 2
-    assert trade_off_frame([replace(row, prompt=None) for row in no_bleed])[1].empty
-    assert trade_off_frame(opened.rows[:2])[1].empty
+def test_charts_are_sound_by_vega_lites_own_schema(opened: OpenedStore) -> None:
+    settings, checkpoint = usual_settings(opened.rows), opened.rows[0].checkpoint
+    for drawn in (known_curve(opened, tuple(settings)), known_map(opened, checkpoint), known_trade_off(opened)):
+        assert drawn is not None
+        assert alt.Chart.from_dict(drawn).to_dict()["description"] == drawn["description"]
 
 
-def test_charts_that_pages_do_not_check_are_sound(opened: OpenedStore) -> None:
-    """Altair checks them against Vega-Lite's schema here, which it does not for a page."""
-    levels = {"base model": opened.scores.floor, "subject's own pictures": opened.scores.ceiling}
-    settings, order = usual_settings(opened.rows), checkpoints_in_order(opened.rows)
-    curve = epoch_curve(curve_frame(opened.rows, settings), order, settings, levels)
-    assert curve.to_dict() == known_curve(opened, tuple(settings))
-    checkpoint = opened.rows[0].checkpoint
-    assert weights_map(heat_frame(opened.rows, checkpoint)).to_dict() == known_map(opened, checkpoint)
-    cost, points = trade_off_frame(opened.rows)
-    assert trade_off(points, cost, [FIRST, FRONT, BEHIND, OVER]).to_dict() == known_trade_off(opened)
+def test_a_chart_that_is_not_sound_is_told() -> None:
+    """What the test above relies on."""
+    with pytest.raises(ValidationError):
+        alt.Chart.from_dict({"data": {"values": []}, "mark": "pint"})
 
 
 def test_a_point_names_its_row_for_a_click(opened: OpenedStore) -> None:
     drawn = known_trade_off(opened)
     assert drawn is not None
-    assert {"name": "picked", "select": {"type": "point", "fields": ["row"]}}.items() <= drawn["params"][0].items()
-    kinds = [FIRST, FRONT, BEHIND, OVER]
-    shown = trade_off(trade_off_frame(opened.rows)[1], "bleed", kinds).to_dict()
-    assert shown["layer"][1]["encoding"]["color"]["scale"]["domain"] == kinds
+    dots = drawn["layer"][1]
+    assert dots["params"] == [{"name": "picked", "select": {"type": "point", "fields": ["row"]}}]
+    assert dots["encoding"]["color"]["scale"]["domain"] == [*Place]
+    assert [one["row"] for one in drawn["data"]["values"]] == [row.place for row in opened.rows]
 
 
 def test_small_bars_are_the_likeness_of_each_picture_as_it_counts(opened: OpenedStore) -> None:
@@ -111,6 +96,22 @@ def test_the_page_shows_them_all(store: Path, monkeypatch: pytest.MonkeyPatch, t
     entry = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
     app = AppTest.from_file(str(entry), default_timeout=120).run().switch_page("ranking/ranking_page.py").run()
     assert not app.exception
-    assert "What likeness costs" in [one.value for one in app.header]
     assert "each picture" in app.dataframe[0].value
     assert any("own pictures" in one.label for one in app.expander)
+
+
+def test_one_chart_is_drawn_at_a_time_and_each_can_be(
+    store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LORA_STUDIO_STORE", str(store))
+    monkeypatch.chdir(tmp_path)
+    entry = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
+    app = AppTest.from_file(str(entry), default_timeout=120).run().switch_page("ranking/ranking_page.py").run()
+    (charts,) = (one for one in app.button_group if one.label == "What is drawn")
+    told: set[str] = set()
+    for name in (None, *charts.options):
+        next(one for one in app.button_group if one.label == "What is drawn").set_value(name).run()
+        assert not app.exception
+        (drawn,) = app.get("vega_lite_chart")
+        told.add(json.loads(drawn.proto.spec)["description"].partition(":")[0])
+    assert len(told) == len(charts.options) > 1

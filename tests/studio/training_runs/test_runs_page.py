@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import altair as alt
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -13,12 +14,15 @@ from streamlit.testing.v1 import AppTest
 from foundation.printing import as_typed
 from run_records import written_record
 from studio.training_runs.run_curves import (
+    EPOCH,
     LIKENESS,
     MOST_STEPS,
+    STEP,
     differing,
     epoch_frame,
     find_runs,
     names_of,
+    run_chart,
     step_frame,
 )
 from studio.training_runs.sample_pictures import samples_of
@@ -113,6 +117,16 @@ def test_curves_are_those_of_the_records(folder: Path) -> None:
     assert len(steps) <= MOST_STEPS
     assert steps["step"].iloc[-1] == 1000
     assert steps["value"].mean() == pytest.approx(0.1 + 500.5 / 1e4, abs=1e-3)
+
+
+def test_charts_are_sound_by_vega_lites_own_schema(folder: Path) -> None:
+    entries = find_runs([], folder).entries
+    likeness = run_chart(epoch_frame(entries, LIKENESS), EPOCH, "likeness")
+    for drawn in (run_chart(step_frame(entries), STEP, "loss"), likeness):
+        assert alt.Chart.from_dict(drawn).to_dict()["description"] == drawn["description"]
+    assert [one["mark"]["type"] for one in likeness["layer"]] == ["line", "point", "rule"]
+    known = [(one["low"], one["value"], one["high"]) for one in likeness["data"]["values"]]
+    assert known == [(None, 0.1, None), (0.5, 0.6, 0.7)]
 
 
 def test_pictures_are_looked_for_in_the_runs_own_folder_alone(folder: Path) -> None:
