@@ -3,8 +3,9 @@
 Simulated surfaces: 300 arms x 48 units, paired SD 0.14, 7 arms within 0.02 of the best. Recorded grids
 (`benchmarks/recorded/*.parquet`, made by `benchmarks/recorded_grids/record.py`): seeds are dealt in two, the search
 chooses on one half and is judged on the other, beside random search at the same cost and one seed of every cell. Both
-ways to search are replayed: halving alone, and with a first glance that reads the surface. The last line is one JSON
-object.
+ways to search are replayed: halving alone, and with a first glance that reads the surface; where looks of fewer steps
+were recorded, also the latter choosing by these. `forward_share`: UNet forwards of those of the full grid, the base
+model's own pictures included in both. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from eval.search.strategies.schedule import Schedule, first_fresh_unit, round_pl
 from eval.search.strategies.surface import GLANCE, Surface
 from recorded_grids.recorded_grid import RecordedGrid, read_recorded
 from recorded_grids.replays import (
+    FORWARDS,
     loss_of,
     one_seed,
     permuted,
@@ -45,16 +47,23 @@ DESIGNATED = 0  # any arm would do: under the null they are all alike
 
 @dataclass(frozen=True)
 class Way:
-    """A way to search."""
+    """A way to search. `steps`: cells are chosen by looks of so many; 0: by finished pictures."""
 
     name: str
     schedule: Schedule
     estimate: Callable[[RecordedGrid], Estimate]
+    steps: int = 0
 
 
+def _surface(grid: RecordedGrid) -> Estimate:
+    return Surface(grid.coordinates, grid.files)
+
+
+READING = Schedule(confirm_units=CONFIRM, glance=GLANCE)
 WAYS = (
     Way("halving", Schedule(confirm_units=CONFIRM), lambda _grid: mean_so_far),
-    Way("surface", Schedule(confirm_units=CONFIRM, glance=GLANCE), lambda grid: Surface(grid.coordinates, grid.files)),
+    Way("surface", READING, _surface),
+    Way("looks", READING, _surface, steps=6),
 )
 
 
@@ -125,12 +134,13 @@ def replayed(grid: RecordedGrid, way: Way, replays: int) -> dict[str, float]:
     """The figures of one way to search on one recorded grid."""
     rng = np.random.default_rng(2)
     round_plan, estimate = round_plan_for(grid, way.schedule), way.estimate(grid)
-    shuffles = [shuffled(grid, rng) for _ in range(replays)]
+    shuffles = [shuffled(grid, rng, way.steps) for _ in range(replays)]
     done = [replay(one, round_plan, estimate) for one in shuffles]
-    known = [replay(redrawn(grid, rng), round_plan, estimate) for _ in range(replays)]
+    known = [replay(redrawn(grid, rng, way.steps), round_plan, estimate) for _ in range(replays)]
     pictures = int(np.mean([one.pictures for one in done]))
     return {
         "picture_share": pictures / grid.pictures,
+        "forward_share": float(np.mean([one.forwards for one in done])) / (FORWARDS * (grid.pictures + grid.units)),
         "heldout_loss": float(np.mean([one.loss for one in done])),
         "coverage": float(np.mean([one.covered for one in known])),
         "coverage_of_heldout_means": float(np.mean([one.covered for one in done])),
@@ -163,8 +173,11 @@ def main() -> None:
     for grid in grids:
         left_out = f"; without {', '.join(grid.left_out)}, not whole yet" if grid.left_out else ""
         print(f"{grid.name}: {len(grid.arms)} arms x {grid.scores[0].size} units{left_out}", flush=True)
-    for way in WAYS if grids else ():
-        figures = {grid.name: replayed(grid, way, asked.replays) for grid in grids}
+    for way in WAYS:
+        known = [grid for grid in grids if not way.steps or way.steps in grid.looks]
+        if not known:
+            continue
+        figures = {grid.name: replayed(grid, way, asked.replays) for grid in known}
         print(f"{way.name}: {json.dumps(figures)}", flush=True)
         summary: dict[str, object] = {**worst(list(figures.values())), "replays": asked.replays, "grids": figures}
         found = {**found, **summary} if way is WAYS[0] else {**found, way.name: summary}

@@ -14,11 +14,15 @@ from difflib import get_close_matches
 
 @dataclass(frozen=True)
 class Sampler:
-    """`a1111` is the name in A1111's list, `scheduler` diffusers' class, `options` what it gets beside the betas."""
+    """`a1111` is the name in A1111's list, `scheduler` diffusers' class, `options` what it gets beside the betas.
+
+    `order` 2: every step but the last asks the UNet twice.
+    """
 
     a1111: str
     scheduler: str
     options: Mapping[str, object] = field(default_factory=lambda: LINEAR)
+    order: int = 1
 
 
 # Timesteps linearly over 0..999, both ends included, as k-diffusion and A1111 space them.
@@ -36,19 +40,19 @@ _COMPVIS: Mapping[str, object] = {
 SAMPLERS: Mapping[str, Sampler] = {
     "euler_a": Sampler("Euler a", "EulerAncestralDiscreteScheduler"),
     "euler": Sampler("Euler", "EulerDiscreteScheduler"),
-    "heun": Sampler("Heun", "HeunDiscreteScheduler"),
+    "heun": Sampler("Heun", "HeunDiscreteScheduler", order=2),
     "lms": Sampler("LMS", "LMSDiscreteScheduler"),
     "lms_karras": Sampler("LMS Karras", "LMSDiscreteScheduler", _KARRAS),
-    "dpm2": Sampler("DPM2", "KDPM2DiscreteScheduler"),
-    "dpm2_karras": Sampler("DPM2 Karras", "KDPM2DiscreteScheduler", _KARRAS),
-    "dpm2_a": Sampler("DPM2 a", "KDPM2AncestralDiscreteScheduler"),
-    "dpm2_a_karras": Sampler("DPM2 a Karras", "KDPM2AncestralDiscreteScheduler", _KARRAS),
+    "dpm2": Sampler("DPM2", "KDPM2DiscreteScheduler", order=2),
+    "dpm2_karras": Sampler("DPM2 Karras", "KDPM2DiscreteScheduler", _KARRAS, order=2),
+    "dpm2_a": Sampler("DPM2 a", "KDPM2AncestralDiscreteScheduler", order=2),
+    "dpm2_a_karras": Sampler("DPM2 a Karras", "KDPM2AncestralDiscreteScheduler", _KARRAS, order=2),
     "dpmpp_2m": Sampler("DPM++ 2M", "DPMSolverMultistepScheduler"),
     "dpmpp_2m_karras": Sampler("DPM++ 2M Karras", "DPMSolverMultistepScheduler", _KARRAS),
     "dpmpp_2m_sde": Sampler("DPM++ 2M SDE", "DPMSolverMultistepScheduler", {**LINEAR, **_SDE}),
     "dpmpp_2m_sde_karras": Sampler("DPM++ 2M SDE Karras", "DPMSolverMultistepScheduler", {**_KARRAS, **_SDE}),
-    "dpmpp_sde": Sampler("DPM++ SDE", "DPMSolverSDEScheduler"),
-    "dpmpp_sde_karras": Sampler("DPM++ SDE Karras", "DPMSolverSDEScheduler", _KARRAS),
+    "dpmpp_sde": Sampler("DPM++ SDE", "DPMSolverSDEScheduler", order=2),
+    "dpmpp_sde_karras": Sampler("DPM++ SDE Karras", "DPMSolverSDEScheduler", _KARRAS, order=2),
     "ddim": Sampler("DDIM", "DDIMScheduler", _COMPVIS),
     "unipc": Sampler("UniPC", "UniPCMultistepScheduler"),
 }
@@ -64,3 +68,8 @@ def sampler_name(written: str) -> str:
         near = get_close_matches(name, SAMPLERS, n=1, cutoff=0.0)[0]
         raise ValueError(f"unknown sampler `{written}` (did you mean `{near}`?); known: {', '.join(SAMPLERS)}")
     return name
+
+
+def evaluations(sampler: str, steps: int) -> int:
+    """How often a picture of so many steps asks the UNet, each time with its guidance pair: what it costs."""
+    return steps if SAMPLERS[sampler].order == 1 else 2 * steps - 1

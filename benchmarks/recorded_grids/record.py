@@ -62,6 +62,7 @@ class Recorded:
 SUBJECTS = {
     "mira": Recorded(SUBJECT, 7, 11),
     "otto": Recorded(Identity("fro", "brown", "light", "angryNatural", "moustacheMagnum"), 8, 12),
+    "iris": Recorded(Identity("bun", "black", "pale", "flatNatural", None), 9, 13),
 }
 
 

@@ -2,13 +2,15 @@
 
 Columns: checkpoint, epoch, unet, te, prompt, seed, identity (null without a face), faces, failed, prompt_cosine. The
 base model's own pictures are the rows of checkpoint "control". Parquet's metadata key `lora_studio` holds JSON.
+`looks/` beside it has a file of the same name where pictures of fewer steps were recorded: `record_looks.py`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ class RecordedGrid:
     """`scores` (A, P, S): identity of each arm on each prompt with each seed, faceless and failed ones at the floor.
 
     `coordinates` (A, 3): epoch, UNet and TEnc weight. `left_out`: checkpoints of which pictures are missing.
+    `looks`: steps to the same of pictures of so many, (A, P, S') of the first seeds alone.
     """
 
     name: str
@@ -44,6 +47,7 @@ class RecordedGrid:
     scores: np.ndarray
     left_out: list[str]
     facts: dict[str, object]
+    looks: Mapping[int, np.ndarray] = field(default_factory=dict[int, np.ndarray])
 
     @property
     def files(self) -> list[float]:
@@ -53,6 +57,11 @@ class RecordedGrid:
     @property
     def pictures(self) -> int:
         return self.scores.size
+
+    @property
+    def units(self) -> int:
+        """Of each arm."""
+        return self.scores[0].size
 
 
 def read_recorded(path: Path) -> RecordedGrid:
@@ -72,7 +81,22 @@ def read_recorded(path: Path) -> RecordedGrid:
     if missing:
         raise RecordError(f"{path}: has no column {', '.join(sorted(missing))}; record the grid again")
     columns: dict[str, list[Any]] = table.to_pydict()
-    return _grid_of(path, columns, json.loads((table.schema.metadata or {}).get(METADATA, b"{}")))
+    grid = _grid_of(path, columns, json.loads((table.schema.metadata or {}).get(METADATA, b"{}")))
+    beside = path.parent / "looks" / path.name
+    return replace(grid, looks=_looks(beside, grid.arms)) if beside.is_file() else grid
+
+
+def _looks(path: Path, arms: list[str]) -> dict[int, np.ndarray]:
+    """What pictures of fewer steps show, by steps; nothing where they are not recorded of all of these arms yet."""
+    from pyarrow import parquet
+
+    columns: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
+    taken = {int(name.rpartition("_")[2]): name for name in columns if name.startswith("identity_in_")}
+    grids = {
+        steps: _grid_of(path, {**columns, "identity": columns[name], "failed": [False] * len(columns[name])}, {})
+        for steps, name in taken.items()
+    }
+    return {steps: one.scores for steps, one in grids.items() if one.arms == arms}
 
 
 def _grid_of(path: Path, columns: dict[str, list[Any]], facts: dict[str, object]) -> RecordedGrid:

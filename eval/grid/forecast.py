@@ -27,7 +27,8 @@ from foundation.printing import how_many
 
 @dataclass(frozen=True)
 class Forecast:
-    """`amount` is left to do, `cached` pictures are there, `kind` the device's, `rate_from` whence the time is.
+    """`amount` is left to do, in so many UNet `forwards` (each with its guidance pair), `cached` pictures are there,
+    `kind` is the device's, `rate_from` whence the time is.
 
     `notes`: the order of training as it was read, and what is odd about the prompts.
     """
@@ -36,6 +37,7 @@ class Forecast:
     pictures: int
     cached: int
     amount: Amount
+    forwards: int
     batch: int
     device: str
     kind: str
@@ -71,6 +73,7 @@ class Forecast:
             "pictures": self.pictures,
             "cached": self.cached,
             "to_render": self.amount.pictures,
+            "forwards": self.forwards,
             "checkpoints": self.amount.checkpoints,
             "unet_changes": self.amount.unet_changes,
             "text_changes": self.amount.text_changes,
@@ -93,7 +96,7 @@ class Forecast:
         amount = self.amount
         return (
             f"{how_many(self.cells, 'cell')}, {how_many(self.pictures, 'picture')}: {self.cached} are there, "
-            f"{amount.pictures} to render",
+            f"{amount.pictures} to render in {self.forwards} UNet forwards",
             f"batches of at most {self.batch}: {amount.batches}; {how_many(amount.checkpoints, 'checkpoint')}; "
             f"changes of weights: {amount.unet_changes} of the UNet's, {amount.text_changes} of the text encoders'",
         )
@@ -144,6 +147,7 @@ def _together(parts: Sequence[Forecast]) -> Forecast:
         pictures=sum(part.pictures for part in parts),
         cached=sum(part.cached for part in parts),
         amount=Amount(**{one.name: sum(getattr(amount, one.name) for amount in amounts) for one in fields(Amount)}),
+        forwards=sum(part.forwards for part in parts),
         batch=max(part.batch for part in parts),
         seconds_a_picture=seconds / pictures if pictures and seconds is not None else parts[0].seconds_a_picture,
         rate_from="; ".join(dict.fromkeys(part.rate_from for part in parts)),
@@ -160,6 +164,7 @@ def _reckoned(spec: GridSpec, plan: Plan, store: Store | None) -> Forecast:
         pictures=pictures,
         cached=pictures - amount.pictures,
         amount=amount,
+        forwards=amount.pictures * plan.sampling.forwards,
         batch=size,
         device=facts.name,
         kind=facts.kind,

@@ -82,7 +82,7 @@ class PictureMaker:
         self._forget_lost(pictures, size)
         amount = amount_of(missing_batches(pictures, size, self.store))
         self.executor.check(checkpoints_in(pictures))
-        advance = self.reporter.task("rendering", amount.pictures)
+        advance = self.reporter.task(self._title, amount.pictures)
         began, done, handed = time.perf_counter(), 0, Handed(self.plan.sampling, self.store)
         try:
             for finished in self.executor.run(handed.out(missing_batches(pictures, size, self.store)), amount):
@@ -94,6 +94,10 @@ class PictureMaker:
             seconds = (time.perf_counter() - began) * min(self.executor.workers, amount.batches)
             add_rate(self.store, self.plan.sampling, Rate(device.name, done, seconds))
         return done
+
+    @property
+    def _title(self) -> str:
+        return f"rendering, {self.plan.sampling.forwards} UNet forwards each"
 
     def _forget_lost(self, pictures: Iterable[PlannedPicture], size: int) -> None:
         """Forget each batch that has lost a file, before anything is rendered: a kill then leaves it whole to make."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -67,7 +68,8 @@ class Renderer:
     def _render(self, pictures: Sequence[PlannedPicture]) -> np.ndarray:
         guidance = [self._guidance(picture.cell, picture.prompt) for picture in pictures]
         self._put_on_unet(pictures[0])
-        return render(self.base, self.unet, self.sampling, guidance, [picture.seed for picture in pictures])
+        sampling = replace(self.sampling, steps=pictures[0].steps or self.sampling.steps)
+        return render(self.base, self.unet, sampling, guidance, [picture.seed for picture in pictures])
 
     def _guidance(self, cell: Cell | None, prompt: str) -> Guidance:
         """Each prompt is encoded once for each of a checkpoint's weights on the text encoders, alone."""

@@ -10,18 +10,16 @@ from foundation.wording.said import in_series, say
 def in_sentences(record: SearchRecord) -> list[str]:
     """How the finalists were found, what is certain about them, and what was left out."""
     rounds = say(": {rounds}", rounds=in_series([_round(one) for one in record.rounds])) if record.rounds else ""
-    made = say("; {count} pictures were rendered for it in all", count=record.rendered) if record.rendered else ""
-    share = percent(record.pictures / record.grid_pictures)
     said = [
         say(
-            "Chosen among {cells} cells with {count} pictures, {share} of what showing every cell every one of these "
-            "(prompt, seed) pairs would take{rounds}{made}.",
+            "Chosen among {cells} cells with {what} of what showing every cell every one of these (prompt, seed) pairs "
+            "would take{rounds}{made}.",
             cells=record.arms,
-            count=record.pictures,
-            share=share,
+            what=_cost(record),
             rounds=rounds,
-            made=made,
+            made=_made(record),
         ),
+        *_looks(record),
         *_refinement(record),
         say(
             "The {count} finalists were then scored on {pairs} fresh pairs, and only those scores are shown: what they "
@@ -52,6 +50,39 @@ def in_sentences(record: SearchRecord) -> list[str]:
     if record.rescored:
         said.append(say("The finalists were chosen by other references or models than those that score them here."))
     return said + [say("Left out before anything was rendered: {reason}.", reason=line) for line in record.left_out]
+
+
+def _cost(record: SearchRecord) -> str:
+    """Pictures of cells, and what they took, as a share."""
+    if not record.grid_forwards:
+        share = percent(record.pictures / record.grid_pictures)
+        return say("{count} pictures, {share}", count=record.pictures, share=share)
+    return say(
+        "{count} pictures in {forwards} UNet forwards, {share}",
+        count=record.pictures,
+        forwards=record.forwards,
+        share=percent(record.forwards / record.grid_forwards),
+    )
+
+
+def _made(record: SearchRecord) -> str:
+    if not record.rendered:
+        return ""
+    took = say(" in {forwards} UNet forwards", forwards=record.rendered_forwards) if record.rendered_forwards else ""
+    time = say(" and {seconds} s", seconds=f"{record.rendered_seconds:.0f}") if record.rendered_seconds else ""
+    return say("; {count} pictures were rendered for it in all{took}{time}", count=record.rendered, took=took, time=time)
+
+
+def _looks(record: SearchRecord) -> list[str]:
+    if not record.look_forwards:
+        return []
+    return [
+        say(
+            "Cells were chosen by pictures of fewer steps, {forwards} UNet forwards each; none of these is scored or "
+            "shown here.",
+            forwards=record.look_forwards,
+        )
+    ]
 
 
 def _round(one: RoundRecord) -> str:

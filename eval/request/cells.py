@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+from base_models.drawing.samplers import evaluations
 from eval.request.epochs.training_order import Trained
 from loras.weights import ADAPTER, TEXT_PARTS, Weights
 
@@ -168,6 +169,11 @@ class Sampling:
     height: int
     clip_skip: int
     negative: str
+
+    @property
+    def forwards(self) -> int:
+        """UNet forwards of a picture: evaluations of the UNet at one step, each with its guidance pair."""
+        return evaluations(self.sampler, self.steps)
 
     @cached_property
     def _stem(self) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from foundation.key_reference.units import MINUTES, MONEY, PICTURES, SHARE
+from foundation.key_reference.units import FORWARDS, MINUTES, MONEY, PICTURES, SHARE, STEPS
 from foundation.toml_config import Section
 
 
@@ -16,11 +16,15 @@ class SearchSection(Section):
     `refine_trials`: so many cells of weights between and beside the grid's are tried around the best finalist, each on
     `refine_units` pictures; the best two join the finalists before these are confirmed.
 
-    A budget is in pictures, in minutes of rendering, or in money at the price of `[budget]`.
+    A budget is in UNet forwards, in finished pictures, in minutes of rendering, or in money at the price of `[budget]`.
     """
 
     method: Literal["surface", "halving"] = "surface"
     """"surface" reads neighbouring epochs and weights, "halving" each cell by itself."""
+    looks: Literal["few-steps", "finished"] = "finished"
+    """Cells are chosen by pictures of "few-steps", or by "finished" ones; what confirms is always finished."""
+    look_steps: Annotated[int, STEPS] = Field(default=6, ge=1)
+    """Steps of such a picture; doubled while too few of the base model's own show a face."""
     first_units: Annotated[int, PICTURES] = Field(default=4, ge=1)
     """Pictures of each cell in the first full round."""
     keep: int = Field(default=3, ge=2)
@@ -35,8 +39,10 @@ class SearchSection(Section):
     """Cells of weights between and beside the grid's that are tried; 0: none."""
     refine_units: Annotated[int, PICTURES] = Field(default=8, ge=1)
     """Pictures of each of them."""
+    budget_forwards: Annotated[int | None, FORWARDS] = Field(default=None, ge=1)
+    """The most UNet forwards: evaluations of the UNet of one picture at one step, each with its guidance pair."""
     budget_pictures: Annotated[int | None, PICTURES] = Field(default=None, ge=1)
-    """The most pictures that a search renders."""
+    """The most that a search renders, as so many finished pictures."""
     budget_minutes: Annotated[float | None, MINUTES] = Field(default=None, gt=0)
     """The longest that a search renders."""
     budget_cost: Annotated[float | None, MONEY] = Field(default=None, gt=0)
@@ -44,9 +50,11 @@ class SearchSection(Section):
 
     @model_validator(mode="after")
     def _one_budget(self) -> SearchSection:
-        budgets = (self.budget_pictures, self.budget_minutes, self.budget_cost)
+        budgets = (self.budget_forwards, self.budget_pictures, self.budget_minutes, self.budget_cost)
         if sum(one is not None for one in budgets) > 1:
-            raise ValueError("give one of budget_pictures, budget_minutes and budget_cost, not several")
+            raise ValueError(
+                "give one of budget_forwards, budget_pictures, budget_minutes and budget_cost, not several"
+            )
         return self
 
 

@@ -44,6 +44,7 @@ class PlannedPicture:
     """A picture to render. `cell` None is the base model; `prompt` the text itself (the control's has the class word).
 
     `checkpoint` and `unet_key` say what has to be loaded and what the UNet carries; both are "" for the base model.
+    `steps`: of the sampler; 0: as many as the renderer was made for.
     """
 
     id: str
@@ -52,6 +53,7 @@ class PlannedPicture:
     seed: int
     checkpoint: str = ""
     unet_key: str = ""
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,8 @@ class Plan:
         text = (self.guest_prompts[cell.called] if cell.called else self.prompts)[unit.prompt].text
         if cell.lora_id == CONTROL:
             return self._of_base(text, unit)
-        identity = self.sampling.picture_id(cell.lora_id, text, unit.seed)
-        return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.content, cell.unet_key)
+        identity, steps = self.sampling.picture_id(cell.lora_id, text, unit.seed), self.sampling.steps
+        return PlannedPicture(identity, cell, text, unit.seed, cell.use.checkpoint.content, cell.unet_key, steps)
 
     @property
     def every_prompt(self) -> list[Prompt]:
@@ -141,7 +143,8 @@ class Plan:
         return {picture.id: picture for picture in listed}.values()
 
     def _of_base(self, text: str, unit: Unit) -> PlannedPicture:
-        return PlannedPicture(self.sampling.picture_id(CONTROL, text, unit.seed), None, text, unit.seed)
+        identity = self.sampling.picture_id(CONTROL, text, unit.seed)
+        return PlannedPicture(identity, None, text, unit.seed, steps=self.sampling.steps)
 
 
 def batches_of(pictures: Iterable[PlannedPicture], size: int) -> Iterator[Batch]:
@@ -149,7 +152,7 @@ def batches_of(pictures: Iterable[PlannedPicture], size: int) -> Iterator[Batch]
 
     The boundaries follow from the plan alone, so pictures come out to the same bits whoever renders them.
     """
-    for _, shared in groupby(pictures, key=attrgetter("checkpoint", "unet_key")):
+    for _, shared in groupby(pictures, key=attrgetter("checkpoint", "unet_key", "steps")):
         listed = tuple(shared)
         count = -(-len(listed) // size)
         ends = [len(listed) * number // count for number in range(count + 1)]

@@ -48,10 +48,20 @@ def units_for(plan: Plan, seeds: Sequence[int], count: int) -> Units:
 
 
 class ArmPictures:
-    """Arms are cells by number, units those of `units.subject` by number."""
+    """Arms are cells by number, units those of `units.subject` by number.
+
+    `finished`: those that confirm, of the same arms and units: these themselves, where cells are chosen by finished
+    pictures, and not by looks.
+    """
 
     def __init__(
-        self, spec: GridSpec, arms: Arms, references: References, maker: PictureMaker, spending: Spending
+        self,
+        spec: GridSpec,
+        arms: Arms,
+        references: References,
+        maker: PictureMaker,
+        spending: Spending,
+        finished: ArmPictures | None = None,
     ) -> None:
         maker.reader.read_prompts(maker.plan.prompts.values())
         self._spec, self._references, self._maker = spec, references, maker
@@ -62,6 +72,7 @@ class ArmPictures:
         # Both are set once the rounds are known.
         self.units = Units([], [])
         self.arms_shown_bleed = 0
+        self.finished = finished or self
 
     @property
     def arms(self) -> list[Cell]:
@@ -85,12 +96,17 @@ class ArmPictures:
         return [prompt.text for prompt in self._plan.prompts.values() if prompt.role != SUBJECT]
 
     @property
-    def seconds_a_picture(self) -> float | None:
+    def forwards(self) -> int:
+        """UNet forwards of each picture."""
+        return self._plan.sampling.forwards
+
+    @property
+    def seconds_a_forward(self) -> float | None:
         """As this search's pictures took, or this store's on this device before; None where that is not known."""
-        if self.spending.seconds_a_picture is not None:
-            return self.spending.seconds_a_picture
+        if self.spending.seconds_a_forward is not None:
+            return self.spending.seconds_a_forward
         rate = known_rate(self._maker.store, self._plan.sampling, self._maker.executor.device().name)
-        return rate.seconds_a_picture if rate else None
+        return rate.seconds_a_picture / self.forwards if rate else None
 
     def measure(self, wanted: np.ndarray) -> np.ndarray:
         """Identity (A, U) of the wanted pictures, faceless ones at the floor (`strategies.halving.Measure`)."""
@@ -113,8 +129,23 @@ class ArmPictures:
         evidence = self.evidence(arms, [*self._subject_at(common), *bleed])
         return np.array([len(reasons) for reasons in limits_broken(score(evidence), applicable(self.limits, evidence))])
 
+    def show(self, units: Units, arms_shown_bleed: int) -> None:
+        """Set the units, once the rounds are known, and how many arms are shown those of bleed prompts."""
+        for one in (self, self.finished):
+            one.units, one.arms_shown_bleed = units, arms_shown_bleed
+
+    def share_seen(self, units: list[Unit]) -> float:
+        """Of the base model's own pictures of `units` the share in which likeness can be read."""
+        pictures = [self._plan.picture(None, unit) for unit in units]
+        self._maker.make(pictures)
+        likeness = self._maker.reader.judges.likeness.facts.sha256
+        read = self._maker.store.readings_of(likeness, [one.id for one in pictures])
+        return float(np.mean([read[one.id].vector is not None for one in pictures]))
+
     def add_arm(self, cell: Cell) -> int:
         """One more arm, by number."""
+        if self.finished is not self:
+            self.finished.add_arm(cell)
         self._plan = replace(self._plan, cells=[*self._plan.cells, cell])
         self._measured = np.vstack([self._measured, np.zeros((1, self._measured.shape[1]), dtype=bool)])
         return len(self._plan.cells) - 1
@@ -162,7 +193,8 @@ class ArmPictures:
     def evidence(self, arms: np.ndarray, units: list[Unit]) -> Evidence:
         """What is known of `arms` (K,) on `units`."""
         cells = self.cells_at(arms)
-        return load_evidence(Grid(self._maker.store, self._snapshot(cells, units), cells))
+        snapshot = self._snapshot(cells, units)
+        return load_evidence(Grid(self._maker.store, snapshot, cells))
 
     def _snapshot(self, cells: list[Cell], units: list[Unit]) -> GridRecord:
         plan = replace(self._plan, cells=cells, units=units)

@@ -1,8 +1,8 @@
-"""What a search takes at most, in pictures: of cells, of other people, of the base model; less those that are there."""
+"""What a search takes at most, in pictures and UNet forwards: of cells, others, the base model; less what is there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -21,6 +21,17 @@ class Refinement:
 
 
 @dataclass(frozen=True)
+class Prices:
+    """UNet forwards of a picture that cells are chosen by, and of one that confirms, which is always finished.
+
+    A forward is one evaluation of the UNet of one picture at one step, with its guidance pair.
+    """
+
+    choosing: int = 1
+    confirming: int = 1
+
+
+@dataclass(frozen=True)
 class Demand:
     """All that a search may ask for. `race_units`: how many units a race may use (None: rounds). `subject_prompts` show
     the subject, `bleed_prompts` do not."""
@@ -30,6 +41,7 @@ class Demand:
     refinement: Refinement
     subject_prompts: int
     bleed_prompts: int
+    prices: Prices = Prices()
 
     @property
     def search_units(self) -> int:
@@ -73,47 +85,90 @@ class MissingCounts:
 
 
 @dataclass(frozen=True)
-class CostBound:
-    """At most so many pictures; `there`: what it would be more if nothing were there."""
+class Counts:
+    """Pictures; `already_made`: how many more there would be if nothing were there."""
 
     cells: int
     bleed: int
     control: int
-    refinement: int
+    refinement: int = 0
     already_made: int = 0
 
     @property
     def pictures(self) -> int:
+        """All that are to be made."""
         return self.cells + self.bleed + self.control + self.refinement
+
+
+@dataclass(frozen=True)
+class CostBound:
+    """At most so many pictures to choose by, and to confirm with, and what they take."""
+
+    choosing: Counts
+    confirming: Counts
+    prices: Prices = Prices()
+
+    @property
+    def both(self) -> Counts:
+        """The pictures of either kind together."""
+        one, other = self.choosing, self.confirming
+        return Counts(**{each.name: getattr(one, each.name) + getattr(other, each.name) for each in fields(Counts)})
+
+    @property
+    def pictures(self) -> int:
+        return self.both.pictures
+
+    @property
+    def forwards(self) -> int:
+        """UNet forwards."""
+        return self.choosing.pictures * self.prices.choosing + self.confirming.pictures * self.prices.confirming
 
 
 def cost_bound_of(demand: Demand, missing: MissingCounts) -> CostBound:
     """The most that `demand` may take. Which arms stay is not known, so a unit is reckoned to meet those that lack it.
 
-    `missing` covers `demand.units` units at least.
+    `missing` covers `demand.units` units at least: of pictures to choose by before `demand.first_fresh`, then of those
+    that confirm.
     """
-    shown = _shown(demand)
+    fresh, round_plan = demand.first_fresh, demand.round_plan
+    proposals = demand.confirmed_arms - round_plan.finalists
+    shown_bleed = _shown_bleed(demand) * demand.bleed_prompts * BLEED_SEEDS_SEARCHED
+    choosing = _counts(
+        _shown(demand)[:fresh],
+        MissingCounts(missing.arms[:fresh], missing.control[:fresh]),
+        shown_bleed,
+        demand.bleed_prompts * BLEED_SEEDS_SEARCHED if shown_bleed else 0,
+        demand.refinement.trials * (demand.refinement.units + demand.bleed_prompts * BLEED_SEEDS_SEARCHED),
+    )
+    confirming = _counts(
+        _shown(demand)[fresh:],
+        MissingCounts(missing.arms[fresh:], missing.control[fresh:]),
+        round_plan.finalists * demand.confirmed_bleed,
+        demand.confirmed_bleed,
+        proposals * (round_plan.confirm_units + demand.confirmed_bleed),
+    )
+    return CostBound(choosing, confirming, demand.prices)
+
+
+def _counts(shown: np.ndarray, missing: MissingCounts, bleed: int, bleed_control: int, refinement: int) -> Counts:
+    """`shown` (U,): how many arms each unit may be shown. Others' pictures are reckoned as if none were there."""
     used = np.flatnonzero(shown)
     cells, control = (
         int(np.minimum(shown, missing.arms[: len(shown)]).sum()),
         int(missing.control[used].sum()),
     )
-    proposals = demand.confirmed_arms - demand.round_plan.finalists
-    refined = demand.refinement.trials * (demand.refinement.units + demand.bleed_prompts * BLEED_SEEDS_SEARCHED)
-    refined += proposals * (demand.round_plan.confirm_units + demand.confirmed_bleed)
-    seen = _shown_bleed(demand) * demand.bleed_prompts * BLEED_SEEDS_SEARCHED
-    others = seen + demand.round_plan.finalists * demand.confirmed_bleed
-    beside = (demand.bleed_prompts * BLEED_SEEDS_SEARCHED if seen else 0) + demand.confirmed_bleed
     there = int(shown.sum()) - cells + len(used) - control
-    return CostBound(cells, others, control + beside, refined, there)
+    return Counts(cells, bleed, control + bleed_control, refinement, there)
 
 
 def confirmation_cost(demand: Demand, missing: MissingCounts) -> int:
-    """What confirming takes at most, whoever the finalists are: this is kept back from all that comes before."""
+    """UNet forwards that confirming takes at most, whoever the finalists are: this is kept back from all that comes
+    before."""
     fresh, round_plan = slice(demand.first_fresh, demand.units), demand.round_plan
     proposals = demand.confirmed_arms - round_plan.finalists
     subject = int(np.minimum(round_plan.finalists, missing.arms[fresh]).sum()) + proposals * round_plan.confirm_units
-    return subject + int(missing.control[fresh].sum()) + (demand.confirmed_arms + 1) * demand.confirmed_bleed
+    pictures = subject + int(missing.control[fresh].sum()) + (demand.confirmed_arms + 1) * demand.confirmed_bleed
+    return pictures * demand.prices.confirming
 
 
 def _shown(demand: Demand) -> np.ndarray:

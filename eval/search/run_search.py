@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +13,20 @@ from eval.grid.run_grid import FINISHED, request_digest
 from eval.judging.stored_grid import KEY, GridRecord
 from eval.request.cells import digest
 from eval.request.checkpoints import FoundCheckpoints, find_checkpoints
+from eval.request.choosing_sections import SearchSection
 from eval.request.plan import Plan, plan_of
 from eval.request.references import References, find_references
 from eval.request.settings import AXES
 from eval.request.spec import GridSpec
 from eval.search.arm_pictures import ArmPictures, units_for
 from eval.search.arms import NothingToSearchError, arms_of
-from eval.search.budget import cost_bound_for, demand_of, fit_schedule, keep_schedule, kept_schedule
+from eval.search.budget import cost_bound_for, demand_of, fit_schedule, keep_schedule, kept_schedule, schedule_of
+from eval.search.looks import LEAST_SEEN, accounts_of, maker_of_looks, steps_tried
 from eval.search.search_forecast import demand_in_words
 from eval.search.search_rounds import SearchRounds
 from eval.search.spending import Spending
 from eval.search.strategies.schedule import round_plan_of
+from eval.search.strategies.surface import GLANCE
 from eval.store.search_record import SearchRecord
 from eval.store.store import Store, create_store
 from foundation.errors import ConfigurationError
@@ -92,11 +95,20 @@ def _opened(spec: GridSpec, certify: bool, reporter: Reporter) -> Generator[_Sea
     references = find_references(spec.references)
     plan, damaged = _plan_without_damaged(spec)
     store = create_store(spec.store.path, spec.store.pictures, spec.store.rows)
-    request = digest("search", request_digest(spec, plan, references), spec.search.model_dump(), certify)
+    request = digest("search", request_digest(spec, plan, references), _asked(spec.search), certify)
     try:
         yield _Search(spec, plan, references, store, reporter, request, certify, damaged)
     finally:
         store.close()
+
+
+def _asked(search: SearchSection) -> dict[str, object]:
+    """What is asked of a search, as its request is known by: keys of later versions are left out where they are not
+    set, so that a search which an earlier version began is recognised."""
+    left_out = {"budget_forwards"} if search.budget_forwards is None else set[str]()
+    if search.looks == "finished":
+        left_out |= {"looks", "look_steps"}
+    return search.model_dump(exclude=left_out)
 
 
 def _plan_without_damaged(spec: GridSpec) -> tuple[Plan, list[str]]:
@@ -116,12 +128,43 @@ def _play(search: _Search) -> GridRecord:
     left_out = [*search.damaged, *arms.left_out]
     for line in left_out:
         search.reporter.say(f"left out: {line}")
-    spending = Spending(search.store, search.request, search.spec.search.budget_pictures, search.spec.search_seconds)
+    tried = steps_tried(search.spec, search.plan, certify=search.certify)
+    accounts = accounts_of(search.request, search.plan, tried)
+    spending = Spending(search.store, accounts, _budget(search), search.spec.search_seconds)
     references = look_first(search.spec, search.plan, search.references, search.store, search.reporter)
     with opened_maker(search.spec, search.plan, search.store, search.request, search.reporter) as maker:
-        snapshot = _play_on(ArmPictures(search.spec, arms, references, maker, spending), search)
+        finished = ArmPictures(search.spec, arms, references, maker, spending)
+        looks = (
+            ArmPictures(search.spec, arms, references, maker_of_looks(maker, steps), spending, finished)
+            for steps in tried
+        )
+        snapshot = _play_on(_seen_enough(looks, search) or finished, search)
     assert snapshot.search is not None
     return snapshot.model_copy(update={"search": snapshot.search.model_copy(update={"left_out": left_out})})
+
+
+def _seen_enough(looks: Iterable[ArmPictures], search: _Search) -> ArmPictures | None:
+    """The first of the looks in which the base model's own show likeness often enough; None where none do, and
+    where so few cells are asked for that none has to be chosen."""
+    for pictures in looks:
+        schedule, spec = schedule_of(search.spec, pictures), search.spec
+        units = round_plan_of(len(pictures.arms), schedule).search_units
+        if not units:
+            return None
+        shown = units_for(search.plan, spec.prompts.seed_list, min(units, GLANCE)).subject
+        if pictures.share_seen(shown) >= LEAST_SEEN:
+            return pictures
+        search.reporter.say(
+            f"too little is to be seen in pictures of {pictures.forwards} UNet forwards: they are not chosen by"
+        )
+    return None
+
+
+def _budget(search: _Search) -> int | None:
+    """In UNet forwards, where it is one of them or of pictures."""
+    asked = search.spec.search
+    in_pictures = None if asked.budget_pictures is None else asked.budget_pictures * search.plan.sampling.forwards
+    return in_pictures if asked.budget_forwards is None else asked.budget_forwards
 
 
 def _play_on(pictures: ArmPictures, search: _Search) -> GridRecord:
@@ -132,7 +175,6 @@ def _play_on(pictures: ArmPictures, search: _Search) -> GridRecord:
         keep_schedule(search.store, search.request, fitted)
     round_plan = round_plan_of(len(pictures.arms), fitted.schedule)
     demand = demand_of(spec, pictures, fitted, round_plan)
-    pictures.units = units_for(search.plan, spec.prompts.seed_list, demand.units)
-    pictures.arms_shown_bleed = demand.arms_shown_bleed
-    search.reporter.say(demand_in_words(demand, cost_bound_for(demand, pictures), pictures.seconds_a_picture))
+    pictures.show(units_for(search.plan, spec.prompts.seed_list, demand.units), demand.arms_shown_bleed)
+    search.reporter.say(demand_in_words(demand, cost_bound_for(demand, pictures), pictures.seconds_a_forward))
     return SearchRounds(pictures, demand, fitted.schedule, spec.search.method == "surface", search.reporter).play()

@@ -9,6 +9,7 @@ from eval.statistics.intervals import Z_95, Z_POWER_80
 
 # The SD of a paired difference of identities that SD 1.5 grids show; the miniature's is smaller.
 ASSUMED_SD = 0.14
+FORWARD = "A UNet forward is one evaluation of the UNet of one picture at one step, with its guidance pair."
 
 
 def detectable_difference(units: int, sd: float = ASSUMED_SD) -> float:
@@ -16,22 +17,30 @@ def detectable_difference(units: int, sd: float = ASSUMED_SD) -> float:
     return (Z_95 + Z_POWER_80) * sd / math.sqrt(units)
 
 
-def demand_in_words(demand: Demand, cost_bound: CostBound, seconds_a_picture: float | None) -> str:
+def demand_in_words(demand: Demand, cost_bound: CostBound, seconds_a_forward: float | None) -> str:
     """The most that a search may render, its time where the speed is known, its rounds, and what it can tell apart."""
-    time = f", about {duration_in_words(cost_bound.pictures * seconds_a_picture)}" if seconds_a_picture else ""
-    parts = [
-        f"{cost_bound.cells} of cells",
-        f"{cost_bound.bleed} of others",
-        f"{cost_bound.control} of the base model",
-    ]
-    parts += [f"{cost_bound.refinement} of weights between the grid's"] if cost_bound.refinement else []
-    there = f"; {cost_bound.already_made} more are there already" if cost_bound.already_made else ""
-    round_plan = demand.round_plan
+    time = f", about {duration_in_words(cost_bound.forwards * seconds_a_forward)}" if seconds_a_forward else ""
+    counts, round_plan = cost_bound.both, demand.round_plan
+    parts = [f"{counts.cells} of cells", f"{counts.bleed} of others", f"{counts.control} of the base model"]
+    parts += [f"{counts.refinement} of weights between the grid's"] if counts.refinement else []
+    there = f"; {counts.already_made} more are there already" if counts.already_made else ""
     return (
-        f"{round_plan.arms} cells: at most {cost_bound.pictures} pictures{time} ({', '.join(parts)}{there}).\n"
-        f"{_choosing(demand)}{_refining(demand)} Then {demand.confirmed_arms} finalists x {round_plan.confirm_units} "
-        f"fresh pairs. Finalists {detectable_difference(round_plan.confirm_units):.3f} apart will be told apart in "
-        f"4 of 5 searches (at a paired SD of {ASSUMED_SD})."
+        f"{round_plan.arms} cells: at most {cost_bound.pictures} pictures, {cost_bound.forwards} UNet forwards{time} "
+        f"({', '.join(parts)}{there}).\n{FORWARD}{_each(cost_bound)}\n"
+        f"{_choosing(demand)}{_refining(demand)} Then {demand.confirmed_arms} finalists x up to "
+        f"{round_plan.confirm_units} fresh pairs. Finalists {detectable_difference(round_plan.confirm_units):.3f} "
+        f"apart will be told apart in 4 of 5 searches (at a paired SD of {ASSUMED_SD})."
+    )
+
+
+def _each(cost_bound: CostBound) -> str:
+    """What a picture takes, of either kind."""
+    prices, looks = cost_bound.prices, cost_bound.choosing.pictures
+    if prices.choosing == prices.confirming:
+        return f" A picture takes {prices.confirming}."
+    return (
+        f" {looks} of the pictures are looks of {prices.choosing} forwards in place of {prices.confirming}: cells are "
+        "chosen by them, and none of them is scored."
     )
 
 

@@ -14,9 +14,20 @@ from eval.ranking.ranking import rank
 from eval.ranking.scores import score
 from eval.search.arm_coordinates import coordinates_of
 from eval.search.arm_pictures import ArmPictures
+from eval.search.budget import missing_of
 from eval.search.cost_bound import Demand, MissingCounts, confirmation_cost
 from eval.search.refine import Refined, refine
-from eval.search.strategies.halving import Confirmed, Estimate, Halved, confirm, halve, mean_so_far
+from eval.search.strategies.enough_pairs import enough_pairs
+from eval.search.strategies.halving import (
+    Confirmed,
+    Estimate,
+    Halved,
+    all_sound,
+    confirm,
+    halve,
+    mean_so_far,
+    unless_surely_behind,
+)
 from eval.search.strategies.paired_bound import bound
 from eval.search.strategies.race import RaceResult, interim_looks, race
 from eval.search.strategies.schedule import LEAST_CONFIRMED, Schedule
@@ -64,12 +75,11 @@ class SearchRounds:
         refined = Refined(halved, 0, 0)
         if self.demand.refinement.trials:
             refined = refine(self.pictures, halved, self.demand.refinement, self._affordable, self.reporter)
-        fresh = self._fresh(refined.halved.finalists)
-        confirmed = confirm(self.pictures.measure, refined.halved, fresh, self.pictures.units.prompts)
-        snapshot = self.pictures.confirmation_record(confirmed.arms, fresh)
-        chosen = recommend(
-            self.pictures.evidence(confirmed.arms, self.pictures.confirmation_units(fresh)), self.pictures.limits
-        )
+        finished = self.pictures.finished
+        fresh = self._enough(refined.halved, self._fresh(refined.halved.finalists))
+        confirmed = confirm(finished.measure, refined.halved, fresh, finished.units.prompts)
+        snapshot = finished.confirmation_record(confirmed.arms, fresh)
+        chosen = recommend(finished.evidence(confirmed.arms, finished.confirmation_units(fresh)), self.pictures.limits)
         record = self._record(refined, confirmed, fresh, chosen)
         if raced is not None:
             ahead = self.pictures.cells_at(raced.finish_order)
@@ -82,7 +92,8 @@ class SearchRounds:
         files = [tuple(use.checkpoint.content for use in cell.uses) for cell in pictures.arms]
         estimate: Estimate = Surface(coordinates_of(pictures.arms), files) if self.reads_surface else mean_so_far
         round_plan, prompts = self.demand.round_plan, pictures.units.prompts
-        return halve(pictures.measure, round_plan, prompts, estimate, pictures.broken, self._affordable)
+        staying = unless_surely_behind if pictures.finished is pictures else all_sound
+        return halve(pictures.measure, round_plan, prompts, estimate, pictures.broken, self._affordable, staying)
 
     def _raced(self) -> RaceResult:
         units = self.demand.race_units or 0
@@ -101,24 +112,24 @@ class SearchRounds:
 
     @cached_property
     def _missing(self) -> MissingCounts:
-        return self.pictures.missing_counts(self.pictures.units.subject)
+        return missing_of(self.demand, self.pictures, self.pictures.units.subject)
 
     @property
     def _left(self) -> float:
-        return self.pictures.spending.left(self.pictures.seconds_a_picture)
+        return self.pictures.spending.left(self.pictures.seconds_a_forward)
 
     def _affordable(self, wanted: np.ndarray) -> bool:
         """Whether the pictures wanted, (A, U) bool, leave what confirming takes. What is there costs nothing."""
-        renders = self.pictures.renders_to_measure(wanted)
-        return renders == 0 or renders + self._confirmation_cost <= self._left
+        forwards = self.pictures.renders_to_measure(wanted) * self.demand.prices.choosing
+        return forwards == 0 or forwards + self._confirmation_cost <= self._left
 
     def _can_pay(self, renders: float) -> bool:
         """What is there already costs nothing, however the spending stands."""
-        return renders == 0 or renders <= self._left
+        return renders == 0 or renders * self.demand.prices.confirming <= self._left
 
     def _fresh(self, finalists: np.ndarray) -> np.ndarray:
         """The units (N,) to confirm on: as many as can be paid, and in any case enough to tell anything."""
-        pictures, round_plan = self.pictures, self.demand.round_plan
+        pictures, round_plan = self.pictures.finished, self.demand.round_plan
         units = np.arange(self.demand.first_fresh, self.demand.units)
         cells = pictures.cells_at(finalists)
 
@@ -132,10 +143,24 @@ class SearchRounds:
             self.reporter.say(f"the budget is nearly spent: {count} pairs confirm, not {round_plan.confirm_units}")
         return units[:count]
 
+    def _enough(self, halved: Halved, fresh: np.ndarray) -> np.ndarray:
+        """Those of the units (N,) that confirm: no more than the difference that matters takes."""
+        finished = self.pictures.finished
+        prompts, difference = finished.units.prompts, finished.limits.difference
+        units = enough_pairs(finished.measure, halved.scores.shape, halved.finalists, fresh, prompts, difference)
+        if len(units) < len(fresh):
+            self.reporter.say(
+                f"{len(units)} of {len(fresh)} fresh pairs confirm: by how far the first scatter, they tell the best "
+                f"finalist to {difference:g}, which is the difference that matters"
+            )
+        return units
+
     def _record(
         self, refined: Refined, confirmed: Confirmed, fresh: np.ndarray, chosen: Recommendation
     ) -> SearchRecord:
         halved, arms = refined.halved, self.demand.round_plan.arms
+        prices, spending = self.demand.prices, self.pictures.spending
+        every_cell, on_every_unit = arms, int(fresh[-1] + 1)
         return SearchRecord(
             arms=arms,
             rounds=[
@@ -146,8 +171,13 @@ class SearchRounds:
             recommended=chosen.cell,
             confirm_units=len(fresh),
             pictures=halved.pictures + confirmed.scores.size,
-            rendered=self.pictures.spending.spent.pictures,
-            grid_pictures=arms * int(fresh[-1] + 1),
+            rendered=spending.spent.pictures,
+            grid_pictures=every_cell * on_every_unit,
+            forwards=halved.pictures * prices.choosing + confirmed.scores.size * prices.confirming,
+            rendered_forwards=spending.forwards,
+            rendered_seconds=round(spending.spent.seconds, 3),
+            grid_forwards=every_cell * on_every_unit * prices.confirming,
+            look_forwards=prices.choosing if prices.choosing != prices.confirming else 0,
             within=chosen.within,
             certified=None,
             left_out=[],

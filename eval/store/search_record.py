@@ -16,7 +16,10 @@ class RoundRecord(Section):
 
 class SearchRecord(Section):
     """`pictures` counts those of cells, `grid_pictures` what every cell on as many units as a finalist would take;
-    `rendered` all that were made for it, those of other people and of the base model included.
+    `rendered` all that were made for it, those of other people and of the base model included. The same in UNet
+    forwards (one evaluation of the UNet of one picture at one step, with its guidance pair) are `forwards`,
+    `grid_forwards` and `rendered_forwards`; 0 in records of before they were counted. `rendered_seconds`: of wall time,
+    scoring included. `look_forwards`: cells were chosen by pictures of so many forwards; 0: by finished ones.
 
     `within`: with 95 % confidence the `recommended` cell, the first row of the ranking, is that close to the best
     finalist that breaks no more limits, and if it `raced`, `certified` to the best such cell of all (None: it was not
@@ -33,6 +36,11 @@ class SearchRecord(Section):
     pictures: int
     rendered: int = 0
     grid_pictures: int
+    forwards: int = 0
+    rendered_forwards: int = 0
+    rendered_seconds: float = 0.0
+    grid_forwards: int = 0
+    look_forwards: int = 0
     within: float
     raced: bool = False
     certified: float | None = None

@@ -13,5 +13,5 @@ class Unit:
 
 
 PIXELS, STEPS, EPOCHS, PICTURES, MINUTES = (Unit(name) for name in ("pixels", "steps", "epochs", "pictures", "minutes"))
-TOKENS, TIMESTEPS, SECONDS = Unit("tokens"), Unit("timesteps"), Unit("seconds")
+TOKENS, TIMESTEPS, SECONDS, FORWARDS = (Unit(name) for name in ("tokens", "timesteps", "seconds", "UNet forwards"))
 MONEY, SHARE = Unit("any currency"), Unit("a share of 1")

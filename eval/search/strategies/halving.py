@@ -18,6 +18,9 @@ Measure = Callable[[np.ndarray], np.ndarray]
 Estimate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # The arms still in it (K,) to how many limits each breaks (K,), by what has been measured of it so far.
 Broken = Callable[[np.ndarray], np.ndarray]
+# The highest arms of a round (K,), best first, which of them break no more limits than others (K,), their scores
+# (K, U), the units' prompts and the rounds, to those that stay.
+Staying = Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[str], RoundPlan], np.ndarray]
 # Whether the pictures that are wanted next, (A, U) bool, leave enough of the budget to confirm finalists.
 Affordable = Callable[[np.ndarray], bool]
 
@@ -78,6 +81,29 @@ def always(_wanted: np.ndarray) -> bool:
     return True
 
 
+def unless_surely_behind(
+    first: np.ndarray, sound: np.ndarray, scores: np.ndarray, prompts: Sequence[str], round_plan: RoundPlan
+) -> np.ndarray:
+    """The arms that may still be the best, and the runner-up in any case: a winner is shown beside something.
+
+    Those that break more limits than the `sound` ones stay only as such a runner-up.
+    """
+    if sound.sum() < 2:
+        return first[:2]
+    judged = bound(scores[sound], prompts, round_plan.arms - 1, len(round_plan.rounds))
+    worse = judged.beaten
+    worse[:2] = False
+    return first[sound][~worse]
+
+
+def all_sound(
+    first: np.ndarray, sound: np.ndarray, scores: np.ndarray, prompts: Sequence[str], round_plan: RoundPlan
+) -> np.ndarray:
+    """All that break no more limits, and two in any case: who is behind in few steps may be ahead in all of them."""
+    del scores, prompts, round_plan
+    return first[:2] if sound.sum() < 2 else first[sound]
+
+
 def halve(
     measure: Measure,
     round_plan: RoundPlan,
@@ -85,11 +111,12 @@ def halve(
     estimate: Estimate = mean_so_far,
     broken: Broken = none_broken,
     affordable: Affordable = always,
+    staying: Staying = unless_surely_behind,
 ) -> Halved:
     """Play the rounds: fewest limits broken stay, then the highest estimates. `prompts` (U,) are the units' own.
 
-    Arms that are surely behind the leader go early; when no more than two are left, the rounds end. They also end,
-    with the finalists of what is known, before a round (but the first) that is not `affordable`.
+    By `staying`, mostly, arms that are surely behind the leader go early; when no more than two are left, the rounds
+    end. They also end, with the finalists of what is known, before a round (but the first) that is not `affordable`.
     """
     scores = np.full((round_plan.arms, len(prompts)), np.nan)
     left = np.arange(round_plan.arms)
@@ -102,7 +129,8 @@ def halve(
         faults = broken(left)
         order = np.lexsort((-estimate(scores, left), faults))
         first, sound = left[order[: one.kept]], faults[order[: one.kept]] == faults.min()
-        kept = first if one.dealt else _worth_more(first, sound, scores[:, : one.units], prompts, round_plan)
+        seen = scores[first, : one.units]
+        kept = first if one.dealt else staying(first, sound, seen, prompts[: one.units], round_plan)
         stages.append(Stage(left, kept, np.setdiff1d(first, kept), one.units, one.dealt))
         left = kept
         if len(left) <= 2:
@@ -120,21 +148,6 @@ def _wanted(one: Round, left: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     else:
         wanted[left, : one.units] = True
     return wanted
-
-
-def _worth_more(
-    first: np.ndarray, sound: np.ndarray, scores: np.ndarray, prompts: Sequence[str], round_plan: RoundPlan
-) -> np.ndarray:
-    """The arms that may still be the best, and the runner-up in any case: a winner is shown beside something.
-
-    Those that break more limits than the `sound` ones stay only as such a runner-up.
-    """
-    if sound.sum() < 2:
-        return first[:2]
-    judged = bound(scores[first[sound]], prompts[: scores.shape[1]], round_plan.arms - 1, len(round_plan.rounds))
-    worse = judged.beaten
-    worse[:2] = False
-    return first[sound][~worse]
 
 
 def confirm(measure: Measure, halved: Halved, units: np.ndarray, prompts: Sequence[str]) -> Confirmed:

@@ -77,7 +77,7 @@ def first_fresh_unit(search_units: int, prompts: int) -> int:
     return -(-search_units // prompts) * prompts
 
 
-# A plan of rounds to the pictures that it takes.
+# A plan of rounds to what it takes, mostly in UNet forwards.
 Cost = Callable[[RoundPlan], int]
 
 
@@ -103,8 +103,8 @@ def pictures_of_arms(round_plan: RoundPlan) -> int:
     return round_plan.pictures
 
 
-def within_budget(arms: int, schedule: Schedule, pictures: int, cost: Cost = pictures_of_arms) -> Schedule:
-    """The schedule nearest to `schedule` that costs at most `pictures`: fewer units to confirm on, then to begin with,
+def within_budget(arms: int, schedule: Schedule, budget: int, cost: Cost = pictures_of_arms) -> Schedule:
+    """The schedule nearest to `schedule` that costs at most `budget`: fewer units to confirm on, then to begin with,
     then a harder cut. Raises BudgetError where none does.
     """
     least = min(LEAST_CONFIRMED, schedule.confirm_units)
@@ -112,14 +112,14 @@ def within_budget(arms: int, schedule: Schedule, pictures: int, cost: Cost = pic
     for keep, first in product((schedule.keep, 2 * schedule.keep), range(schedule.first_units, 0, -1)):
         tried = replace(schedule, first_units=first, keep=keep)
         cheapest.append(cost(round_plan_of(arms, replace(tried, confirm_units=least))))
-        if cheapest[-1] <= pictures:
+        if cheapest[-1] <= budget:
             fitting = (
                 replace(tried, confirm_units=units)
                 for units in range(schedule.confirm_units, least - 1, -1)
-                if cost(round_plan_of(arms, replace(tried, confirm_units=units))) <= pictures
+                if cost(round_plan_of(arms, replace(tried, confirm_units=units))) <= budget
             )
             return next(fitting)
     raise BudgetError(
-        f"a budget of {pictures} pictures is too small for {arms} cells: the cheapest search takes {min(cheapest)}; "
+        f"a budget of {budget} UNet forwards is too small for {arms} cells: the cheapest search takes {min(cheapest)}; "
         "raise it, or name fewer checkpoints or weights"
     )

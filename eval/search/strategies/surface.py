@@ -9,9 +9,8 @@ better or worse as a whole than its neighbours, smoothly over its weights. Level
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -37,17 +36,17 @@ class Surface:
     def __call__(self, scores: np.ndarray, arms: np.ndarray) -> np.ndarray:
         """Scores (A, U), NaN where an arm has not met a unit -> estimates (K,) of `arms`, on a common scale."""
         groups = _groups(scores)
-        candidates = [self._posterior(groups, scores, *way) for way in product(REACHES, HILLS)]
+        candidates = [found for reach in REACHES for found in self._posteriors(groups, scores, reach)]
         _, best = max(candidates, key=lambda pair: pair[0])
         return best[arms]
 
-    def _posterior(
-        self, groups: Sequence[tuple[np.ndarray, np.ndarray]], scores: np.ndarray, reach: float, hill: float
-    ) -> tuple[float, np.ndarray]:
-        """The log marginal likelihood of a way to see it, and the posterior mean (A,) under it."""
+    def _posteriors(
+        self, groups: Sequence[tuple[np.ndarray, np.ndarray]], scores: np.ndarray, reach: float
+    ) -> Iterator[tuple[float, np.ndarray]]:
+        """For each size of the hill the log marginal likelihood of seeing it so, and the posterior mean (A,) then."""
         alike = _kernel(self.coordinates, reach)
         variance = _residual_variance(groups, scores)
-        prior = variance * (hill * alike + FILE * alike * _same(self.files) + ROUGHNESS * np.eye(len(alike)))
+        rest = FILE * alike * _same(self.files) + ROUGHNESS * np.eye(len(alike))
         precision, weighted = np.zeros_like(alike), np.zeros(len(alike))
         likelihood = 0.0
         for arms, units in groups:
@@ -58,10 +57,12 @@ class Surface:
             weighted[arms] += projected @ seen.sum(1)
             log_size = float(np.linalg.slogdet(noise)[1])
             likelihood -= 0.5 * (len(units) * log_size + float((seen * (projected @ seen)).sum()))
-        inner = np.eye(len(alike)) + prior @ precision
-        mean = np.linalg.solve(inner, prior @ weighted)
-        likelihood += 0.5 * float(weighted @ mean) - 0.5 * float(np.linalg.slogdet(inner)[1])
-        return likelihood, mean
+        for hill in HILLS:
+            prior = variance * (hill * alike + rest)
+            inner = np.eye(len(alike)) + prior @ precision
+            mean = np.linalg.solve(inner, prior @ weighted)
+            gain = 0.5 * float(weighted @ mean) - 0.5 * float(np.linalg.slogdet(inner)[1])
+            yield likelihood + gain, mean
 
 
 def _kernel(coordinates: np.ndarray, reach: float) -> np.ndarray:

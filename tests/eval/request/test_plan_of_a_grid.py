@@ -49,10 +49,10 @@ def test_the_control_is_shown_the_class_word_and_a_cell_the_trigger() -> None:
     plan = _plan(acting)
     unit = plan.units[0]
     control, idles, shown = plan.picture(None, unit), plan.picture(idle, unit), plan.picture(acting, unit)
-    assert control == PlannedPicture(SAMPLING.picture_id(CONTROL, "a person", 1), None, "a person", 1)
-    assert idles == PlannedPicture(SAMPLING.picture_id(CONTROL, "a ohwx", 1), None, "a ohwx", 1)
+    assert control == PlannedPicture(SAMPLING.picture_id(CONTROL, "a person", 1), None, "a person", 1, steps=30)
+    assert idles == PlannedPicture(SAMPLING.picture_id(CONTROL, "a ohwx", 1), None, "a ohwx", 1, steps=30)
     identity = SAMPLING.picture_id(acting.id, "a ohwx", 1)
-    assert shown == PlannedPicture(identity, acting, "a ohwx", 1, "sha-a", acting.unet_key)
+    assert shown == PlannedPicture(identity, acting, "a ohwx", 1, "sha-a", acting.unet_key, 30)
 
 
 def test_pictures_come_with_the_base_model_first_and_the_dearest_change_last() -> None:

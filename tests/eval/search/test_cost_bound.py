@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.search.cost_bound import CostBound, Demand, MissingCounts, Refinement, confirmation_cost, cost_bound_of
+from eval.search.cost_bound import (
+    CostBound,
+    Counts,
+    Demand,
+    MissingCounts,
+    Prices,
+    Refinement,
+    confirmation_cost,
+    cost_bound_of,
+)
 from eval.search.strategies.schedule import Round, RoundPlan, Schedule, round_plan_of
 
 # Twelve cells meet units 0 and 1, four of them 2 and 3 as well, and two are confirmed on eight fresh ones. Three
@@ -48,61 +57,71 @@ def test_few_arms_meet_no_round_and_bleed_prompts_before_a_refinement_alone() ->
     assert (none.search_units, none.first_fresh, none.arms_shown_bleed) == (0, 0, 0)
     assert replace(none, refinement=Refinement(5, 3)).arms_shown_bleed == 2
     cost_bound = cost_bound_of(none, _empty(none))
-    assert cost_bound == CostBound(cells=2 * 8, bleed=2 * 6, control=8 + 6, refinement=0)
+    assert cost_bound == CostBound(Counts(0, 0, 0), Counts(cells=2 * 8, bleed=2 * 6, control=8 + 6))
 
 
 def test_a_bill_with_nothing_there() -> None:
     cost_bound = cost_bound_of(PLAIN, _empty(PLAIN))
     # Bleed prompts: two seeds of two of them for the four of the last cut, then three seeds for each of two finalists.
-    assert cost_bound == CostBound(
-        cells=2 * 12 + 2 * 4 + 8 * 2, bleed=4 * 2 * 2 + 2 * 6, control=12 + 2 * 2 + 6, refinement=0
-    )
-    assert cost_bound.pictures == 48 + 28 + 22
+    choosing = Counts(cells=2 * 12 + 2 * 4, bleed=4 * 2 * 2, control=4 + 2 * 2)
+    confirming = Counts(cells=8 * 2, bleed=2 * 6, control=8 + 6)
+    assert cost_bound == CostBound(choosing, confirming)
+    assert cost_bound.pictures == cost_bound.forwards == 48 + 28 + 22
+    priced = cost_bound_of(replace(PLAIN, prices=Prices(6, 20)), _empty(PLAIN))
+    assert priced.pictures == 48 + 28 + 22
+    assert priced.forwards == 6 * (32 + 16 + 8) + 20 * (16 + 12 + 14)
 
 
 def test_what_is_there_is_not_paid_for() -> None:
     cost_bound = cost_bound_of(PLAIN, _some())
-    assert cost_bound.cells == 5 + 12 + 3 + 4 + 1 + 7 * 2
-    assert cost_bound.control == 11 + 2 * 2 + 6
-    assert cost_bound.already_made == 7 + 1 + 1 + 1
-    assert cost_bound.pictures + cost_bound.already_made == cost_bound_of(PLAIN, _empty(PLAIN)).pictures
+    assert cost_bound.choosing.cells == 5 + 12 + 3 + 4
+    assert cost_bound.confirming.cells == 1 + 7 * 2
+    assert cost_bound.both.control == 11 + 2 * 2 + 6
+    assert cost_bound.both.already_made == 7 + 1 + 1 + 1
+    assert cost_bound.pictures + cost_bound.both.already_made == cost_bound_of(PLAIN, _empty(PLAIN)).pictures
 
 
 def test_a_refinement_tries_cells_on_units_that_the_finalists_have_met_too() -> None:
     cost_bound = cost_bound_of(REFINED, _empty(REFINED))
-    assert cost_bound.cells == 2 * 12 + 2 * 4 + 3 * 2 + 8 * 2
-    assert cost_bound.refinement == 5 * (7 + 2 * 2) + 2 * (8 + 6)
-    assert cost_bound.bleed == 4 * 2 * 2 + 2 * 6
-    assert cost_bound.pictures == cost_bound.cells + cost_bound.bleed + cost_bound.control + cost_bound.refinement
+    counts = cost_bound.both
+    assert counts.cells == 2 * 12 + 2 * 4 + 3 * 2 + 8 * 2
+    assert (cost_bound.choosing.refinement, cost_bound.confirming.refinement) == (5 * (7 + 2 * 2), 2 * (8 + 6))
+    assert counts.bleed == 4 * 2 * 2 + 2 * 6
+    assert cost_bound.pictures == counts.cells + counts.bleed + counts.control + counts.refinement
     short = replace(PLAIN, refinement=Refinement(5, 2))
-    assert cost_bound_of(short, _empty(short)).bleed == 12 * 2 * 2 + 2 * 6, "all that met as many units are looked at"
+    assert cost_bound_of(short, _empty(short)).both.bleed == 12 * 2 * 2 + 2 * 6, (
+        "all that met as many units are looked at"
+    )
     longer = replace(PLAIN, refinement=Refinement(5, 3))
-    assert cost_bound_of(longer, _empty(longer)).bleed == 4 * 2 * 2 + 2 * 6
+    assert cost_bound_of(longer, _empty(longer)).both.bleed == 4 * 2 * 2 + 2 * 6
 
 
 def test_a_race_may_show_every_arm_all_its_units_and_every_bleed_prompt() -> None:
     cost_bound = cost_bound_of(RACED, _empty(RACED))
-    assert cost_bound.cells == 8 * 12 + 8 * 2
-    assert cost_bound.bleed == 12 * 2 * 2 + 2 * 6
+    assert cost_bound.both.cells == 8 * 12 + 8 * 2
+    assert cost_bound.both.bleed == 12 * 2 * 2 + 2 * 6
     refined = replace(RACED, refinement=Refinement(5, 2))
-    assert cost_bound_of(refined, _empty(refined)).bleed == 12 * 2 * 2 + 2 * 6
+    assert cost_bound_of(refined, _empty(refined)).both.bleed == 12 * 2 * 2 + 2 * 6
     wider = replace(RACED, refinement=Refinement(5, 9))
-    assert cost_bound_of(wider, _empty(wider)).cells == 8 * 12 + 1 * 2 + 8 * 2
+    assert cost_bound_of(wider, _empty(wider)).both.cells == 8 * 12 + 1 * 2 + 8 * 2
 
 
 @pytest.mark.parametrize(("arms", "each"), [(24, 4), (25, 5)])
 def test_a_glance_deals_its_units_out(arms: int, each: int) -> None:
     round_plan = RoundPlan(arms, (Round(arms, 6, 12, arms, dealt=True), Round(12, 4, 2, 48)), 2, 8)
     demand = replace(PLAIN, round_plan=round_plan)
-    assert cost_bound_of(demand, _empty(demand)).cells == 6 * each + 4 * 12 + 8 * 2
+    assert cost_bound_of(demand, _empty(demand)).both.cells == 6 * each + 4 * 12 + 8 * 2
     looked = replace(demand, refinement=Refinement(5, 5))
-    assert cost_bound_of(looked, _empty(looked)).bleed == 12 * 2 * 2 + 2 * 6, "a glance shows nobody a bleed prompt"
+    assert cost_bound_of(looked, _empty(looked)).both.bleed == 12 * 2 * 2 + 2 * 6, (
+        "a glance shows nobody a bleed prompt"
+    )
 
 
 def test_confirming_is_kept_back_whoever_the_finalists_are() -> None:
     assert confirmation_cost(PLAIN, _empty(PLAIN)) == 8 * 2 + 8 + (2 + 1) * 6
     assert confirmation_cost(PLAIN, _some()) == (1 + 7 * 2) + 8 + (2 + 1) * 6
     assert confirmation_cost(REFINED, _empty(REFINED)) == 8 * 2 + 2 * 8 + 8 + (4 + 1) * 6
+    assert confirmation_cost(replace(PLAIN, prices=Prices(6, 20)), _empty(PLAIN)) == 20 * (8 * 2 + 8 + (2 + 1) * 6)
 
 
 @given(st.integers(1, 200), st.sampled_from([0, 12]), st.integers(0, 3), st.integers(1, 9))
@@ -112,6 +131,6 @@ def test_a_search_never_costs_less_than_its_confirmation_and_its_course(
     round_plan = round_plan_of(arms, Schedule(glance=glance))
     demand = Demand(round_plan, None, Refinement(), prompts, others)
     cost_bound = cost_bound_of(demand, _empty(demand))
-    assert cost_bound.cells >= round_plan.pictures, "a glance's units may come again in the rounds"
-    assert cost_bound.already_made == 0
-    assert cost_bound.pictures >= confirmation_cost(demand, _empty(demand))
+    assert cost_bound.both.cells >= round_plan.pictures, "a glance's units may come again in the rounds"
+    assert cost_bound.both.already_made == 0
+    assert cost_bound.forwards >= confirmation_cost(demand, _empty(demand))

@@ -55,7 +55,7 @@ def test_a_clock_that_runs_out_leaves_enough_to_confirm(
     made, heard = copy_of(written, tmp_path / "grid"), Heard()
     spec = with_search(read_spec(made.spec), keep=2, confirm_units=12, budget_minutes=60.0)
     monkeypatch.setattr("eval.grid.picture_maker.lap_timer", lambda: lambda: 1200.0)
-    monkeypatch.setattr("eval.search.arm_pictures.ArmPictures.seconds_a_picture", 0.1)
+    monkeypatch.setattr("eval.search.arm_pictures.ArmPictures.seconds_a_forward", 0.1)
     record = run_search(spec, False, heard).record
     assert record.out_of_budget
     assert record.confirm_units == 8
@@ -73,10 +73,14 @@ def test_what_was_spent_before_a_kill_counts(tmp_path: Path, kept_rows: KeptRows
     store.add_pictures(rows, spent=Spent("another", 30, 1.0))
     store.add_pictures(rows[20:], spent=Spent("this", 10, 5.0))
     store.add_spent(Spent("this", 0, 1.0))
-    assert Spending(store, "this", 100, None).left(None) == 70
-    assert Spending(store, "this", None, 60.0).left(99.0) == pytest.approx(90)
-    assert Spending(store, "another", 100, None).left(None) == 70
-    assert Spending(store, "a third", 100, None).left(None) == 100
+    assert Spending(store, {"this": 1}, 100, None).left(None) == 70
+    assert Spending(store, {"this": 2}, 100, None).left(None) == 40
+    assert Spending(store, {"this": 1}, None, 60.0).left(99.0) == pytest.approx(90)
+    assert Spending(store, {"this": 3}, None, 60.0).left(99.0) == pytest.approx(270)
+    assert Spending(store, {"another": 1}, 100, None).left(None) == 70
+    assert Spending(store, {"this": 3, "another": 1}, 200, None).left(None) == 200 - 3 * 30 - 30
+    assert Spending(store, {"this": 3, "another": 1}, None, 60.0).left(99.0) == pytest.approx(44 / (16 / 120))
+    assert Spending(store, {"a third": 1}, 100, None).left(None) == 100
     store.close()
 
 
@@ -129,7 +133,10 @@ def test_terms_come_back_as_they_were(tmp_path: Path, kept_rows: KeptRows) -> No
 def test_two_budgets_or_a_price_that_is_missing_are_refused(written: GridFolder, tmp_path: Path) -> None:
     made = copy_of(written, tmp_path / "grid")
     text = made.spec.read_text(encoding="utf-8")
-    faults = {"budget_pictures = 9\nbudget_minutes = 1.0": "give one of", "budget_cost = 1.0": "price_per_hour"}
+    faults = {"budget_forwards = 9\nbudget_pictures = 9": "give one of"} | {
+        "budget_pictures = 9\nbudget_minutes = 1.0": "give one of",
+        "budget_cost = 1.0": "price_per_hour",
+    }
     for wrong, reason in faults.items():
         made.spec.write_text(text + wrong, encoding="utf-8")
         with pytest.raises(ConfigurationError, match=reason):
