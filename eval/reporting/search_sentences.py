@@ -70,7 +70,8 @@ def _made(record: SearchRecord) -> str:
         return ""
     took = say(" in {forwards} UNet forwards", forwards=record.rendered_forwards) if record.rendered_forwards else ""
     time = say(" and {seconds} s", seconds=f"{record.rendered_seconds:.0f}") if record.rendered_seconds else ""
-    return say("; {count} pictures were rendered for it in all{took}{time}", count=record.rendered, took=took, time=time)
+    pictures = record.rendered
+    return say("; {count} pictures were rendered for it in all{took}{time}", count=pictures, took=took, time=time)
 
 
 def _looks(record: SearchRecord) -> list[str]:
