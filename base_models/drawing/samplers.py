@@ -71,5 +71,7 @@ def sampler_name(written: str) -> str:
 
 
 def evaluations(sampler: str, steps: int) -> int:
-    """How often a picture of so many steps asks the UNet, each time with its guidance pair: what it costs."""
-    return steps if SAMPLERS[sampler].order == 1 else 2 * steps - 1
+    """How often a picture of so many steps asks the UNet, each time with its guidance pair: what it costs. Of another
+    program's sampler, which only that program knows, once a step: the least."""
+    first_order = sampler not in SAMPLERS or SAMPLERS[sampler].order == 1
+    return steps if first_order else 2 * steps - 1

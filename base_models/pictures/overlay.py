@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from foundation.typed.untyped import untyped
 
@@ -99,7 +99,7 @@ def _left_over(mine: np.ndarray, theirs: np.ndarray, inside: np.ndarray) -> tupl
         return 0.0, (1.0, 1.0)
     first, second = (each / length for each, length in zip(levels, lengths, strict=True))
     left = ((first - second) ** 2).sum(-1)
-    local: np.ndarray = untyped(ndimage).uniform_filter(left, PLACE, mode="constant") * inside.sum()
+    local: np.ndarray = untyped(scipy.ndimage).uniform_filter(left, PLACE, mode="constant") * inside.sum()
     return float((first * second).sum()), (float(local.max()), float(np.median(local[inside])))
 
 
@@ -144,12 +144,12 @@ def _inside(placed: np.ndarray, shape: tuple[int, ...], edge: float) -> np.ndarr
 
 def _at(levels: np.ndarray, placed: np.ndarray) -> np.ndarray:
     """Levels between pixels, whose middles lie half a pixel from their edges."""
-    found: np.ndarray = untyped(ndimage).map_coordinates(levels, placed[::-1] - 0.5, order=1, mode="nearest")
+    found: np.ndarray = untyped(scipy.ndimage).map_coordinates(levels, placed[::-1] - 0.5, order=1, mode="nearest")
     return found
 
 
 def _soft(levels: np.ndarray, blur: float) -> np.ndarray:
-    found: np.ndarray = untyped(ndimage).gaussian_filter(levels, blur, mode="nearest")
+    found: np.ndarray = untyped(scipy.ndimage).gaussian_filter(levels, blur, mode="nearest")
     return found
 
 

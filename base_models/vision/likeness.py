@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import stdtrit
+import scipy
 
 LEAST_COSINE = -1.0
 NO_OTHERS = np.empty(0)
@@ -65,5 +65,5 @@ def mean_interval(values: np.ndarray) -> tuple[float, float] | None:
     """The mean of cosines (N,) on other pictures like these, 95 % (Student's t); None of one value."""
     if len(values) < 2:
         return None
-    half = float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5)
+    half = float(scipy.special.stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5)
     return max(-1.0, float(values.mean()) - half), min(1.0, float(values.mean()) + half)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from base_models.base_source import find_base
 from base_models.drawing.batch_size import PictureShape, batch_size
+from base_models.drawing.samplers import SAMPLERS
 from eval.executors.choice import opened_executor
 from eval.executors.executor import Amount, Executor, FinishedBatch, Job, WrittenFile
 from eval.grid.accepted import Handed
@@ -97,7 +98,8 @@ class PictureMaker:
 
     @property
     def _title(self) -> str:
-        return f"rendering, {self.plan.sampling.forwards} UNet forwards each"
+        sampling = self.plan.sampling
+        return f"rendering, {sampling.forwards} UNet forwards each" if sampling.sampler in SAMPLERS else "rendering"
 
     def _forget_lost(self, pictures: Iterable[PlannedPicture], size: int) -> None:
         """Forget each batch that has lost a file, before anything is rendered: a kill then leaves it whole to make."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from math import comb, nan, sqrt
 
 import numpy as np
-from scipy.special import stdtrit
+import scipy
 
 from eval.ranking.bare_prompts import telling_units
 from eval.ranking.evidence import SUBJECT, Appearances, Evidence
@@ -256,4 +256,6 @@ def half_width(scatter: np.ndarray, prompts: Sequence[str], judged: np.ndarray) 
     if freedom < 1 or fewest < 2:
         return nan
     sd = float(within_sd(scatter[seen][None], names)[0])
-    return float(stdtrit(freedom, 1 - 0.025 / len(counts))) * sd * sqrt(1 / fewest + 1 / (fewest + BORROWED))
+    return (
+        float(scipy.special.stdtrit(freedom, 1 - 0.025 / len(counts))) * sd * sqrt(1 / fewest + 1 / (fewest + BORROWED))
+    )

@@ -172,7 +172,8 @@ class Sampling:
 
     @property
     def forwards(self) -> int:
-        """UNet forwards of a picture: evaluations of the UNet at one step, each with its guidance pair."""
+        """UNet forwards of a picture: evaluations of the UNet at one step, each with its guidance pair. The least
+        where another program draws it."""
         return evaluations(self.sampler, self.steps)
 
     @cached_property

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+import scipy
 
 RESAMPLES = 2000
 SEED = 20240917
@@ -31,7 +31,11 @@ class Resampling:
 
     def critical_value_of(self, comparisons: int) -> float:
         """The same for intervals of which so many hold at once (Bonferroni)."""
-        return float(stdtrit(self.freedom, 1 - 0.025 / max(1, comparisons))) if self.freedom > 0 else math.nan
+        return (
+            float(scipy.special.stdtrit(self.freedom, 1 - 0.025 / max(1, comparisons)))
+            if self.freedom > 0
+            else math.nan
+        )
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """The means (C, B) of `values` (C, U) on every other draw of seeds."""
@@ -121,7 +125,7 @@ def chance_half(unchanged: np.ndarray, prompts: Sequence[str], pictures: int) ->
     if freedom <= 0 or pictures < 1:
         return math.nan
     sd = float(within_sd(unchanged[seen][None], names)[0])
-    return float(stdtrit(freedom, 0.975)) * sd * math.sqrt(2 / pictures)
+    return float(scipy.special.stdtrit(freedom, 0.975)) * sd * math.sqrt(2 / pictures)
 
 
 def normal_changes(prompts: Sequence[str], draws: int = RESAMPLES, seed: int = SEED) -> np.ndarray:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
+import scipy
 
 from eval.statistics.intervals import SAME, Z_95, normal_changes, resampling, strata
 
@@ -117,7 +117,9 @@ def expected_means(values: np.ndarray, prompts: Sequence[str], seed: int = 0) ->
     own = (groups.belongs * (unsure + (within - expected[:, None]) ** 2)).sum(1)
     level = ((groups.belongs @ (groups.behind_centres.T @ errors)) ** 2).sum(1)
     away = _middle_95(groups.belongs, within, unsure) - expected[:, None]
-    ends = expected[:, None] + np.sign(away) * np.hypot(away, float(stdtrit(freedom, 0.975)) * np.sqrt(level)[:, None])
+    ends = expected[:, None] + np.sign(away) * np.hypot(
+        away, float(scipy.special.stdtrit(freedom, 0.975)) * np.sqrt(level)[:, None]
+    )
     draws = _draws(values, prompts, groups, within, spread, seed)
     return ExpectedMeans(expected, ends, own, draws)
 
@@ -184,7 +186,7 @@ def _sizes(belongs: np.ndarray) -> np.ndarray:
 
 
 def _normal_below(at: np.ndarray) -> np.ndarray:
-    return np.asarray(ndtr(at))
+    return np.asarray(scipy.special.ndtr(at))
 
 
 def _log_density(at: np.ndarray, centre: np.ndarray | float, variance: np.ndarray | float) -> np.ndarray:

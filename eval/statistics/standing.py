@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtr, ndtri, psi, stdtrit
+import scipy
 
 from eval.statistics.intervals import SAME, Z_95, strata, within_sd
 
@@ -57,7 +57,7 @@ def surely_behind(first: int, values: np.ndarray, prompts: Sequence[str]) -> np.
     if freedom <= 0 or not len(others):
         return found
     variances, total = moderated(within_sd(behind[others], prompts) ** 2, freedom)
-    critical = float(stdtrit(total, 1 - ERROR / len(others)))
+    critical = float(scipy.special.stdtrit(total, 1 - ERROR / len(others)))
     found[others] = behind[others].mean(1) > critical * np.sqrt(variances / values.shape[1])
     return found
 
@@ -72,9 +72,9 @@ def pairs_to_settle(differences: np.ndarray, sds: np.ndarray, least: float) -> i
     share = (1 - POWER) / 2 / len(sds)
     means, unsure = differences.mean(1)[:, None], np.maximum(np.ptp(differences, axis=1), SAME)[:, None] / (2 * Z_95)
     tried = least / 2 + np.linspace(0.0, 1.0, STEPS) * (np.abs(means) + least + 4 * unsure)
-    smaller = ndtr((tried - least - means) / unsure) - ndtr((-tried - means) / unsure)
+    smaller = scipy.special.ndtr((tried - least - means) / unsure) - scipy.special.ndtr((-tried - means) / unsure)
     seen = tried[np.arange(len(sds)), (smaller <= share).sum(1) - 1]
-    critical = max(Z_95, float(ndtri(1 - ERROR / len(sds)))) + float(ndtri(1 - share))
+    critical = max(Z_95, float(scipy.special.ndtri(1 - ERROR / len(sds)))) + float(scipy.special.ndtri(1 - share))
     return max(2, math.ceil(float((critical * sds / seen).max() ** 2)))
 
 
@@ -87,9 +87,9 @@ def moderated(variances: np.ndarray, freedom: int) -> tuple[np.ndarray, float]:
     known = variances > SAME**2
     if known.sum() < 2:
         return variances, float(freedom)
-    logs = np.log(variances[known]) - float(psi(freedom / 2)) + math.log(freedom / 2)
+    logs = np.log(variances[known]) - float(scipy.special.psi(freedom / 2)) + math.log(freedom / 2)
     prior = _degrees_of_spread(float(logs.var(ddof=1)) - _trigamma(freedom / 2))
-    common = math.exp(float(logs.mean()) + float(psi(prior / 2)) - math.log(prior / 2))
+    common = math.exp(float(logs.mean()) + float(scipy.special.psi(prior / 2)) - math.log(prior / 2))
     drawn = (prior * common + freedom * variances) / (prior + freedom)
     return drawn, prior + freedom
 

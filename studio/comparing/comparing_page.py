@@ -16,7 +16,7 @@ from studio.languages.translation import tr
 from studio.picture_wall.chosen_place import known_axes, row_of_tile
 from studio.picture_wall.wall_component import picture_wall
 from studio.picture_wall.wall_data import told_of
-from studio.ranking.frames import intervals_of, tiles_of
+from studio.ranking.ranking_rows import intervals_of, tiles_of
 from studio.serving.served_stores import SERVED
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import show_tiles

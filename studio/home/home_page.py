@@ -7,7 +7,7 @@ import streamlit as st
 from foundation.errors import UserError
 from foundation.typed.untyped import untyped
 from studio.home.demo import demo_jobs, is_there
-from studio.home.home_words import SHOWN, StoreLine, inspecting, lora_frame, store_lines
+from studio.home.home_words import SHOWN, StoreLine, inspecting, lora_table, store_lines
 from studio.home.subjects import Step, Subject, subjects_of
 from studio.jobs.asking import asked_job, begin, same_open_job
 from studio.jobs.commands import INIT
@@ -168,7 +168,7 @@ def _show_loras(found: FoundWork, folders: AllowedFolders) -> None:
     if not found.loras:
         return
     st.header(tr("LoRA files"), anchor=False)
-    untyped(st).dataframe(lora_frame(found.loras, folders), hide_index=True, alt=tr("Folders of LoRA files."))
+    untyped(st).dataframe(lora_table(found.loras, folders), hide_index=True, alt=tr("Folders of LoRA files."))
     st.caption(tr("What they hold, and which are broken, a command says:"))
     show_command(inspecting(found.loras, folders))
 

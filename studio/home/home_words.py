@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
-
 from eval.store.connection import last_changed
 from eval.store.store_progress import StoreProgress
 from foundation.errors import UserError
@@ -18,6 +16,7 @@ from studio.languages.translation import tr
 from studio.shared.allowed_folders import AllowedFolders
 from studio.shared.found_work import LoraFolder
 from studio.shared.stores import is_finished, store_progress
+from studio.shared.tables import Table, table_of
 from studio.shared.time_words import ago, pictures_in_words
 
 SHOWN = 30  # stores, and folders of LoRA files: the rest is counted
@@ -58,10 +57,10 @@ def _line(store: Path, name: str, now: float) -> StoreLine:
     )
 
 
-def lora_frame(loras: Sequence[LoraFolder], folders: AllowedFolders) -> pd.DataFrame:
+def lora_table(loras: Sequence[LoraFolder], folders: AllowedFolders) -> Table:
     """Folders of LoRA files, the last changed first, a row each."""
     ordered = sorted(loras, key=lambda one: one.changed, reverse=True)[:SHOWN]
-    return pd.DataFrame(
+    return table_of(
         {
             tr("folder"): [folders.called(one.folder) for one in ordered],
             tr("files"): [one.count for one in ordered],

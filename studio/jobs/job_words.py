@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import pandas as pd
-
 from studio.jobs.devices import LIGHT, said
 from studio.jobs.job_progress import last_line, progress_in, tail_of
 from studio.jobs.job_state import CALLED, JobState, state_of
 from studio.jobs.kept_job import JobFiles, title_in_words
 from studio.languages.translation import tr
+from studio.shared.tables import Table, table_of
 from studio.shared.time_words import done_at, lasting
 
 SHOWN = 50  # jobs that are over, the latest first
@@ -51,10 +50,10 @@ def card_of(files: JobFiles, now: float | None = None) -> JobCard:
     return JobCard(files, state, f"{progress.title}{counted}; {since}{left}", progress.share, may_be_killed)
 
 
-def over_frame(jobs: Sequence[JobFiles]) -> pd.DataFrame:
+def over_table(jobs: Sequence[JobFiles]) -> Table:
     """Jobs that are over, a row each, as they are given."""
     states = [state_of(one) for one in jobs]
-    return pd.DataFrame(
+    return table_of(
         {
             tr("job"): [title_in_words(one.job) for one in jobs],
             tr("became"): [tr(CALLED[state.name]) for state in states],

@@ -12,7 +12,7 @@ from studio.jobs.devices import said
 from studio.jobs.job_parts_page import LOG_HEIGHT, act, show_command_form, show_open
 from studio.jobs.job_queue import again, forget, queue_of, see_to, standing_still
 from studio.jobs.job_state import state_of
-from studio.jobs.job_words import answer_of, latest_over, log_of, over_frame
+from studio.jobs.job_words import answer_of, latest_over, log_of, over_table
 from studio.jobs.kept_job import JobFiles, jobs_in, title_in_words
 from studio.languages.translation import tr
 from studio.shared.allowed_folders import AllowedFolders
@@ -63,7 +63,7 @@ def _show_over(here: Path) -> None:
         return
     st.header(tr("Over"), anchor=False)
     chosen = untyped(st).dataframe(
-        over_frame(over),
+        over_table(over),
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",

@@ -1,25 +1,24 @@
-"""Charts of the frames, as Vega-Lite's descriptions. No Streamlit here."""
+"""Charts of the ranking, as Vega-Lite's descriptions. No Streamlit here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
-from foundation.typed.untyped import untyped
 from studio.languages.translation import tr
-from studio.ranking.frames import NO_OTHER
+from studio.ranking.ranking_rows import NO_OTHER
 from studio.shared.vega_lite import (
     COLOURS,
     NEAR_THE_FIGURES,
     ON_CANVAS,
+    Rows,
     Spec,
+    data_of,
     field,
     layered,
     legend_above,
     picked_row,
-    values,
 )
 
 FIELD = 62
@@ -32,7 +31,7 @@ SHAPES = ["diamond", "circle", "circle", "cross"]
 PICKED = "picked"
 
 
-def epoch_curve(curve: pd.DataFrame, order: list[str], settings: list[str], levels: Mapping[str, float]) -> Spec:
+def epoch_curve(curve: Rows, order: list[str], settings: list[str], levels: Mapping[str, float]) -> Spec:
     """Identity of the checkpoints with 95 % bars, a line for each of `settings`; `levels` are dashed and named."""
     figures = {"identity": tr("identity"), "low": tr("low"), "high": tr("high")}
     shared = {
@@ -67,7 +66,7 @@ def epoch_curve(curve: pd.DataFrame, order: list[str], settings: list[str], leve
     return layered(curve, layers, height=CURVE_HEIGHT, description=told, usermeta=ON_CANVAS)
 
 
-def trade_off(points: pd.DataFrame, cost: str, kinds: Sequence[str]) -> Spec:
+def trade_off(points: Rows, cost: str, kinds: Sequence[str]) -> Spec:
     """Likeness against `cost`, a point for each row; those that no row beats in both are joined by a line."""
     shared = {
         "x": field("cost:Q", title=cost, scale=NEAR_THE_FIGURES),
@@ -102,12 +101,14 @@ def trade_off(points: pd.DataFrame, cost: str, kinds: Sequence[str]) -> Spec:
     return layered(points, [line, dots], height=CURVE_HEIGHT, description=told, usermeta=ON_CANVAS)
 
 
-def weights_map(heat: pd.DataFrame) -> Spec:
+def weights_map(heat: Rows) -> Spec:
     """Identity over UNet (across) and text encoder (down) weights, one map for each `also`, on one colour scale."""
-    figures: list[float] = untyped(heat)["identity"].tolist()
+    figures: list[float] = [row["identity"] for row in heat]
     ends = min(figures), max(figures)
-    groups: Iterable[tuple[str, pd.DataFrame]] = untyped(heat).groupby("also", sort=False)
-    maps = [_one_map(own, str(also), ends, f"{PICKED}{at}") for at, (also, own) in enumerate(groups)]
+    groups: dict[str, Rows] = {}
+    for row in heat:
+        groups.setdefault(row["also"], []).append(row)
+    maps = [_one_map(own, also, ends, f"{PICKED}{at}") for at, (also, own) in enumerate(groups.items())]
     told = _told(
         heat,
         tr("Identity over UNet and text-encoder weights"),
@@ -116,12 +117,12 @@ def weights_map(heat: pd.DataFrame) -> Spec:
     return {"hconcat": maps, "spacing": 36, "description": told, "usermeta": ON_CANVAS}
 
 
-def _told(frame: pd.DataFrame, chart: str, where: Callable[[Mapping[str, Any]], str]) -> str:
+def _told(rows: Rows, chart: str, where: Callable[[Mapping[str, Any]], str]) -> str:
     """A chart in a sentence, for who does not see it: where it is highest."""
-    known = untyped(frame).dropna(subset=["identity"])
-    if known.empty:
+    known = [row for row in rows if not math.isnan(row["identity"])]
+    if not known:
         return chart
-    best: Mapping[str, Any] = known.loc[known["identity"].idxmax()]
+    best = max(known, key=lambda row: row["identity"])
     return tr(
         "{chart}: the highest is {identity}, at {place}.",
         chart=chart,
@@ -130,7 +131,7 @@ def _told(frame: pd.DataFrame, chart: str, where: Callable[[Mapping[str, Any]], 
     )
 
 
-def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float], name: str) -> Spec:
+def _one_map(own: Rows, also: str, ends: tuple[float, float], name: str) -> Spec:
     """Fields coloured from pale at the lower of `ends` to dark at the upper."""
     shared = {
         "x": field("unet:O", title=tr("UNet weight"), axis={"labelAngle": 0, "orient": "top"}),
@@ -164,7 +165,7 @@ def _one_map(own: pd.DataFrame, also: str, ends: tuple[float, float], name: str)
         "encoding": shared,
     }  # fmt: skip
     title = tr("this LoRA alone") if also == NO_OTHER else tr("with {lora}", lora=also)
-    width, height = (FIELD * len({*untyped(own)[axis]}) for axis in ("unet", "te"))
+    width, height = (FIELD * len({row[axis] for row in own}) for axis in ("unet", "te"))
     return layered(own, [fields, figures, outline], title=title, width=width, height=height)
 
 
@@ -179,7 +180,7 @@ def _field_tooltip() -> list[Spec]:
 
 
 def _levels(levels: Mapping[str, float]) -> list[Spec]:
-    data = values(pd.DataFrame({"name": list(levels), "level": list(levels.values())}))
+    data = data_of([{"name": name, "level": level} for name, level in levels.items()])
     up = {"y": field("level:Q")}
     text = {"type": "text", "align": "left", "dx": 4, "dy": -7, "color": SOFT, "x": 0}
     return [

@@ -7,12 +7,7 @@ from functools import lru_cache
 from eval.reporting.trade_off import Place, trade_off_of
 from studio.languages.translation import language, tr
 from studio.ranking.charts import epoch_curve, trade_off, weights_map
-from studio.ranking.frames import (
-    checkpoints_in_order,
-    curve_frame,
-    heat_frame,
-    trade_off_frame,
-)
+from studio.ranking.ranking_rows import checkpoints_in_order, curve_rows, heat_rows, trade_off_rows
 from studio.shared.stores import OpenedStore
 from studio.shared.vega_lite import Spec
 
@@ -37,18 +32,18 @@ def _trade_off_in(spoken: str, opened: OpenedStore) -> Spec | None:
     """`spoken` is part of the key only."""
     if (found := trade_off_of(opened.rows)) is None:
         return None
-    return trade_off(trade_off_frame(found), tr(found.against), [tr(place.value) for place in Place])
+    return trade_off(trade_off_rows(found), tr(found.against), [tr(place.value) for place in Place])
 
 
 @lru_cache(maxsize=64)
 def _curve_in(spoken: str, opened: OpenedStore, settings: tuple[str, ...]) -> Spec:
     """`spoken` is part of the key only."""
     levels = {tr("base model"): opened.scores.floor, tr("subject's own pictures"): opened.scores.ceiling}
-    frame = curve_frame(opened.rows, settings)
-    return epoch_curve(frame, checkpoints_in_order(opened.rows), list(settings), levels)
+    curve = curve_rows(opened.rows, settings)
+    return epoch_curve(curve, checkpoints_in_order(opened.rows), list(settings), levels)
 
 
 @lru_cache(maxsize=64)
 def _map_in(spoken: str, opened: OpenedStore, checkpoint: str) -> Spec:
     """`spoken` is part of the key only."""
-    return weights_map(heat_frame(opened.rows, checkpoint))
+    return weights_map(heat_rows(opened.rows, checkpoint))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.arrow import DataframeState
 from streamlit.elements.lib.column_types import ColumnConfig
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from eval.ranking.column import Column
 from eval.ranking.columns import ALSO, COLUMNS, OF_CEILING
@@ -31,18 +33,19 @@ from studio.ranking.anew import (
     place_among,
     ranked_under,
 )
-from studio.ranking.frames import (
+from studio.ranking.known_charts import known_curve, known_map, known_trade_off
+from studio.ranking.ranking_rows import (
     EACH,
     NO_OTHER,
     PICTURE,
+    PLACE,
     Filters,
     also_of,
     checkpoints_in_order,
-    ranking_frame,
+    ranking_table,
     tiles_of,
     usual_settings,
 )
-from studio.ranking.known_charts import known_curve, known_map, known_trade_off
 from studio.ranking.reference_pictures import reference_pictures
 from studio.ranking.remarks import LONGEST_NOTE, Remark, keep_remark, kept_remarks
 from studio.shared.markdown_text import escaped, in_sentence
@@ -76,35 +79,47 @@ def show() -> None:
 
 def _ask_limits(opened: OpenedStore) -> Limits:
     """The limits to rank under: those of the specification, until somebody moves a slider."""
-    limits = own_limits(opened)
-    with st.sidebar.expander(tr("Limits, and the least difference that matters")):
-        chosen: dict[Name, float | None] = {}
-        for name, (title, meaning) in CALLED.items():
-            value: float | None = getattr(limits, name)
-            offered = choices_of(value, SHARES)
-            key = f"limit {name} of {opened.folder}"
-            asked = st.select_slider(
-                tr(title),
-                offered,
-                OFF if value is None else value,
-                key=key,
-                format_func=_limit_in_words,
-                help=tr(meaning),
-            )
-            chosen[name] = None if isinstance(asked, str) else asked
-        offered = choices_of(limits.difference, DIFFERENCES)[:-1]
-        least = st.select_slider(
-            tr("A difference of likeness that matters"), offered, limits.difference,
-            key=f"difference of {opened.folder}",
-            help=tr("rows that are surely nearer to the first than that are as good"),
+    kept = f"limits of {opened.folder}"
+    limits: Limits = st.session_state.get(kept, own_limits(opened))
+    box = _opened_when_asked(st.sidebar, tr("Limits, and the least difference that matters"), "limits")
+    if box.open:
+        with box:
+            st.session_state[kept] = limits = _moved(opened, limits)
+    return limits
+
+
+def _moved(opened: OpenedStore, limits: Limits) -> Limits:
+    """`limits` as the sliders have them now."""
+    own = own_limits(opened)
+    chosen: dict[Name, float | None] = {}
+    for name, (title, meaning) in CALLED.items():
+        asked = _slider(
+            tr(title), tr(meaning), choices_of(getattr(own, name), SHARES), getattr(limits, name),
+            f"limit {name} of {opened.folder}",
         )  # fmt: skip
-        st.caption(
-            tr(
-                "Shares of what the same grid shows. They hold for this page; `[limits]` in the specification keeps "
-                "them."
-            )
-        )
+        chosen[name] = None if isinstance(asked, str) else asked
+    least = _slider(
+        tr("A difference of likeness that matters"),
+        tr("rows that are surely nearer to the first than that are as good"),
+        choices_of(own.difference, DIFFERENCES)[:-1],
+        limits.difference,
+        f"difference of {opened.folder}",
+    )
+    st.caption(
+        tr("Shares of what the same grid shows. They hold for this page; `[limits]` in the specification keeps them.")
+    )
     return replace(limits, **chosen, difference=float(least))
+
+
+def _slider(title: str, meaning: str, offered: list[float | str], value: float | None, key: str) -> float | str:
+    """It stands where it was left, also after it was not drawn for a while."""
+    st.session_state.setdefault(key, OFF if value is None else value)
+    return st.select_slider(title, offered, key=key, format_func=_limit_in_words, help=meaning)
+
+
+def _opened_when_asked(place: DeltaGenerator, title: str, key: str) -> ExpanderContainer:
+    """A closed part of the page. What it holds is drawn while it is open: each click would draw it anew unseen."""
+    return place.expander(title, key=f"{key} shown", on_change="rerun")
 
 
 def _limit_in_words(limit: float | str) -> str:
@@ -142,9 +157,11 @@ def _show_samples(opened: OpenedStore, best: RankedCell) -> None:
                     alt=tr("{cell}: {prompt}, seed {seed}", cell=who, prompt=unit.prompt, seed=unit.seed),
                 )
     if references := reference_pictures(opened, SAMPLES):
-        with st.expander(tr("The subject's own pictures, which it is held against")):
-            for tile, path in zip(st.columns(SAMPLES), references, strict=False):
-                tile.image(str(path), width="stretch", alt=tr("a reference: {file}", file=path.name))
+        box = _opened_when_asked(
+            st.container(), tr("The subject's own pictures, which it is held against"), "references"
+        )
+        for tile, path in zip(box.columns(SAMPLES), references, strict=False) if box.open else ():
+            tile.image(str(path), width="stretch", alt=tr("a reference: {file}", file=path.name))
 
 
 def _show_ranking(opened: OpenedStore) -> None:
@@ -161,12 +178,12 @@ def _show_ranking(opened: OpenedStore) -> None:
         st.caption(
             tr("The first {shown} of {total} rows; filter to see the others.", shown=MOST_ROWS, total=len(places))
         )
-    frame = ranking_frame(opened, places[:MOST_ROWS], kept_remarks(opened.folder))
+    table = ranking_table(opened, places[:MOST_ROWS], kept_remarks(opened.folder))
     event: DataframeState = untyped(st).dataframe(
-        frame,
+        table,
         column_config=_column_config(opened.words),
         row_height=ROW_HEIGHT,
-        height=ROW_HEIGHT * min(len(frame), TABLE_ROWS) + 40,
+        height=ROW_HEIGHT * min(table.num_rows, TABLE_ROWS) + 40,
         on_select="rerun",
         selection_mode="single-cell",
         key="ranking",
@@ -201,7 +218,8 @@ def _column_config(words: SubjectWords) -> dict[str, ColumnConfig]:
     each = st.column_config.BarChartColumn(
         tr(EACH), width=110, y_min=0.0, y_max=1.0, help=tr("the likeness of each of its pictures, the worst first")
     )
-    return {PICTURE: picture, EACH: each, **shown}
+    place = st.column_config.NumberColumn(PLACE, width=50, pinned=True)
+    return {PLACE: place, PICTURE: picture, EACH: each, **shown}
 
 
 def _configured(column: Column, meaning: str) -> ColumnConfig:
@@ -310,9 +328,10 @@ def _show_chart(opened: OpenedStore, name: str, drawn: Spec) -> None:
 def _show_provenance(opened: OpenedStore) -> None:
     st.divider()
     st.caption(escaped(told(provenance(opened.ranked.evidence, len(opened.rows)))))
-    with st.expander(tr("What the pictures were made and judged with")):
+    box = _opened_when_asked(st.container(), tr("What the pictures were made and judged with"), "facts")
+    if box.open:
         for name, fact in report_data(opened.ranked).facts.items():
-            st.markdown(f"**{escaped(told(name))}**: {escaped(told(fact))}")
+            box.markdown(f"**{escaped(told(name))}**: {escaped(told(fact))}")
 
 
 show()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from threading import Thread
 
-# What the pages of a store import between them; none of it loads a model's library.
-OF_PAGES = ("studio.ranking.known_charts", "studio.shared.stores", "studio.picture_wall.chosen_place")
+# What the pages of a store import between them, and what they reckon with; none of it loads a model's library.
+OF_PAGES = ("studio.ranking.known_charts", "studio.shared.stores", "studio.picture_wall.chosen_place", "scipy.special")
 
 
 def read_ahead() -> Thread:

@@ -32,10 +32,10 @@ from eval.ways.ranked_together import rank_scored_together
 from foundation.files import whole_file
 from foundation.typed.json_values import is_table, parse_json
 from foundation.typed.untyped import untyped
-from studio.shared.plain_values import Arrays, plain, typed
+from studio.shared.plain_values import Beside, plain, read_beside, typed
 
 KEPT = "ranking.npz"
-FACTS = "facts"
+FACTS, SENTENCES = "facts", "sentences"
 # As many pictures are read and ranked in two seconds; of more a page does not wait.
 LARGE = 10_000
 # Rooms whose code says what a ranking is.
@@ -87,12 +87,12 @@ def keep(folder: Path) -> None:
     """
     # Whoever opens a store may move what was written last into its file: the same content, another time.
     for _ in range(TRIES):
-        before, arrays = state_of(folder), Arrays()
-        facts = plain(_computed_anew(folder), arrays)
+        before, beside_it = state_of(folder), Beside()
+        facts = plain(_computed_anew(folder), beside_it)
         if state_of(folder) == before:
-            told = json.dumps({"state": before, "shown": facts}).encode()
+            told = json.dumps({"state": before, "shown": facts, SENTENCES: beside_it.entries}).encode()
             with whole_file(folder / KEPT) as beside, beside.open("wb") as stream:
-                untyped(np).savez(stream, **arrays, **{FACTS: np.frombuffer(told, dtype=np.uint8)})
+                untyped(np).savez(stream, **beside_it.arrays, **{FACTS: np.frombuffer(told, dtype=np.uint8)})
             return
 
 
@@ -114,7 +114,8 @@ def read_kept(folder: Path) -> Shown | None:
             facts = parse_json(kept[FACTS].tobytes())
             if not is_table(facts) or facts.get("state") != state_of(folder):
                 return None
-            return typed(Shown, facts["shown"], {name: kept[name] for name in kept.files if name != FACTS})
+            arrays = {name: kept[name] for name in kept.files if name != FACTS}
+            return typed(Shown, facts["shown"], read_beside(arrays, facts[SENTENCES]))
     return None
 
 

@@ -6,15 +6,13 @@ visitor would wait for. Tests hold them against Vega-Lite's schema.
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
-
-from foundation.typed.untyped import untyped
-
 Spec = dict[str, Any]
+# What a chart draws: each row's values by name.
+Rows = list[dict[str, Any]]
 
 COLOURS = ("#2456c7", "#d9822b", "#1d7a4c", "#8a48c8", "#a33a1f")
 # One thing to the browser, where each mark would be an element of the page, to be laid out with all others.
@@ -40,11 +38,16 @@ def picked_row(name: str) -> list[Spec]:
     return [{"name": name, "select": {"type": "point", "fields": ["row"]}}]
 
 
-def values(frame: pd.DataFrame) -> Spec:
-    """A frame's rows as a chart's data; what is not a number is null."""
-    return {"values": json.loads(untyped(frame).to_json(orient="records"))}
+def data_of(rows: Rows) -> Spec:
+    """Rows as a chart's data; what is not a number is null, for JSON has no other word for it."""
+    return {"values": [{name: finite_or_none(value) for name, value in row.items()} for row in rows]}
 
 
-def layered(frame: pd.DataFrame, layers: Sequence[Spec], **more: Any) -> Spec:
-    """A chart of layers over one frame's rows."""
-    return {"data": values(frame), "layer": list(layers), **more}
+def finite_or_none(value: object) -> object:
+    """A value as JSON has it, which knows no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def layered(rows: Rows, layers: Sequence[Spec], **more: Any) -> Spec:
+    """A chart of layers over the same rows."""
+    return {"data": data_of(rows), "layer": list(layers), **more}

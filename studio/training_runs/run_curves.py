@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import pandas as pd
-
 from eval.store.connection import is_store
 from foundation.errors import RunLogError
-from foundation.typed.untyped import untyped
 from foundation.wording.said import in_series
 from studio.languages.retelling import told
 from studio.languages.translation import noted, tr
 from studio.shared.stores import RUNS
-from studio.shared.vega_lite import COLOURS, NEAR_THE_FIGURES, ON_CANVAS, Spec, field, layered, legend_above
+from studio.shared.tables import Table, table_of
+from studio.shared.vega_lite import COLOURS, NEAR_THE_FIGURES, ON_CANVAS, Rows, Spec, field, layered, legend_above
 from trainer.learning.run_state import Reading
 from trainer.records.ledger import Ledger, LedgerEntry, compared, read_ledger
 from trainer.records.record import RunRecord
 from trainer.records.run_log import RunLog
 
 HEIGHT = 300
-# Columns of `runs_frame`, in English.
+# Columns of `runs_table`, in English.
 BEST_SCORE, MINUTES, COST = noted("best score"), noted("minutes"), noted("cost")
 MOST_AT_ONCE = len(COLOURS)
 MOST_STEPS = 400  # points of a run's loss: more are averaged, for a screen shows no more
@@ -106,22 +104,20 @@ def names_of(entries: Sequence[LedgerEntry]) -> list[str]:
     return names
 
 
-def runs_frame(entries: Sequence[LedgerEntry]) -> pd.DataFrame:
+def runs_table(entries: Sequence[LedgerEntry]) -> Table:
     """A run a row, as `trainer runs` lists them, without columns that none has."""
     records = [entry.record for entry in entries]
-    table = pd.DataFrame(
-        {
-            tr("run"): names_of(entries),
-            tr("begun"): [record.started[:16].replace("T", " ") for record in records],
-            tr("state"): [tr(entry.status) for entry in entries],
-            tr("steps"): [tr("{done} of {total}", done=record.done, total=record.steps) for record in records],
-            tr("verdict"): [outcome_in_words(record) for record in records],
-            BEST_SCORE: [None if entry.score is None else entry.score.best for entry in entries],
-            MINUTES: [record.spent_seconds / 60 for record in records],
-            COST: [record.cost for record in records],
-        }
-    )
-    return table.dropna(axis="columns", how="all")
+    columns: dict[str, Sequence[object]] = {
+        tr("run"): names_of(entries),
+        tr("begun"): [record.started[:16].replace("T", " ") for record in records],
+        tr("state"): [tr(entry.status) for entry in entries],
+        tr("steps"): [tr("{done} of {total}", done=record.done, total=record.steps) for record in records],
+        tr("verdict"): [outcome_in_words(record) for record in records],
+        BEST_SCORE: [None if entry.score is None else entry.score.best for entry in entries],
+        MINUTES: [record.spent_seconds / 60 for record in records],
+        COST: [record.cost for record in records],
+    }
+    return table_of({heading: values for heading, values in columns.items() if any(one is not None for one in values)})
 
 
 def outcome_in_words(record: RunRecord) -> str:
@@ -138,8 +134,8 @@ def verdict_in_words(record: RunRecord) -> str:
     return tr("{before}; {after}", before=said, after=told(verdict.advice)) if verdict.advice else said
 
 
-def epoch_frame(entries: Sequence[LedgerEntry], figure: str) -> pd.DataFrame:
-    """Columns run, epoch, value, low and high: one of `FIGURES`, or LIKENESS, of each run over its epochs."""
+def epoch_rows(entries: Sequence[LedgerEntry], figure: str) -> Rows:
+    """Run, epoch, value, low and high: one of `FIGURES`, or LIKENESS, of each run over its epochs."""
     rows: list[tuple[str, int, float, float | None, float | None]] = []
     for name, entry in zip(names_of(entries), entries, strict=True):
         if figure == LIKENESS:
@@ -149,35 +145,28 @@ def epoch_frame(entries: Sequence[LedgerEntry], figure: str) -> pd.DataFrame:
         else:
             values = [(reading.epoch, FIGURES[figure].of(reading)) for reading in entry.record.readings]
             rows += [(name, epoch, value, None, None) for epoch, value in values if value is not None]
-    return pd.DataFrame(rows, columns=["run", "epoch", "value", "low", "high"])
+    return [dict(zip(("run", "epoch", "value", "low", "high"), row, strict=True)) for row in rows]
 
 
-def step_frame(entries: Sequence[LedgerEntry]) -> pd.DataFrame:
-    """Columns run, step, value: each run's loss by steps, as many together as leave `MOST_STEPS` points."""
-    frames = [
-        _thinned(name, entry.path.with_name(f"{entry.record.name}-log.jsonl"))
-        for name, entry in zip(names_of(entries), entries, strict=True)
-    ]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run", "step", "value"])
+def step_rows(entries: Sequence[LedgerEntry]) -> Rows:
+    """Run, step, value: each run's loss by steps, as many together as leave `MOST_STEPS` points."""
+    logs = [entry.path.with_name(f"{entry.record.name}-log.jsonl") for entry in entries]
+    return [row for name, log in zip(names_of(entries), logs, strict=True) for row in _thinned(name, log)]
 
 
-def _thinned(name: str, log: Path) -> pd.DataFrame:
+def _thinned(name: str, log: Path) -> Rows:
     try:
         steps = RunLog(log).steps()
     except (RunLogError, OSError):
         steps = []
     together = max(1, -(-len(steps) // MOST_STEPS))
     groups = [steps[at : at + together] for at in range(0, len(steps), together)]
-    return pd.DataFrame(
-        {
-            "run": [name] * len(groups),
-            "step": [group[-1].step for group in groups],
-            "value": [sum(one.loss for one in group) / len(group) for group in groups],
-        }
-    )
+    return [
+        {"run": name, "step": group[-1].step, "value": sum(one.loss for one in group) / len(group)} for group in groups
+    ]
 
 
-def run_chart(frame: pd.DataFrame, along: str, title: str) -> Spec:
+def run_chart(rows: Rows, along: str, title: str) -> Spec:
     """A line a run over `along` (EPOCH or STEP), with bars where a value has an interval."""
     shared = {
         "x": field(f"{along}:Q", title=tr(along), axis={"tickMinStep": 1}),
@@ -193,12 +182,12 @@ def run_chart(frame: pd.DataFrame, along: str, title: str) -> Spec:
     if along == EPOCH:
         points = {"type": "point", "filled": True, "size": 50, "opacity": 1}
         layers.append({"mark": points, "encoding": {**shared, "y": up}})
-        if untyped(frame)["low"].notna().any():
+        if any(row["low"] is not None for row in rows):
             bar = {"y": field("low:Q"), "y2": {"field": "high"}}
             layers.append({"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": {**shared, **bar}})
-    runs: Iterable[str] = dict.fromkeys(untyped(frame)["run"])
+    runs = dict.fromkeys(row["run"] for row in rows)
     told = tr("{figure} by {along}, a line for each run: {runs}.", figure=title, along=tr(along), runs=", ".join(runs))
-    return layered(frame, layers, height=HEIGHT, description=told, usermeta=ON_CANVAS)
+    return layered(rows, layers, height=HEIGHT, description=told, usermeta=ON_CANVAS)
 
 
 def differing(entries: Sequence[LedgerEntry]) -> list[str]:

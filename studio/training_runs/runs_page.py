@@ -26,12 +26,12 @@ from studio.training_runs.run_curves import (
     STEPS,
     STEPS_MEAN,
     differing,
-    epoch_frame,
+    epoch_rows,
     find_runs,
     names_of,
     run_chart,
-    runs_frame,
-    step_frame,
+    runs_table,
+    step_rows,
     verdict_in_words,
 )
 from studio.training_runs.sample_pictures import samples_of
@@ -59,7 +59,7 @@ def show() -> None:
 
 def _show_table(entries: Sequence[LedgerEntry]) -> None:
     untyped(st).dataframe(
-        runs_frame(entries),
+        runs_table(entries),
         hide_index=True,
         alt=tr("Runs of training, a row each."),
         column_config={
@@ -91,8 +91,8 @@ def _show_verdicts(chosen: Sequence[LedgerEntry]) -> None:
 
 
 def _show_curves(chosen: Sequence[LedgerEntry]) -> None:
-    figures = [one for one in (*FIGURES, LIKENESS) if len(epoch_frame(chosen, one))]
-    steps = step_frame(chosen)
+    figures = [one for one in (*FIGURES, LIKENESS) if len(epoch_rows(chosen, one))]
+    steps = step_rows(chosen)
     shown = [*figures, *([STEPS] if len(steps) else [])]
     if not shown:
         st.caption(tr("Nothing was measured of these runs yet."))
@@ -103,7 +103,7 @@ def _show_curves(chosen: Sequence[LedgerEntry]) -> None:
         untyped(st).vega_lite_chart(run_chart(steps, STEP, tr(figure)))
     else:
         st.caption(tr(LIKENESS_MEANS if figure == LIKENESS else FIGURES[figure].meaning))
-        untyped(st).vega_lite_chart(run_chart(epoch_frame(chosen, figure), EPOCH, tr(figure)))
+        untyped(st).vega_lite_chart(run_chart(epoch_rows(chosen, figure), EPOCH, tr(figure)))
 
 
 def _show_samples(chosen: Sequence[LedgerEntry]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit
 
 from eval.ranking.ranked_cell import RankedCell
@@ -18,6 +17,7 @@ from eval.voting.vote import Pair, Vote, bad_shares
 from studio.languages.translation import noted, tr, tr_many
 from studio.shared.pictures import units_of_role
 from studio.shared.stores import OpenedStore
+from studio.shared.tables import Table, table_of
 
 MOST_CELLS = 8
 PREFERRED, BEST = noted("preferred"), noted("the best")
@@ -30,7 +30,7 @@ class Tally:
     rows: tuple[RankedCell, ...]
     strengths: Strengths
     sentences: tuple[str, ...]
-    table: pd.DataFrame
+    table: Table
 
 
 def candidates(opened: OpenedStore, most: int = MOST_CELLS) -> list[RankedCell]:
@@ -106,9 +106,7 @@ def _counted(votes: int) -> str:
     return tr_many("one vote", "{count} votes", votes)
 
 
-def _table(
-    rows: Sequence[RankedCell], strengths: Strengths, votes: Sequence[Vote], scores: dict[str, float]
-) -> pd.DataFrame:
+def _table(rows: Sequence[RankedCell], strengths: Strengths, votes: Sequence[Vote], scores: dict[str, float]) -> Table:
     """The strongest first: how often each is preferred to a middling one of these, with its interval, in percent."""
     together = {cell: place for place, cell in enumerate(by_both(strengths, scores), 1)}
     shown, chances = bad_shares(votes), strengths.chance_to_be_best
@@ -116,7 +114,7 @@ def _table(
     low, high = np.quantile(preferred, [0.025, 0.975], axis=0)
     order: list[int] = np.argsort(-strengths.strength, kind="stable").tolist()
     seen = [shown.get(rows[at].cell, (0, 0)) for at in order]
-    return pd.DataFrame(
+    return table_of(
         {
             tr("cell"): [rows[at].name for at in order],
             PREFERRED: [float(preferred[:, at].mean()) for at in order],

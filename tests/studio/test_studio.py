@@ -19,7 +19,7 @@ from foundation.files import sha256_of
 from foundation.printing import as_typed
 from loras.lora_file import read_lora
 from studio.exporting.export_file import contents_of, export_path, suggested_name
-from studio.ranking.frames import Filters, curve_frame, heat_frame, ranking_frame, usual_settings
+from studio.ranking.ranking_rows import Filters, curve_rows, heat_rows, ranking_table, usual_settings
 from studio.shared.file_names import FileNameError
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.pictures import comparison, evenly_spaced, pairs_won, rival_of, units_of_role
@@ -78,7 +78,7 @@ def test_ranking_page_shows_every_row_and_filters_them(app: AppTest, store: Path
     app.multiselect[0].select("tessa-000002").run()
     assert not app.exception
     assert set(app.dataframe[0].value["checkpoint"]) == {"tessa-000002"}
-    assert list(app.dataframe[0].value.index) == [
+    assert list(app.dataframe[0].value["#"]) == [
         at + 1 for at, row in enumerate(rows) if row.checkpoint == "tessa-000002"
     ]
     app.multiselect[1].select("first_try:unet=0.3,te=0.2").run()
@@ -251,14 +251,15 @@ def test_a_store_that_grows_is_opened_anew_and_one_that_is_read_is_not(tmp_path:
     writer.close()
 
 
-def test_frames_hold_what_the_ranking_says(store: Path) -> None:
+def test_table_and_charts_hold_what_the_ranking_says(store: Path) -> None:
     opened = open_for_pages(store)
-    frame = ranking_frame(opened, range(len(opened.rows)))
-    assert list(frame["identity"]) == [row.identity for row in opened.rows]
-    assert frame["picture"].str.startswith("data:image/webp;base64,").all()
-    curve = curve_frame(opened.rows, usual_settings(opened.rows))
-    assert list(curve["checkpoint"]) == sorted(curve["checkpoint"])
-    assert len(heat_frame(opened.rows, opened.rows[0].checkpoint)) == 8
+    table = ranking_table(opened, range(len(opened.rows)))
+    assert table["#"].to_pylist() == [row.place for row in opened.rows]
+    assert table["identity"].to_pylist() == [row.identity for row in opened.rows]
+    assert all(one.startswith("data:image/webp;base64,") for one in table["picture"].to_pylist())
+    curve = [point["checkpoint"] for point in curve_rows(opened.rows, usual_settings(opened.rows))]
+    assert curve == sorted(curve)
+    assert len(heat_rows(opened.rows, opened.rows[0].checkpoint)) == 8
     assert not Filters(within_limits=True).keep(opened.rows[-1])
 
 

@@ -23,7 +23,7 @@ from eval.reporting.ranking_table import ranking_lines
 from eval.reporting.report import ReportData, write_report
 from eval.store.store import KeptPicture
 from loras.weights import Weights
-from studio.ranking.frames import ranking_frame, tiles_of
+from studio.ranking.ranking_rows import ranking_table, tiles_of
 from studio.shared.stores import open_for_pages
 from synthetic_evidence import make_evidence, of_a_teapot, without_faces
 from synthetic_store import Size, write_store
@@ -115,8 +115,8 @@ def test_a_figure_that_is_declared_is_in_the_table_in_json_in_the_report_and_in_
     assert '<td class="right">2 %</td>\n</tr>' in page
     assert "<dt>number</dt><dd>how late other people come</dd>" in page
     opened = open_for_pages(write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)))
-    frame = ranking_frame(opened, range(len(opened.rows)))
-    assert set(frame["number"].dropna()) == {1.0, 2.0}
+    table = ranking_table(opened, range(len(opened.rows)))
+    assert {one for one in table["number"].to_pylist() if one is not None} == {1.0, 2.0}
 
 
 def test_every_table_has_the_same_headings_in_the_same_order(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_every_table_has_the_same_headings_in_the_same_order(tmp_path: Path) -> 
     opened, ranked = open_for_pages(store), open_ranked(store)
     declared = [column.heading for column in table_columns(ranked.rows)]
     assert declared[0] == STANDING.heading
-    assert list(ranking_frame(opened, range(len(opened.rows))).columns) == ["picture", "each picture", *declared]
+    assert ranking_table(opened, range(len(opened.rows))).column_names == ["#", "picture", "each picture", *declared]
     write_report(
         ReportData(
             "", ranked.evidence, ranked.rows, lambda cell, unit: KeptPicture(tmp_path / "none.png", "not made"), {}

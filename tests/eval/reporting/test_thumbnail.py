@@ -10,7 +10,7 @@ from PIL import Image
 
 from eval.reporting.thumbnail import thumbnail
 from eval.store.store import KeptPicture
-from studio.ranking.frames import ranking_frame
+from studio.ranking.ranking_rows import ranking_table
 from studio.shared.stores import open_for_pages
 from synthetic_store import Size, write_store
 
@@ -77,8 +77,8 @@ def test_the_studio_shows_a_picture_that_came_back_without_a_restart(tmp_path: P
     for path in contents:
         path.unlink()
     everywhere = range(len(opened.rows))
-    assert ranking_frame(opened, everywhere)["picture"].isna().iloc[0]
-    assert "picture" not in ranking_frame(opened, [0]), "where no row has one there is no such column"
+    assert ranking_table(opened, everywhere)["picture"].to_pylist()[0] is None
+    assert "picture" not in ranking_table(opened, [0]).column_names, "where no row has one there is no such column"
     for path, content in contents.items():
         path.write_bytes(content)
-    assert ranking_frame(opened, everywhere)["picture"].iloc[0].startswith("data:image/webp;base64,")
+    assert ranking_table(opened, everywhere)["picture"].to_pylist()[0].startswith("data:image/webp;base64,")

@@ -17,7 +17,7 @@ from foundation.toml_config import read_toml
 from miniature.paths import SUBJECT
 from run_records import written_record
 from studio.home.demo import DemoThereError, demo_jobs
-from studio.home.home_words import lora_frame, store_lines
+from studio.home.home_words import lora_table, store_lines
 from studio.home.subjects import subjects_of
 from studio.jobs.job_queue import queue_of
 from studio.jobs.kept_job import JOB, JobFiles, jobs_in, keep, new_job
@@ -175,7 +175,7 @@ def test_what_lies_below_is_found_within_bounds(made: Path, tmp_path: Path) -> N
     assert found.stores == [made / "done" / "eval"]
     assert [one.name for one in found.records] == ["mira-run.json"]
     folders = allowed_folders([], {}, made)
-    assert list(lora_frame(found.loras, folders)["folder"]) == ["done/lora"]
+    assert lora_table(found.loras, folders)["folder"].to_pylist() == ["done/lora"]
     assert found.is_whole
     (tmp_path / "link").symlink_to(made)
     (tmp_path / ".hidden").mkdir()

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from studio.ranking.anew import OFF, choices_of, own_limits, place_among, ranked_under
-from studio.ranking.frames import curve_frame, heat_frame, ranking_frame, usual_settings
+from studio.ranking.ranking_rows import curve_rows, heat_rows, ranking_table, usual_settings
 from studio.ranking.remarks import FILE_NAME, LONGEST_NOTE, Remark, RemarksError, keep_remark, kept_remarks
 from studio.shared.stores import OpenedStore, open_for_pages
 
@@ -41,12 +41,15 @@ def test_a_slider_offers_what_is_set_and_no_limit() -> None:
 
 
 def test_charts_know_the_rows_that_a_click_chooses(opened: OpenedStore) -> None:
-    curve = curve_frame(opened.rows, usual_settings(opened.rows))
+    curve = curve_rows(opened.rows, usual_settings(opened.rows))
     by_place = {row.place: row for row in opened.rows}
-    for place, checkpoint in zip(curve["row"], curve["checkpoint"], strict=True):
-        assert by_place[place].checkpoint == checkpoint
-    heat = heat_frame(opened.rows, "tessa-000004")
-    assert [by_place[place].unet for place in heat["row"]] == list(heat["unet"])
+    assert curve
+    for point in curve:
+        assert by_place[point["row"]].checkpoint == point["checkpoint"]
+    heat = heat_rows(opened.rows, "tessa-000004")
+    assert heat
+    for field in heat:
+        assert by_place[field["row"]].unet == field["unet"]
 
 
 def test_remarks_are_kept_with_the_store_and_empty_ones_forgotten(tmp_path: Path) -> None:
@@ -68,9 +71,9 @@ def test_remarks_that_were_changed_by_hand_are_a_sentence(tmp_path: Path, text: 
 
 
 def test_favourites_have_a_star_in_the_table(opened: OpenedStore) -> None:
-    frame = ranking_frame(opened, [0, 1], {opened.rows[1].cell: Remark(favourite=True)})
-    assert list(frame["★"]) == ["", "★"]
-    assert "★" not in ranking_frame(opened, [0, 1])
+    table = ranking_table(opened, [0, 1], {opened.rows[1].cell: Remark(favourite=True)})
+    assert table["★"].to_pylist() == ["", "★"]
+    assert "★" not in ranking_table(opened, [0, 1]).column_names
 
 
 def test_the_page_ranks_anew_and_keeps_the_choice_and_a_note(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +82,9 @@ def test_the_page_ranks_anew_and_keeps_the_choice_and_a_note(store: Path, monkey
     monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
     app = AppTest.from_file(str(ENTRY), default_timeout=60).switch_page("ranking/ranking_page.py").run()
     assert not app.exception
-    for slider in app.sidebar.select_slider[:4]:
+    assert not app.sidebar.select_slider
+    app.session_state["limits shown"] = True
+    for slider in app.run().sidebar.select_slider[:4]:
         slider.set_value(OFF)
     app.run()
     assert not app.exception
@@ -93,5 +98,9 @@ def test_the_page_ranks_anew_and_keeps_the_choice_and_a_note(store: Path, monkey
     assert kept_remarks(store)[row.cell].note == "good hands"
     app.switch_page("comparing/comparing_page.py").run()
     app.switch_page("ranking/ranking_page.py").run()
+    assert not app.sidebar.select_slider
+    assert not any(one.startswith("limit") for one in app.dataframe[0].value["standing"]), "closed, they hold"
+    app.session_state["limits shown"] = True
+    assert [one.value for one in app.run().sidebar.select_slider[:4]] == [OFF] * 4
     assert app.text_input[0].value == "good hands"
     assert place_among(open_for_pages(store), row.cell, row.checkpoint) == 2

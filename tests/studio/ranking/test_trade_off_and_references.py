@@ -16,13 +16,13 @@ from streamlit.testing.v1 import AppTest
 from eval.reporting.trade_off import Place, trade_off_of
 from eval.request.references import pictures_below
 from miniature.paths import SUBJECT
-from studio.ranking.frames import (
+from studio.ranking.known_charts import known_curve, known_map, known_trade_off
+from studio.ranking.ranking_rows import (
     MOST_BARS,
     likeness_of_each,
-    trade_off_frame,
+    trade_off_rows,
     usual_settings,
 )
-from studio.ranking.known_charts import known_curve, known_map, known_trade_off
 from studio.ranking.reference_pictures import reference_pictures
 from studio.shared.stores import OpenedStore
 
@@ -30,10 +30,10 @@ from studio.shared.stores import OpenedStore
 def test_the_chart_says_of_each_row_what_it_is_there(opened: OpenedStore) -> None:
     found = trade_off_of(opened.rows)
     assert found is not None
-    points = trade_off_frame(found)
-    assert points["kind"].tolist() == [one.place for one in found.points]
-    assert points["cost"].tolist() == [one.cost for one in found.points]
-    assert points["row"].tolist() == [row.place for row in opened.rows]
+    points = trade_off_rows(found)
+    assert [point["kind"] for point in points] == [one.place for one in found.points]
+    assert [point["cost"] for point in points] == [one.cost for one in found.points]
+    assert [point["row"] for point in points] == [row.place for row in opened.rows]
 
 
 def test_charts_are_sound_by_vega_lites_own_schema(opened: OpenedStore) -> None:

@@ -12,9 +12,10 @@ import pytest
 from eval.ranking.limits import Limits
 from eval.store.connection import FILE_NAME
 from eval.ways.ranked_together import rank_scored_together
+from foundation.wording.said import Said, say, say_many
 from studio.shared import kept_ranking
 from studio.shared.kept_ranking import FACTS, KEPT, keep, read_kept, shown_of
-from studio.shared.plain_values import Arrays, plain, typed
+from studio.shared.plain_values import Beside, plain, read_beside, typed
 from studio.shared.stores import open_for_pages
 from synthetic_store import Size, write_store
 
@@ -55,7 +56,9 @@ def test_it_holds_for_one_state_of_the_store(store: Path) -> None:
     assert read_kept(store) is None
 
 
-@pytest.mark.parametrize("fault", ["no zip", "another field", "a number for a text", "an object"])
+@pytest.mark.parametrize(
+    "fault", ["no zip", "another field", "a number for a text", "an object", "a sentence of itself"]
+)
 def test_a_file_that_was_changed_is_no_ranking(store: Path, fault: str) -> None:
     keep(store)
     path = store / KEPT
@@ -66,6 +69,8 @@ def test_a_file_that_was_changed_is_no_ranking(store: Path, fault: str) -> None:
         told["shown"]["rows"][0]["more"] = 1
     elif fault == "a number for a text":
         told["shown"]["rows"][0]["checkpoint"] = 1
+    elif fault == "a sentence of itself":
+        told["sentences"][0][3] = [["why", {"said": 0}]]
     elif fault == "an object":
         arrays["array0"] = np.array([object()])
     arrays[FACTS] = np.frombuffer(json.dumps(told).encode(), dtype=np.uint8)
@@ -78,9 +83,27 @@ def test_a_file_that_was_changed_is_no_ranking(store: Path, fault: str) -> None:
 
 
 def test_values_come_back_as_they_went() -> None:
-    limits, arrays = Limits(bleed=None), Arrays()
-    assert typed(Limits, json.loads(json.dumps(plain(limits, arrays))), arrays) == limits
+    limits, beside = Limits(bleed=None), Beside()
+    assert typed(Limits, json.loads(json.dumps(plain(limits, beside))), beside) == limits
     with pytest.raises(ValueError, match="no Limits"):
-        typed(Limits, {"bleed": 1.0}, arrays)
+        typed(Limits, {"bleed": 1.0}, beside)
     with pytest.raises(ValueError, match="no float"):
-        typed(Limits, {**vars(limits), "difference": "0.02"}, arrays)
+        typed(Limits, {**vars(limits), "difference": "0.02"}, beside)
+
+
+def test_a_sentence_that_is_said_twice_is_kept_once_with_all_that_it_is_made_of() -> None:
+    why = say("no face is found")
+    said = [
+        say("Take {row}.", row="<b>"),
+        say("{rows} left: {why}", rows=say_many("{count} row", "{count} rows", 2), why=why),
+    ]
+    beside = Beside()
+    written = json.dumps([plain([*said, why, *said, "Take <b>."], beside), beside.entries])
+    assert len(beside.entries) == 4
+    values, entries = json.loads(written)
+    found: list[str] = typed(list[str], values, read_beside({}, entries))
+    assert found == [*said, why, *said, "Take <b>."]
+    assert [one.__reduce__() for one in found[:3] if isinstance(one, Said)] == [
+        one.__reduce__() for one in (*said, why)
+    ]
+    assert not isinstance(found[-1], Said)

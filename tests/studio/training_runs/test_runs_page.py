@@ -19,11 +19,11 @@ from studio.training_runs.run_curves import (
     MOST_STEPS,
     STEP,
     differing,
-    epoch_frame,
+    epoch_rows,
     find_runs,
     names_of,
     run_chart,
-    step_frame,
+    step_rows,
 )
 from studio.training_runs.sample_pictures import samples_of
 from trainer.learning.run_state import Reading, Verdict
@@ -109,20 +109,21 @@ def test_without_runs_the_commands_that_make_one_are_said(
 
 def test_curves_are_those_of_the_records(folder: Path) -> None:
     entries = find_runs([], folder).entries
-    held_out = epoch_frame(entries, "loss on pictures kept out of training")
-    assert list(held_out[held_out["run"] == names_of(entries)[0]]["value"]) == [one.held_out_loss for one in FALLING]
-    likeness = epoch_frame(entries, LIKENESS)
-    assert list(zip(likeness["epoch"], likeness["value"], strict=True)) == [(0, 0.1), (2, 0.6)]
-    steps = step_frame(entries)
+    held_out = epoch_rows(entries, "loss on pictures kept out of training")
+    first = [point["value"] for point in held_out if point["run"] == names_of(entries)[0]]
+    assert first == [one.held_out_loss for one in FALLING]
+    likeness = epoch_rows(entries, LIKENESS)
+    assert [(point["epoch"], point["value"]) for point in likeness] == [(0, 0.1), (2, 0.6)]
+    steps = step_rows(entries)
     assert len(steps) <= MOST_STEPS
-    assert steps["step"].iloc[-1] == 1000
-    assert steps["value"].mean() == pytest.approx(0.1 + 500.5 / 1e4, abs=1e-3)
+    assert steps[-1]["step"] == 1000
+    assert sum(point["value"] for point in steps) / len(steps) == pytest.approx(0.1 + 500.5 / 1e4, abs=1e-3)
 
 
 def test_charts_are_sound_by_vega_lites_own_schema(folder: Path) -> None:
     entries = find_runs([], folder).entries
-    likeness = run_chart(epoch_frame(entries, LIKENESS), EPOCH, "likeness")
-    for drawn in (run_chart(step_frame(entries), STEP, "loss"), likeness):
+    likeness = run_chart(epoch_rows(entries, LIKENESS), EPOCH, "likeness")
+    for drawn in (run_chart(step_rows(entries), STEP, "loss"), likeness):
         assert alt.Chart.from_dict(drawn).to_dict()["description"] == drawn["description"]
     assert [one["mark"]["type"] for one in likeness["layer"]] == ["line", "point", "rule"]
     known = [(one["low"], one["value"], one["high"]) for one in likeness["data"]["values"]]

@@ -45,11 +45,12 @@ save_dtype = "float32"
 
 
 _TOLD = """
-import json, os
+import json, os, sys
+from pathlib import Path
 from trainer.learning.processes import join_processes
 processes, _ = join_processes("cpu")
 found = processes.told_by_first(lambda: {"rank": processes.rank})
-print(json.dumps([processes.rank, found, dict(os.environ)]), flush=True)
+Path(sys.argv[1], f"told-{processes.rank}.json").write_text(json.dumps([found, dict(os.environ)]))
 processes.wait()
 processes.leave()
 """
@@ -68,16 +69,13 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
     """Started once, and by the launcher itself: it and its two processes load torch anew."""
     place = tmp_path_factory.mktemp("launched")
     (place / "told.py").write_text(_TOLD, encoding="utf-8")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", *LAUNCH.split(), "-m", "told"]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", *LAUNCH.split(), "-m", "told", str(place)]
     path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(place), *sys.path]), "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(launch, env=path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    lines = sorted(
-        (json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")), key=lambda one: one[0]
-    )
-    assert [rank for rank, _, _ in lines] == [0, 1]
-    handed = [{name: value for name, value in one.items() if path.get(name) != value} for _, _, one in lines]
-    return Launched([found for _, found, _ in lines], handed)
+    said = [json.loads((place / f"told-{rank}.json").read_text(encoding="utf-8")) for rank in (0, 1)]
+    handed = [{name: value for name, value in variables.items() if path.get(name) != value} for _, variables in said]
+    return Launched([found for found, _ in said], handed)
 
 
 def test_what_the_first_process_finds_is_what_all_go_on_with(launched: Launched) -> None:

@@ -1,4 +1,4 @@
-"""The ranking as DataFrames: what the tables and charts show. No Streamlit here."""
+"""The ranking as a table, and as the rows that its charts draw. No Streamlit here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from eval.ranking.column import Column
 from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
@@ -23,8 +22,10 @@ from studio.ranking.remarks import Remark, marks_of
 from studio.shared.figure_tile import Tile
 from studio.shared.pictures import median_pictures
 from studio.shared.stores import OpenedStore
+from studio.shared.tables import Table, table_of
+from studio.shared.vega_lite import Rows
 
-NO_OTHER, PICTURE, EACH = noted("none"), "picture", noted("each picture")
+NO_OTHER, PLACE, PICTURE, EACH = noted("none"), "#", "picture", noted("each picture")
 MOST_BARS = 48  # of a small chart in the table
 NONE: Mapping[str, Remark] = {}
 
@@ -51,16 +52,18 @@ def also_of(row: RankedCell) -> str:
     return row.also or NO_OTHER
 
 
-def ranking_frame(opened: OpenedStore, places: Sequence[int], remarks: Mapping[str, Remark] = NONE) -> pd.DataFrame:
-    """The rows at `places` of the ranking, indexed by place from 1, each with a typical picture as a data URI."""
+def ranking_table(opened: OpenedStore, places: Sequence[int], remarks: Mapping[str, Remark] = NONE) -> Table:
+    """The rows at `places` of the ranking, each with its place from 1 and a typical picture as a data URI."""
     rows = [opened.rows[place] for place in places]
     pictures = median_pictures(opened, rows)
-    columns: dict[str, list[object]] = {PICTURE: [*pictures]} if any(pictures) else {}
+    columns: dict[str, list[object]] = {PLACE: [row.place for row in rows]}
+    if any(pictures):
+        columns[PICTURE] = [*pictures]
     if any(marks := marks_of(remarks, [row.cell for row in rows])):
         columns["★"] = [*marks]
     columns[EACH] = [likeness_of_each(opened, row) for row in rows]
     columns |= {column.heading: [_value(column, row) for row in rows] for column in table_columns(rows)}
-    return pd.DataFrame(columns, index=pd.Index([row.place for row in rows], name="#"))
+    return table_of(columns)
 
 
 def likeness_of_each(opened: OpenedStore, row: RankedCell) -> list[float]:
@@ -113,30 +116,36 @@ def usual_settings(rows: Sequence[RankedCell]) -> list[str]:
     return [one for one in dict.fromkeys([rows[0].settings, usual]) if one in there]
 
 
-def curve_frame(rows: Sequence[RankedCell], settings: Sequence[str]) -> pd.DataFrame:
-    """Identity of every checkpoint at `settings`: columns checkpoint, place, settings, row, identity, low,
+def curve_rows(rows: Sequence[RankedCell], settings: Sequence[str]) -> Rows:
+    """Identity of every checkpoint at `settings`, in the order of training: checkpoint, settings, row, identity, low,
     high."""
     places = {name: at for at, name in enumerate(checkpoints_in_order(rows))}
     taken = [row for row in rows if row.settings in settings]
-    return pd.DataFrame(
+    return [
         {
-            "checkpoint": [row.checkpoint for row in taken],
-            "place": [places[row.checkpoint] for row in taken],
-            "settings": [row.settings for row in taken],
-            "row": [row.place for row in taken],
-            "identity": [row.identity for row in taken],
-            "low": [row.identity_low for row in taken],
-            "high": [row.identity_high for row in taken],
+            "checkpoint": row.checkpoint,
+            "settings": row.settings,
+            "row": row.place,
+            "identity": row.identity,
+            "low": row.identity_low,
+            "high": row.identity_high,
         }
-    ).sort_values("place")
+        for row in sorted(taken, key=lambda row: places[row.checkpoint])
+    ]
 
 
-def trade_off_frame(found: TradeOff) -> pd.DataFrame:
-    """Likeness against what it costs: columns name, row, cost, identity, kind."""
-    return pd.DataFrame(
-        [(one.row.name, one.row.place, one.cost, one.row.identity, tr(one.place.value)) for one in found.points],
-        columns=["name", "row", "cost", "identity", "kind"],
-    )
+def trade_off_rows(found: TradeOff) -> Rows:
+    """Likeness against what it costs: name, row, cost, identity, kind."""
+    return [
+        {
+            "name": one.row.name,
+            "row": one.row.place,
+            "cost": one.cost,
+            "identity": one.row.identity,
+            "kind": tr(one.place.value),
+        }
+        for one in found.points
+    ]
 
 
 def checkpoints_in_order(rows: Sequence[RankedCell]) -> list[str]:
@@ -145,21 +154,22 @@ def checkpoints_in_order(rows: Sequence[RankedCell]) -> list[str]:
     return list(dict.fromkeys(row.checkpoint for row in known))
 
 
-def heat_frame(rows: Sequence[RankedCell], checkpoint: str) -> pd.DataFrame:
-    """Identity over the weights of one checkpoint, drawn as the best of its rows: columns unet, te, also, row,
-    identity, standing, best."""
+def heat_rows(rows: Sequence[RankedCell], checkpoint: str) -> Rows:
+    """Identity over the weights of one checkpoint, drawn as the best of its rows: unet, te, also, row, identity,
+    interval, standing, broken, best."""
     all_own = [row for row in rows if row.checkpoint == checkpoint]
     own = [row for row in all_own if row.on == all_own[0].on]
-    return pd.DataFrame(
+    return [
         {
-            "unet": [row.unet for row in own],
-            "te": [text_encoder_weight(row.te1, row.te2) for row in own],
-            "also": [also_of(row) for row in own],
-            "row": [row.place for row in own],
-            "identity": [row.identity for row in own],
-            "interval": [told(INTERVAL.text(row)) for row in own],
-            "standing": [tr(row.standing) for row in own],
-            "broken": [bool(row.broken) for row in own],
-            "best": [row is rows[0] for row in own],
+            "unet": row.unet,
+            "te": text_encoder_weight(row.te1, row.te2),
+            "also": also_of(row),
+            "row": row.place,
+            "identity": row.identity,
+            "interval": told(INTERVAL.text(row)),
+            "standing": tr(row.standing),
+            "broken": bool(row.broken),
+            "best": row is rows[0],
         }
-    )
+        for row in own
+    ]
