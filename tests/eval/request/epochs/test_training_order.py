@@ -17,7 +17,7 @@ from eval.request.epochs.training_order import Trained, in_training_order
 from eval.search.arm_coordinates import coordinates_of
 from eval.store.store import KeptPicture, open_store
 from loras.weights import Weights
-from studio.ranking.frames import checkpoints_in_order
+from studio.ranking.ranking_rows import checkpoints_in_order
 from synthetic_store import Size, write_store
 
 TRAINED = ["run-000002", "run-000010", "run"]
