@@ -82,7 +82,8 @@ def sheet(found: dict[tuple[str, int, str], Image.Image]) -> Image.Image:
     for row, line in enumerate(lines):
         for column, one in enumerate(line):
             shown = one.resize((COLUMN - GAP // 2, round(one.height * (COLUMN - GAP // 2) / one.width)))
-            made.paste(shown.crop((0, 0, shown.width, height)), (column * (COLUMN + GAP // 2), row * (height + GAP)))
+            shown = shown.crop((0, 0, shown.width, min(height, shown.height)))
+            made.paste(shown, (column * (COLUMN + GAP // 2), row * (height + GAP)))
     return made.quantize(SHADES, dither=Image.Dither.NONE)
 
 

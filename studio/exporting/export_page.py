@@ -31,6 +31,7 @@ from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import show_tiles
 from studio.shared.session import allowed, choose_row, opened_store
 from studio.shared.stores import OpenedStore
+from studio.shared.tables import table_of
 
 WRITTEN = "written"
 RANKS = ["", "auto", "4", "8", "16", "32", "64", "128"]
@@ -100,16 +101,15 @@ def _ask_form() -> AskedForm:
 def _show_contents(cell: Cell) -> None:
     contents = contents_of(cell)
     untyped(st).dataframe(
-        [
+        table_of(
             {
-                tr("LoRA"): use.checkpoint.name,
-                tr("epoch"): use.checkpoint.epoch,
-                tr("weights"): str(use.weights),
-                "sha256": use.checkpoint.sha256[:12],
-                tr("file"): str(use.checkpoint.path),
+                tr("LoRA"): [use.checkpoint.name for use in cell.uses],
+                tr("epoch"): [use.checkpoint.epoch for use in cell.uses],
+                tr("weights"): [str(use.weights) for use in cell.uses],
+                "sha256": [use.checkpoint.sha256[:12] for use in cell.uses],
+                tr("file"): [allowed().called(use.checkpoint.path) for use in cell.uses],
             }
-            for use in cell.uses
-        ],
+        ),
         hide_index=True,
         alt=tr("The LoRA files that go into it, with their weights."),
     )

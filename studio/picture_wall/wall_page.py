@@ -23,6 +23,7 @@ WALL = "picture wall"
 # A slider is no help to find one of so many.
 MOST_ON_A_SLIDER = 24
 SLIDING = ("weight", "Checkpoint", "Seed")
+AXIS = 220  # pixels: the longest name of an axis, in every language
 
 
 def show() -> None:
@@ -58,16 +59,16 @@ def _in_english(opened: OpenedStore, asked: Asked) -> Wall:
 
 def _ask_axes(axes: Axes) -> tuple[Axis, Axis, bool]:
     titles = list(axes.by_title)
-    left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
-    down = axes.by_title[left.selectbox(tr("Rows"), titles, index=titles.index(PAIRS), format_func=tr)]
+    line = st.container(horizontal=True, vertical_alignment="bottom")
+    down = axes.by_title[line.selectbox(tr("Rows"), titles, index=titles.index(PAIRS), format_func=tr, width=AXIS)]
     possible = [title for title in titles if not axes.by_title[title].clashes(down)]
     preferred = TITLES[CHECKPOINT] if len(axes.by_title[TITLES[CHECKPOINT]].steps) > 1 else RANKED
     at = possible.index(preferred) if preferred in possible else 0
-    across = axes.by_title[middle.selectbox(tr("Columns"), possible, index=at, format_func=tr)]
+    across = axes.by_title[line.selectbox(tr("Columns"), possible, index=at, format_func=tr, width=AXIS)]
     if not has_control(Asked(down, across, {})):
-        right.caption(tr("The base model is under each picture: B turns to it."))
+        line.caption(tr("The base model is under each picture: B turns to it."))
         return down, across, False
-    return down, across, right.toggle(tr("Base model"), value=True, help=tr("Shown beside them."))
+    return down, across, line.toggle(tr("Base model"), value=True, help=tr("Shown beside them."))
 
 
 def _ask_others(axes: Axes, others: Sequence[Axis], first: Place) -> dict[str, str]:
