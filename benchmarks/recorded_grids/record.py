@@ -83,25 +83,22 @@ def trained(name: str, subject: Recorded) -> list[Path]:
     return [one.path for one in found.checkpoints]
 
 
-def rendered(name: str, checkpoint: Path) -> Evidence:
-    """All cells of one checkpoint, read by the scoring models."""
-    folder = WORK / name
-    path = folder / "grid.toml"
-    path.write_text(
-        f"""
+def all_cells_of(checkpoint: Path, dtype: str, steps: int, seeds: int) -> str:
+    """The specification of one checkpoint's cells, for a file in the subject's folder."""
+    return f"""
 [model]
 base = "miniature"
 device = "cpu"
-dtype = "bfloat16"
+dtype = "{dtype}"
 [lora]
 checkpoints = ["{checkpoint}"]
 unet = {UNET}
 te = {TE}
 [sampler]
-steps = {STEPS}
+steps = {steps}
 [prompts]
 texts = {json.dumps(PROMPTS)}
-seeds = {SEEDS}
+seeds = {seeds}
 trigger = "ohwx person"
 class = "person"
 [references]
@@ -110,7 +107,13 @@ training = "Train"
 [store]
 path = "eval"
 """
-    )
+
+
+def rendered(name: str, checkpoint: Path) -> Evidence:
+    """All cells of one checkpoint, read by the scoring models."""
+    folder = WORK / name
+    path = folder / "grid.toml"
+    path.write_text(all_cells_of(checkpoint, "bfloat16", STEPS, SEEDS))
     with terminal() as reporter:
         outcome = run_grid(read_spec(path), reporter)
     store = open_store(outcome.store)

@@ -33,7 +33,7 @@ from eval.request.cells import CONTROL
 from eval.request.plan import PlannedPicture, batches_of, make_plan
 from eval.request.spec import GridSpec, read_spec
 from foundation.files import whole_file
-from recorded_grids.record import HERE, PROMPTS, SUBJECTS, TE, UNET, WORK, trained
+from recorded_grids.record import HERE, SUBJECTS, WORK, all_cells_of, trained
 
 SEEDS, LOOK_STEPS, BATCH = 3, 6, 32
 COLUMN = f"identity_in_{LOOK_STEPS}"
@@ -64,28 +64,7 @@ class Judge:
 def specified(name: str, checkpoint: Path) -> GridSpec:
     """All cells of one checkpoint."""
     path = WORK / name / f"looks at {checkpoint.stem}.toml"
-    path.write_text(
-        f"""
-[model]
-base = "miniature"
-device = "cpu"
-[lora]
-checkpoints = ["{checkpoint}"]
-unet = {UNET}
-te = {TE}
-[sampler]
-steps = {LOOK_STEPS}
-[prompts]
-texts = {json.dumps(PROMPTS)}
-seeds = {SEEDS}
-trigger = "ohwx person"
-class = "person"
-[references]
-held_out = "references"
-[store]
-path = "eval"
-"""
-    )
+    path.write_text(all_cells_of(checkpoint, "float32", LOOK_STEPS, SEEDS))
     return read_spec(path)
 
 

@@ -225,8 +225,8 @@ COLUMNS: tuple[Column, ...] = (
         "bleed",
         say(
             "how much more {others} look like the subject with the LoRA than without, and its 95 % interval, by how "
-            "far "
-            "chance takes it (?: too few pictures to tell); what is lost counts as all the way, and below 0 is chance"
+            "far chance takes it (?: too few pictures to tell); what is lost counts as all the way, and below 0 is "
+            "chance"
         ),
         lambda row: row.bleed,
         CHANGE,
@@ -240,8 +240,7 @@ COLUMNS: tuple[Column, ...] = (
         "copy",
         say(
             "how far the {several_seen} have gone towards a training picture, on the prompt that copies most: 0 is as "
-            "the "
-            "base model, 1 the training picture itself; and the 95 % interval (?: too few pictures to tell)"
+            "the base model, 1 the training picture itself; and the 95 % interval (?: too few pictures to tell)"
         ),
         lambda row: row.copy,
         CHANGE,
@@ -255,8 +254,7 @@ COLUMNS: tuple[Column, ...] = (
         "spread",
         say(
             "how different the seeds of one prompt look (CLIP distance), of the prompt where it is least, bare ones "
-            "apart; "
-            "0 is the same picture every time"
+            "apart; 0 is the same picture every time"
         ),
         lambda row: row.spread,
         PLAIN,

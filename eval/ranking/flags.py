@@ -113,8 +113,7 @@ def grid_flags(evidence: Evidence, scores: Scores, limits: Limits) -> list[str]:
             no_contrast and limits.prompt is not None,
             say(
                 "prompt limit not applied: the base model's pictures do not tell the prompts apart; let prompts ask "
-                "for "
-                "different things"
+                "for different things"
             ),
         ),
         (

@@ -124,8 +124,7 @@ def _only_broken_works(works: RankedCell) -> Verdict:
     return Verdict(
         say(
             "Take none of these as they are: only rows that break a limit are shown to be more like the subject than "
-            "the "
-            "base model."
+            "the base model."
         ),
         [
             say(
@@ -171,8 +170,7 @@ def _nothing_works(ranked: Sequence[RankedCell], evidence: Evidence, scores: Sco
     return Verdict(
         say(
             "Take none of these yet: no row is shown to be more like the subject than the base model without a LoRA, "
-            "by "
-            "enough to be of use."
+            "by enough to be of use."
         ),
         [
             say(

@@ -24,8 +24,7 @@ NO_FACES = Rule(
     say("no face is found in most pictures"),
     say(
         "name a face pack for such pictures (--faces buffalo_l or opencv:FOLDER for photographs); of a subject without "
-        "a "
-        "face: --faces none"
+        "a face: --faces none"
     ),
     WHO,
 )
