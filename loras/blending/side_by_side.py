@@ -24,21 +24,34 @@ Made = TypeVar("Made")
 def side_by_side(work: Callable[[Name], Made], sizes: Mapping[Name, int], advance: Advance) -> dict[Name, Made]:
     """What `work` makes of each name, in the order of `sizes`, on as many threads as torch has for one operation.
 
-    `sizes` says which are large. The first error is raised, and what was not begun by then never is.
+    `sizes` says which are large. The first error is raised, and what was not begun by then never is: the thread on
+    which a piece fails says so itself, since the one that waits may be told long after.
     """
-    largest_first = sorted(sizes, key=lambda name: -sizes[name])
+    made: dict[Name, Made] = {}
+    failures: list[BaseException] = []
+
+    def piece(name: Name) -> None:
+        if failures:
+            return
+        try:
+            made[name] = work(name)
+        except BaseException as failure:
+            failures.append(failure)
+
     threads = torch.get_num_threads()
     with (
         on_threads(1),
         threadpool_limits(1, "blas"),  # numpy's, which torch's own does not reach
         ThreadPoolExecutor(threads, "side-by-side", torch.set_num_threads, (1,)) as pool,
     ):
-        pieces = {name: pool.submit(work, name) for name in largest_first}
+        pieces = [pool.submit(piece, name) for name in sorted(sizes, key=lambda name: -sizes[name])]
         try:
-            for piece in as_completed(pieces.values()):
-                piece.result()
+            for _ in as_completed(pieces):
+                if failures:
+                    break
                 advance(1)
-        except BaseException:
+        finally:
             pool.shutdown(cancel_futures=True)
-            raise
-    return {name: pieces[name].result() for name in sizes}
+    if failures:
+        raise failures[0]
+    return {name: made[name] for name in sizes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import current_thread
+from time import sleep
 
 import pytest
 import torch
@@ -57,13 +58,29 @@ def test_pieces_are_on_threads_of_their_own_of_one_each_and_torch_has_its_own_ba
 
 def test_what_was_not_begun_when_a_piece_fails_never_is() -> None:
     begun: list[int] = []
+    done: list[int] = []
 
     def work(number: int) -> int:
         begun.append(number)
-        raise BlendError("the first")
+        if number == 2:
+            raise BlendError("the third")
+        return number
 
-    with on_threads(1), pytest.raises(BlendError, match="the first"):
-        side_by_side(work, {number: -number for number in range(200)}, lambda _: None)
+    with on_threads(1), pytest.raises(BlendError, match="the third"):
+        side_by_side(work, {number: -number for number in range(200)}, done.append)
+    assert begun == [0, 1, 2]
+    assert len(done) <= 2
+
+
+def test_what_ends_the_waiting_ends_the_work_too() -> None:
+    """An interrupt comes to the thread that waits, not to a piece."""
+    begun: list[int] = []
+
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with on_threads(1), pytest.raises(KeyboardInterrupt):
+        side_by_side(lambda number: begun.append(number) or sleep(0.01), {n: n for n in range(200)}, interrupted)
     assert len(begun) < 200
 
 
