@@ -17,6 +17,7 @@ from foundation.errors import UserError
 from studio.languages.translation import speak, tr
 from studio.serving.picture_route import picture_route
 from studio.serving.read_ahead import read_ahead
+from studio.serving.undelayed_answers import answer_undelayed
 from studio.shared.closed_server import TOKEN, ClosedServer, refuse_open_door
 from studio.shared.notices import show_no_store, show_problem
 from studio.shared.session import ask_language, choose_store, chosen_language, open_store_once
@@ -70,6 +71,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
     refuse_open_door(st.get_option("server.address"), os.environ)
     names = partial(st.get_option, "server.allowedHosts")
     door = Middleware(ClosedServer, names=names, token=os.environ.get(TOKEN, ""))
+    answer_undelayed()
     read_ahead()
     app = st.App(Path(__file__).resolve(), routes=[picture_route()], middleware=[door])
 else:

@@ -8,6 +8,8 @@ import numpy as np
 
 from eval.wording.figure_texts import JSON_DIGITS
 
+AT_ONCE = 256  # rows that are held against all the others in one go
+
 
 def pareto_front(merits: Sequence[np.ndarray], costs: Sequence[np.ndarray]) -> np.ndarray:
     """Which rows (C,) are on the front of merits (more is better) and costs (less is better), each (C,).
@@ -19,4 +21,15 @@ def pareto_front(merits: Sequence[np.ndarray], costs: Sequence[np.ndarray]) -> n
     # As many digits as are shown to programs: a row is not beaten by what nobody can see.
     goods = np.round(np.stack([column for column in columns if np.isfinite(column).any()], axis=1), JSON_DIGITS)
     goods = np.where(np.isfinite(goods), goods, -np.inf)
-    return np.array([not ((goods >= own).all(1) & (goods > own).any(1)).any() for own in goods])
+    parts = np.array_split(goods, range(AT_ONCE, len(goods), AT_ONCE))
+    return ~np.concatenate([_beaten(part, goods) for part in parts])
+
+
+def _beaten(part: np.ndarray, goods: np.ndarray) -> np.ndarray:
+    """Which rows of a part (P, figures) any of all (C, figures) beats."""
+    no_worse = np.ones((len(part), len(goods)), dtype=bool)
+    better = np.zeros_like(no_worse)
+    for own, other in zip(part.T, goods.T, strict=True):
+        no_worse &= other >= own[:, None]
+        better |= other > own[:, None]
+    return np.asarray((no_worse & better).any(1))

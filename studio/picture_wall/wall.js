@@ -295,6 +295,6 @@ export default function (component) {
   if (!walls.has(parentElement)) walls.set(parentElement, new Wall(parentElement, component));
   const wall = walls.get(parentElement);
   wall.setTrigger = component.setTriggerValue;
-  wall.show(data);
+  wall.show(data[0]);
   return () => clearInterval(wall.viewer.timer);
 }

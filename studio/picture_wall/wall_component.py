@@ -22,7 +22,8 @@ def picture_wall(told: Told, key: str, on_chosen: Callable[[], None]) -> tuple[i
     Everything in `told` is text to the component: it makes elements, never markup.
     """
     mount = untyped(st).components.v2.component(NAME, css=_asset("wall.css"), js=_asset("wall.js"))
-    found: object = mount(data=told, key=key, on_chosen_change=on_chosen).chosen
+    # In a list, for of each value in a dict Streamlit asks whether it is a table, and loads pandas to ask.
+    found: object = mount(data=[told], key=key, on_chosen_change=on_chosen).chosen
     return _tile_named(found)
 
 

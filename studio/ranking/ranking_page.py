@@ -53,6 +53,7 @@ from studio.shared.notices import show_tiles
 from studio.shared.pictures import comparison, evenly_spaced, units_of_role
 from studio.shared.session import chosen_row, opened_store, set_chosen
 from studio.shared.stores import OpenedStore
+from studio.shared.tables import as_table
 from studio.shared.vega_lite import Spec
 
 SAMPLES = 6
@@ -320,7 +321,7 @@ def _show_weights(opened: OpenedStore) -> None:
 def _show_chart(opened: OpenedStore, name: str, drawn: Spec) -> None:
     """A chart, of which a click on a point or field chooses the row, under the name of what is picked there."""
     width = "content" if name == "weights" else "stretch"
-    event = untyped(st).vega_lite_chart(drawn, on_select="rerun", key=f"{name} chart", width=width)
+    event = untyped(st).vega_lite_chart(as_table(drawn), on_select="rerun", key=f"{name} chart", width=width)
     picked = next((one[0]["row"] for one in event.selection.values() if one), None)
     _follow(opened, name, None if picked is None else int(picked) - 1)
 

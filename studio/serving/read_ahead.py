@@ -5,6 +5,7 @@ On a slow machine they take two seconds, which the first visitor would else wait
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from threading import Thread
 
@@ -22,3 +23,7 @@ def read_ahead() -> Thread:
 def _read() -> None:
     for name in OF_PAGES:
         import_module(name)
+    # Streamlit looks for garbage in all there is after each run of the page, while the pictures of that page wait for
+    # Python: what libraries are made of stays for good, so it need not be looked at.
+    gc.collect()
+    gc.freeze()

@@ -15,7 +15,7 @@ import pyarrow
 import pyarrow.json as pyarrow_json
 
 from foundation.typed.untyped import untyped
-from studio.shared.vega_lite import finite_or_none
+from studio.shared.vega_lite import Rows, Spec, finite_or_none
 
 arrow = untyped(pyarrow)
 
@@ -64,10 +64,21 @@ def table_of(columns: Mapping[str, Sequence[object]]) -> Table:
     return table
 
 
+def as_table(drawn: Spec) -> Spec:
+    """A chart whose rows are such a table; one of several charts has rows of their own, and stays as it is."""
+    if "data" not in drawn:
+        return drawn
+    rows: Rows = drawn["data"]["values"]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {**drawn, "data": {"values": table_of({name: [row.get(name) for row in rows] for name in names})}}
+
+
 def _kind(values: Sequence[object]) -> object:
     known = [one for one in values if one is not None]
     if not known or any(isinstance(one, str) for one in known):
         return arrow.string()
     if any(isinstance(one, list) for one in known):
         return arrow.list_(arrow.float64())
+    if all(isinstance(one, bool) for one in known):
+        return arrow.bool_()
     return arrow.int64() if all(isinstance(one, int) for one in known) else arrow.float64()

@@ -13,6 +13,7 @@ from studio.languages.translation import tr
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import show_command
 from studio.shared.session import found_work
+from studio.shared.tables import as_table
 from studio.training_runs.run_curves import (
     BEST_SCORE,
     COST,
@@ -100,10 +101,10 @@ def _show_curves(chosen: Sequence[LedgerEntry]) -> None:
     figure = st.segmented_control(tr("Over the epochs"), shown, default=shown[0], format_func=tr) or shown[0]
     if figure == STEPS:
         st.caption(tr(STEPS_MEAN))
-        untyped(st).vega_lite_chart(run_chart(steps, STEP, tr(figure)))
+        untyped(st).vega_lite_chart(as_table(run_chart(steps, STEP, tr(figure))))
     else:
         st.caption(tr(LIKENESS_MEANS if figure == LIKENESS else FIGURES[figure].meaning))
-        untyped(st).vega_lite_chart(run_chart(epoch_rows(chosen, figure), EPOCH, tr(figure)))
+        untyped(st).vega_lite_chart(as_table(run_chart(epoch_rows(chosen, figure), EPOCH, tr(figure))))
 
 
 def _show_samples(chosen: Sequence[LedgerEntry]) -> None:
