@@ -33,6 +33,8 @@ from eval.request.cells import CONTROL
 from eval.request.plan import PlannedPicture, batches_of, make_plan
 from eval.request.spec import GridSpec, read_spec
 from foundation.files import whole_file
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recorded_grids.record import HERE, SUBJECTS, WORK, all_cells_of, trained
 
 SEEDS, LOOK_STEPS, BATCH = 3, 6, 32
