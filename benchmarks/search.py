@@ -22,7 +22,7 @@ import numpy as np
 from eval.search.strategies.halving import Estimate, Measure, confirm, halve, mean_so_far
 from eval.search.strategies.race import interim_looks, race
 from eval.search.strategies.schedule import Schedule, first_fresh_unit, round_plan_of
-from eval.search.strategies.surface import GLANCE, Surface
+from eval.search.strategies.surface import GLANCE, NARROWING, Surface
 from recorded_grids.recorded_grid import RecordedGrid, read_recorded
 from recorded_grids.replays import (
     FORWARDS,
@@ -59,7 +59,7 @@ def _surface(grid: RecordedGrid) -> Estimate:
     return Surface(grid.coordinates, grid.files)
 
 
-READING = Schedule(confirm_units=CONFIRM, glance=GLANCE)
+READING = Schedule(confirm_units=CONFIRM, glance=GLANCE, narrowing=NARROWING)
 WAYS = (
     Way("halving", Schedule(confirm_units=CONFIRM), lambda _grid: mean_so_far),
     Way("surface", READING, _surface),
@@ -109,7 +109,7 @@ def _on_a_surface(rng: np.random.Generator) -> dict[str, float]:
 
 def _read_surface(measure: Measure, prompts: list[str]) -> tuple[int, int]:
     """The choice of a search that reads the surface, and its pictures."""
-    round_plan = round_plan_of(ARMS, Schedule(glance=GLANCE))
+    round_plan = round_plan_of(ARMS, Schedule(glance=GLANCE, narrowing=NARROWING))
     halved = halve(measure, round_plan, prompts, Surface(_places(), _places()[:, 0].tolist()))
     first = first_fresh_unit(round_plan.search_units, PROMPTS)
     confirmed = confirm(measure, halved, np.arange(first, first + round_plan.confirm_units), prompts)

@@ -87,7 +87,10 @@ def _looks(record: SearchRecord) -> list[str]:
 
 
 def _round(one: RoundRecord) -> str:
-    pairs = say("1 of {count} pairs", count=one.units) if one.dealt else say("{count} pairs", count=one.units)
+    if one.since:
+        pairs = say("{count} more pairs", count=one.units - one.since)
+    else:
+        pairs = say("1 of {count} pairs", count=one.units) if one.dealt else say("{count} pairs", count=one.units)
     return say("{cells} cells on {pairs}, {kept} kept", cells=one.arms, pairs=pairs, kept=one.kept)
 
 

@@ -14,7 +14,7 @@ from eval.search.arm_pictures import ArmPictures, units_for
 from eval.search.cost_bound import CostBound, Demand, MissingCounts, Prices, Refinement, cost_bound_of
 from eval.search.spending import LEAST_TIMED
 from eval.search.strategies.schedule import BudgetError, RoundPlan, Schedule, round_plan_of, within_budget
-from eval.search.strategies.surface import GLANCE
+from eval.search.strategies.surface import GLANCE, NARROWING
 from eval.store.store import Store
 
 KEY = "search_schedule"
@@ -64,8 +64,8 @@ def schedule_of(spec: GridSpec, pictures: ArmPictures) -> Schedule:
     """What the specification asks for, without a budget."""
     search, prompts = spec.search, len(pictures.prompts)
     confirm_units = -(-search.confirm_units // prompts) * prompts
-    glance = GLANCE if search.method == "surface" else 0
-    return Schedule(search.first_units, search.keep, search.finalists, confirm_units, glance)
+    schedule = Schedule(search.first_units, search.keep, search.finalists, confirm_units)
+    return replace(schedule, glance=GLANCE, narrowing=NARROWING) if search.method == "surface" else schedule
 
 
 def demand_of(spec: GridSpec, pictures: ArmPictures, fitted: FittedSchedule, round_plan: RoundPlan) -> Demand:

@@ -174,27 +174,28 @@ def confirmation_cost(demand: Demand, missing: MissingCounts) -> int:
 def _shown(demand: Demand) -> np.ndarray:
     """How many arms each subject unit (U,) may be shown."""
     round_plan = demand.round_plan
-    shown = np.zeros(demand.units, dtype=int)
+    dealt, shown = np.zeros(demand.units, dtype=int), np.zeros(demand.units, dtype=int)
     if demand.race_units is not None:
         shown[: demand.race_units] = round_plan.arms
     else:
         met = 0
         for one in round_plan.rounds:
             if one.dealt:
-                shown[: one.units] += -(-one.arms // one.units)
+                dealt[: one.units] += -(-one.arms // one.units)
             else:
-                shown[met : one.units] += one.arms
+                shown[max(met, one.since) : one.units] += one.arms
                 met = one.units
     if demand.refinement.trials:
         tried = shown[: demand.refinement.units]
         tried[:] = np.maximum(tried, round_plan.finalists)
     shown[demand.first_fresh :] += round_plan.finalists
-    return shown
+    return dealt + shown
 
 
 def _shown_bleed(demand: Demand) -> int:
     """How many arms are shown bleed prompts at most: refining looks at all that have met as much as its trials do."""
     if not demand.refinement.trials or demand.race_units is not None:
         return demand.arms_shown_bleed
-    met = [one.arms for one in demand.round_plan.rounds if not one.dealt and one.units >= demand.refinement.units]
+    units = demand.refinement.units
+    met = [one.arms for one in demand.round_plan.rounds if not one.dealt and not one.since and one.units >= units]
     return max([demand.arms_shown_bleed, *met])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from eval.search.cost_bound import CostBound, Demand
+from eval.search.strategies.schedule import Round
 from eval.statistics.intervals import Z_95, Z_POWER_80
 
 # The SD of a paired difference of identities that SD 1.5 grids show; the miniature's is smaller.
@@ -51,11 +52,14 @@ def _choosing(demand: Demand) -> str:
             f"A race over up to {demand.race_units} (prompt, seed) pairs, a third to a half of that where cells "
             "differ; a cell goes when it is surely behind one that breaks no more limits."
         )
-    rounds = ", ".join(
-        f"{one.arms} cells x {'1 of ' if one.dealt else ''}{one.units} (prompt, seed) pairs"
-        for one in round_plan.rounds
-    )
+    rounds = ", ".join(f"{one.arms} cells x {_pairs(one)}" for one in round_plan.rounds)
     return f"Rounds: {rounds or 'none, so few cells are all finalists'}."
+
+
+def _pairs(one: Round) -> str:
+    if one.since:
+        return f"{one.units - one.since} more"
+    return f"{'1 of ' if one.dealt else ''}{one.units} (prompt, seed) pairs"
 
 
 def _refining(demand: Demand) -> str:

@@ -164,7 +164,7 @@ class SearchRounds:
         return SearchRecord(
             arms=arms,
             rounds=[
-                RoundRecord(arms=len(one.arms), units=one.units, kept=len(one.kept), dealt=one.dealt)
+                RoundRecord(arms=len(one.arms), units=one.units, kept=len(one.kept), dealt=one.dealt, since=one.since)
                 for one in halved.stages
             ],
             finalists=[cell.id for cell in self.pictures.cells_at(confirmed.arms)],

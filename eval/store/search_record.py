@@ -6,12 +6,14 @@ from foundation.toml_config import Section
 
 
 class RoundRecord(Section):
-    """`arms` cells went in, `kept` came out; each had met `units` (prompt, seed) pairs, or one of them if `dealt`."""
+    """`arms` cells went in, `kept` came out; each had met `units` (prompt, seed) pairs, or one of them if `dealt`, or
+    those of them from number `since` on."""
 
     arms: int
     units: int
     kept: int
     dealt: bool = False
+    since: int = 0
 
 
 class SearchRecord(Section):

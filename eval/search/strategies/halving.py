@@ -10,6 +10,8 @@ import numpy as np
 from eval.search.strategies.paired_bound import Bound, bound
 from eval.search.strategies.schedule import Round, RoundPlan
 
+# Units by which limits are judged in narrowing rounds: by fewer, a face lost once would count as often lost.
+LEAST_JUDGED = 4
 DEAL_SEED = 5  # the seed by which a dealt round deals its units, so that a search goes on where it stopped
 
 # Which pictures are wanted, (A, U) bool, to their scores (A, U), higher is better; NaN where none is wanted.
@@ -28,13 +30,15 @@ Affordable = Callable[[np.ndarray], bool]
 @dataclass(frozen=True)
 class Stage:
     """A round as it went: `arms` (K,) went in, `kept` came out, best first; `beaten` would have been kept, but are
-    surely behind or break more limits. `units` is how many each had met, or one of as many if `dealt`."""
+    surely behind or break more limits. `units` is how many each had met since unit `since`, or one of as many if
+    `dealt`."""
 
     arms: np.ndarray
     kept: np.ndarray
     beaten: np.ndarray
     units: int
     dealt: bool = False
+    since: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,12 +130,15 @@ def halve(
         if stages and not affordable(wanted):
             return Halved(left[: round_plan.finalists], tuple(stages), scores, unfinished=True)
         scores = np.where(wanted, measure(wanted), scores)
-        faults = broken(left)
+        judged_by = int(np.isfinite(scores[left]).all(0).sum())
+        faults = none_broken(left) if one.since and judged_by < LEAST_JUDGED else broken(left)
         order = np.lexsort((-estimate(scores, left), faults))
         first, sound = left[order[: one.kept]], faults[order[: one.kept]] == faults.min()
         seen = scores[first, : one.units]
-        kept = first if one.dealt else staying(first, sound, seen, prompts[: one.units], round_plan)
-        stages.append(Stage(left, kept, np.setdiff1d(first, kept), one.units, one.dealt))
+        # Who is surely behind is told where all have met all: not where units were dealt, or went by before.
+        paired = not one.dealt and not one.since
+        kept = staying(first, sound, seen, prompts[: one.units], round_plan) if paired else first
+        stages.append(Stage(left, kept, np.setdiff1d(first, kept), one.units, one.dealt, one.since))
         left = kept
         if len(left) <= 2:
             break
@@ -146,7 +153,7 @@ def _wanted(one: Round, left: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         hands = [rng.permutation(one.units) for _ in range(-(-len(left) // one.units))]
         wanted[left, np.concatenate(hands)[: len(left)]] = True
     else:
-        wanted[left, : one.units] = True
+        wanted[left, one.since : one.units] = True
     return wanted
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 GLANCE = 12  # units dealt out among the arms at first: two seeds of six prompts
+NARROWING = 4  # rounds that fewer and fewer of many arms go through then
 # Reaches as shares of a coordinate's range, and sizes as shares of the residual's variance: a coarse grid is enough,
 # for an estimate hardly changes between neighbours in it.
 REACHES = (0.4, 0.8)

@@ -117,6 +117,17 @@ def test_a_glance_deals_its_units_out(arms: int, each: int) -> None:
     )
 
 
+def test_narrowing_shows_each_unit_to_those_that_are_left() -> None:
+    rounds = (Round(24, 6, 8, 24, dealt=True), Round(8, 9, 4, 24, since=6), Round(4, 12, 2, 12, since=9))
+    demand = replace(PLAIN, round_plan=RoundPlan(24, rounds, 2, 8))
+    assert demand.search_units == 12
+    assert cost_bound_of(demand, _empty(demand)).both.cells == 6 * 4 + 3 * 8 + 3 * 4 + 8 * 2
+    looked = replace(demand, refinement=Refinement(5, 8))
+    # Finalists meet those of the first eight units that they were not dealt.
+    assert cost_bound_of(looked, _empty(looked)).choosing.cells == 6 * (4 + 2) + 3 * 8 + 3 * 4
+    assert cost_bound_of(looked, _empty(looked)).choosing.bleed == 4 * 2 * 2, "nobody met all of the first units"
+
+
 def test_confirming_is_kept_back_whoever_the_finalists_are() -> None:
     assert confirmation_cost(PLAIN, _empty(PLAIN)) == 8 * 2 + 8 + (2 + 1) * 6
     assert confirmation_cost(PLAIN, _some()) == (1 + 7 * 2) + 8 + (2 + 1) * 6
@@ -124,11 +135,11 @@ def test_confirming_is_kept_back_whoever_the_finalists_are() -> None:
     assert confirmation_cost(replace(PLAIN, prices=Prices(6, 20)), _empty(PLAIN)) == 20 * (8 * 2 + 8 + (2 + 1) * 6)
 
 
-@given(st.integers(1, 200), st.sampled_from([0, 12]), st.integers(0, 3), st.integers(1, 9))
+@given(st.integers(1, 200), st.sampled_from([0, 12]), st.sampled_from([0, 4]), st.integers(0, 3), st.integers(1, 9))
 def test_a_search_never_costs_less_than_its_confirmation_and_its_course(
-    arms: int, glance: int, others: int, prompts: int
+    arms: int, glance: int, narrowing: int, others: int, prompts: int
 ) -> None:
-    round_plan = round_plan_of(arms, Schedule(glance=glance))
+    round_plan = round_plan_of(arms, Schedule(glance=glance, narrowing=narrowing))
     demand = Demand(round_plan, None, Refinement(), prompts, others)
     cost_bound = cost_bound_of(demand, _empty(demand))
     assert cost_bound.both.cells >= round_plan.pictures, "a glance's units may come again in the rounds"

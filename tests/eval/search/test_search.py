@@ -9,7 +9,7 @@ from eval.search.strategies.halving import Measure, confirm, halve
 from eval.search.strategies.paired_bound import bound, residual_sd
 from eval.search.strategies.race import interim_looks, race
 from eval.search.strategies.schedule import Schedule, first_fresh_unit, round_plan_of
-from eval.search.strategies.surface import GLANCE, Surface
+from eval.search.strategies.surface import GLANCE, NARROWING, Surface
 from recorded_grids.recorded_grid import RecordedGrid, RecordError, read_recorded
 from recorded_grids.replays import (
     loss_of,
@@ -59,16 +59,17 @@ def test_the_best_arm_by_far_wins_with_few_pictures() -> None:
     assert halved.pictures < sum(one.pictures for one in round_plan.rounds)
 
 
-def test_no_picture_is_asked_for_twice_and_finalists_meet_fresh_units() -> None:
+@pytest.mark.parametrize("arms", [48, 96])
+def test_no_picture_is_asked_for_twice_and_finalists_meet_fresh_units(arms: int) -> None:
     rng = np.random.default_rng(1)
-    scores, asked = rng.normal(size=(48, 100)), np.zeros((48, 100), dtype=int)
+    scores, asked = rng.normal(size=(arms, 100)), np.zeros((arms, 100), dtype=int)
 
     def measure(wanted: np.ndarray) -> np.ndarray:
         asked[wanted] += 1
         return np.where(wanted, scores, np.nan)
 
-    round_plan = round_plan_of(48, Schedule(confirm_units=12, glance=12))
-    halved = halve(measure, round_plan, prompts_of(100), Surface(rng.normal(size=(48, 3)), range(48)))
+    round_plan = round_plan_of(arms, Schedule(confirm_units=12, glance=12, narrowing=4))
+    halved = halve(measure, round_plan, prompts_of(100), Surface(rng.normal(size=(arms, 3)), range(arms)))
     assert asked.max() == 1
     assert (asked.sum(1) >= 1).all()
     before = asked.copy()
@@ -130,11 +131,12 @@ def test_search_costs_an_eighth_and_loses_next_to_nothing(grid: RecordedGrid) ->
     assert abs(np.mean([one.score_seen - one.score_held_out for one in done])) < 0.02
 
 
-def test_reading_the_surface_costs_half_of_that(grid: RecordedGrid) -> None:
+@pytest.mark.parametrize(("narrowing", "share"), [(0, 0.07), (NARROWING, 0.055)])
+def test_reading_the_surface_costs_half_of_that(grid: RecordedGrid, narrowing: int, share: float) -> None:
     rng = np.random.default_rng(6)
-    round_plan = round_plan_for(grid, Schedule(glance=GLANCE))
+    round_plan = round_plan_for(grid, Schedule(glance=GLANCE, narrowing=narrowing))
     done = [replay(shuffled(grid, rng), round_plan, Surface(grid.coordinates, grid.files)) for _ in range(40)]
-    assert np.mean([one.pictures for one in done]) <= 0.07 * grid.pictures
+    assert np.mean([one.pictures for one in done]) <= share * grid.pictures
     assert np.mean([one.loss for one in done]) <= 0.01
 
 

@@ -207,6 +207,32 @@ def test_a_glance_sends_nobody_away_for_being_the_only_sound_one() -> None:
     assert halved.finalists.tolist() == [7, 0, 1, 2, 3]
 
 
+def test_a_narrowing_round_shows_new_units_alone_and_nobody_is_told_behind_by_them() -> None:
+    round_plan = RoundPlan(
+        8, (Round(8, 4, 5, 8, dealt=True), Round(5, 7, 4, 15, since=4), Round(4, 10, 2, 12, since=7)), 2, 4
+    )
+    measure = Asked(_level(*np.linspace(0, 1, 8)))
+    halved = halve(measure, round_plan, ONE_PROMPT[:16], lambda _, arms: arms.astype(float))
+    assert [np.flatnonzero(one.any(0)).tolist() for one in measure.wanted[1:]] == [[4, 5, 6], [7, 8, 9]]
+    assert [np.flatnonzero(one.any(1)).tolist() for one in measure.wanted[1:]] == [[3, 4, 5, 6, 7], [4, 5, 6, 7]]
+    assert [stage.beaten.tolist() for stage in halved.stages] == [[], [], []]
+    assert [(stage.since, stage.units) for stage in halved.stages] == [(0, 4), (4, 7), (7, 10)]
+    assert halved.finalists.tolist() == [7, 6]
+
+
+def test_limits_are_judged_in_a_narrowing_round_once_enough_units_are_met() -> None:
+    rounds = (Round(8, 4, 6, 8, dealt=True), Round(6, 7, 4, 18, since=4), Round(4, 10, 2, 12, since=7))
+    level = _level(*np.linspace(0, 1, 8))
+
+    def broken(arms: np.ndarray) -> np.ndarray:
+        """After a glance nothing is known of any."""
+        return np.zeros(len(arms), dtype=int) if len(arms) == 8 else (arms == 7).astype(int)
+
+    halved = halve(Asked(level), RoundPlan(8, rounds, 2, 4), ONE_PROMPT[:16], lambda _, arms: 1.0 * arms, broken)
+    assert 7 in halved.stages[1].kept, "by three units alone nobody goes for a limit"
+    assert halved.finalists.tolist() == [6, 5]
+
+
 def test_being_surely_behind_is_judged_over_all_arms_and_rounds() -> None:
     """Whoever stays after the first of two rounds, of six arms, is what a bound of 5 comparisons and 2 looks leaves."""
     round_plan = RoundPlan(6, (Round(6, 8, 6, 48), Round(6, 16, 3, 48)), 3, 4)

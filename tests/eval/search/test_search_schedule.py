@@ -46,6 +46,44 @@ def test_a_glance_that_would_leave_no_more_than_the_finalists_is_none() -> None:
     assert round_plan_of(9, schedule).rounds[0] == Round(9, 1, 5, 9, dealt=True)
 
 
+def test_many_arms_are_narrowed_down_on_units_that_come_anew() -> None:
+    plan = round_plan_of(128, Schedule(glance=12, narrowing=4))
+    assert plan.rounds[0] == Round(128, 6, 32, 128, dealt=True)
+    assert [(one.since, one.units, one.arms, one.kept) for one in plan.rounds[1:]] == [
+        (6, 9, 32, 24),
+        (9, 12, 24, 16),
+        (12, 15, 16, 8),
+        (15, 18, 8, 4),
+    ]
+    assert plan.pictures == 128 + 3 * (32 + 24 + 16 + 8) + 4 * 64
+    assert round_plan_of(95, Schedule(glance=12, narrowing=4)) == round_plan_of(95, Schedule(glance=12)), "too few"
+    assert round_plan_of(128, Schedule(narrowing=4)) == round_plan_of(128, Schedule()), "no glance"
+
+
+@given(st.integers(96, 3000), st.integers(1, 40), st.integers(1, 24), st.integers(1, 9))
+def test_narrowing_rounds_follow_one_another(arms: int, finalists: int, glance: int, count: int) -> None:
+    plan = round_plan_of(arms, Schedule(finalists=finalists, glance=glance, narrowing=count))
+    met, left = 0, arms
+    for one in plan.rounds:
+        assert one.arms == left
+        assert one.since == (0 if one.dealt else met)
+        assert finalists <= one.kept <= one.arms
+        assert one.pictures == one.arms * (1 if one.dealt else one.units - one.since)
+        met, left = one.units, one.kept
+    assert left == plan.finalists == finalists
+
+
+@given(st.integers(90, 500), st.integers(0, 5000))
+def test_a_budget_of_a_search_that_narrows_is_kept_or_refused(arms: int, pictures: int) -> None:
+    schedule = Schedule(glance=12, narrowing=4)
+    try:
+        fitted = within_budget(arms, schedule, pictures)
+    except BudgetError:
+        return
+    assert round_plan_of(arms, fitted).pictures <= pictures
+    assert 1 <= fitted.narrowing <= 4
+
+
 @given(st.integers(1, 2000), st.integers(1, 6), st.integers(2, 5), st.integers(1, 6), st.sampled_from([0, 12]))
 def test_rounds_follow_one_another(arms: int, first: int, keep: int, finalists: int, glance: int) -> None:
     round_plan = round_plan_of(arms, Schedule(first, keep, finalists, 10, glance))
