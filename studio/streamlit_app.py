@@ -70,7 +70,8 @@ def show() -> None:
 if get_script_run_ctx(suppress_warning=True) is None:
     refuse_open_door(st.get_option("server.address"), os.environ)
     names = partial(st.get_option, "server.allowedHosts")
-    door = Middleware(ClosedServer, names=names, token=os.environ.get(TOKEN, ""))
+    origins = partial(st.get_option, "server.corsAllowedOrigins")
+    door = Middleware(ClosedServer, names=names, token=os.environ.get(TOKEN, ""), origins=origins)
     answer_undelayed()
     read_ahead()
     app = st.App(Path(__file__).resolve(), routes=[picture_route()], middleware=[door])

@@ -76,10 +76,19 @@ def is_this_machine(address: str | None) -> bool:
 
 
 class ClosedServer:
-    """Middleware. `names`: by which the server is to be called (`*`: any), asked anew each time; `token` may be ""."""
+    """Middleware. `names`: by which the server is to be called (`*`: any), asked anew each time; `token` may be "".
 
-    def __init__(self, app: ASGIApp, names: Callable[[], Sequence[str]], token: str) -> None:
-        self._app, self._names = app, names
+    `origins`: pages of other servers that may open a websocket here; the server's own may.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        names: Callable[[], Sequence[str]],
+        token: str,
+        origins: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        self._app, self._names, self._origins = app, names, origins
         self._token, self._proof = token.encode(), proof_of(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +108,11 @@ class ClosedServer:
         asked = HTTPConnection(scope)
         speak(language_asked_for(asked.headers.get("accept-language", "")))
         if not is_called_rightly(asked.headers.get("host", ""), self._names()):
+            return PlainTextResponse(f"{tr(WRONG_NAME)}\n", 403)
+        origin = asked.headers.get("origin", "")
+        # Streamlit asks a server elsewhere for this machine's address before it refuses one, and nothing is answered
+        # meanwhile; and it accepts any other port of this machine.
+        if scope["type"] == "websocket" and not is_own_page(origin, asked.headers.get("host", ""), self._origins()):
             return PlainTextResponse(f"{tr(WRONG_NAME)}\n", 403)
         if not self._token or hmac.compare_digest(asked.cookies.get(COOKIE, "").encode(), self._proof.encode()):
             return None
@@ -129,6 +143,13 @@ def _form() -> str:
 def proof_of(token: str) -> str:
     """What a browser keeps that has told the token: not the token itself."""
     return hmac.new(token.encode(), b"LoRA studio", hashlib.sha256).hexdigest()
+
+
+def is_own_page(origin: str, host: str, others: Sequence[str] = ()) -> bool:
+    """Whether a request is by a page of this server, which was asked for as `host`, or by none: programs name none."""
+    scheme, _, place = origin.lower().partition("://")
+    usual = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return not origin or place.removesuffix(usual) == host.lower().removesuffix(usual) or origin in others
 
 
 def is_called_rightly(host: str, names: Sequence[str]) -> bool:

@@ -24,6 +24,7 @@ from studio.shared.closed_server import (
     OpenDoorError,
     check_door,
     is_called_rightly,
+    is_own_page,
     proof_of,
 )
 
@@ -61,6 +62,9 @@ def test_the_app_listens_on_this_machine_only_wherever_it_is_started(server: int
         ("localhost", "http://localhost", b"101"),
         ("evil.example", "http://evil.example", b"403"),
         ("127.0.0.1", "http://evil.example", b"403"),
+        ("127.0.0.1", "http://localhost", b"403"),
+        ("127.0.0.1", "http://127.0.0.1:1", b"403"),
+        ("127.0.0.1", "null", b"403"),
     ],
 )
 def test_a_page_elsewhere_whose_name_points_here_is_not_answered(
@@ -70,12 +74,17 @@ def test_a_page_elsewhere_whose_name_points_here_is_not_answered(
     assert _answers("127.0.0.1", server, within=SECONDS)
     with socket.create_connection(("127.0.0.1", server), timeout=SECONDS) as asking:
         lines = [
-            "GET /_stcore/stream HTTP/1.1", f"Host: {host}:{server}", f"Origin: {origin}:{server}",
+            "GET /_stcore/stream HTTP/1.1", f"Host: {host}:{server}", f"Origin: {of_port(origin, server)}",
             "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             "Sec-WebSocket-Version: 13", "", "",
         ]  # fmt: skip
         asking.sendall("\r\n".join(lines).encode())
         assert asking.recv(100).split(b" ")[1] == answer
+
+
+def of_port(origin: str, port: int) -> str:
+    """A page of that port, where it has none of its own."""
+    return origin if origin.count(":") != 1 else f"{origin}:{port}"
 
 
 @pytest.mark.parametrize("path", ["/", "/static/js", "/_stcore/health", "/media/x.png"])
@@ -128,6 +137,18 @@ def test_names_are_compared_as_a_browser_writes_them() -> None:
         assert not is_called_rightly(host, names)
     assert is_called_rightly("evil.example", ["*"])
     assert not is_called_rightly("localhost", [])
+
+
+def test_a_page_of_another_server_opens_no_websocket() -> None:
+    """Of this machine's other ports too: what listens there need not be ours."""
+    for origin in ("", "http://127.0.0.1:8501", "HTTP://127.0.0.1:8501"):
+        assert is_own_page(origin, "127.0.0.1:8501")
+    assert is_own_page("https://studio.lan", "studio.lan")
+    assert is_own_page("https://studio.lan", "studio.lan:443")
+    assert is_own_page("http://studio.lan:80", "studio.lan")
+    assert is_own_page("https://front.lan", "studio.lan:8501", ["https://front.lan"])
+    for origin in ("null", "http://127.0.0.1:3000", "http://localhost:8501", "http://127.0.0.1", "http://evil.example"):
+        assert not is_own_page(origin, "127.0.0.1:8501")
 
 
 def asked(
