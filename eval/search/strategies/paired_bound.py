@@ -64,7 +64,8 @@ def bound(
     pooled, freedom = residual_sd(values, prompts)
     own = within_sd(values - values[choice], prompts)
     spread = np.fmax(own, math.sqrt(2) * pooled) / math.sqrt(values.shape[1])
-    reach = float(stdtrit(freedom, 1 - ERROR_RATE / (max(comparisons, 1) * looks))) if freedom else math.inf
-    most_ahead = means - means[choice] + np.where(np.isnan(spread), math.inf, reach * spread)
+    reach = float(stdtrit(freedom, 1 - ERROR_RATE / (max(comparisons, 1) * looks))) if freedom else math.nan
+    margin = reach * spread
+    most_ahead = means - means[choice] + np.where(np.isnan(margin), math.inf, margin)
     most_ahead[choice] = 0.0
     return Bound(choice, max(0.0, float(most_ahead.max())), most_ahead)

@@ -98,7 +98,10 @@ def test_the_residual_is_what_arms_and_units_do_not_explain() -> None:
     assert np.isnan(residual_sd(values[:, :1], prompts_of(1))[0])
 
 
-def test_one_unit_tells_nothing() -> None:
+@pytest.mark.filterwarnings("error")
+def test_one_unit_or_one_arm_tells_nothing() -> None:
+    alone = bound(np.array([[0.9, 0.8, 0.7]]), ["a", "b", "c"], 0)
+    assert (alone.choice, alone.within, alone.most_ahead.tolist()) == (0, 0.0, [0.0])
     judged = bound(np.array([[0.9], [0.1]]), ["only"], 1)
     assert judged.within == np.inf
     assert not judged.beaten.any()
