@@ -144,7 +144,8 @@ def _notes(started: Started) -> Iterator[str]:
     settled, plan = started.start.settled, started.plan
     yield from started.start.notes
     if settled.words.without:
-        yield f"{how_many(settled.words.without, 'caption')} without the trigger: these pictures teach it nothing"
+        lacking = how_many(settled.words.without, "picture")
+        yield f"{lacking} whose caption, or folder's name in its place, lacks the trigger: they teach it nothing"
     if bare := _bare(started):
         yield (
             f"{bare} of {how_many(len(settled.facts.dataset.train), 'training picture')} without a caption: whatever "
