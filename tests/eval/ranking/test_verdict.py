@@ -150,42 +150,6 @@ def test_where_every_row_breaks_a_limit_that_comes_first() -> None:
     assert "lower weights" in said.sentences[1]
 
 
-def bleeding(identities: list[float], strangers: float) -> Evidence:
-    """Rows as alike as told, on which strangers come as near to the subject as told."""
-    made = make_evidence(identities, noise=0.03, training=0)
-    at, faces = made.where("bleed"), made.faces.copy()
-    cosines = np.full((len(identities), len(at)), strangers)
-    faces[:, at] = faces_at(cosines, np.eye(FACE_SIZE)[0], np.random.default_rng(4))
-    return replace(made, faces=faces)
-
-
-@pytest.mark.parametrize("identities", [[FLOOR + 0.02, FLOOR + 0.07], [FLOOR, FLOOR]])
-def test_where_hardly_anything_is_learned_and_all_bleed_less_of_it_is_not_the_advice(identities: list[float]) -> None:
-    evidence = bleeding(identities, 0.5)
-    said = of(evidence)
-    assert said.headline == "Take none of these as they are: every row breaks a limit."
-    furthest = max(row.expected_normalised or 0.0 for row in rank(evidence))
-    assert furthest < 0.15
-    assert f"comes nearest is {100 * max(0.0, furthest):.0f} % of the way" in said.sentences[1]
-    assert "train for longer or at higher rates, with reg pictures of the class" in said.sentences[1]
-    assert "Try earlier epochs" not in " ".join(said.all)
-
-
-def test_where_the_subject_is_learned_and_all_bleed_less_of_it_is_the_advice() -> None:
-    said = of(bleeding([0.5, 0.6], 0.5))
-    assert said.headline == "Take none of these as they are: every row breaks a limit."
-    assert said.sentences[1].startswith("Try earlier epochs or lower weights")
-
-
-def test_where_faces_are_lost_less_of_the_lora_is_the_advice_however_unlike_the_rest_is() -> None:
-    """A LoRA that is burnt loses likeness with the faces."""
-    mask = np.zeros((2, 20), dtype=bool)
-    mask[:, :8] = True
-    said = of(without_faces(bleeding([FLOOR, FLOOR], 0.5), mask))
-    assert "face rate" in said.sentences[0]
-    assert "earlier epochs or lower weights" in said.sentences[1]
-
-
 def test_a_row_more_alike_that_breaks_a_limit_is_named() -> None:
     mask = np.zeros((3, 20), dtype=bool)
     mask[2, :6] = True
