@@ -8,16 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.ranking.evidence import Evidence
-from eval.ranking.limits import may_be_broken
+from eval.ranking.limits import limit_named, may_be_broken
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import SUBJECT, Scores, rows_mean
 from eval.statistics.row_blocks import by_rows
-from eval.wording.figure_texts import interval_text
+from eval.wording.figure_texts import interval_text, percent
 from eval.wording.subject_words import SubjectWords
 from foundation.wording.said import in_series, say
 
 # Pictures that change less than this share of what another seed changes are the base model's own.
 UNCHANGED = 0.1
+# Of the way from the base model to the subject: where no row has gone further, there is no likeness to give up for a
+# limit. Bleed is too much from a quarter of the same way on.
+HARDLY_LEARNED = 0.2
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def none_to_take(ranked: Sequence[RankedCell], evidence: Evidence, scores: Score
     if ranked[0].broken:
         return _all_broken(ranked)
     works = next((row for row in ranked if row.worth_taking), None)
-    return _only_broken_works(works) if works else _nothing_works(ranked, evidence, scores)
+    return _only_broken_works(works, ranked) if works else _nothing_works(ranked, evidence, scores)
 
 
 def _nothing_seen(evidence: Evidence, scores: Scores) -> Verdict:
@@ -116,11 +119,14 @@ def _all_broken(ranked: Sequence[RankedCell]) -> Verdict:
     best = ranked[0]
     return Verdict(
         say("Take none of these as they are: every row breaks a limit."),
-        [say("{row} breaks the fewest: {limits}.", row=best.name, limits=in_series(best.broken)), _instead_of(best)],
+        [
+            say("{row} breaks the fewest: {limits}.", row=best.name, limits=in_series(best.broken)),
+            _instead_of(best, ranked),
+        ],
     )
 
 
-def _only_broken_works(works: RankedCell) -> Verdict:
+def _only_broken_works(works: RankedCell, ranked: Sequence[RankedCell]) -> Verdict:
     return Verdict(
         say(
             "Take none of these as they are: only rows that break a limit are shown to be more like the subject than "
@@ -134,21 +140,49 @@ def _only_broken_works(works: RankedCell) -> Verdict:
                 by=by_model(works),
                 limits=in_series(works.broken),
             ),
-            _instead_of(works),
+            _instead_of(works, ranked),
         ],
     )
 
 
-def _instead_of(row: RankedCell) -> str:
+def _instead_of(row: RankedCell, ranked: Sequence[RankedCell]) -> str:
     """What to do about a row that breaks limits."""
     if all(may_be_broken(reason) for reason in row.broken):
         return say(
             "Look at the pictures that are lost first: prompts, a size or steps that bring them may be all that is "
             "missing; else try earlier epochs or lower weights ([lora] in the specification)."
         )
+    way = _furthest(ranked)
+    limits = {limit_named(reason) for reason in row.broken}
+    if way < HARDLY_LEARNED and limits <= {"bleed", "copy"}:
+        return _learn_first(percent(max(0.0, way)), "bleed" in limits)
     return say(
         "Try earlier epochs or lower weights ([lora] in the specification), or, where a limit asks for more than you "
         "need, set it in [limits]."
+    )
+
+
+def _furthest(ranked: Sequence[RankedCell]) -> float:
+    """How far the row that is the most like the subject has gone from the base model; infinite where nobody knows."""
+    ways = [row.expected_normalised for row in ranked if row.expected_normalised is not None]
+    return max(ways, default=np.inf)
+
+
+def _learn_first(way: str, bleeds: bool) -> str:
+    """What to do where a limit is broken and hardly anything is learned: less of the LoRA is no way out of it."""
+    if bleeds:
+        return say(
+            "The row that comes nearest is {way} of the way from the base model to the subject, so lower weights or "
+            "earlier epochs would leave nothing: see that every caption that was trained on has the trigger and that "
+            "the references show the same subject, then train for longer or at higher rates, with reg pictures of the "
+            "class against the bleed.",
+            way=way,
+        )
+    return say(
+        "The row that comes nearest is {way} of the way from the base model to the subject, so lower weights or "
+        "earlier epochs would leave nothing: see that every caption that was trained on has the trigger and says what "
+        "else the picture shows, and that the references show the same subject, then train on more and other pictures.",
+        way=way,
     )
 
 

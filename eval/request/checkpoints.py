@@ -50,7 +50,10 @@ def find_checkpoints(patterns: list[str]) -> FoundCheckpoints:
     for pattern in patterns:
         found = _matches(pattern)
         if not found:
-            raise MissingFileError(f"{pattern}: no LoRA file matches; check the path in [lora] checkpoints")
+            raise MissingFileError(
+                f"{pattern}: no LoRA file matches; train first, `trainer run` writes one an epoch, or mend the path "
+                "in [lora] checkpoints"
+            )
         paths.update(dict.fromkeys(found))
     with ThreadPoolExecutor() as readers:  # hashing lets go of Python's lock, and of ten thousand files it is hours
         read = list(counted(readers.map(_read, paths), "reading LoRA files", len(paths)))

@@ -106,7 +106,8 @@ class PromptsSection(Section):
     negative: str = ""
     """The negative prompt of all pictures."""
     seeds: int | list[int] = 4
-    """So many seeds from 1 on, or these; every cell draws every prompt with each."""
+    """So many seeds from 1 on, or these; every cell draws a prompt that has the trigger with each, any other with the
+    first half of them."""
     trigger: str = Field(min_length=1)
     """The word that stands for the subject: a prompt that has it shows the subject, any other tests for bleed."""
     class_word: str = Field(alias="class", min_length=1)

@@ -74,7 +74,7 @@ def keys_of(
             takes(field),
             (defaults or {}).get(key, _default(field)),
             next((one.name for one in _marks(field) if isinstance(one, Unit)), ""),
-            field.description or "",
+            " ".join((field.description or "").split()),
             {tool: words[key] for tool, words in (elsewhere or {}).items() if key in words},
         )
         for key, field in _fields(kind, "")

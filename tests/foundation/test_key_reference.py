@@ -28,7 +28,8 @@ RUN, GRID = run_keys.run_keys(), grid_keys.grid_keys()
 
 class Inner(Section):
     wide: Annotated[int | None, PIXELS] = Field(default=None, ge=8, multiple_of=4)
-    """How wide."""
+    """How
+    wide."""
 
 
 class Outer(Section):

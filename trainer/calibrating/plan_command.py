@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's configuration, a TOML file.")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's train.toml, or its folder.")],
     other: Annotated[
         Path | None, typer.Argument(metavar="CONFIG2", help="Another one: only what differs is shown, and figures.")
     ] = None,

@@ -15,7 +15,7 @@ from foundation.chunks import chunks
 from foundation.progress import Reporter
 from trainer.captioning.caption_files import Captioned, Change, captioned_pictures, undo, write_captions
 from trainer.captioning.replacing import cleaned, replacements
-from trainer.captioning.request import NO_FACES, CaptionRequest, Model, on_the_miniature
+from trainer.captioning.request import NO_FACES, CaptionRequest, Model, NoCaptionerError, on_the_miniature
 from trainer.captioning.review import read_review, write_review
 from trainer.captioning.said import Description, Said, elect
 from trainer.captioning.subject import subject_of
@@ -44,12 +44,14 @@ class Captioner(Protocol):
 class Outcome:
     """What was done: captions `written`, or proposed in a table; pictures that `kept` theirs; what could not be read.
 
-    `changed_since`: caption files that somebody changed meanwhile, and which stay; `found`: what was said, by picture.
+    `without`: pictures that have none, and for which no captioner was named. `changed_since`: caption files that
+    somebody changed meanwhile, and which stay; `found`: what was said, by picture.
     """
 
     written: tuple[Change, ...] = ()
     kept: int = 0
     pictures: int = 0
+    without: int = 0
     restored: tuple[Path, ...] = ()
     changed_since: tuple[Path, ...] = ()
     unreadable: Mapping[Path, str] = field(default_factory=dict[Path, str])
@@ -70,11 +72,21 @@ def caption(request: CaptionRequest, reporter: Reporter) -> Outcome:
     if request.models:
         return _described(request, pictures, reporter)
     if request.review is not None:
-        write_review(request.review, request.folder, pictures, {}, {})
-        return Outcome(pictures=len(pictures), kept=len(pictures), review=request.review)
+        return _as_they_are(request, request.review, pictures)
     changes, changed_since = _changes(request, pictures)
     write_captions(request.folder, changes)
-    return Outcome(tuple(changes), len(pictures) - len(changes), len(pictures), changed_since=changed_since)
+    kept = sum(one.has_caption for one in pictures) - len(changes)
+    without = sum(not one.has_caption for one in pictures)
+    return Outcome(tuple(changes), kept, len(pictures), without=without, changed_since=changed_since)
+
+
+def _as_they_are(request: CaptionRequest, table: Path, pictures: Sequence[Captioned]) -> Outcome:
+    """The captions that are there, as a table. Raises NoCaptionerError where there are none."""
+    captioned = sum(bool(one.caption()) for one in pictures)
+    if not captioned:
+        raise NoCaptionerError(request.folder)
+    write_review(table, request.folder, pictures, {}, {})
+    return Outcome(kept=captioned, pictures=len(pictures), without=len(pictures) - captioned, review=table)
 
 
 def _changes(request: CaptionRequest, pictures: Sequence[Captioned]) -> tuple[Sequence[Change], tuple[Path, ...]]:

@@ -25,6 +25,16 @@ class CaptionRequestError(ConfigurationError):
     """What was asked for cannot be done, or not together."""
 
 
+class NoCaptionerError(CaptionRequestError):
+    """A table that would be empty: no picture has a caption, and nobody is to propose one."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder}: no picture has a caption to look through; name who proposes one: --model clip, --model blip "
+            "or --model tagger --tagger model.onnx (docs/captions.md)"
+        )
+
+
 @dataclass(frozen=True)
 class CaptionRequest:
     """What stands on the command line. `review`: a table to write in place of captions; `table`: one to read back."""

@@ -16,7 +16,10 @@ def in_words(request: CaptionRequest, done: Outcome) -> Iterator[str]:
     if request.undo:
         yield f"{_many(len(done.restored), 'caption')} put back as they were before the last change"
     elif done.review is not None:
-        yield f"written: {done.review}: {done.pictures} pictures, {len(done.written)} with another caption proposed"
+        proposed = (
+            f"{len(done.written)} with another caption proposed" if request.models else "with the captions they have"
+        )
+        yield f"written: {done.review}: {done.pictures} pictures, {proposed}"
         command = f"trainer caption {request.folder} --from {done.review}"
         yield f"next: look through it, change its column `caption`, then {command}"
     else:
@@ -37,6 +40,7 @@ def as_json(request: CaptionRequest, done: Outcome) -> dict[str, object]:
         "folder": str(request.folder),
         "pictures": done.pictures,
         "kept": done.kept,
+        "without": done.without,
         "written": {str(one.file): one.caption for one in done.written},
         "review": None if done.review is None else str(done.review),
         "restored": [str(path) for path in done.restored],
@@ -61,6 +65,9 @@ def _left(request: CaptionRequest, done: Outcome) -> Iterator[str]:
     if request.models and done.kept and not request.overwrites:
         kept = _many(done.kept, "caption")
         yield f"note: {kept} that were there are left as they are; --overwrite replaces those too"
+    if done.without:
+        have = f"{_many(done.without, 'picture')} {'has' if done.without == 1 else 'have'} no caption"
+        yield f"note: {have}: --model clip (or blip, tagger) writes one, or proposes it with --review"
     if done.changed_since:
         yield f"note: left as they are, for they were changed meanwhile: {_names(done.changed_since)}"
     for path, fault in done.unreadable.items():

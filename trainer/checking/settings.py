@@ -12,12 +12,11 @@ from foundation.files import why_unopenable
 from foundation.toml_config import read_toml
 from foundation.wording.said import say
 from trainer.checking.request import CheckRequest, NoDatasetError
-from trainer.config.config import TrainConfig, parse_config
+from trainer.config.config import RUN_FILE, TrainConfig, parse_config, run_file
 
 TRAIN_NAMES = ("train", "img", "images")
 REG_NAMES = ("reg", "regularization", "regularisation")
 REFERENCE_NAMES = ("references", "held-out", "held_out")
-RUN_FILE = "train.toml"
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2")
 UNTOLD = say("the preset portrait's")
 
@@ -63,16 +62,13 @@ class Settings:
 
 def settings_of(request: CheckRequest) -> Settings:
     """Raises NoDatasetError for what is no dataset, ConfigurationError for a configuration that cannot be read."""
-    path = request.dataset.expanduser()
+    path = run_file(request.dataset.expanduser())
     if path.resolve() == Path(path.resolve().anchor):
         raise NoDatasetError(f"{path}: is the root of this machine's files; give the folder of the dataset")
     if path.suffix.lower() == ".toml" and path.is_file():
         return _of_config(path, request)
     _check_folder(path)
-    beside = path / RUN_FILE
-    train, reg, references = (_child(path, names) for names in (TRAIN_NAMES, REG_NAMES, REFERENCE_NAMES))
-    if train is None and beside.is_file() and _holds_nothing(path):  # what `trainer init` makes
-        return _of_config(beside, request)
+    train, reg, references = _named_as_usual(path)
     if train is None:
         places = _of_folder(path)
     else:
@@ -80,9 +76,6 @@ def settings_of(request: CheckRequest) -> Settings:
         places += (Place(reg, Role.REG, is_parent=True),) if reg else ()
     if (named := request.references or references) is not None:
         places += (_references(named.expanduser()),)
-    if train is not None and beside.is_file():
-        config = _with_resolution(read_toml(beside), beside, request)
-        return Settings(places, config, say("those of {file}", file=beside.name), has_config=True)
     return Settings(places, _default_config(path, request), _origin(request), has_config=False)
 
 
@@ -95,12 +88,16 @@ def _origin(request: CheckRequest) -> str:
 
 
 def _of_config(path: Path, request: CheckRequest) -> Settings:
+    """What the configuration names. Of a folder that was asked for, also the Reg and references beside its Train."""
     config = _with_resolution(read_toml(path), path, request)
     data, places = config.data, ()
+    reg, references = _beside_train(request, data.train)
     if data.train is not None:
         places += (Place(data.train, Role.TRAIN, is_parent=True, extension=data.caption_extension),)
     if data.reg is not None:
         places += (Place(data.reg, Role.REG, is_parent=True, extension=data.caption_extension),)
+    elif reg is not None:
+        places += (Place(reg, Role.REG, is_parent=True, extension=data.caption_extension),)
     places += tuple(
         Place(
             one.path,
@@ -111,7 +108,7 @@ def _of_config(path: Path, request: CheckRequest) -> Settings:
         )
         for one in data.folders
     )
-    named = request.references or config.data.held_out or config.samples.references
+    named = request.references or config.data.held_out or config.samples.references or references
     places += (_references(named.expanduser()),) if named is not None else ()
     for place in places:
         _check_folder(place.path)
@@ -121,12 +118,6 @@ def _of_config(path: Path, request: CheckRequest) -> Settings:
 def _references(folder: Path) -> Place:
     _check_folder(folder)
     return Place(folder, Role.REFERENCE, deep=True)
-
-
-def _holds_nothing(path: Path) -> bool:
-    """Whether no picture lies in it or in a folder right below."""
-    here = list_folder(path)
-    return not here.pictures and not any(list_folder(one).pictures for one in here.folders)
 
 
 def _of_folder(path: Path) -> tuple[Place, ...]:
@@ -155,6 +146,21 @@ def _check_folder(path: Path) -> None:
     if path.suffix.lower() in ARCHIVES:
         raise NoDatasetError(f"{path}: is an archive; unpack it, and give the folder")
     raise NoDatasetError(f"{path}: is a file, not a folder; give the folder that holds the pictures, or a train.toml")
+
+
+def _beside_train(request: CheckRequest, train: Path | None) -> tuple[Path | None, Path | None]:
+    """Reg and references of the folder that was asked for, where its own Train is what is trained on."""
+    folder = request.dataset.expanduser()
+    if train is None or not folder.is_dir():
+        return None, None
+    own, reg, references = _named_as_usual(folder)
+    return (reg, references) if own is not None and own.resolve() == train.resolve() else (None, None)
+
+
+def _named_as_usual(path: Path) -> tuple[Path | None, Path | None, Path | None]:
+    """The folders in `path` of training, reg and reference pictures, as far as they are called so."""
+    train, reg, references = (_child(path, names) for names in (TRAIN_NAMES, REG_NAMES, REFERENCE_NAMES))
+    return train, reg, references
 
 
 def _child(path: Path, names: tuple[str, ...]) -> Path | None:

@@ -103,7 +103,9 @@ class Survey:
 def surveyed(places: Sequence[Place]) -> Survey:
     """Look into every place. Nothing but captions is opened."""
     folders = [folder for place in places for folder in _folders_of(place)]
-    return Survey(tuple(folders), tuple(one for folder in folders for one in _pictures_in(folder)))
+    own = {place.path.resolve(): place.role for place in places}
+    read = [folder for folder in folders if own.get(folder.path.resolve(), folder.role) == folder.role]
+    return Survey(tuple(folders), tuple(one for folder in read for one in _pictures_in(folder)))
 
 
 def repeats_of(name: str) -> int:

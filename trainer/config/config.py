@@ -27,6 +27,7 @@ from trainer.config.presets import PRESETS, with_preset
 from trainer.config.training_section import TrainingSection
 
 DEFAULT_PRESET = "portrait"
+RUN_FILE = "train.toml"
 FILE_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")
 
 
@@ -257,11 +258,18 @@ def forced(config: TrainConfig) -> TrainConfig:
     return config.model_copy(update={"samples": allowed})
 
 
+def run_file(path: Path) -> Path:
+    """A folder with a `train.toml` in it, as `trainer init` makes one, stands for that file."""
+    inside = path / RUN_FILE
+    return inside if inside.is_file() else path
+
+
 def read_config(path: Path) -> TrainConfig:
-    """Read and validate a configuration file. `offline = true` holds from here on.
+    """Read and validate a configuration file, or that of a folder. `offline = true` holds from here on.
 
     Raises MissingFileError, or ConfigurationError that names every fault with its key.
     """
+    path = run_file(path)
     config = parse_config(read_toml(path), path)
     if config.model.offline:
         stay_offline()

@@ -20,6 +20,7 @@ from foundation.files import sha256_of, sweep_partial, whole_file, write_text
 from foundation.progress import Reporter
 from foundation.text_files import TextFileError, read_text
 from foundation.typed.json_values import is_table, parse_json
+from trainer.config.config import run_file
 from trainer.preparing.mends import Piece
 
 JOURNAL = "prepared.jsonl"
@@ -42,7 +43,7 @@ class Written:
 
 def check_place(dataset: Path, copy: Path) -> None:
     """Raise OtherCopyError where a copy would lie in the dataset, hold it, or mix with something else."""
-    whole, place = dataset.resolve(), copy.resolve()
+    whole, place = run_file(dataset.resolve()), copy.resolve()
     folder = whole if whole.is_dir() else whole.parent
     if place == folder or place.is_relative_to(folder) or folder.is_relative_to(place):
         raise OtherCopyError(f"{copy}: the copy may not lie in the dataset or around it; name a place beside it, --to")
@@ -55,9 +56,20 @@ def check_place(dataset: Path, copy: Path) -> None:
         if any(copy.iterdir()):
             raise OtherCopyError(f"{copy}: is there and was not made by `trainer prepare`; name another place, --to")
         return
-    of = _first_line(journal).get("dataset")
-    if of != str(whole):
+    of = str(_first_line(journal).get("dataset"))
+    if run_file(Path(of)) != whole:
         raise OtherCopyError(f"{copy}: is a copy of {of}; name another place, --to")
+
+
+def check_apart(read: Sequence[Path], copy: Path) -> None:
+    """Raise OtherCopyError where a folder that the dataset is read from lies in the copy, or holds it."""
+    place = copy.resolve()
+    for folder in (path.resolve() for path in read):
+        if folder.is_relative_to(place) or place.is_relative_to(folder):
+            raise OtherCopyError(
+                f"{copy}: the dataset itself is read from there ({folder}); name the original's folders in its "
+                "configuration, or another place for the copy, --to"
+            )
 
 
 def write_copy(dataset: Path, copy: Path, pieces: Sequence[Piece], reporter: Reporter) -> dict[Path, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 from foundation.terminal_tables import hanging
 from trainer.checking.findings import Severity
 from trainer.checking.reporting.in_words import HEADINGS, by_rule, shown_path, summary
+from trainer.checking.settings import Role
+from trainer.config.config import TrainConfig, run_file
 from trainer.planning.plan_in_words import buckets_in_words, in_figures, steps_in_words
 from trainer.planning.what_worked import standings
 from trainer.preparing.mends import ASIDE, PLACES, Piece
@@ -77,7 +81,7 @@ def _plan(one: Prepared, width: int) -> Iterator[str]:
     if one.run is None:
         yield from hanging(f"Plan: none yet: {one.no_plan}", "", width)
         return
-    of = "its configuration" if one.has_config else "the preset portrait, for there is no configuration"
+    of = "its configuration" if one.config is not None else "the preset portrait, for there is no configuration"
     run = one.run
     yield from hanging(f"Plan, by {of}: {steps_in_words(run)}", "", width)
     yield from hanging(f"buckets {buckets_in_words(run)}", "  ", width)
@@ -90,20 +94,35 @@ def _plan(one: Prepared, width: int) -> Iterator[str]:
 
 
 def _next(one: Prepared, width: int) -> Iterator[str]:
-    there = [f'{key} = "{one.copy / name}"' for key, name in _keys(one)]
+    """The lines by which the run reads the copy, as its configuration has to have them."""
     again = "look at what remains, then " if one.after.verdict != "ready" else ""
-    yield from hanging(
-        f"Next: {again}set {', '.join(there)} under [data] of the run's configuration; `trainer plan CONFIG` then says "
-        "memory, time and cost",
-        "",
-        width,
-    )
+    file, plan = ("the run's configuration", "CONFIG") if one.config is None else (run_file(one.dataset),) * 2
+    yield from hanging(f"Next: {again}write into {file}, which names the original until then:", "", width)
+    for section, lines in groupby(lines_to_write(one), key=lambda line: line[0]):
+        yield f"{INDENT}[{section}]"
+        yield from (f"{INDENT}{key} = {json.dumps(path, ensure_ascii=False)}" for _, key, path in lines)
+    if one.config is not None and one.config.data.folders:
+        yield "  and take its [[data.folders]] out: their pictures are in the copy's Train and Reg"
+    yield from hanging(f"`trainer plan {plan}` then says memory, time and cost", "  ", width)
 
 
-def _keys(one: Prepared) -> Iterator[tuple[str, str]]:
-    for key, name in zip(("train", "reg", "held_out"), PLACES.values(), strict=True):
-        if (one.copy / name).is_dir():
-            yield key, name
+def lines_to_write(one: Prepared) -> Iterator[tuple[str, str, str]]:
+    """Table, key and value by which a run reads the copy: a path from its configuration; whole where there is none."""
+    start = run_file(one.dataset).resolve().parent
+    for role, (table, key) in _keys(one.config).items():
+        place = (one.copy / PLACES[role]).resolve()
+        if place.is_dir():
+            yield table, key, str(place) if one.config is None else Path(os.path.relpath(place, start)).as_posix()
+
+
+def _keys(config: TrainConfig | None) -> dict[Role, tuple[str, str]]:
+    """What names the folders of each role. References are for the loss where they have captions, else for samples."""
+    keys = {Role.TRAIN: ("data", "train"), Role.REG: ("data", "reg")}
+    if config is not None and config.data.held_out is not None:
+        keys[Role.REFERENCE] = ("data", "held_out")
+    elif config is not None and config.samples.references is not None:
+        keys[Role.REFERENCE] = ("samples", "references")
+    return keys
 
 
 def as_json(one: Prepared) -> dict[str, object]:

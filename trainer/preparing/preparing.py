@@ -20,7 +20,7 @@ from trainer.checking.survey import Survey, surveyed
 from trainer.checking.whole.check import checked
 from trainer.config.config import TrainConfig
 from trainer.planning.run_plan import RunPlan, plan_run
-from trainer.preparing.copying import check_place, write_copy
+from trainer.preparing.copying import check_apart, check_place, write_copy
 from trainer.preparing.mends import PLACES, SET_ASIDE, SET_ASIDE_IF_ENOUGH, Manner, Mending, Piece, mending_of
 
 
@@ -28,7 +28,7 @@ from trainer.preparing.mends import PLACES, SET_ASIDE, SET_ASIDE_IF_ENOUGH, Mann
 class Prepared:
     """What was found before, what was done, what remains, and the plan over the copy (None: why there is none).
 
-    `captioned`: caption files that a captioner wrote.
+    `config`: the run's, over the original; None where there is none. `captioned`: caption files that a captioner wrote.
     """
 
     dataset: Path
@@ -39,7 +39,7 @@ class Prepared:
     after: Report
     run: RunPlan | None
     no_plan: str
-    has_config: bool
+    config: TrainConfig | None
     captioned: tuple[Path, ...] = ()
 
     @property
@@ -66,6 +66,7 @@ def prepare(
         raise ConfigurationError(f"--keep {min(unknown)}: no rule that sets pictures aside; there are {known}")
     settings = settings_of(request)
     check_place(request.dataset, copy)
+    check_apart([place.path for place in settings.places], copy)
     before = checked(request, reporter)
     survey = surveyed(settings.places)
     mending = mending_of(survey, before, _manner(request, survey, kept))
@@ -75,7 +76,16 @@ def prepare(
     after = checked(_of_copy(request, copy, settings, survey), reporter)
     run, no_plan = _plan(_config_of_copy(settings, copy))
     return Prepared(
-        request.dataset, copy, before, mending, unsaved, after, run, no_plan, settings.has_config, captioned
+        request.dataset,
+        copy,
+        before,
+        mending,
+        unsaved,
+        after,
+        run,
+        no_plan,
+        settings.config if settings.has_config else None,
+        captioned,
     )
 
 

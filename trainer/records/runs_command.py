@@ -22,11 +22,16 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List runs: settings, verdict, best score where there is one, and what differs from the run before."""
+    from foundation.printing import print_lines
     from trainer.records.ledger import read_ledger
     from trainer.records.ledger_table import ledger_json, print_ledger
 
     ledger = read_ledger(folder)
     if as_json:
         print(ledger_json(ledger))
+        return
+    if not ledger.entries and not ledger.unreadable:
+        none = "no run was begun there or below; `trainer run` writes into the folder that [output] names"
+        print_lines([f"{folder}: {none}"])
         return
     print_ledger(ledger)

@@ -10,7 +10,7 @@ import typer
 
 from foundation.command_line import BAD_ANSWER, Json
 
-Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's configuration, a TOML file.")]
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's train.toml, or its folder.")]
 Count = Annotated[int, typer.Option(metavar="N", min=1, max=99_999, help="How many pictures there are in the end.")]
 Output = Annotated[
     Path | None,

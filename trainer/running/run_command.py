@@ -27,7 +27,7 @@ def _keys() -> list[KeyFact]:
 
 
 def run(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's configuration, a TOML file.")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run's train.toml, or its folder.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run; an error where none was begun.")] = False,
     force: Annotated[
         bool,

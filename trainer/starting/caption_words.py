@@ -51,8 +51,8 @@ def read_captions(captions: Sequence[str], trigger: str, class_word: str) -> Cap
     found = [(caption, at) for caption in captions if (at := pattern.search(caption))]
     if not found:
         raise TriggerError(
-            f"no caption has the trigger `{trigger}` as a word; one says `{captions[0]}`: name what they say with "
-            "--trigger, or write the trigger into them"
+            f"no caption has the trigger `{trigger}` as a word; one says `{captions[0]}` (its folder's name, "
+            "where it has none): name what they say with --trigger, or write the trigger into them"
         )
     openings = Counter(_opening(caption[: at.start()]) for caption, at in found)
     behind = Counter(caption[at.end() :].lstrip()[:1] for caption, at in found)

@@ -121,7 +121,11 @@ def grid_tables(settled: Settled) -> list[Table]:
     )
     prompts = (
         Entry("file", PROMPTS),
-        Entry("seeds", SEEDS, "Pictures of each prompt and cell; more tell finer differences apart."),
+        Entry(
+            "seeds",
+            SEEDS,
+            "Pictures of a prompt and cell, half without the trigger; more tell finer differences apart.",
+        ),
         Entry("trigger", words.trigger, "A prompt that has it shows the subject; the base model is shown the class."),
         Entry("class", words.class_word),
     )

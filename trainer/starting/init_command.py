@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from foundation.command_line import Json
+from foundation.command_line import BAD_ANSWER, Json
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files of this subject are written.")]
 Base = Annotated[str | None, typer.Option(metavar="MODEL", help="A .safetensors file, a diffusers folder or a hub id.")]
@@ -80,7 +80,7 @@ def init(
         from trainer.starting.questions import answered
         from trainer.starting.report import as_json as document
         from trainer.starting.report import in_words
-        from trainer.starting.request import StartRequest
+        from trainer.starting.request import NotMovedError, StartRequest
         from trainer.starting.start import begin
 
     asked = StartRequest(
@@ -91,8 +91,12 @@ def init(
     if sys.stdin.isatty() and sys.stderr.isatty():
         asked = answered(asked, _ask, complain)
     asked.check_answered()
-    with terminal() as reporter:
-        started = begin(asked, reporter)
+    try:
+        with terminal() as reporter:
+            started = begin(asked, reporter)
+    except NotMovedError as told:
+        complain(str(told))
+        raise typer.Exit(BAD_ANSWER) from told
     if as_json:
         print(json.dumps(document(started)))
     else:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from foundation.printing import how_many, this_python
+from trainer.data.dataset import Sample
 from trainer.planning.plan_in_words import duration_in_words
+from trainer.starting.caption_words import CaptionWords, as_word, guessed_trigger
 from trainer.starting.first_plan import FirstPlan
+from trainer.starting.judge_choice import CLIP
 from trainer.starting.start import Started
 from trainer.starting.subject_facts import enlarged
 
@@ -49,11 +52,30 @@ def as_json(started: Started) -> dict[str, object]:
 
 
 def commands(started: Started) -> list[str]:
-    """The three to run next, as they work from where one stands."""
+    """What to run next, as it works from where one stands: captions where there are none, then the three."""
     train, grid, _ = (shlex.quote(shown(path)) for path in started.written)
     store = shlex.quote(shown(started.start.settled.folder / "eval"))
-    python = this_python()
-    return [f"{python} -m trainer run {train}", f"{python} -m eval grid {grid}", f"{python} -m eval rank {store}"]
+    modules = [f"trainer run {train}", f"eval grid {grid}", f"eval rank {store}"]
+    if _bare(started):
+        modules = [_captioning(started), *modules]
+    return [f"{this_python()} -m {module}" for module in modules]
+
+
+def _bare(started: Started) -> int:
+    """How many training pictures have no caption of their own."""
+    facts = started.start.settled.facts
+    return len(facts.dataset.train) - len(facts.captioned)
+
+
+def _captioning(started: Started) -> str:
+    """The command that describes pictures without a caption; the subject is named where folders do not tell it."""
+    settled = started.start.settled
+    words, clip = settled.words, settled.judges.clip
+    said = ["trainer", "caption", shown(settled.train), "--model", "clip"]
+    said += ["--clip", clip] if clip != CLIP else []
+    if guessed_trigger([one.folder for one in settled.facts.dataset.train]) != (words.trigger, words.class_word):
+        said += ["--trigger", words.trigger, "--class", words.class_word]
+    return shlex.join(said)
 
 
 def shown(path: Path) -> str:
@@ -75,8 +97,7 @@ def _found(started: Started) -> dict[str, str]:
     rows = {
         "base": f"{os.path.basename(facts.base.name)}: {facts.base.family.name}, {facts.base.size} px",
         "pictures": f"{len(facts.dataset.train)} in {how_many(len(folders), 'folder')}, {sides}",
-        "trigger": f"`{words.trigger}` in {words.captions - words.without} of {words.captions} captions; "
-        f"class `{words.class_word}`",
+        "trigger": f"`{words.trigger}` {_trigger_said(facts.captioned, words)}; class `{words.class_word}`",
         "references": f"{len(references.pictures)}, "
         + (f"moved to {shown(references.folder)}" if references.moves else f"in {shown(references.folder)}"),
         "judge": f"faces by {judges.faces}" if judges.faces else f"whole pictures by {judges.clip}",
@@ -85,6 +106,14 @@ def _found(started: Started) -> dict[str, str]:
     if facts.dataset.reg:
         rows["reg"] = str(len(facts.dataset.reg))
     return rows
+
+
+def _trigger_said(captioned: Sequence[Sample], words: CaptionWords) -> str:
+    """Who says the trigger: captions, or the folders' names where no picture has one."""
+    if not captioned:
+        return "by the folder's name: no picture has a caption"
+    having = sum(bool(as_word(words.trigger).search(one.caption)) for one in captioned)
+    return f"in {having} of {how_many(len(captioned), 'caption')}"
 
 
 def _plan(plan: FirstPlan) -> dict[str, str]:
@@ -115,8 +144,16 @@ def _notes(started: Started) -> Iterator[str]:
     settled, plan = started.start.settled, started.plan
     yield from started.start.notes
     if settled.words.without:
-        yield f"{how_many(settled.words.without, 'caption')} without the trigger: these pictures teach it nothing"
-    if not settled.words.slots:
+        lacking = how_many(settled.words.without, "picture")
+        yield f"{lacking} whose caption, or folder's name in its place, lacks the trigger: they teach it nothing"
+    if bare := _bare(started):
+        yield (
+            f"{bare} of {how_many(len(settled.facts.dataset.train), 'training picture')} without a caption: whatever "
+            "they show is learned as the subject; describe them first (`trainer caption`), and read what it wrote"
+        )
+    if not settled.facts.captioned:
+        yield "without captions the prompts are ordinary ones: put into prompts.toml what you want to see"
+    elif not settled.words.slots:
         yield "the captions say the same of all pictures, so the prompts are ordinary ones; see prompts.toml"
     if small := enlarged(settled.facts.sizes, settled.resolution):
         yield f"{how_many(small, 'picture')} smaller than {settled.resolution} px squared, to be enlarged"

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from foundation.errors import ConfigurationError
+from trainer.config.config import RUN_FILE
 
 Subject = Literal["face", "image"]
-TRAIN, GRID, PROMPTS = "train.toml", "grid.toml", "prompts.toml"
+TRAIN, GRID, PROMPTS = RUN_FILE, "grid.toml", "prompts.toml"
 REFERENCES = "references"
 
 
@@ -22,7 +23,11 @@ class FileThereError(ConfigurationError):
 
 
 class HoldOutError(ConfigurationError):
-    """Pictures to be held out that cannot be, or that nobody asked to be moved."""
+    """Pictures to be held out that cannot be."""
+
+
+class NotMovedError(HoldOutError):
+    """Nothing is wrong: what would be held out is named, and waits for `--move`."""
 
 
 class TriggerError(ConfigurationError):

@@ -15,10 +15,11 @@ from trainer.starting.files import Settled
 from trainer.starting.judge_choice import ChosenJudges, choose_judges
 from trainer.starting.machine import this_machine
 from trainer.starting.prompt_choice import choose_prompts
-from trainer.starting.request import REFERENCES, HoldOutError, MissingAnswersError, StartRequest
+from trainer.starting.request import REFERENCES, MissingAnswersError, NotMovedError, StartRequest
 from trainer.starting.subject_facts import (
     SubjectFacts,
     all_captioned,
+    captioned,
     choose_resolution,
     is_miniature,
     pictures_in,
@@ -75,7 +76,7 @@ def settle(request: StartRequest, reporter: Reporter) -> Start:
     wanted = PRESETS[preset]["data"]["resolution"]
     assert isinstance(wanted, int)
     sizes = sizes_of(dataset.train)
-    facts = SubjectFacts(base, dataset, sizes, references.folder)
+    facts = SubjectFacts(base, dataset, sizes, references.folder, tuple(captioned(dataset.train)))
     resolution = choose_resolution(wanted, base.size, sizes)
     notes = _looked_at(references, dataset, judges, resolution)
     settled = Settled(
@@ -127,9 +128,10 @@ def _references(request: StartRequest, dataset: Dataset, faces: FaceModel | None
     chosen = tuple(choose_held_out(dataset, request.hold_out, faces))
     if not request.moved:
         named = ", ".join(f"{one.folder}/{one.path.name}" for one in chosen)
-        raise HoldOutError(
-            f"to be held out: {named}; nothing was moved: run this again with --move, which moves them and their "
-            f"captions to {request.references or request.folder / REFERENCES}"
+        raise NotMovedError(
+            f"nothing is written or moved yet. --hold-out {request.hold_out} takes these out of the training pictures, "
+            f"for references: {named}. If that is right, give the same command with --move: it moves them, with any "
+            f"captions, to {request.references or request.folder / REFERENCES}, and writes the files"
         )
     folder = (request.references or request.folder / REFERENCES).expanduser()
     return References(tuple(one.path for one in chosen), folder, chosen, places_for(chosen, folder))

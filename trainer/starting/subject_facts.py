@@ -19,12 +19,16 @@ STEP = 64  # of a resolution, in pixels; of a base model that is smaller than th
 
 @dataclass(frozen=True)
 class SubjectFacts:
-    """The base model and its own `size`, the data with its pictures' `sizes`, and what stands for the subject."""
+    """The base model and its own `size`, the data with its pictures' `sizes`, and what stands for the subject.
+
+    `captioned`: the training pictures that have a caption of their own, and not their folder's words.
+    """
 
     base: BaseSource
     dataset: Dataset
     sizes: tuple[Size, ...]
     references: Path
+    captioned: tuple[Sample, ...]
 
     @property
     def is_miniature(self) -> bool:
@@ -77,6 +81,13 @@ def pictures_in(folder: Path) -> list[Path]:
 def all_captioned(pictures: Sequence[Path]) -> bool:
     """Whether each has a caption beside it, without which the run cannot measure its loss on it."""
     return all(captions_of(path) for path in pictures)
+
+
+def captioned(samples: Sequence[Sample]) -> list[Sample]:
+    """Those with a caption file beside them."""
+    folders = {one.path.parent for one in samples}
+    known = {path.with_suffix("") for folder in folders for path in list_folder(folder).others if is_caption(path)}
+    return [one for one in samples if one.path.with_suffix("") in known]
 
 
 def captions_of(picture: Path) -> list[Path]:

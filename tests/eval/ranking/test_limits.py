@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from eval.ranking.copying import Copying
+from eval.ranking.evidence import Evidence
 from eval.ranking.limits import Limits, applicable, limits_broken, limits_of, perhaps_broken, repeated_pictures
+from eval.ranking.none_to_take import Verdict
+from eval.ranking.ranking import rank
 from eval.ranking.scores import Scores, score
+from eval.ranking.verdict import verdict
 from eval.request.spec import LimitsSection
 from eval.statistics.intervals import wilson
 from eval.statistics.pareto import pareto_front as front
-from synthetic_evidence import make_evidence, of_a_teapot
+from synthetic_evidence import FACE_SIZE, FLOOR, faces_at, make_evidence, of_a_teapot, without_faces
 
 NAN = np.nan
 OFF = Limits(face_rate=None, prompt=None, bleed=None, copy=None)
@@ -282,3 +286,51 @@ def test_a_figure_that_one_cell_lacks_is_its_worst_and_one_that_all_lack_counts_
     lacking = [[NAN] * 4, [-0.9] * 4]
     assert pareto_front(_scores(prompt=lacking)).tolist() == [False, True]
     assert pareto_front(_scores(identity=[0.6, 0.5], prompt=[[NAN] * 4] * 2)).tolist() == [True, False]
+
+
+def verdict_of(evidence: Evidence) -> Verdict:
+    return verdict(rank(evidence), evidence, score(evidence))
+
+
+def bleeding(identities: list[float], strangers: float) -> Evidence:
+    """Rows as alike as told, on which strangers come as near to the subject as told."""
+    made = make_evidence(identities, noise=0.03, training=0)
+    at, faces = made.where("bleed"), made.faces.copy()
+    cosines = np.full((len(identities), len(at)), strangers)
+    faces[:, at] = faces_at(cosines, np.eye(FACE_SIZE)[0], np.random.default_rng(4))
+    return replace(made, faces=faces)
+
+
+@pytest.mark.parametrize("identities", [[FLOOR + 0.02, FLOOR + 0.07], [FLOOR, FLOOR]])
+def test_where_hardly_anything_is_learned_and_all_bleed_less_of_it_is_not_the_advice(identities: list[float]) -> None:
+    evidence = bleeding(identities, 0.5)
+    said = verdict_of(evidence)
+    assert said.headline == "Take none of these as they are: every row breaks a limit."
+    furthest = max(row.expected_normalised or 0.0 for row in rank(evidence))
+    assert furthest < 0.15
+    assert f"comes nearest is {100 * max(0.0, furthest):.0f} % of the way" in said.sentences[1]
+    assert "train for longer or at higher rates, with reg pictures of the class" in said.sentences[1]
+    assert "Try earlier epochs" not in " ".join(said.all)
+
+
+def test_where_the_subject_is_learned_and_all_bleed_less_of_it_is_the_advice() -> None:
+    said = verdict_of(bleeding([0.5, 0.6], 0.5))
+    assert said.headline == "Take none of these as they are: every row breaks a limit."
+    assert said.sentences[1].startswith("Try earlier epochs or lower weights")
+
+
+def test_where_faces_are_lost_less_of_the_lora_is_the_advice_however_unlike_the_rest_is() -> None:
+    """A LoRA that is burnt loses likeness with the faces."""
+    mask = np.zeros((2, 20), dtype=bool)
+    mask[:, :8] = True
+    said = verdict_of(without_faces(bleeding([FLOOR, FLOOR], 0.5), mask))
+    assert "face rate" in said.sentences[0]
+    assert "earlier epochs or lower weights" in said.sentences[1]
+
+
+def test_where_hardly_anything_is_learned_but_a_picture_by_heart_other_pictures_are_the_advice() -> None:
+    evidence = make_evidence([FLOOR + 0.02, FLOOR + 0.05], noise=0.03, training=0)
+    copies = "copy +0.300 is above the limit +0.150: 1 picture repeats the training picture"
+    said = verdict([replace(row, broken=(copies,)) for row in rank(evidence)], evidence, score(evidence))
+    assert said.sentences[1].endswith("then train on more and other pictures.")
+    assert "bleed" not in said.sentences[1]

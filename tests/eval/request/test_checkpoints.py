@@ -123,7 +123,7 @@ def test_only_the_pattern_is_matched_and_not_the_folder_that_it_stands_in(tmp_pa
         found = find_checkpoints(read_spec(spec).lora.checkpoints).checkpoints
         assert {one.name for one in found} | {"hina"} == {"hina", "hina-000001"}, pattern
         assert all(one.path.is_relative_to(tmp_path) for one in found)
-    with pytest.raises(MissingFileError, match=r"brackets \[v2\] #50%&/none\*: no LoRA file matches"):
+    with pytest.raises(MissingFileError, match=r"brackets \[v2\] #50%&/none\*: no LoRA file matches; train first"):
         find_checkpoints([str(folder / "none*")])
 
 

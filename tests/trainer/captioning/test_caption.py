@@ -19,7 +19,7 @@ from trainer.__main__ import app
 from trainer.captioning import caption as module
 from trainer.captioning.caption import Outcome, caption
 from trainer.captioning.caption_files import NothingToUndoError
-from trainer.captioning.request import CaptionRequest, CaptionRequestError, Model, with_tagger_told
+from trainer.captioning.request import CaptionRequest, CaptionRequestError, Model, NoCaptionerError, with_tagger_told
 from trainer.captioning.said import Said
 from trainer.captioning.wording import in_words
 from trainer.data.dataset import read_dataset
@@ -145,6 +145,27 @@ def test_the_review_table_goes_both_ways(dataset: Path, tmp_path: Path) -> None:
     done = asked(dataset, models=(), table=table)
     assert [path.name for path in done.changed_since] == ["1.txt"]
     assert captions(dataset)["0"] == b'=mine, "quoted"; done\n'
+
+
+def test_a_table_without_a_captioner_has_the_captions_there_are_and_says_who_has_none(
+    dataset: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    done = asked(dataset, models=(), review=table)
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
+    assert [row["caption"] for row in rows] == [CAPTIONS["0"], "", ""]
+    words = "\n".join(in_words(CaptionRequest(dataset, review=table), done))
+    assert "3 pictures, with the captions they have" in words
+    assert "note: 2 pictures have no caption: --model clip (or blip, tagger)" in words
+
+
+def test_a_table_that_would_be_empty_asks_for_a_captioner(dataset: Path, tmp_path: Path) -> None:
+    (dataset / "10_ohwx person" / "0.txt").unlink()
+    with pytest.raises(NoCaptionerError, match="name who proposes one: --model clip"):
+        asked(dataset, models=(), review=tmp_path / "table.csv")
+    assert not (tmp_path / "table.csv").exists()
+    done = asked(dataset, models=(), clean=True)
+    assert (done.kept, done.without) == (0, 3)
 
 
 def test_a_picture_that_cannot_be_read_gets_no_caption_and_is_named(dataset: Path) -> None:

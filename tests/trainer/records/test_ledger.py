@@ -91,6 +91,15 @@ def test_what_cannot_be_read_is_listed_and_the_rest_stays(
     assert "not a run's record" in printed
 
 
+def test_where_no_run_is_that_is_said_in_place_of_an_empty_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["trainer", "runs", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out.startswith(f"{tmp_path}: no run was begun there or below")
+
+
 Edit = Callable[[Path], object]
 TRAIN, REG = "Train/2_ohwx person", "Reg/1_person"
 

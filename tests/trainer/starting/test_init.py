@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from drawn_people import write_subject
 from eval.request.prompts import read_prompts
@@ -20,6 +21,7 @@ from eval.request.spec import GridSpec, read_spec
 from foundation.errors import ConfigurationError, MissingFileError, UserError
 from foundation.progress import Silent
 from miniature.paths import FOLDERS, SUBJECT
+from trainer.__main__ import app
 from trainer.config.config import TrainConfig, read_config
 from trainer.planning.arithmetic_speed import Speed
 from trainer.planning.plan_in_words import duration_in_words
@@ -28,7 +30,14 @@ from trainer.starting import first_plan, judge_choice
 from trainer.starting.hold_out import spread
 from trainer.starting.questions import answered
 from trainer.starting.report import commands, in_words
-from trainer.starting.request import FileThereError, HoldOutError, MissingAnswersError, StartRequest, TriggerError
+from trainer.starting.request import (
+    FileThereError,
+    HoldOutError,
+    MissingAnswersError,
+    NotMovedError,
+    StartRequest,
+    TriggerError,
+)
 from trainer.starting.start import Started, begin
 from trainer.starting.subject_facts import choose_resolution
 from trainer.starting.toml_text import read_value, written
@@ -201,8 +210,11 @@ def test_references_without_a_face_name_the_packs_to_use(folder: Path) -> None:
 
 def test_pictures_are_held_out_only_where_moving_is_asked_for(folder: Path) -> None:
     before = sorted((folder / "Train").rglob("*"))
-    with pytest.raises(HoldOutError, match=r"to be held out: .*nothing was moved: .*--move"):
+    with pytest.raises(
+        NotMovedError, match=r"nothing is written or moved yet\. --hold-out 2 .*same command with --move"
+    ):
         begin(asked(folder, references=None, hold_out=2), Silent())
+    assert not (folder / "mine").exists()
     assert sorted((folder / "Train").rglob("*")) == before
     started, config, spec = start(asked(folder, references=None, hold_out=2, moved=True))
     moved = sorted(path.name for path in (folder / "mine" / "references").iterdir())
@@ -212,6 +224,34 @@ def test_pictures_are_held_out_only_where_moving_is_asked_for(folder: Path) -> N
     assert find_references(spec.references).training
     assert started.plan.steps == 12
     assert started.start.settled.words.captions == 4
+
+
+def test_naming_what_would_be_held_out_is_no_error(folder: Path) -> None:
+    words = ["init", "mine", "--base", "base [v2]", "--train", "Train", "--hold-out", "2", "--faces", "miniature"]
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "nothing is written or moved yet" in done.stderr
+    assert "error" not in done.stderr
+
+
+def test_captions_that_are_not_there_are_not_counted_and_come_first(folder: Path) -> None:
+    captions = sorted((folder / "Train").rglob("*.txt"))
+    for path in captions[:2]:
+        path.unlink()
+    started = begin(asked(folder), Silent())
+    words = in_words(started)
+    assert "trigger     `ohwx person` in 4 of 4 captions; class `person`" in words
+    assert "note: 2 of 6 training pictures without a caption" in words
+    assert commands(started)[0].split(" -m ")[1] == "trainer caption Train --model clip"
+    for path in captions[2:]:
+        path.unlink()
+    started = begin(asked(folder, overwrites=True, trigger="ohwx person", class_word="woman"), Silent())
+    words = in_words(started)
+    assert "trigger     `ohwx person` by the folder's name: no picture has a caption; class `woman`" in words
+    assert "note: without captions the prompts are ordinary ones" in words
+    assert "captions say the same" not in words
+    told = "trainer caption Train --model clip --trigger 'ohwx person' --class woman"
+    assert commands(started)[0].split(" -m ")[1] == told
 
 
 def test_held_out_pictures_are_spread_and_the_oddest_is_not_among_them() -> None:

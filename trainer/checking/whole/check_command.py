@@ -18,7 +18,7 @@ Dataset = Annotated[
     Path,
     typer.Argument(
         metavar="DATASET",
-        help="A folder that holds Train/ and Reg/, or kohya's folders (10_ohwx woman), or a run's train.toml.",
+        help="A run's train.toml, or its folder; or one of Train/ and Reg/, or of kohya's folders (10_ohwx woman).",
     ),
 ]
 References = Annotated[
