@@ -124,6 +124,14 @@ def is_finished(folder: Path, changed: tuple[int, int]) -> bool:
         return False
 
 
+def is_being_drawn(folder: Path) -> bool:
+    """Whether a grid draws the store at this moment, whoever began it."""
+    try:
+        return store_progress(folder).is_being_drawn
+    except (UserError, OSError):
+        return False
+
+
 def short_names(folders: Sequence[Path], here: Path) -> dict[Path, str]:
     """Folders as a person would write them from `here`."""
     return {folder: str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder) for folder in folders}

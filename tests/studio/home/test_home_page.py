@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from eval.store.store import create_store
-from eval.store.store_progress import answered, ask, progress_of
+from eval.store.store import Store, create_store
+from eval.store.store_progress import answered, ask, noted_if_stopped, progress_of
 from eval.store.tables import PictureRow
 from foundation.toml_config import read_toml
 from miniature.paths import SUBJECT
@@ -120,6 +122,67 @@ def test_a_training_begun_elsewhere_is_not_offered_again(made: Path, tmp_path: P
     assert busy.words.startswith("is being trained now: ")
 
 
+def test_a_training_that_has_written_nothing_yet_is_not_offered_again(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "new", tmp_path / "new")
+    config = parse_config(read_toml(tmp_path / "new" / "train.toml"), tmp_path / "new" / "train.toml")
+    with run_lock(config):
+        (busy,) = subjects_of(find_work([tmp_path]), [], allowed_folders([], {}, tmp_path))
+    assert [step.label for step in busy.steps] == ["Check the data"]
+    assert busy.words == "is being trained now: its first steps come soon"
+
+
+def grid_under_way(made: Path, here: Path) -> Store:
+    """A copy of the trained subject, whose grid has begun and has no picture yet."""
+    shutil.copytree(made / "done", here / "done", ignore=shutil.ignore_patterns("eval"))
+    store = create_store(here / "done" / "eval")
+    ask(store, 40, 0)
+    return store
+
+
+def test_a_grid_that_is_drawn_elsewhere_is_not_offered_again(made: Path, tmp_path: Path) -> None:
+    store = grid_under_way(made, tmp_path)
+    folders = allowed_folders([], {}, tmp_path)
+
+    def stands(*jobs: JobFiles) -> tuple[str, list[str]]:
+        (one,) = subjects_of(find_work([tmp_path]), jobs, folders)
+        return one.words.partition("; ")[2], [step.label for step in one.steps]
+
+    elsewhere = "its grid is being drawn elsewhere, and goes on by itself", ["Check the data"]
+    assert stands() == elsewhere, "it has begun, and draws its first picture"
+    job = new_job("eval", ["grid", "done/grid.toml"], "Grid", tmp_path, "processor")
+    assert stands(JobFiles(folder=tmp_path, job=job))[0] == "its grid is among the jobs that run or wait"
+    with suppress(KeyboardInterrupt), noted_if_stopped(store):
+        raise KeyboardInterrupt
+    stopped = "its grid is not finished", ["Go on with the grid", "Check the data"]
+    assert stands() == stopped, "it said that it was stopped"
+    ask(store, 40, 0)
+    assert stands() == elsewhere, "it goes on in a terminal"
+    store.set_fact("asked", {"pictures": 40, "others": 0})
+    assert stands() == stopped, "no picture came, and nobody says when it began"
+    row = PictureRow(id="1", cell="c", prompt="p", seed=1, failure=None, changed=time.time_ns())
+    store.add_pictures([row])
+    assert stands() == elsewhere, "a picture came just now"
+    store.close()
+
+
+def test_ranking_says_of_a_grid_that_is_drawn_elsewhere_that_it_comes_by_itself(
+    page: Callable[[Path], AppTest], made: Path, tmp_path: Path
+) -> None:
+    store = grid_under_way(made, tmp_path)
+    app = page(tmp_path)
+    assert "Go on with the grid" not in [one.label for one in app.button]
+    app.switch_page("ranking/ranking_page.py").run()
+    assert not app.exception
+    assert not app.warning
+    assert app.info[0].value.replace("\\", "").startswith("done/eval is being drawn now, by a process of its own.")
+    assert "A grid has just begun with it; its first picture comes soon." in app.get("progress")[0].proto.text
+    store.set_fact("asked", {"pictures": 40, "others": 0})
+    store.close()
+    app.run()
+    assert not app.info
+    assert "its grid is not finished" in words(app)
+
+
 def test_the_studios_own_tests_are_nobodys_work() -> None:
     found = find_work([HOUSE])
     assert any(HOUSE / "miniature" in one.parents for one in found.trains)
@@ -150,7 +213,7 @@ def test_finished_stores_come_first_and_one_being_written_says_how_far_it_is(
 ) -> None:
     shutil.copytree(made / "done" / "eval", tmp_path / "runs" / "old" / "eval")
     writing = create_store(tmp_path / "runs" / "new" / "eval")
-    ask(writing, 40, 0)
+    writing.set_fact("asked", {"pictures": 40, "others": 0})
     app = page(tmp_path)
     assert not app.exception
     lines = store_lines(find_work([tmp_path]).stores, allowed_folders([], {}, tmp_path))
