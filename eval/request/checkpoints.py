@@ -48,7 +48,7 @@ def find_checkpoints(patterns: list[str]) -> FoundCheckpoints:
     """
     paths: dict[Path, None] = {}
     for pattern in patterns:
-        found = _matches(pattern)
+        found = files_named(pattern)
         if not found:
             raise MissingFileError(f"{pattern}: no LoRA file matches; check the path in [lora] checkpoints")
         paths.update(dict.fromkeys(found))
@@ -67,8 +67,10 @@ def _in_order(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
     return sorted(checkpoints, key=lambda one: (place[one.content], not one.same_as, one.name))
 
 
-def _matches(pattern: str) -> list[Path]:
-    """The paths that a pattern stands for, which is matched below the longest part of it that is there by its name.
+def files_named(pattern: str) -> list[Path]:
+    """The paths that a pattern of `[lora] checkpoints` stands for; none where nothing matches.
+
+    It is matched below the longest part of it that is there by its name.
 
     Brackets that match nothing as a pattern are letters: `kat [v2]-*`. Folders, and files that hold no weights, are not
     meant by a `*`.

@@ -15,22 +15,32 @@ from streamlit.testing.v1 import AppTest
 from eval.store.store import Store, create_store
 from eval.store.store_progress import answered, ask, noted_if_stopped, progress_of
 from eval.store.tables import PictureRow
-from foundation.toml_config import read_toml
+from foundation.files import sha256_of
+from foundation.toml_config import in_toml, read_toml
 from miniature.paths import SUBJECT
 from run_records import written_record
 from studio.home.demo import DemoThereError, demo_jobs
 from studio.home.home_words import lora_table, store_lines
 from studio.home.subjects import subjects_of
+from studio.home.undrawn_files import undrawn_files
 from studio.jobs.job_queue import queue_of
 from studio.jobs.kept_job import JOB, JobFiles, jobs_in, keep, new_job
 from studio.shared.allowed_folders import allowed_folders
 from studio.shared.found_work import HOUSE, MOST_FOLDERS, find_work
+from studio.shared.stores import DrawnLoras
 from synthetic_store import Size, write_store
 from trainer.config.config import parse_config
 from trainer.records.run_lock import run_lock
 
 ENTRY = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
+FIRST = SUBJECT / "first.safetensors"
 TINY = Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)
+
+
+def record_of(folder: Path, *names: str) -> None:
+    """Write that the subject's run made these files, which are there."""
+    files = {name: sha256_of(folder / name) for name in names}
+    written_record(folder, "mira", "2026-01-01T10:00:00+00:00", files=files)
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +53,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = (SUBJECT / "train.toml").read_text("utf-8").replace('"../../runs/demo"', '"lora"')
         text = text.replace('train = "Train"', f'train = "{SUBJECT / "Train"}"').replace('"references"', '"r"')
         (here / name / "train.toml").write_text(text, encoding="utf-8")
-    grid = (SUBJECT / "grid.toml").read_text("utf-8").replace('"../../runs/demo/eval"', '"eval"')
-    (here / "done" / "grid.toml").write_text(grid, encoding="utf-8")
+    grid = read_toml(SUBJECT / "grid.toml")
+    grid |= {"lora": {"checkpoints": ["lora/tessa-*.safetensors"]}, "store": {"path": "eval"}}
+    lines = [f"{key} = {in_toml(value)}" for key, value in grid.items()]
+    (here / "done" / "grid.toml").write_text("\n".join(lines), encoding="utf-8")
     (here / "<b>broken" / "train.toml").write_text("[", encoding="utf-8")
     write_store(here / "done", TINY)
-    written_record(here / "done" / "lora", "mira", "2026-01-01T10:00:00+00:00", files={"mira.safetensors": "f"})
+    record_of(here / "done" / "lora", "tessa-000002.safetensors")
     return here
 
 
@@ -107,6 +119,37 @@ def test_each_subject_has_its_next_step(made: Path) -> None:
     running = JobFiles(folder=made, job=job)
     subjects = {one.name: one for one in subjects_of(find_work([made]), [running], folders)}
     assert [step.label for step in subjects["new"].steps] == ["Check the data"]
+
+
+def test_files_of_a_later_training_are_to_be_drawn(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "done", tmp_path / "done")
+    loras, folders = tmp_path / "done" / "lora", allowed_folders([], {}, tmp_path)
+
+    def stands() -> tuple[str, list[str]]:
+        (one,) = subjects_of(find_work([tmp_path]), [], folders)
+        return one.words.rpartition("; ")[2], [step.label for step in one.steps]
+
+    look = ["Look at the ranking", "Check the data"]
+    assert stands() == ("its grid is drawn and scored", look)
+    for name in ("tessa-000003.safetensors", "tessa-000004.safetensors"):
+        (loras / name).write_bytes((loras / "first_try.safetensors").read_bytes())
+    assert stands() == ("2 LoRA files are not in its grid yet", ["Draw the grid", *look]), "named, and never drawn"
+    for name in ("tessa-000003.safetensors", "tessa-000004.safetensors"):
+        (loras / name).rename(loras / name.replace("tessa", "other"))
+    record_of(loras, "other-000003.safetensors", "other-000004.safetensors")
+    assert stands() == ("its grid is of other files, and grid.toml names none of these", look)
+    (loras / "tessa-000002.safetensors").write_bytes((loras / "first_try.safetensors").read_bytes())
+    record_of(loras, "tessa-000002.safetensors")
+    assert stands() == ("1 LoRA file is not in its grid yet", ["Draw the grid", *look]), "another file of that name"
+
+
+def test_a_search_leaves_files_out_of_its_own_accord() -> None:
+    files = [FIRST, FIRST.with_name("grid.toml")]
+    assert not undrawn_files([str(FIRST)], {}, DrawnLoras(frozenset([FIRST.name]), frozenset(), by_search=False))
+    for by_search, missing in ((True, []), (False, files[1:])):
+        drawn = DrawnLoras(frozenset([FIRST.name]), frozenset(), by_search)
+        assert undrawn_files([str(one) for one in files], {}, drawn) == missing
+    assert undrawn_files([str(FIRST)], {}, DrawnLoras(frozenset(), frozenset(), by_search=True)) == [FIRST]
 
 
 def test_a_training_begun_elsewhere_is_not_offered_again(made: Path, tmp_path: Path) -> None:
