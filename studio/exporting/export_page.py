@@ -17,6 +17,7 @@ from studio.exporting.export_file import (
     BYTES,
     EXPORTS,
     AskedForm,
+    cautions,
     contents_of,
     export_path,
     size_in_words,
@@ -24,7 +25,6 @@ from studio.exporting.export_file import (
     usage_by_tool,
     write_export,
 )
-from studio.languages.retelling import told
 from studio.languages.translation import tr
 from studio.shared.figure_tile import Tile
 from studio.shared.markdown_text import escaped, in_sentence
@@ -45,8 +45,8 @@ def show() -> None:
     st.title(tr("Export"), anchor=False)
     st.markdown(tr("One file that does at weight 1 what the cell did. The tensors written are those that were scored."))
     row = choose_row(tr("Cell"), opened.rows)
-    for reason in row.broken:
-        st.warning(in_sentence(told(reason)), icon=":material/info:")
+    for caution in cautions(opened, row):
+        st.warning(in_sentence(caution), icon=":material/info:")
     _show_contents(opened.cell(row))
     name, folder = _ask_place(opened, row)
     form = _ask_form()

@@ -142,7 +142,10 @@ def _show_verdict(opened: OpenedStore) -> None:
         st.info(in_sentence(told(sentence)), icon=":material/trending_up:")
     for flag in best.flags:
         st.warning(in_sentence(told(flag)), icon=":material/info:")
-    st.page_link("exporting/export_page.py", label=tr("Export it as one file"), icon=":material/download:")
+    # Where there is no row to take, nothing is recommended; the page Export is still in the sidebar.
+    if said.taken is not None and st.button(tr("Export it as one file"), type="tertiary", icon=":material/download:"):
+        _choose(said.taken)
+        st.switch_page("exporting/export_page.py")
 
 
 def _show_samples(opened: OpenedStore, best: RankedCell) -> None:
@@ -240,8 +243,13 @@ def _follow(opened: OpenedStore, where: str, place: int | None) -> None:
         st.session_state.pop(where, None)
     elif st.session_state.get(where) != (row := opened.rows[place]).name:
         st.session_state[where] = row.name
-        if (at := place_among(opened_store(), row.cell, row.checkpoint)) is not None:
-            set_chosen(at)
+        _choose(row)
+
+
+def _choose(row: RankedCell) -> None:
+    """Choose a row of the ranking as it is shown, under whichever limits."""
+    if (at := place_among(opened_store(), row.cell, row.checkpoint)) is not None:
+        set_chosen(at)
 
 
 def _show_chosen(opened: OpenedStore) -> None:
