@@ -52,7 +52,8 @@ def show() -> None:
     form = _ask_form()
     try:
         path = export_path(folder, name)
-        if path.exists():
+        made = _written_of(row)
+        if path.exists() and (made is None or made.path != path):
             st.caption(tr("{file} exists and will be replaced.", file=escaped(str(path))))
         if st.button(tr("Write the file"), type="primary", icon=":material/save:"):
             with st.spinner(tr("Writing, and reading back …")):
@@ -122,11 +123,16 @@ def _show_contents(cell: Cell) -> None:
     show_tiles([Tile(name, figure) for name, figure in figures.items()])
 
 
-def _show_written(opened: OpenedStore, row: RankedCell) -> None:
+def _written_of(row: RankedCell) -> Exported | None:
+    """What was written last, where it is of this row and still there."""
     shown: tuple[RankedCell, Exported] | None = st.session_state.get(WRITTEN)
-    if shown is None or shown[0] != row or not shown[1].path.is_file():
+    return shown[1] if shown is not None and shown[0] == row and shown[1].path.is_file() else None
+
+
+def _show_written(opened: OpenedStore, row: RankedCell) -> None:
+    exported = _written_of(row)
+    if exported is None:
         return
-    exported = shown[1]
     st.success(
         tr("{cell} is written to {file}", cell=escaped(row.name), file=escaped(str(exported.path))),
         icon=":material/check:",

@@ -14,11 +14,12 @@ from studio.weight_blending.recipe import Part
 MOST = 500
 
 
-def loras_for(opened: OpenedStore | None, folders: Iterable[LoraFolder]) -> list[Path]:
-    """Files to choose from, each once: the grid's own first, best first, then those of `folders` by name."""
+def loras_for(opened: OpenedStore | None, folders: Iterable[LoraFolder], blends: Iterable[Path] = ()) -> list[Path]:
+    """Files to choose from, each once: the grid's own first, best first, then `blends`, then those of `folders` by
+    name."""
     own = [use.checkpoint.path for row in opened.rows for use in opened.cell(row).uses] if opened else []
     below = (path for one in folders for path in sorted(one.folder.glob("*.safetensors")))
-    return [path for path in dict.fromkeys([*dict.fromkeys(own), *islice(below, MOST)]) if path.is_file()]
+    return [path for path in dict.fromkeys([*own, *blends, *islice(below, MOST)]) if path.is_file()]
 
 
 def scored_alone(opened: OpenedStore | None, parts: Iterable[Part]) -> list[tuple[Part, RankedCell]]:
