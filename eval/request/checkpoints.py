@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.request.cells import Checkpoint
-from eval.request.epochs.saved_when import SavedWhen, when_by_header, when_by_name, with_units
+from eval.request.epochs.saved_when import SavedWhen, is_blend, when_by_header, when_by_name, with_units
 from eval.request.epochs.training_order import in_training_order
 from foundation.errors import ConfigurationError, LoraFileError, MissingFileError
 from foundation.files import sha256_of
@@ -108,7 +108,7 @@ def find_blended(files: Iterable[Path]) -> BlendedLoras:
 
 @dataclass(frozen=True)
 class _ReadLora:
-    """`when_told`: its header says when it was saved."""
+    """`when_told`: its header says when it was saved, or that it is a blend: its name then says nothing of it."""
 
     checkpoint: Checkpoint
     tensors: str
@@ -119,7 +119,8 @@ def _read(path: Path) -> _ReadLora | str:
     """The file, or why it cannot be read."""
     try:
         checkpoint = read_checkpoint(path)
-        return _ReadLora(checkpoint, tensors_sha256(path), checkpoint.trained.is_numbered)
+        told = checkpoint.trained.is_numbered or is_blend(read_metadata(path))
+        return _ReadLora(checkpoint, tensors_sha256(path), told)
     except LoraFileError as error:
         return reason_unreadable(path, error)
 

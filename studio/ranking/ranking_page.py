@@ -42,6 +42,7 @@ from studio.ranking.ranking_rows import (
     Filters,
     also_of,
     checkpoints_in_order,
+    epochs_in_order,
     ranking_table,
     tiles_of,
     usual_settings,
@@ -282,7 +283,7 @@ def _show_charts(opened: OpenedStore) -> None:
     """One at a time: each is drawn anew with every click on the page."""
     offered = dict(
         [
-            *([(EPOCHS, _show_curve)] if len(checkpoints_in_order(opened.rows)) > 1 else []),
+            *([(EPOCHS, _show_curve)] if len(epochs_in_order(opened.rows)) > 1 else []),
             *([(COSTS, _show_trade_off)] if known_trade_off(opened) else []),
             (WEIGHTS, _show_weights),
         ]
@@ -296,11 +297,12 @@ def _show_charts(opened: OpenedStore) -> None:
 
 def _show_curve(opened: OpenedStore) -> None:
     st.caption(tr("Each checkpoint at the same weights. A bar shows what to expect on other seeds, 19 times in 20."))
-    there = list(dict.fromkeys(row.settings for row in opened.rows))
+    epochs = set(epochs_in_order(opened.rows))
+    there = list(dict.fromkeys(row.settings for row in opened.rows if row.checkpoint in epochs))
     settings = st.multiselect(
         tr("At the weights"),
         there,
-        default=usual_settings(opened.rows),
+        default=[one for one in usual_settings(opened.rows) if one in there] or there[:1],
         max_selections=5,
         placeholder=tr("Choose options"),
     )
