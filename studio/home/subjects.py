@@ -80,9 +80,9 @@ def _stands(
         config = parse_config(read_toml(train), train)
         path = record_path(config)
         record = read_record(path) if path.is_file() else None
-        step = Step(
-            noted("Train") if record is None else noted("Go on training"), TRAIN, {"config": folders.called(train)}
-        )
+        # One that was refused before its first step has nothing to go on with.
+        is_new = record is None or not record.done
+        step = Step(noted("Train") if is_new else noted("Go on training"), TRAIN, {"config": folders.called(train)})
         if record is None or record.seconds is None:
             if is_being_trained(config):  # its record is written once its pictures and models are read
                 return _under_way(record), ()

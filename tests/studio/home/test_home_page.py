@@ -154,7 +154,7 @@ def test_a_search_leaves_files_out_of_its_own_accord() -> None:
 
 def test_a_training_begun_elsewhere_is_not_offered_again(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made / "done", tmp_path / "done")
-    written_record(tmp_path / "done" / "lora", "mira", "2026-01-01T10:00:00+00:00", seconds=None)
+    written_record(tmp_path / "done" / "lora", "mira", "2026-01-01T10:00:00+00:00", seconds=None, done=5)
     config = parse_config(read_toml(tmp_path / "done" / "train.toml"), tmp_path / "done" / "train.toml")
     folders = allowed_folders([], {}, tmp_path)
     (idle,) = subjects_of(find_work([tmp_path]), [], folders)
@@ -163,6 +163,17 @@ def test_a_training_begun_elsewhere_is_not_offered_again(made: Path, tmp_path: P
         (busy,) = subjects_of(find_work([tmp_path]), [], folders)
     assert [step.label for step in busy.steps] == ["Check the data"]
     assert busy.words.startswith("is being trained now: ")
+
+
+def test_a_training_that_was_refused_before_its_first_step_is_begun_not_gone_on_with(
+    made: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(made / "done", tmp_path / "done")
+    facts = {"seconds": None, "failure": "no such base model"}
+    written_record(tmp_path / "done" / "lora", "mira", "2026-01-01T10:00:00+00:00", **facts)
+    (one,) = subjects_of(find_work([tmp_path]), [], allowed_folders([], {}, tmp_path))
+    assert [step.label for step in one.steps] == ["Train", "Check the data"]
+    assert one.words == "0 of 9 steps are trained; it stopped: no such base model"
 
 
 def test_a_training_that_has_written_nothing_yet_is_not_offered_again(made: Path, tmp_path: Path) -> None:
