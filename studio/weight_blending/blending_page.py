@@ -21,7 +21,7 @@ from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import show_command
 from studio.shared.session import allowed, chosen_store, found_work, store_if_open
 from studio.shared.stores import RUNS, OpenedStore
-from studio.weight_blending.found_loras import loras_for, scored_alone
+from studio.weight_blending.found_loras import labels_of, loras_for, scored_alone
 from studio.weight_blending.recipe import AS_IT_IS, EVERYWHERE, OWN, Moves, Part, Recipe, blocks_in
 from studio.weight_blending.scoring_spec import OTHERS, TEXT, UNET, write_scoring_spec, write_search_spec
 from studio.weight_blending.written_blend import (
@@ -77,17 +77,18 @@ def _ask_recipe(opened: OpenedStore | None, known: Recipe) -> Recipe:
     turn = st.session_state[ROUND]
     found = loras_for(opened, found_work().loras, blends_in(_own_folder()))
     there = list(dict.fromkeys([*(part.path for part in known.parts), *found]))
+    labels = labels_of(there, allowed())
     paths = st.multiselect(
         tr("LoRA files"),
         there,
         default=[part.path for part in known.parts],
-        format_func=lambda path: f"{path.stem}  ({path.parent})",
+        format_func=labels.__getitem__,
         max_selections=MOST_PARTS,
         placeholder=tr("Choose options"),
         key=f"files {turn}",
     )
     before = {part.path: part for part in known.parts}
-    parts = tuple(_ask_part(before.get(path, Part(path)), turn) for path in paths)
+    parts = tuple(_ask_part(before.get(path, Part(path)), labels[path], turn) for path in paths)
     left, middle, right = st.columns(3)
     methods = method_names()
     method = left.selectbox(tr("Method"), methods, methods.index(known.method), key=f"method {turn}")
@@ -101,9 +102,9 @@ def _ask_recipe(opened: OpenedStore | None, known: Recipe) -> Recipe:
     return Recipe(parts, method, rank, dtype)
 
 
-def _ask_part(part: Part, turn: int) -> Part:
+def _ask_part(part: Part, label: str, turn: int) -> Part:
     with st.container(border=True):
-        st.markdown(f"**{escaped(part.path.stem)}**")
+        st.markdown(f"**{escaped(label)}**")
         left, middle, right = st.columns(3)
         key = f"{part.path} {turn}"
         unet = left.slider(tr("UNet"), -1.0, STRONGEST, part.unet, 0.05, key=f"unet {key}")

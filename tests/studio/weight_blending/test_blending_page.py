@@ -14,10 +14,11 @@ from eval.request.spec import read_spec
 from loras.blending.weighted_lora import WeightedLora
 from miniature.paths import SUBJECT
 from studio.jobs.kept_job import Job
+from studio.shared.allowed_folders import allowed_folders
 from studio.shared.file_names import FileNameError
 from studio.shared.found_work import find_work
 from studio.shared.stores import open_for_pages
-from studio.weight_blending.found_loras import loras_for, scored_alone
+from studio.weight_blending.found_loras import labels_of, loras_for, scored_alone
 from studio.weight_blending.recipe import OWN, Moves, Part, Recipe, blocks_in
 from studio.weight_blending.scoring_spec import (
     OTHERS,
@@ -99,6 +100,11 @@ def test_files_of_the_grid_come_first_and_tell_how_they_do_alone(tmp_path: Path)
     alone = scored_alone(opened, [Part(found[0]), Part(tmp_path / "runs" / "other.safetensors")])
     assert all(not row.also for _, row in alone)
     assert loras_for(None, find_work([tmp_path / "runs"]).loras) == [tmp_path / "runs" / "other.safetensors"]
+
+
+def test_a_file_is_called_by_its_name_and_with_its_folder_where_several_have_it(tmp_path: Path) -> None:
+    paths = [tmp_path / "runs" / folder / f"{name}.safetensors" for folder, name in ("ax", "bx", "ay")]
+    assert list(labels_of(paths, allowed_folders([], {}, tmp_path)).values()) == ["x  (runs/a)", "x  (runs/b)", "y"]
 
 
 def test_the_page_blends_without_a_store_and_takes_moves_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
