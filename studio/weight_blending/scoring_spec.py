@@ -68,11 +68,16 @@ def _write(spec: Path, name: str, ends: tuple[str, str], lora: Mapping[str, obje
 
     `ends`: how the names of the file and of its store end.
     """
-    for stem in numbered(name):
-        tables = {**read_toml(spec), "lora": lora, "store": {"path": f"{stem}-{ends[1]}"}}
-        lines = [f"# {said}", *(f"{key} = {in_toml(value)}" for key, value in tables.items())]
-        written, text = spec.with_name(f"{stem}-{ends[0]}.toml"), "\n".join(lines) + "\n"
-        if not written.exists() or read_text(written) == text:
-            break
+    offered = (
+        (spec.with_name(f"{stem}-{ends[0]}.toml"), _text(spec, f"{stem}-{ends[1]}", lora, said))
+        for stem in numbered(name)
+    )
+    written, text = next((file, text) for file, text in offered if not file.exists() or read_text(file) == text)
     write_text(written, text)
     return written
+
+
+def _text(spec: Path, store: str, lora: Mapping[str, object], said: str) -> str:
+    """`spec` as it is written anew."""
+    tables = {**read_toml(spec), "lora": lora, "store": {"path": store}}
+    return "\n".join([f"# {said}", *(f"{key} = {in_toml(value)}" for key, value in tables.items())]) + "\n"
