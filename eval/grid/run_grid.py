@@ -17,7 +17,7 @@ from eval.request.plan import Plan, any_lost, make_plans
 from eval.request.references import References, find_references
 from eval.request.spec import GridSpec
 from eval.store.store import Store, create_store
-from eval.store.store_progress import answered, ask
+from eval.store.store_progress import answered, ask, noted_if_stopped
 from foundation.chunks import chunks
 from foundation.printing import how_many
 from foundation.progress import Reporter
@@ -53,7 +53,8 @@ def run_grid(spec: GridSpec, reporter: Reporter, ray: str | None = None) -> Grid
         finished: dict[str, object] = {"request": request}
         rendered = 0
         if store.fact(FINISHED) != finished or _any_lost(plans, store.lost()):
-            rendered = _make_missing(spec, plans, references, store, request, reporter, ray)
+            with noted_if_stopped(store):
+                rendered = _make_missing(spec, plans, references, store, request, reporter, ray)
             store.set_fact(FINISHED, finished)
             answered(store)
         made = _count_made(plans, store)

@@ -19,7 +19,7 @@ from eval.reporting.ranking_table import provenance, shared_flags, trends_of
 from eval.reporting.svg_charts import Dot, HeatCell, Point, Series, heat_map, line_chart, scatter
 from eval.reporting.thumbnail import thumbnail
 from eval.reporting.trade_off import Place, trade_off_of
-from eval.request.epochs.training_order import in_training_order
+from eval.request.epochs.training_order import in_training_order, on_the_way
 from eval.store.store import KeptPicture
 from eval.wording.figure_texts import text_encoder_weight, with_others
 from foundation.files import write_text
@@ -170,10 +170,11 @@ def _epoch_labels(rows: Sequence[RankedCell]) -> list[str]:
 
 def _epoch_curve(ranked: Sequence[RankedCell], scores: Scores) -> tuple[Markup, list[Series]] | None:
     """Identity over the epochs at the best row's weights, and at its weights alone, or at 1, where that is another."""
-    best, checkpoints = ranked[0], _by_epoch(ranked)
+    best, checkpoints = ranked[0], on_the_way(_by_epoch(ranked), lambda row: row.trained)
     if len(checkpoints) < 2:
         return None
     place = {row.checkpoint: at for at, row in enumerate(checkpoints)}
+    ranked = [row for row in ranked if row.checkpoint in place]
     wanted = dict.fromkeys([(best.weights, best.also), (best.weights, ""), ("unet=1,te=1", "")])
     lines = {
         settings: rows

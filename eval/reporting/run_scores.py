@@ -80,6 +80,7 @@ def _told(ranked: RankedGrid, row: RankedCell) -> dict[str, object]:
         "references": len(snapshot.references),
         "store": str(ranked.grid.store.folder),
         "cell": row.cell,
+        "broken": list(row.broken),
         "flags": list(row.flags),
     }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.request.cells import Checkpoint
-from eval.request.epochs.saved_when import SavedWhen, when_by_header, when_by_name, with_units
+from eval.request.epochs.saved_when import SavedWhen, is_blend, when_by_header, when_by_name, with_units
 from eval.request.epochs.training_order import in_training_order
 from foundation.errors import ConfigurationError, LoraFileError, MissingFileError
 from foundation.files import sha256_of
@@ -48,7 +48,7 @@ def find_checkpoints(patterns: list[str]) -> FoundCheckpoints:
     """
     paths: dict[Path, None] = {}
     for pattern in patterns:
-        found = _matches(pattern)
+        found = files_named(pattern)
         if not found:
             raise MissingFileError(
                 f"{pattern}: no LoRA file matches; train first, `trainer run` writes one an epoch, or mend the path "
@@ -70,8 +70,10 @@ def _in_order(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
     return sorted(checkpoints, key=lambda one: (place[one.content], not one.same_as, one.name))
 
 
-def _matches(pattern: str) -> list[Path]:
-    """The paths that a pattern stands for, which is matched below the longest part of it that is there by its name.
+def files_named(pattern: str) -> list[Path]:
+    """The paths that a pattern of `[lora] checkpoints` stands for; none where nothing matches.
+
+    It is matched below the longest part of it that is there by its name.
 
     Brackets that match nothing as a pattern are letters: `kat [v2]-*`. Folders, and files that hold no weights, are not
     meant by a `*`.
@@ -109,7 +111,7 @@ def find_blended(files: Iterable[Path]) -> BlendedLoras:
 
 @dataclass(frozen=True)
 class _ReadLora:
-    """`when_told`: its header says when it was saved."""
+    """`when_told`: its header says when it was saved, or that it is a blend: its name then says nothing of it."""
 
     checkpoint: Checkpoint
     tensors: str
@@ -120,7 +122,8 @@ def _read(path: Path) -> _ReadLora | str:
     """The file, or why it cannot be read."""
     try:
         checkpoint = read_checkpoint(path)
-        return _ReadLora(checkpoint, tensors_sha256(path), checkpoint.trained.is_numbered)
+        told = checkpoint.trained.is_numbered or is_blend(read_metadata(path))
+        return _ReadLora(checkpoint, tensors_sha256(path), told)
     except LoraFileError as error:
         return reason_unreadable(path, error)
 

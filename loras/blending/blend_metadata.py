@@ -9,6 +9,8 @@ from loras.lora_family import KnownFamily, LoraFamily, family_in_header
 from loras.lora_file import LoraFile, LoraModule
 
 RECIPE = "lora_studio.recipe"
+SAVED_WHEN = ("ss_epoch", "ss_steps")
+NOT_KEPT = ("lora_adapter_metadata", *SAVED_WHEN)
 
 
 def blend_metadata(
@@ -20,19 +22,19 @@ def blend_metadata(
 ) -> dict[str, str]:
     """One parent's metadata are kept, of several what all say alike; ranks and name are the new file's own.
 
-    `family` is that of the parents: at weight 0 the modules that tell it may be missing here. Of an unknown one nothing
-    is said that the parents do not say. A1111 takes `ss_output_name` for the alias, so it is unique per file.
+    Made of several it is no epoch of a training, so it has none. `family` is that of the parents: at weight 0 the
+    modules that tell it may be missing here. Of an unknown one nothing is said that the parents do not say. A1111 takes
+    `ss_output_name` for the alias, so it is unique per file.
     """
     kept = dict(parents[0]) if len(parents) == 1 else _shared(parents)
     return {
-        **{key: value for key, value in kept.items() if not key.startswith("sshs_") and key != "lora_adapter_metadata"},
+        **{key: value for key, value in kept.items() if not key.startswith("sshs_") and key not in NOT_KEPT},
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(max((module.rank for module in lora.modules.values()), default=0)),
         "ss_network_alpha": f"{max((module.alpha for module in lora.modules.values()), default=0):g}",
         **family_keys(kept, family),
         "ss_output_name": title,
-        "ss_epoch": parents[0].get("ss_epoch", "0") if parents else "0",
-        "ss_steps": parents[0].get("ss_steps", "0") if parents else "0",
+        **({key: parents[0].get(key, "0") for key in SAVED_WHEN} if len(parents) == 1 else {}),
         "modelspec.sai_model_spec": "1.0.0",
         "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
         "modelspec.title": title,

@@ -10,9 +10,11 @@ from pathlib import Path
 from base_models.kohya_names import part_of
 from eval.exporting.exported import Exported
 from eval.ranking.ranked_cell import RankedCell
+from eval.ranking.verdict import verdict
 from eval.request.cells import Cell, Use
 from foundation.safetensors_header import read_header
 from loras.key_spellings import spelling_of
+from studio.languages.retelling import told
 from studio.languages.translation import tr
 from studio.shared.file_names import SUFFIX, stem_of
 from studio.shared.stores import OpenedStore
@@ -45,6 +47,24 @@ class Contents:
     rank: int
     dtype: str
     size: int
+
+
+def cautions(opened: OpenedStore, row: RankedCell) -> list[str]:
+    """What is to be known before a row becomes a file: that the ranking says to take none, or not this one; which
+    limits it breaks. Nothing of a row that it says to take."""
+    said = verdict(opened.rows, opened.ranked.evidence, opened.scores)
+    broken = [told(reason) for reason in row.broken]
+    if said.taken is None:
+        return [told(said.headline), *map(told, said.sentences[:1]), *broken]
+    if row.worth_taking or broken:
+        return broken
+    return [
+        tr(
+            "{cell} is not shown to be more like the subject than the base model. The ranking says to take {taken}.",
+            cell=row.name,
+            taken=said.taken.name,
+        )
+    ]
 
 
 def contents_of(cell: Cell) -> Contents:

@@ -17,6 +17,7 @@ from studio.exporting.export_file import (
     BYTES,
     EXPORTS,
     AskedForm,
+    cautions,
     contents_of,
     export_path,
     size_in_words,
@@ -24,7 +25,6 @@ from studio.exporting.export_file import (
     usage_by_tool,
     write_export,
 )
-from studio.languages.retelling import told
 from studio.languages.translation import tr
 from studio.shared.figure_tile import Tile
 from studio.shared.markdown_text import escaped, in_sentence
@@ -45,14 +45,15 @@ def show() -> None:
     st.title(tr("Export"), anchor=False)
     st.markdown(tr("One file that does at weight 1 what the cell did. The tensors written are those that were scored."))
     row = choose_row(tr("Cell"), opened.rows)
-    for reason in row.broken:
-        st.warning(in_sentence(told(reason)), icon=":material/info:")
+    for caution in cautions(opened, row):
+        st.warning(in_sentence(caution), icon=":material/info:")
     _show_contents(opened.cell(row))
     name, folder = _ask_place(opened, row)
     form = _ask_form()
     try:
         path = export_path(folder, name)
-        if path.exists():
+        made = _written_of(row)
+        if path.exists() and (made is None or made.path != path):
             st.caption(tr("{file} exists and will be replaced.", file=escaped(str(path))))
         if st.button(tr("Write the file"), type="primary", icon=":material/save:"):
             with st.spinner(tr("Writing, and reading back …")):
@@ -122,11 +123,16 @@ def _show_contents(cell: Cell) -> None:
     show_tiles([Tile(name, figure) for name, figure in figures.items()])
 
 
-def _show_written(opened: OpenedStore, row: RankedCell) -> None:
+def _written_of(row: RankedCell) -> Exported | None:
+    """What was written last, where it is of this row and still there."""
     shown: tuple[RankedCell, Exported] | None = st.session_state.get(WRITTEN)
-    if shown is None or shown[0] != row or not shown[1].path.is_file():
+    return shown[1] if shown is not None and shown[0] == row and shown[1].path.is_file() else None
+
+
+def _show_written(opened: OpenedStore, row: RankedCell) -> None:
+    exported = _written_of(row)
+    if exported is None:
         return
-    exported = shown[1]
     st.success(
         tr("{cell} is written to {file}", cell=escaped(row.name), file=escaped(str(exported.path))),
         icon=":material/check:",

@@ -159,8 +159,10 @@ def _show_line(line: StoreLine) -> None:
 @in_chosen_language
 def _show_writing(line: StoreLine) -> None:
     now = next(iter(store_lines([line.folder], allowed())))
-    if now.is_finished or now.progress is None:
+    if now.is_finished or now.progress is None or line.progress is None:
         st.rerun()
+    if now.progress.is_being_drawn != line.progress.is_being_drawn:
+        st.rerun()  # what may be begun has changed
     show_how_far(now.progress)
 
 

@@ -11,9 +11,12 @@ from studio.jobs.kept_job import Ended, JobFiles
 from studio.jobs.process_marks import lives, was_restarted_since
 from studio.languages.translation import noted, tr
 
-Name = Literal["waiting", "running", "stopping", "done", "answered no", "failed", "stopped", "cut off", "not begun"]
+Name = Literal[
+    "waiting", "running", "stopping", "done", "answered no", "refused", "failed", "stopped", "cut off", "not begun"
+]
 OPEN: tuple[Name, ...] = ("waiting", "running", "stopping")
 GOES_ON: tuple[Name, ...] = ("failed", "stopped", "cut off", "not begun")
+REFUSED = 2  # the request, an input or a disk is wrong: the same command would end so again
 BY_SIGNAL = 128
 POLITE = (signal.SIGINT, signal.SIGTERM)
 # What is kept of a job is kept in English, and said in the language of whoever looks at it.
@@ -30,6 +33,7 @@ CALLED: Mapping[Name, str] = {
     "stopping": noted("stopping"),
     "done": noted("done"),
     "answered no": noted("answered no"),
+    "refused": noted("refused"),
     "failed": noted("failed"),
     "stopped": noted("stopped"),
     "cut off": noted("cut off"),
@@ -39,7 +43,7 @@ CALLED: Mapping[Name, str] = {
 
 @dataclass(frozen=True)
 class JobState:
-    """A name and a sentence. `goes_on`: it is worth beginning again."""
+    """A name and a sentence."""
 
     name: Name
     words: str
@@ -51,8 +55,15 @@ class JobState:
 
     @property
     def goes_on(self) -> bool:
-        """Whether the same command has something left to do."""
+        """Whether the same command has something left to do, and nothing is to be mended first."""
         return self.name in GOES_ON
+
+    @property
+    def again(self) -> str:
+        """What to call the same command once more."""
+        if self.name == "refused":
+            return tr("Begin it anew")
+        return tr("Go on") if self.goes_on else tr("Once more")
 
 
 def state_of(files: JobFiles) -> JobState:
@@ -80,10 +91,16 @@ def cut_off_words(files: JobFiles) -> str:
 
 def _ended(ended: Ended) -> JobState:
     code = ended.code or 0
-    if code == 0:
-        return JobState("done", tr("is done"))
-    if code == 1:
-        return JobState("answered no", tr("ran to its end, and its answer is no: see what it says"))
+    by_itself: dict[int, tuple[Name, str]] = {
+        0: ("done", tr("is done")),
+        1: ("answered no", tr("ran to its end, and its answer is no: see what it says")),
+        REFUSED: (
+            "refused",
+            tr("could not do it: the last line of its log says why. Mend that, then begin it anew"),
+        ),
+    }
+    if code in by_itself:
+        return JobState(*by_itself[code])
     stopped_by = code - BY_SIGNAL if code > BY_SIGNAL else -code
     if stopped_by in POLITE:
         return JobState("stopped", tr("was stopped; the same command goes on where it stopped"))
@@ -93,4 +110,4 @@ def _ended(ended: Ended) -> JobState:
         )
     if stopped_by > 0:
         return JobState("failed", tr("ended by signal {number}: see its log", number=stopped_by))
-    return JobState("failed", tr("could not do it: the last line of its log says why, and what to do"))
+    return JobState("failed", tr("ended with an error that nobody foresaw: see its log"))

@@ -80,7 +80,7 @@ def _show_one(files: JobFiles, queue: Path) -> None:
     show_command(job.command)
     first, second, _ = st.columns([1, 1, 3])
     with first:
-        act(tr("Go on") if state.goes_on else tr("Once more"), f"again {job.id}", lambda: again(queue, job.id))
+        act(state.again, f"again {job.id}", lambda: again(queue, job.id))
     with second:
         act(tr("Forget it"), f"forget {job.id}", lambda: forget(queue, job.id))
     if job.verb in ("check", "plan") and state.name in ("done", "answered no"):

@@ -3,6 +3,9 @@
 
 const LARGEST = 8;
 const FLICKER_MS = 450;
+const STEP = 8; // pixels
+const LEAST_FITTED = 112; // pixels: smaller ones are not seen well enough to be held against each other
+const SCROLLBAR = 16; // pixels, at the most
 
 function make(kind, words = {}, ...inside) {
   const made = document.createElement(kind);
@@ -39,6 +42,8 @@ class Wall {
     this.flipped = false;
     parent.append(this.root);
     this.lens = new Lens(this.root);
+    // Pictures are as large as all columns have room for, until somebody says how large.
+    new ResizeObserver(() => this.fit()).observe(this.root);
     this.seen = new IntersectionObserver((entries) => entries.forEach((one) => this.sharpen(one)));
     this.root.addEventListener("keydown", (event) => this.onKey(event));
     this.root.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
@@ -47,7 +52,6 @@ class Wall {
   show(told) {
     const text = JSON.stringify(told);
     if (text === this.text) return;
-    if (!this.text) this.side = told.side;
     this.text = text;
     this.told = told;
     this.draw();
@@ -64,6 +68,7 @@ class Wall {
     const table = make("table", { "aria-label": this.words.pictures }, make("thead", {}, head), make("tbody", {}, ...body));
     this.root.replaceChildren(this.bar(), make("div", { className: "scroll", tabindex: "0", role: "region", "aria-label": this.words.wall }, table), this.viewer.dialog);
     this.size(this.side);
+    this.fit();
     this.lens.reset();
     this.flip(this.flipped);
   }
@@ -81,7 +86,8 @@ class Wall {
 
   bar() {
     const { words } = this;
-    const size = make("input", { type: "range", min: 64, max: 384, step: 16, value: this.side, oninput: (e) => this.size(Number(e.target.value)) });
+    const size = make("input", { type: "range", min: 64, max: 384, step: STEP, value: this.side, oninput: (e) => { this.isSized = true; this.size(Number(e.target.value)); } });
+    this.slider = size;
     const zoom = (name, label, action) => make("button", { type: "button", "aria-label": label, onclick: action }, name);
     this.flipButton = make("button", { type: "button", "aria-pressed": "false", onclick: () => this.flip(!this.flipped) }, words.showBase);
     return make("div", { className: "bar" },
@@ -104,6 +110,17 @@ class Wall {
   }
 
   size(side) { this.side = side; this.root.style.setProperty("--tile", `${side}px`); }
+
+  // Where not even small ones fit, they are as large as was told, and one scrolls.
+  fit() {
+    const [scroll, columns] = [this.root.querySelector(".scroll"), this.told?.columns.length];
+    if (this.isSized || !columns || !scroll?.clientWidth) return;
+    const beside = scroll.querySelector("table").offsetWidth - columns * this.side;
+    const room = (scroll.offsetWidth - SCROLLBAR - beside) / columns;
+    const side = Math.min(this.told.side, STEP * Math.floor(room / STEP));
+    this.size(side < LEAST_FITTED ? this.told.side : side);
+    this.slider.value = this.side;
+  }
 
   // Small copies are blurred when one looks closely: those in view are then shown whole.
   sharpen(entry) {

@@ -7,7 +7,7 @@ from functools import lru_cache
 from eval.reporting.trade_off import Place, trade_off_of
 from studio.languages.translation import language, tr
 from studio.ranking.charts import epoch_curve, trade_off, weights_map
-from studio.ranking.ranking_rows import checkpoints_in_order, curve_rows, heat_rows, trade_off_rows
+from studio.ranking.ranking_rows import curve_rows, epochs_in_order, heat_rows, trade_off_rows
 from studio.shared.stores import OpenedStore
 from studio.shared.vega_lite import Spec
 
@@ -40,7 +40,7 @@ def _curve_in(spoken: str, opened: OpenedStore, settings: tuple[str, ...]) -> Sp
     """`spoken` is part of the key only."""
     levels = {tr("base model"): opened.scores.floor, tr("subject's own pictures"): opened.scores.ceiling}
     curve = curve_rows(opened.rows, settings)
-    return epoch_curve(curve, checkpoints_in_order(opened.rows), list(settings), levels)
+    return epoch_curve(curve, epochs_in_order(opened.rows), list(settings), levels)
 
 
 @lru_cache(maxsize=64)

@@ -42,6 +42,7 @@ from studio.ranking.ranking_rows import (
     Filters,
     also_of,
     checkpoints_in_order,
+    epochs_in_order,
     ranking_table,
     tiles_of,
     usual_settings,
@@ -142,7 +143,10 @@ def _show_verdict(opened: OpenedStore) -> None:
         st.info(in_sentence(told(sentence)), icon=":material/trending_up:")
     for flag in best.flags:
         st.warning(in_sentence(told(flag)), icon=":material/info:")
-    st.page_link("exporting/export_page.py", label=tr("Export it as one file"), icon=":material/download:")
+    # Where there is no row to take, nothing is recommended; the page Export is still in the sidebar.
+    if said.taken is not None and st.button(tr("Export it as one file"), type="tertiary", icon=":material/download:"):
+        _choose(said.taken)
+        st.switch_page("exporting/export_page.py")
 
 
 def _show_samples(opened: OpenedStore, best: RankedCell) -> None:
@@ -240,8 +244,13 @@ def _follow(opened: OpenedStore, where: str, place: int | None) -> None:
         st.session_state.pop(where, None)
     elif st.session_state.get(where) != (row := opened.rows[place]).name:
         st.session_state[where] = row.name
-        if (at := place_among(opened_store(), row.cell, row.checkpoint)) is not None:
-            set_chosen(at)
+        _choose(row)
+
+
+def _choose(row: RankedCell) -> None:
+    """Choose a row of the ranking as it is shown, under whichever limits."""
+    if (at := place_among(opened_store(), row.cell, row.checkpoint)) is not None:
+        set_chosen(at)
 
 
 def _show_chosen(opened: OpenedStore) -> None:
@@ -274,7 +283,7 @@ def _show_charts(opened: OpenedStore) -> None:
     """One at a time: each is drawn anew with every click on the page."""
     offered = dict(
         [
-            *([(EPOCHS, _show_curve)] if len(checkpoints_in_order(opened.rows)) > 1 else []),
+            *([(EPOCHS, _show_curve)] if len(epochs_in_order(opened.rows)) > 1 else []),
             *([(COSTS, _show_trade_off)] if known_trade_off(opened) else []),
             (WEIGHTS, _show_weights),
         ]
@@ -288,11 +297,12 @@ def _show_charts(opened: OpenedStore) -> None:
 
 def _show_curve(opened: OpenedStore) -> None:
     st.caption(tr("Each checkpoint at the same weights. A bar shows what to expect on other seeds, 19 times in 20."))
-    there = list(dict.fromkeys(row.settings for row in opened.rows))
+    epochs = set(epochs_in_order(opened.rows))
+    there = list(dict.fromkeys(row.settings for row in opened.rows if row.checkpoint in epochs))
     settings = st.multiselect(
         tr("At the weights"),
         there,
-        default=usual_settings(opened.rows),
+        default=[one for one in usual_settings(opened.rows) if one in there] or there[:1],
         max_selections=5,
         placeholder=tr("Choose options"),
     )

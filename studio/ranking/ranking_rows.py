@@ -11,7 +11,7 @@ from eval.ranking.column import Column
 from eval.ranking.columns import COLUMNS, INTERVAL, STANDING, table_columns
 from eval.ranking.ranked_cell import RankedCell
 from eval.reporting.trade_off import TradeOff
-from eval.request.epochs.training_order import in_training_order
+from eval.request.epochs.training_order import in_training_order, on_the_way
 from eval.wording.figure_texts import settings_text, text_encoder_weight
 from eval.wording.subject_words import SubjectWords
 from foundation.terminal_tables import NOT_MEASURED
@@ -119,8 +119,8 @@ def usual_settings(rows: Sequence[RankedCell]) -> list[str]:
 def curve_rows(rows: Sequence[RankedCell], settings: Sequence[str]) -> Rows:
     """Identity of every checkpoint at `settings`, in the order of training: checkpoint, settings, row, identity, low,
     high."""
-    places = {name: at for at, name in enumerate(checkpoints_in_order(rows))}
-    taken = [row for row in rows if row.settings in settings]
+    places = {name: at for at, name in enumerate(epochs_in_order(rows))}
+    taken = [row for row in rows if row.settings in settings and row.checkpoint in places]
     return [
         {
             "checkpoint": row.checkpoint,
@@ -151,6 +151,12 @@ def trade_off_rows(found: TradeOff) -> Rows:
 def checkpoints_in_order(rows: Sequence[RankedCell]) -> list[str]:
     """The names of the checkpoints, in the order of training."""
     known = in_training_order(rows, lambda row: row.trained)
+    return list(dict.fromkeys(row.checkpoint for row in known))
+
+
+def epochs_in_order(rows: Sequence[RankedCell]) -> list[str]:
+    """The same of those that are an epoch or a step of a training: no blend, and nobody else's file."""
+    known = on_the_way((row for row in rows if row.guest is None), lambda row: row.trained)
     return list(dict.fromkeys(row.checkpoint for row in known))
 
 

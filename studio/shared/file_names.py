@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import count
 
 from foundation.errors import UserError
 from studio.languages.translation import tr
@@ -14,6 +16,11 @@ LONGEST_BYTES = 240  # most systems take 255, the suffix among them
 
 class FileNameError(UserError):
     """What was typed is no plain name of a file."""
+
+
+def numbered(name: str) -> Iterator[str]:
+    """`blend`, `blend-2`, `blend-3`: names to take the first free one of."""
+    return (name if at == 1 else f"{name}-{at}" for at in count(1))
 
 
 def stem_of(name: str) -> str:

@@ -16,7 +16,7 @@ from studio.languages.translation import tr
 from studio.shared.allowed_folders import VARIABLE
 from studio.shared.figure_tile import Tile
 from studio.shared.markdown_text import escaped, in_sentence
-from studio.shared.session import in_chosen_language
+from studio.shared.session import allowed, in_chosen_language
 from studio.shared.stores import RUNS, is_finished, store_progress
 from studio.shared.time_words import how_far
 
@@ -53,21 +53,42 @@ def show_tiles(tiles: Sequence[Tile]) -> None:
 
 def show_problem(problem: UserError, folder: Path | None) -> None:
     """An error that the user can fix, in its own words; a grid still being made says how far it is, by itself."""
-    st.warning(in_sentence(str(problem)), icon=":material/error:")
-    if isinstance(problem, StoreError) and folder is not None and not is_finished(folder, last_changed(folder)):
-        _show_progress(folder)
+    is_open = isinstance(problem, StoreError) and folder is not None and not is_finished(folder, last_changed(folder))
+    progress = _progress_of(folder) if is_open and folder is not None else None
+    if progress is None or folder is None:
+        st.warning(in_sentence(str(problem)), icon=":material/error:")
+        return
+    if progress.is_being_drawn:
+        st.info(
+            tr(
+                "{store} is being drawn now, by a process of its own. Its ranking comes by itself once all of its "
+                "pictures are scored.",
+                store=escaped(allowed().called(folder)),
+            ),
+            icon=":material/hourglass:",
+        )
+    else:
+        st.warning(in_sentence(str(problem)), icon=":material/error:")
+    _show_progress(folder, progress.is_being_drawn)
 
 
 @st.fragment(run_every=REFRESH)
 @in_chosen_language
-def _show_progress(folder: Path) -> None:
-    try:
-        progress = store_progress(folder)
-    except StoreError:
+def _show_progress(folder: Path, was_being_drawn: bool) -> None:
+    progress = _progress_of(folder)
+    if progress is None:
         return
-    if progress.is_finished:
+    if progress.is_finished or progress.is_being_drawn != was_being_drawn:
         st.rerun()
     show_how_far(progress)
+
+
+def _progress_of(folder: Path) -> StoreProgress | None:
+    """None where the store cannot be read."""
+    try:
+        return store_progress(folder)
+    except (UserError, OSError):
+        return None
 
 
 def show_how_far(progress: StoreProgress) -> None:

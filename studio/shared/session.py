@@ -25,6 +25,7 @@ STORE = "store"
 CHOSEN = "chosen"
 STORE_NAME = "store name"
 WANTED = "wanted store"
+STANDS_AT = "store that the sidebar stands at"
 LANGUAGE = "language"
 
 
@@ -64,6 +65,17 @@ def choose_store() -> Path | None:
 
     Raises OutsideError for one that lies where the studio was not started.
     """
+    st.session_state[STANDS_AT] = folder = _chosen_in_sidebar()
+    return folder
+
+
+def chosen_store() -> Path | None:
+    """The store that the sidebar stands at, opened or not; None where there is none."""
+    return st.session_state.get(STANDS_AT)
+
+
+def _chosen_in_sidebar() -> Path | None:
+    st.session_state[STANDS_AT] = None  # of what is typed and not allowed
     folders = allowed()
     named = find_stores(sys.argv[1:], os.environ, folders.here)
     is_told = len(folders.roots) > 1
@@ -107,8 +119,9 @@ def opened_store() -> OpenedStore:
 
 
 def store_if_open() -> OpenedStore | None:
-    """The store that is open, for pages that can do without; None where no page has opened one yet."""
-    return opened_store() if STORE in st.session_state else None
+    """The store that the sidebar stands at, for pages that can do without; None where no page has opened it yet."""
+    folder = chosen_store()
+    return opened_store() if folder is not None and st.session_state.get(STORE) == folder else None
 
 
 def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.judging.stored_grid import load_whole_grid
 from eval.ranking.ranked_cell import RankedCell
 from eval.ranking.scores import Scored, Scores
 from eval.reporting.ranked_grid import RankedGrid
@@ -122,6 +123,39 @@ def is_finished(folder: Path, changed: tuple[int, int]) -> bool:
         return store_progress(folder).is_finished
     except (UserError, OSError):
         return False
+
+
+def is_being_drawn(folder: Path) -> bool:
+    """Whether a grid draws the store at this moment, whoever began it."""
+    try:
+        return store_progress(folder).is_being_drawn
+    except (UserError, OSError):
+        return False
+
+
+@dataclass(frozen=True)
+class DrawnLoras:
+    """The LoRA files that a store's cells are of, by name and by sha256; `by_search`: a search chose among them."""
+
+    names: frozenset[str]
+    hashes: frozenset[str]
+    by_search: bool
+
+
+@lru_cache(maxsize=64)
+def drawn_loras(folder: Path, changed: tuple[int, int]) -> DrawnLoras:
+    """What the cells of a finished store are of. Raises StoreError. `changed` is part of the key only."""
+    store = open_store(folder)
+    try:
+        snapshot = load_whole_grid(store).snapshot
+    finally:
+        store.close()
+    own = [cell.uses[0] for cell in snapshot.cells]
+    return DrawnLoras(
+        frozenset(Path(use.path).name for use in own),
+        frozenset(use.sha256 for use in own),
+        snapshot.search is not None,
+    )
 
 
 def short_names(folders: Sequence[Path], here: Path) -> dict[Path, str]:

@@ -41,6 +41,8 @@ def how_far(progress: StoreProgress, now: datetime) -> str:
         said = tr_many("{count} picture is rendered so far", "{count} pictures are rendered so far", progress.made)
     else:
         said = tr("{done} of {total} pictures are rendered", done=progress.made, total=progress.total)
+    if progress.is_being_drawn and progress.is_before_its_first:
+        return tr("{state}. A grid has just begun with it; its first picture comes soon.", state=said)
     if progress.since is None:
         return tr("{state}. If the grid runs now, the first comes soon.", state=said)
     told = {"state": said, "time": ago(progress.since)}

@@ -16,6 +16,7 @@ from studio.languages.translation import noted, tr
 from studio.shared.stores import RUNS
 from studio.shared.tables import Table, table_of
 from studio.shared.vega_lite import COLOURS, NEAR_THE_FIGURES, ON_CANVAS, Rows, Spec, field, layered, legend_above
+from studio.training_runs.run_states import came_of, scored_row, state_in_words
 from trainer.learning.run_state import Reading
 from trainer.records.ledger import Ledger, LedgerEntry, compared, read_ledger
 from trainer.records.record import RunRecord
@@ -23,7 +24,7 @@ from trainer.records.run_log import RunLog
 
 HEIGHT = 300
 # Columns of `runs_table`, in English.
-BEST_SCORE, MINUTES, COST = noted("best score"), noted("minutes"), noted("cost")
+SCORE, MINUTES, COST = noted("score"), noted("minutes"), noted("cost")
 MOST_AT_ONCE = len(COLOURS)
 MOST_STEPS = 400  # points of a run's loss: more are averaged, for a screen shows no more
 
@@ -110,10 +111,11 @@ def runs_table(entries: Sequence[LedgerEntry]) -> Table:
     columns: dict[str, Sequence[object]] = {
         tr("run"): names_of(entries),
         tr("begun"): [record.started[:16].replace("T", " ") for record in records],
-        tr("state"): [tr(entry.status) for entry in entries],
+        tr("state"): [state_in_words(entry) for entry in entries],
         tr("steps"): [tr("{done} of {total}", done=record.done, total=record.steps) for record in records],
         tr("verdict"): [outcome_in_words(record) for record in records],
-        BEST_SCORE: [None if entry.score is None else entry.score.best for entry in entries],
+        SCORE: [None if entry.score is None else entry.score.best for entry in entries],
+        tr("score of"): [scored_row(entry) or None for entry in entries],
         MINUTES: [record.spent_seconds / 60 for record in records],
         COST: [record.cost for record in records],
     }
@@ -194,15 +196,14 @@ def differing(entries: Sequence[LedgerEntry]) -> list[str]:
     """What each of these runs changed against the one before it, and what came of it, in sentences."""
     said: list[str] = []
     for (before, after), name in zip(pairwise(entries), names_of(entries)[1:], strict=True):
-        cause, effect = compared(before, after)
-        changed, came = (told(in_series(some)) or tr("nothing") for some in (cause, effect))
+        cause, _ = compared(before, after)
         said.append(
             tr(
                 "{run}, against {other}: changed {changes}. What came of it: {results}.",
                 run=name,
                 other=before.record.name,
-                changes=changed,
-                results=came,
+                changes=told(in_series(cause)) or tr("nothing"),
+                results=came_of(before, after),
             )
         )
     return said

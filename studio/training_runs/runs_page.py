@@ -15,7 +15,6 @@ from studio.shared.notices import show_command
 from studio.shared.session import found_work
 from studio.shared.tables import as_table
 from studio.training_runs.run_curves import (
-    BEST_SCORE,
     COST,
     EPOCH,
     FIGURES,
@@ -23,6 +22,7 @@ from studio.training_runs.run_curves import (
     LIKENESS_MEANS,
     MINUTES,
     MOST_AT_ONCE,
+    SCORE,
     STEP,
     STEPS,
     STEPS_MEAN,
@@ -35,6 +35,7 @@ from studio.training_runs.run_curves import (
     step_rows,
     verdict_in_words,
 )
+from studio.training_runs.run_states import state_in_words
 from studio.training_runs.sample_pictures import samples_of
 from trainer.records.ledger import LedgerEntry
 
@@ -64,8 +65,10 @@ def _show_table(entries: Sequence[LedgerEntry]) -> None:
         hide_index=True,
         alt=tr("Runs of training, a row each."),
         column_config={
-            BEST_SCORE: st.column_config.NumberColumn(
-                tr(BEST_SCORE), help=tr("the highest likeness that a grid measured of one of its files"), format="%.3f"
+            SCORE: st.column_config.NumberColumn(
+                tr(SCORE),
+                format="%.3f",
+                help=tr("the likeness of the first row of its files alone, in the grid that was ranked last"),
             ),
             MINUTES: st.column_config.NumberColumn(tr(MINUTES), format="%.1f"),
             COST: st.column_config.NumberColumn(tr(COST), help=tr("at output.price_per_hour"), format="%.2f"),
@@ -86,7 +89,7 @@ def _chosen(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
 def _show_verdicts(chosen: Sequence[LedgerEntry]) -> None:
     for name, entry in zip(names_of(chosen), chosen, strict=True):
         said = verdict_in_words(entry.record)
-        st.markdown(f"**{escaped(name)}**, {tr(entry.status)}: {escaped(said or tr('no epoch is finished yet'))}")
+        st.markdown(f"**{escaped(name)}**, {state_in_words(entry)}: {escaped(said or tr('no epoch is finished yet'))}")
     for sentence in differing(chosen):
         st.markdown(in_sentence(sentence))
 

@@ -22,13 +22,14 @@ class SampleRow:
 
 
 def samples_of(entry: LedgerEntry) -> list[SampleRow]:
-    """A row an epoch of which there are pictures, the base model's first; at most `MOST` of each."""
+    """A row an epoch of which there are pictures, what was drawn before training first; at most `MOST` of each."""
     record = entry.record
     drawn = record.samples.drawn if record.samples else ()
     folder = entry.path.with_name(f"{record.name}-samples")
     return [
         SampleRow(
-            tr("epoch {number}", number=one.epoch) if one.epoch else tr("base model"),
+            # Asked by the same prompts as the epochs, where a grid's base model is asked by the class word.
+            tr("epoch {number}", number=one.epoch) if one.epoch else tr("before training, with the trigger"),
             tuple(folder / Path(name).name for name in one.pictures[:MOST]),
             _in_words(one.identity),
         )

@@ -19,21 +19,24 @@ from studio.languages.translation import tr, tr_many
 from studio.previewing.preview_page import show_preview, wants_preview
 from studio.shared.markdown_text import escaped, in_sentence
 from studio.shared.notices import show_command
-from studio.shared.session import allowed, found_work, store_if_open
+from studio.shared.session import allowed, chosen_store, found_work, store_if_open
 from studio.shared.stores import RUNS, OpenedStore
-from studio.weight_blending.found_loras import loras_for, scored_alone
+from studio.weight_blending.found_loras import labels_of, loras_for, scored_alone
 from studio.weight_blending.recipe import AS_IT_IS, EVERYWHERE, OWN, Moves, Part, Recipe, blocks_in
 from studio.weight_blending.scoring_spec import OTHERS, TEXT, UNET, write_scoring_spec, write_search_spec
 from studio.weight_blending.written_blend import (
     Blended,
     BlendingError,
+    blends_in,
     expected_error,
+    free_name,
     output_path,
     state_of,
     written,
 )
 
 MOVES, ROUND, WRITTEN = "blend's moves", "blend's round", "blend's file"
+NAME, OFFERED = "blend's name", "blend's free name"
 MOST_PARTS = 6
 STRONGEST = 2.0
 RANKS = [AS_IT_IS, "auto", "4", "8", "16", "32", "64", "128"]
@@ -60,7 +63,7 @@ def show() -> None:
     with left:
         _show_parents(opened, recipe)
         _show_error(recipe)
-        _ask_file(opened, recipe)
+        _ask_file(recipe)
 
 
 def _undo() -> None:
@@ -72,19 +75,20 @@ def _undo() -> None:
 
 def _ask_recipe(opened: OpenedStore | None, known: Recipe) -> Recipe:
     turn = st.session_state[ROUND]
-    found = loras_for(opened, found_work().loras)
+    found = loras_for(opened, found_work().loras, blends_in(_own_folder()))
     there = list(dict.fromkeys([*(part.path for part in known.parts), *found]))
+    labels = labels_of(there, allowed())
     paths = st.multiselect(
         tr("LoRA files"),
         there,
         default=[part.path for part in known.parts],
-        format_func=lambda path: f"{path.stem}  ({path.parent})",
+        format_func=labels.__getitem__,
         max_selections=MOST_PARTS,
         placeholder=tr("Choose options"),
         key=f"files {turn}",
     )
     before = {part.path: part for part in known.parts}
-    parts = tuple(_ask_part(before.get(path, Part(path)), turn) for path in paths)
+    parts = tuple(_ask_part(before.get(path, Part(path)), labels[path], turn) for path in paths)
     left, middle, right = st.columns(3)
     methods = method_names()
     method = left.selectbox(tr("Method"), methods, methods.index(known.method), key=f"method {turn}")
@@ -98,9 +102,9 @@ def _ask_recipe(opened: OpenedStore | None, known: Recipe) -> Recipe:
     return Recipe(parts, method, rank, dtype)
 
 
-def _ask_part(part: Part, turn: int) -> Part:
+def _ask_part(part: Part, label: str, turn: int) -> Part:
     with st.container(border=True):
-        st.markdown(f"**{escaped(part.path.stem)}**")
+        st.markdown(f"**{escaped(label)}**")
         left, middle, right = st.columns(3)
         key = f"{part.path} {turn}"
         unet = left.slider(tr("UNet"), -1.0, STRONGEST, part.unet, 0.05, key=f"unet {key}")
@@ -172,12 +176,21 @@ def _show_preview(recipe: Recipe) -> None:
 
 def _show_blended(found: Blended) -> None:
     low, high = found.ranks
+    rank = str(low) if low == high else tr("{low} to {high}", low=low, high=high)
     st.markdown(
         tr_many(
-            "{count} module of rank {rank}; it differs from the exact sum by **{error} %** of its size.",
-            "{count} modules of rank {rank}; it differs from the exact sum by **{error} %** of its size.",
+            "The file changes {count} module of the model, by a LoRA of rank {rank}.",
+            "The file changes {count} modules of the model, each by a LoRA of rank {rank}.",
             found.modules,
-            rank=str(low) if low == high else tr("{low} to {high}", low=low, high=high),
+            rank=rank,
+        )
+    )
+    if found.is_exact:
+        st.markdown(tr("The blend is exact: nothing is lost but what the type rounds off."))
+        return
+    st.markdown(
+        tr(
+            "**{error} %** of what the files do together is lost, by the rank and by what the type rounds off.",
             error=f"{100 * found.error:.2f}",
         )
     )
@@ -198,28 +211,55 @@ def _show_blended(found: Blended) -> None:
     )
 
 
-def _ask_file(opened: OpenedStore | None, recipe: Recipe) -> None:
-    folder = opened.folder if opened else Path.cwd() / RUNS
-    name = st.text_input(tr("Name of the file"), "blend")
+def _ask_file(recipe: Recipe) -> None:
+    folder = _own_folder()
+    name = _ask_name(folder, recipe)
     try:
         path = output_path(folder, name)
-        if path.exists():
-            st.caption(tr("{file} exists and will be replaced.", file=escaped(str(path))))
         with st.expander(tr("The same in a terminal")):
             show_command(shlex.join(["python", *recipe.command(path)[1:]]))
-        if st.button(tr("Write the file"), type="primary"):
+        if st.button(tr("Write the file"), type="primary", disabled=not _may_be_written(path, recipe)):
             with st.spinner(tr("Blending …")):
-                made = written(recipe, path)
-            st.session_state[WRITTEN] = recipe, made.path
-            st.success(tr("Written to {file}; sha256 {hash}", file=escaped(str(made.path)), hash=made.sha256[:12]))
+                st.session_state[WRITTEN] = recipe, written(recipe, path)
+        if (made := _written_of(recipe)) is not None:
+            file = allowed().called(made.path)
+            st.success(tr("Written to {file}; sha256 {hash}", file=escaped(file), hash=made.sha256[:12]))
             _show_blended(made)
         _ask_search(path.stem, recipe)
     except (UserError, OSError) as problem:
         st.warning(in_sentence(str(problem)))
         return
-    of, file = st.session_state.get(WRITTEN, (None, path))
-    if of == recipe and file.exists():
-        _ask_scores(file, recipe)
+    if made is not None:
+        _ask_scores(made.path, recipe)
+
+
+def _own_folder() -> Path:
+    """Where blends go: to the store that the sidebar stands at, else to runs/."""
+    return chosen_store() or allowed().here / RUNS
+
+
+def _ask_name(folder: Path, recipe: Recipe) -> str:
+    """A name that is free until another one is typed: of another recipe than what was written, too."""
+    made, known = _written_of(recipe), st.session_state.get(NAME)
+    if known is None or (known == st.session_state.get(OFFERED) and made is None):
+        st.session_state[NAME] = st.session_state[OFFERED] = made.path.stem if made else free_name(folder)
+    return st.text_input(tr("Name of the file"), key=NAME)
+
+
+def _may_be_written(path: Path, recipe: Recipe) -> bool:
+    """Whether nothing but the blend on show would be replaced, or that is wanted. Says where the file goes."""
+    file = escaped(allowed().called(path))
+    made = _written_of(recipe)
+    if not path.exists() or (made is not None and made.path == path):
+        st.caption(tr("It goes to {file}.", file=file))
+        return True
+    return st.checkbox(tr("Replace {file}, which is there already", file=file), key=f"replace {path}")
+
+
+def _written_of(recipe: Recipe) -> Blended | None:
+    """What was written last, where it is of this recipe and still there."""
+    of, made = st.session_state.get(WRITTEN, (None, None))
+    return made if of == recipe and made is not None and made.path.exists() else None
 
 
 def _ask_search(name: str, recipe: Recipe) -> None:

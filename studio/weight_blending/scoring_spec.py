@@ -9,8 +9,10 @@ from pathlib import Path
 
 from foundation.errors import UserError
 from foundation.files import write_text
+from foundation.text_files import read_text
 from foundation.toml_config import in_toml, read_toml
 from studio.languages.translation import tr
+from studio.shared.file_names import numbered
 
 # Weights that people try: the main file about 1, what is blended in below it.
 UNET, TEXT, OTHERS = (0.6, 0.8, 1.0), (0.5, 1.0), (0.3, 0.6)
@@ -30,7 +32,7 @@ def write_scoring_spec(spec: Path, blend: Path, parents: Sequence[Path]) -> Path
     files = [str(path.resolve()) for path in dict.fromkeys([blend, *parents])]
     lora = {"checkpoints": files, "unet": [1.0], "te": [1.0]}
     said = f"{spec.name} of a blend and the files that it was made of, each at weight 1."
-    return _write(spec, f"{blend.stem}-grid.toml", f"{blend.stem}-eval", lora, said)
+    return _write(spec, blend.stem, ("grid", "eval"), lora, said)
 
 
 def write_search_spec(spec: Path, name: str, parents: Sequence[Path]) -> Path:
@@ -58,12 +60,24 @@ def write_search_spec(spec: Path, name: str, parents: Sequence[Path]) -> Path:
     if others:
         lora["also"] = [one or {} for one in beside]
     said = f"{spec.name}: a search of the best weights of {1 + len(others)} files."
-    return _write(spec, f"{name}-search.toml", f"{name}-search", lora, said)
+    return _write(spec, name, ("search", "search"), lora, said)
 
 
-def _write(spec: Path, name: str, store: str, lora: Mapping[str, object], said: str) -> Path:
-    tables = {**read_toml(spec), "lora": lora, "store": {"path": store}}
-    lines = [f"# {said}", *(f"{key} = {in_toml(value)}" for key, value in tables.items())]
-    written = spec.with_name(name)
-    write_text(written, "\n".join(lines) + "\n")
+def _write(spec: Path, name: str, ends: tuple[str, str], lora: Mapping[str, object], said: str) -> Path:
+    """Beside `spec`, by the first name that is free or has these very words: no other specification is replaced.
+
+    `ends`: how the names of the file and of its store end.
+    """
+    offered = (
+        (spec.with_name(f"{stem}-{ends[0]}.toml"), _text(spec, f"{stem}-{ends[1]}", lora, said))
+        for stem in numbered(name)
+    )
+    written, text = next((file, text) for file, text in offered if not file.exists() or read_text(file) == text)
+    write_text(written, text)
     return written
+
+
+def _text(spec: Path, store: str, lora: Mapping[str, object], said: str) -> str:
+    """`spec` as it is written anew."""
+    tables = {**read_toml(spec), "lora": lora, "store": {"path": store}}
+    return "\n".join([f"# {said}", *(f"{key} = {in_toml(value)}" for key, value in tables.items())]) + "\n"

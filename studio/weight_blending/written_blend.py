@@ -13,11 +13,12 @@ from pathlib import Path
 from foundation.errors import UserError
 from foundation.typed.json_values import is_table, parse_json
 from studio.languages.translation import tr
-from studio.shared.file_names import SUFFIX, stem_of
+from studio.shared.file_names import SUFFIX, numbered, stem_of
 from studio.weight_blending.recipe import Recipe
 
 BLENDS = "blends"
 LAST_LINES = 3
+SEEN = 0.00005  # of the size: less is written as 0.00 %
 
 
 class BlendingError(UserError):
@@ -34,6 +35,11 @@ class Blended:
     ranks: tuple[int, int]
     error: float
     blocks: Mapping[str, float]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether no error is to be seen in its figures: nothing but a type's rounding."""
+        return self.error < SEEN and all(one < SEEN for one in self.blocks.values())
 
 
 @lru_cache(maxsize=64)
@@ -57,6 +63,16 @@ def written(recipe: Recipe, output: Path) -> Blended:
 def output_path(folder: Path, name: str) -> Path:
     """Where the blend called `name` goes: `folder`/blends. Raises FileNameError for what is no plain name."""
     return folder / BLENDS / f"{stem_of(name)}{SUFFIX}"
+
+
+def free_name(folder: Path) -> str:
+    """What a blend in `folder`/blends may be called without replacing another."""
+    return next(name for name in numbered("blend") if not output_path(folder, name).exists())
+
+
+def blends_in(folder: Path) -> list[Path]:
+    """The blends that were written beside a store."""
+    return sorted((folder / BLENDS).glob(f"*{SUFFIX}"))
 
 
 def state_of(recipe: Recipe) -> str:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.request.epochs.checkpoint_names import CALLED_ALIKE, speaking_name
-from foundation.typed.json_values import is_table, parse_json
+from foundation.typed.json_values import is_list, is_table, parse_json
 
 # More than so many epochs hardly anybody trains, and fewer steps than that hardly anybody saves.
 MOST_EPOCHS = 250
+RECIPE = "lora_studio.recipe"  # what `eval blend` and `eval export` write into a header
 _END = r"(?=$|[-_. ])"
 _SAVED = re.compile(r"(?:^|[-/])(?:save|backup)-(?P<step>\d+)-(?P<epoch>\d+)-\d+$")  # OneTrainer
 _STEP = re.compile(rf"(?:^|[-_. /])(?:steps?|checkpoint)[-_= ]?(?P<step>\d+){_END}", re.IGNORECASE)
@@ -43,8 +44,20 @@ class SavedWhen:
 
 
 def when_by_header(metadata: Mapping[str, str]) -> SavedWhen:
-    """What kohya and ai-toolkit write into a file's header."""
+    """What kohya and ai-toolkit write into a file's header; of a blend nothing, whatever its parents said."""
+    if is_blend(metadata):
+        return SavedWhen()
     return SavedWhen(_whole(metadata.get("ss_epoch")), _whole(metadata.get("ss_steps")) or _ai_toolkit_step(metadata))
+
+
+def is_blend(metadata: Mapping[str, str]) -> bool:
+    """Whether a file was made of several others: it is no epoch of a training, however it is called."""
+    try:
+        recipe: object = parse_json(metadata.get(RECIPE, "{}"))
+    except ValueError:
+        return False
+    parents = recipe.get("parents") if is_table(recipe) else None
+    return is_list(parents) and len(parents) > 1
 
 
 def when_by_name(path: Path) -> SavedWhen:

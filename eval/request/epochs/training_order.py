@@ -39,6 +39,16 @@ def in_training_order(items: Iterable[Item], trained: Callable[[Item], Trained])
     return sorted(listed, key=key)
 
 
+def on_the_way(items: Iterable[Item], trained: Callable[[Item], Trained]) -> list[Item]:
+    """Those that lie on the way of a training, in its order: with an epoch or a step, or the last of such a run.
+
+    A blend, or another training's file without a number, is none of them. None where nobody has a number.
+    """
+    ordered = in_training_order(items, trained)
+    runs = {run_called(trained(one).name) for one in ordered if trained(one).is_numbered}
+    return [one for one in ordered if trained(one).is_numbered or trained(one).name in runs]
+
+
 def positions(trained: Sequence[Trained]) -> list[float]:
     """A number for each that grows along the training: epochs, or steps where epochs do not tell files apart.
 

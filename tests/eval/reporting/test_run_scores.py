@@ -56,6 +56,7 @@ def test_the_runs_best_row_without_other_loras(
     best = next(row for row in ranked.rows if not row.also)
     assert (told["best"], told["file"]) == (round(best.identity, 4), f"{best.checkpoint}.safetensors")
     assert (told["pictures"], told["face_model"], told["weights"]) == (best.pictures, "drawn faces", best.weights)
+    assert told["broken"] == list(best.broken)
     ledger = read_ledger(folder)
     assert list(ledger.unreadable) == [folder / "foreign-run.json"]
     scores = {entry.record.name: entry.score for entry in ledger.entries}

@@ -18,15 +18,17 @@ from foundation.safetensors_header import read_header
 from grid_folders import GridFolder, copied
 from loras.lora_file import read_lora
 from studio.exporting.drawn_check import Held, held_against, in_words, pictures_to_draw, spec_of_store
-from studio.exporting.export_file import AskedForm, export_path, write_export
+from studio.exporting.export_file import AskedForm, cautions, export_path, write_export
 from studio.previewing.blend_pictures import BlendPictures
 from studio.previewing.drawing_process import place_of
 from studio.shared.allowed_folders import VARIABLE
 from studio.shared.file_names import FileNameError, stem_of
 from studio.shared.stores import open_for_pages
+from synthetic_store import FLOOR, Size, write_store
 
 ENTRY = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
 PLAIN = AskedForm()
+TINY = Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)
 
 
 def page_on(store: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
@@ -69,6 +71,49 @@ def test_a_folder_elsewhere_is_refused_and_one_below_is_taken(
     assert not app.exception
     assert (tmp_path / "my loras" / "hina best.safetensors").is_file()
     assert "it holds the tensors that were scored" in words(app)
+
+
+def test_where_there_is_none_to_take_export_says_so_before_it_writes_and_ranking_does_not_recommend_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthetic_store._likeness", lambda *_: FLOOR)
+    poor = write_store(tmp_path, TINY)
+    opened = open_for_pages(poor)
+    said = cautions(opened, opened.rows[0])
+    assert said[0].startswith("Take none of these yet: no row is shown to be more like the subject")
+    app = page_on(poor, tmp_path, monkeypatch)
+    assert [block.value.replace("\\", "") for block in app.warning][: len(said)] == said
+    app.button[0].click().run()
+    assert app.success
+    assert app.warning, "still there beside what was written"
+    app.switch_page("ranking/ranking_page.py").run()
+    assert not app.exception
+    assert "Export it as one file" not in [one.label for one in app.button]
+
+
+def test_a_row_that_is_not_to_be_taken_is_said_to_be_so(store: Path) -> None:
+    opened = open_for_pages(store)
+    best = opened.rows[0]
+    assert cautions(opened, best) == []
+    poor = replace(next(row for row in opened.rows if not row.broken), worth_taking=False)
+    assert cautions(opened, poor) == [
+        f"{poor.name} is not shown to be more like the subject than the base model. The ranking says to take "
+        f"{best.name}."
+    ]
+    broken = next(row for row in opened.rows if row.broken)
+    assert cautions(opened, broken) == list(broken.broken)
+
+
+def test_ranking_leads_to_the_export_of_the_row_that_it_says_to_take(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = page_on(store, tmp_path, monkeypatch)
+    app.selectbox(key="chosen").set_value(3).run()
+    app.switch_page("ranking/ranking_page.py").run()
+    next(one for one in app.button if one.label == "Export it as one file").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Export"
+    assert app.selectbox(key="chosen").value == 0
 
 
 def test_a_full_disk_is_a_sentence(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

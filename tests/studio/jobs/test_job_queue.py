@@ -94,7 +94,7 @@ def test_jobs_of_a_device_run_one_after_the_other_in_their_order(here: Path, mad
     times = [json.loads(line) for line in (here / "times.jsonl").read_text("utf-8").splitlines()]
     assert len(times) == 3
     assert all(before[1] <= after[0] for before, after in pairwise(times))
-    assert [state(here, job).name for job in jobs] == ["done", "failed", "done"]
+    assert [state(here, job).name for job in jobs] == ["done", "refused", "done"]
     assert [one.job.id for one in jobs_in(queue_of(here))] == [job.id for job in jobs]
     assert standing_still(queue_of(here)) == []
 
@@ -235,7 +235,8 @@ def test_a_real_command_says_itself_why_it_could_not(here: Path) -> None:
     gone = new_job("trainer", ["check", "nowhere"], "check", here / "gone", "light")
     put_in(queue_of(here), job, gone)
     until(is_over(here, job, gone))
-    assert state(here, job).name == "failed"
+    assert (state(here, job).name, state(here, job).again) == ("refused", "Begin it anew")
+    assert not state(here, job).goes_on
     assert last_line(files_of(here, job).log).startswith("error: nowhere: no such folder")
     assert "could not be begun (No such file or directory" in state(here, gone).words
 

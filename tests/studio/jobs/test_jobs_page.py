@@ -68,7 +68,10 @@ def test_a_job_is_begun_and_its_end_is_told(page: Callable[[], AppTest], tmp_pat
         time.sleep(0.1)
     app.run()
     assert not app.exception
-    assert list(app.dataframe[0].value["became"]) == ["failed"]
+    assert list(app.dataframe[0].value["became"]) == ["refused"]
+    labels = [one.label for one in app.button]
+    assert "Begin it anew" in labels
+    assert "Go on" not in labels, "there is nothing to go on with"
     assert "Check a dataset: <b>x/train.toml** could not do it" in words(app)
     assert any("not valid TOML" in one.value for one in app.code)
     pressed(app, "Forget it")

@@ -26,6 +26,10 @@ DRAWN = """const walls = [...document.querySelectorAll('*')].filter((one) => one
 return [document, ...walls.map((one) => one.shadowRoot)]
   .flatMap((one) => [...one.querySelectorAll('[data-testid=stImage] img, .tile img')])
   .map((one) => one.loading === 'lazy' || one.naturalWidth > 0);"""
+# By how much a wall's pictures are wider than there is room, and how many columns it has.
+TOO_WIDE = """const walls = [...document.querySelectorAll('*')].filter((one) => one.shadowRoot?.querySelector('.tile'));
+return walls.map((one) => one.shadowRoot.querySelector('.scroll'))
+  .map((one) => [one.scrollWidth - one.clientWidth, one.querySelectorAll('thead th').length]);"""
 # What has the focus there is the table, or the cell in it where one is.
 ON_THE_TABLE = f"one.closest('{TABLE}')"
 ON_THE_WALL = "one.matches('.tile')"
@@ -75,6 +79,16 @@ def test_the_row_that_was_clicked_on_is_shown_beside_a_rival_and_is_still_chosen
     visit.go("Pictures")
     visit.says(f"More alike than {rows[0].name} on")
     assert f"3. {rows[2].name}, identity" in visit.chosen("Cell")
+
+
+def test_all_columns_are_whole_in_a_window_of_1280_pixels(visit: Visit) -> None:
+    size = {"width": 1280, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    visit.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        visit.open("comparing_page")
+        visit.until(lambda: visit.script(TOO_WIDE) == [[0, 3]], "three columns are wider than the page")
+    finally:
+        visit.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_twenty_pairs_are_voted_on_without_a_mouse_and_kept_with_who_and_when(visit: Visit, here: GridFolder) -> None:

@@ -101,7 +101,7 @@ def test_sliders_draw_the_blend_that_is_then_written(
     visit.one("img[alt^='This blend: photo of a ohwx person']")
     visit.click("button", "Write the file")
     visit.says("Written to")
-    assert "exact sum" in visit.one("canvas[aria-label], [role=graphics-document][aria-label]").accessible_name
+    visit.says("The file changes")
     blend = grid.store / "blends" / "blend.safetensors"
     drafts = [path for path in (grid.folder / "runs" / "previews").glob("*.png") if said_of(path)[1:] == (FEWEST, 1)]
     (draft,) = [path for path in drafts if "ohwx" in said_of(path)[0]]

@@ -24,7 +24,6 @@ ALLOWED = {
     ("export_page.py", "sha256"),  # the hash's name, and a column of it
     ("blending_page.py", "block"),  # columns of a chart's data; what is shown are x_label and y_label
     ("blending_page.py", "error"),
-    ("blending_page.py", "blend"),  # the name that a file has at first
     ("captions_page.py", "--replace: "),  # what a command's error begins with, taken out
     ("wall_page.py", "-sheet.png"),  # the end of a file's name
     ("runs_page.py", "  \n:gray["),  # a colour of Markdown

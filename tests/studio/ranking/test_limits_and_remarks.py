@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from eval.request.cells import Called
 from studio.ranking.anew import OFF, choices_of, own_limits, place_among, ranked_under
-from studio.ranking.ranking_rows import curve_rows, heat_rows, ranking_table, usual_settings
+from studio.ranking.ranking_rows import (
+    checkpoints_in_order,
+    curve_rows,
+    epochs_in_order,
+    heat_rows,
+    ranking_table,
+    usual_settings,
+)
 from studio.ranking.remarks import FILE_NAME, LONGEST_NOTE, Remark, RemarksError, keep_remark, kept_remarks
 from studio.shared.stores import OpenedStore, open_for_pages
 
@@ -50,6 +58,21 @@ def test_charts_know_the_rows_that_a_click_chooses(opened: OpenedStore) -> None:
     assert heat
     for field in heat:
         assert by_place[field["row"]].unet == field["unet"]
+
+
+def test_a_blend_is_no_epoch_on_the_chart_over_them(opened: OpenedStore) -> None:
+    """It stands in the ranking, and on no line between epochs."""
+    settings = usual_settings(opened.rows)
+    rows = [
+        replace(row, checkpoint="blend", epoch=None, step=None) if row.checkpoint == "tessa-000004" else row
+        for row in opened.rows
+    ]
+    drawn = {point["checkpoint"] for point in curve_rows(rows, settings)}
+    assert drawn == {"tessa-000002", "tessa-000006"}
+    assert epochs_in_order(rows) == ["tessa-000002", "tessa-000006"]
+    assert "blend" in checkpoints_in_order(rows)
+    guest = [replace(row, guest=Called("sks", "")) if row.checkpoint == "tessa-000002" else row for row in opened.rows]
+    assert epochs_in_order(guest) == ["tessa-000004", "tessa-000006"]
 
 
 def test_remarks_are_kept_with_the_store_and_empty_ones_forgotten(tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import altair as alt
 import pytest
+from filelock import FileLock
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from foundation.printing import as_typed
+from foundation.toml_config import read_toml
+from miniature.paths import SUBJECT
 from run_records import written_record
 from studio.training_runs.run_curves import (
     EPOCH,
@@ -23,10 +27,14 @@ from studio.training_runs.run_curves import (
     find_runs,
     names_of,
     run_chart,
+    runs_table,
     step_rows,
 )
+from studio.training_runs.run_states import scored_row, state_in_words
 from studio.training_runs.sample_pictures import samples_of
+from trainer.config.config import parse_config
 from trainer.learning.run_state import Reading, Verdict
+from trainer.records.ledger import LedgerEntry
 from trainer.records.run_log import LoggedStep, RunLog
 from trainer.samples.curve import Curve, EpochSamples, Identity
 
@@ -133,9 +141,53 @@ def test_charts_are_sound_by_vega_lites_own_schema(folder: Path) -> None:
 def test_pictures_are_looked_for_in_the_runs_own_folder_alone(folder: Path) -> None:
     entry = find_runs([], folder).entries[-1]
     rows = samples_of(entry)
-    assert [row.title for row in rows] == ["base model", "epoch 2"]
+    assert [row.title for row in rows] == ["before training, with the trigger", "epoch 2"]
     assert rows[0].pictures[0].is_file()
     assert rows[1].pictures[0].parent == entry.path.with_name("<b>dog-samples")
+
+
+def trained_here(folder: Path, name: str, **values: object) -> LedgerEntry:
+    """A run with a whole configuration, as a training writes it, whose folder was moved since."""
+    config = parse_config(read_toml(SUBJECT / "train.toml"), SUBJECT / "train.toml")
+    path = written_record(folder, name, "2026-01-04T10:00:00+00:00", config=config.model_dump(mode="json"), **values)
+    return next(one for one in find_runs([folder], folder).entries if one.path == path)
+
+
+def test_a_run_that_is_being_trained_is_said_to_be_so_and_not_held_against_figures_it_has_not_yet(
+    folder: Path, page: Callable[[], AppTest]
+) -> None:
+    place = folder / "runs" / "b" / "lora"
+    (place / "kat-scores.json").write_text(json.dumps({"best": 0.0903, "file": "kat.safetensors"}))
+    before = find_runs([place], folder).entries[0]
+    now = trained_here(folder / "runs" / "d", "mia", seconds=None, verdicts=())
+    assert state_in_words(now) == "unfinished"
+    (said,) = differing([before, now])
+    assert said.endswith(" What came of it: nothing yet.")
+    lock = FileLock(now.path.parent / ".mia-run.lock")
+    with lock:
+        assert state_in_words(now) == "is being trained now"
+        app = page()
+    assert not app.exception
+    assert list(app.dataframe[0].value["state"]) == ["finished"] * 3 + ["is being trained now"]
+    assert "mia, is being trained now: no epoch is finished yet" in words(app).replace("*", "")
+    other = find_runs([folder / "runs" / "a"], folder).entries[0]
+    assert "score" not in differing([other, before])[0].partition("What came of it")[2], "the first one has none"
+
+
+def test_a_score_says_which_row_it_is_of(folder: Path) -> None:
+    place = folder / "runs" / "a" / "lora"
+
+    def said(**facts: object) -> str:
+        told = json.dumps({"best": 0.5, "file": "kat-000003.safetensors", **facts})
+        (place / "kat-scores.json").write_text(told)
+        return scored_row(find_runs([place], folder).entries[0])
+
+    assert said() == "kat-000003", "as an earlier version wrote it"
+    assert said(weights="unet=1,te=0.5", broken=[]) == "kat-000003 at unet=1,te=0.5"
+    broken = said(weights="unet=1,te=1", also="first (0.5)", broken=["bleeds"])
+    assert broken == "kat-000003 at unet=1,te=1 + first (0.5), over a limit"
+    table = runs_table(find_runs([], folder).entries)
+    assert table["score of"].to_pylist() == [broken, None, None]
 
 
 def test_runs_are_found_below_what_was_named_and_beside_a_store(folder: Path) -> None:

@@ -14,10 +14,11 @@ from eval.request.spec import read_spec
 from loras.blending.weighted_lora import WeightedLora
 from miniature.paths import SUBJECT
 from studio.jobs.kept_job import Job
+from studio.shared.allowed_folders import allowed_folders
 from studio.shared.file_names import FileNameError
 from studio.shared.found_work import find_work
 from studio.shared.stores import open_for_pages
-from studio.weight_blending.found_loras import loras_for, scored_alone
+from studio.weight_blending.found_loras import labels_of, loras_for, scored_alone
 from studio.weight_blending.recipe import OWN, Moves, Part, Recipe, blocks_in
 from studio.weight_blending.scoring_spec import (
     OTHERS,
@@ -27,7 +28,15 @@ from studio.weight_blending.scoring_spec import (
     write_scoring_spec,
     write_search_spec,
 )
-from studio.weight_blending.written_blend import BlendingError, expected_error, output_path, state_of, written
+from studio.weight_blending.written_blend import (
+    Blended,
+    BlendingError,
+    blends_in,
+    expected_error,
+    output_path,
+    state_of,
+    written,
+)
 from synthetic_store import Size, write_store
 
 ENTRY = Path(__file__).resolve().parents[3] / "studio" / "streamlit_app.py"
@@ -91,6 +100,11 @@ def test_files_of_the_grid_come_first_and_tell_how_they_do_alone(tmp_path: Path)
     alone = scored_alone(opened, [Part(found[0]), Part(tmp_path / "runs" / "other.safetensors")])
     assert all(not row.also for _, row in alone)
     assert loras_for(None, find_work([tmp_path / "runs"]).loras) == [tmp_path / "runs" / "other.safetensors"]
+
+
+def test_a_file_is_called_by_its_name_and_with_its_folder_where_several_have_it(tmp_path: Path) -> None:
+    paths = [tmp_path / "runs" / folder / f"{name}.safetensors" for folder, name in ("ax", "bx", "ay")]
+    assert list(labels_of(paths, allowed_folders([], {}, tmp_path)).values()) == ["x  (runs/a)", "x  (runs/b)", "y"]
 
 
 def test_the_page_blends_without_a_store_and_takes_moves_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +186,71 @@ def page_with_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[App
     return app, begun
 
 
+def said(app: AppTest) -> str:
+    blocks = (*app.markdown, *app.caption, *app.success, *app.warning)
+    return "\n".join(one.value for one in blocks).replace("\\", "")
+
+
+def test_a_blend_replaces_none_but_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, _ = page_with_a_file(tmp_path, monkeypatch)
+    blends = tmp_path / "runs" / "blends"
+
+    def name() -> str:
+        return next(one for one in app.text_input if one.label == "Name of the file").value
+
+    def write() -> None:
+        next(one for one in app.button if one.label == "Write the file").click().run()
+        assert not app.exception
+
+    assert name() == "blend"
+    write()
+    assert "Written to runs/blends/blend.safetensors" in said(app)
+    app.run()
+    assert "Replace" not in said(app)
+    assert not [one for one in app.checkbox if one.label.startswith("Replace")], "it is the blend on show"
+    first = (blends / "blend.safetensors").read_bytes()
+    app.slider[0].set_value(0.5).run()
+    assert name() == "blend-2", "of another recipe, by a name that is free"
+    write()
+    assert (blends / "blend.safetensors").read_bytes() == first
+    next(one for one in app.text_input if one.label == "Name of the file").set_value("blend").run()
+    button = next(one for one in app.button if one.label == "Write the file")
+    assert button.proto.disabled, "until it is asked for"
+    next(one for one in app.checkbox if one.label.startswith("Replace")).check().run()
+    write()
+    assert (blends / "blend.safetensors").read_bytes() != first
+    assert "blend-2.safetensors" in {path.name for path in loras_for(None, (), blends_in(tmp_path / "runs"))}
+
+
+def test_a_blend_goes_to_the_store_that_the_sidebar_stands_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=2)
+    stores = [write_store(tmp_path / name, size) for name in ("one", "two")]
+    monkeypatch.setenv("LORA_STUDIO_STORE", ":".join(map(str, stores)))
+    app, _ = page_with_a_file(tmp_path, monkeypatch)
+    for name in ("one/eval", "two/eval"):  # no page has opened either
+        app.selectbox(key="store name").set_value(name).run()
+        assert f"It goes to {name}/blends/blend.safetensors." in said(app)
+
+
+def test_the_error_of_a_blend_is_told_in_figures_where_there_is_any() -> None:
+    blend = Blended(FIRST, "a", 102, (32, 32), 0.0, {"IN01": 0.0, "OUT00": 0.00004})
+    assert blend.is_exact
+    assert not replace(blend, error=0.00006).is_exact
+    assert not replace(blend, blocks={"IN01": 0.00006}).is_exact
+
+
+def test_a_specification_of_somebody_elses_is_not_replaced(tmp_path: Path) -> None:
+    spec, second = subject_beside(tmp_path / "kat"), tmp_path / "second.safetensors"
+    second.write_bytes(FIRST.read_bytes())
+    first = write_search_spec(spec, "blend", [FIRST])
+    kept = first.read_text()
+    assert write_search_spec(spec, "blend", [FIRST]) == first, "the same one goes on"
+    other = write_search_spec(spec, "blend", [second])
+    assert other.name == "blend-2-search.toml"
+    assert read_spec(other).store.path == spec.parent / "blend-2-search"
+    assert first.read_text() == kept
+
+
 def test_the_best_weights_are_searched_by_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app, begun = page_with_a_file(tmp_path, monkeypatch)
     next(one for one in app.button if one.label == "Search").click().run()
@@ -188,6 +267,9 @@ def test_a_written_blend_is_scored_by_a_job(tmp_path: Path, monkeypatch: pytest.
 
     assert "Draw and score it" not in {one.label for one in app.button}
     press("Write the file")
+    assert (tmp_path / "runs" / "blends" / "blend.safetensors").is_file()
+    assert "The blend is exact: nothing is lost" in said(app)
+    assert not app.get("vega_lite_chart"), "a chart of no error has nothing on it"
     press("Draw and score it")
     assert [job.arguments for job in begun] == [("grid", "kat/blend-grid.toml")]
     app.slider[0].set_value(0.5).run()

@@ -13,9 +13,14 @@ from eval.reporting.ranked_grid import open_ranked
 from eval.reporting.report import ReportData, write_report
 from eval.request.cells import Cell, Checkpoint, Use
 from eval.request.checkpoints import find_checkpoints
-from eval.request.epochs.training_order import Trained, in_training_order
+from eval.request.epochs.saved_when import when_by_header
+from eval.request.epochs.training_order import Trained, in_training_order, on_the_way
 from eval.search.arm_coordinates import coordinates_of
 from eval.store.store import KeptPicture, open_store
+from foundation.progress import Silent
+from foundation.safetensors_header import read_metadata
+from loras.blending.blend_files import BlendRequest, write_blend
+from loras.blending.weighted_lora import WeightedLora
 from loras.weights import Weights
 from studio.ranking.ranking_rows import checkpoints_in_order
 from synthetic_store import Size, write_store
@@ -47,6 +52,29 @@ def test_epochs_come_first_then_names_and_epoch_0_is_the_first() -> None:
         ("b", 10),
         ("run", None),
     ]
+
+
+def test_a_blend_is_no_epoch_whatever_it_is_called_and_its_parents_were(tmp_path: Path) -> None:
+    lora(tmp_path / "run-000002.safetensors", 1, "2")
+    lora(tmp_path / "other-000003.safetensors", 2, "3")
+    files = [str(tmp_path / f"{name}.safetensors") for name in ("run-000002", "other-000003")]
+    write_blend(BlendRequest(tuple(map(WeightedLora.parse, files)), tmp_path / "run-4.safetensors"), Silent())
+    said = read_metadata(tmp_path / "run-4.safetensors")
+    assert "ss_epoch" not in said
+    for header in (said, {**said, "ss_epoch": "2"}):  # as an earlier version wrote it
+        assert not when_by_header(header).known
+    found = find_checkpoints([*files, str(tmp_path / "run-4.safetensors")]).checkpoints
+    assert [(one.name, one.epoch) for one in found] == [("run-000002", 2), ("other-000003", 3), ("run-4", None)]
+
+
+def test_on_the_way_of_a_training_are_its_numbered_files_and_its_last() -> None:
+    made = [("run", None), ("blend", None), ("run-000010", 10), ("run-000002", 2)]
+
+    def way(*listed: tuple[str, int | None]) -> list[str]:
+        return [name for name, _ in on_the_way(listed, lambda one: Trained(one[1], None, one[0]))]
+
+    assert way(*made) == ["run-000002", "run-000010", "run"]
+    assert way(*made[:2]) == []
 
 
 def test_files_are_found_as_they_were_trained(tmp_path: Path) -> None:
