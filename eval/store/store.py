@@ -100,8 +100,9 @@ class Store:
         """A picture's file, and whether it is what was written. Its bytes are read, once for as long as it stays."""
         path = self.picture_path(picture_id)
         with Session(self.engine) as session:
-            sha256 = session.execute(select(PictureRow.sha256).where(PictureRow.id == picture_id)).scalar()
-        return KeptPicture(path, fault_of_file(path, sha256))
+            kept = select(PictureRow.sha256, PictureRow.size).where(PictureRow.id == picture_id)
+            sha256, size = session.execute(kept).tuples().first() or (None, None)
+        return KeptPicture(path, fault_of_file(path, sha256, size))
 
     def kept_pictures(self, picture_ids: Iterable[str]) -> dict[str, KeptPicture]:
         """The same of many at once; none of those that are not recorded."""

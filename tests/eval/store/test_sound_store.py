@@ -15,6 +15,7 @@ from eval.store.connection import FILE_NAME, StoreError, last_changed
 from eval.store.store import Store, create_store, open_store
 from eval.store.tables import LAYOUT, PictureRow, Reading, reading_checksum, reading_fault
 from eval.store.upkeep import faults_of, repair
+from foundation.files import sha256_of
 from foundation.progress import Silent
 from kept_rows import InSqlite, KeptRows
 from synthetic_store import Size, write_store
@@ -118,6 +119,28 @@ def test_check_finds_what_only_reading_finds_and_repair_forgets_it(folder: Path,
     assert store.fact("grid") is not None
     store.close()
     assert runner.invoke(app, ["store", "check", str(folder)]).exit_code == 0
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "of another size"])
+def test_what_was_never_written_so_is_damaged_without_being_read(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, others = first_picture(folder), sorted((folder / "pictures").rglob("*.png"))[1:]
+    path.unlink()
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.touch()
+        os.truncate(path, 3 * 2**30)
+    hashed = list[Path]()
+    monkeypatch.setattr("eval.store.picture_files.sha256_of", lambda one: hashed.append(one) or sha256_of(one))
+    store = open_store(folder)
+    assert list(faults_of(store, Silent()).damaged) == [path.stem]
+    assert store.kept_picture(path.stem).fault == "damaged"
+    assert hashed == others
+    store.close()
 
 
 def test_repair_of_a_sound_store_changes_nothing(folder: Path, kept_rows: KeptRows) -> None:
