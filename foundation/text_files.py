@@ -50,6 +50,15 @@ def read_text(path: Path) -> str:
     return _text_of(path.read_bytes(), path)
 
 
+def is_text(text: str) -> bool:
+    """Whether a text can be written as UTF-8: names of files that are none, and `\\ud800` in JSON, come as halves."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_utf8(whole: bytes) -> bool:
     """Whether a text's bytes are UTF-8, which is all that other programs read."""
     mark = next((mark for mark in MARKS if whole.startswith(mark)), b"")
