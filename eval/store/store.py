@@ -30,6 +30,7 @@ from eval.store.tables import (
     Readings,
     Spent,
     SpentRow,
+    checked_fact,
     reading_fault,
     reading_row,
     table_of,
@@ -262,7 +263,7 @@ class Store:
         try:
             with Session(self.engine) as session:
                 row = session.get(FactRow, key)
-                value: object = None if row is None else row.value
+                value: object = None if row is None else checked_fact(row.value)
         except (ValueError, TypeError, RecursionError) as error:
             raise self._damaged_fact(key) from error
         if value is None:
