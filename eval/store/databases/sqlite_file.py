@@ -102,7 +102,7 @@ def last_changed_file(folder: Path) -> tuple[int, int]:
 def _changed(file: Path) -> int:
     try:
         facts = file.stat()
-    except FileNotFoundError:
+    except OSError:  # not there, a circle of links, a folder's place taken by a file: whoever opens the store is told
         return 0
     return facts.st_mtime_ns if facts.st_size else 0
 
