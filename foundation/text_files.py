@@ -29,7 +29,7 @@ MARK, ZERO = "\ufeff", "\0"
 # What nobody writes by hand, and a reader can still hold in memory several times.
 MOST_BYTES = 2**26
 MOST_OF_TABLES = 2**28  # a row each of a hundred thousands of pictures
-MOST_OF_A_CAPTION = 2**18
+MOST_OF_A_CAPTION = 2**16
 ADVICE = "save the file as UTF-8 text"
 
 

@@ -134,7 +134,7 @@ def test_a_caption_that_no_caption_is_as_long_as_is_named_and_not_read(dataset: 
     os.truncate(path, 3 * 2**30)
     (found,) = checked_at(dataset, tmp_path).errors
     assert (found.rule, found.path) == ("caption_no_text", path)
-    assert "has 3,221,225,472 bytes, and 262,144 are the most" in found.said
+    assert "has 3,221,225,472 bytes, and 65,536 are the most" in found.said
 
 
 def test_a_picture_of_a_name_that_is_no_text_is_checked_and_kept(dataset: Path, tmp_path: Path) -> None:

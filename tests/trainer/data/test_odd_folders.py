@@ -106,7 +106,7 @@ def test_a_caption_that_is_no_file_is_named_and_never_opened(folder: Path) -> No
 
 def test_a_caption_of_gigabytes_is_named_and_not_read(folder: Path) -> None:
     os.truncate(folder / "a.txt", 3 * 2**30)
-    with pytest.raises(DatasetError, match=r"a\.txt: has 3,221,225,472 bytes, and 262,144 are the most"):
+    with pytest.raises(DatasetError, match=r"a\.txt: has 3,221,225,472 bytes, and 65,536 are the most"):
         _read(folder)
 
 
