@@ -14,8 +14,8 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 from uuid import uuid4
 
 from foundation.errors import DamagedFileError, InputOverwrittenError
@@ -233,7 +233,7 @@ def why_unopenable(path: Path) -> str | None:
     return None if os.access(path, os.R_OK) else "may not be read by this user"
 
 
-def opened_file(path: Path) -> BinaryIO:
+def opened_file(path: Path) -> BufferedReader:
     """An ordinary file, opened to be read. Raises OSError, also for what would be waited for, or never ends."""
     mode = path.stat().st_mode
     kind = next((kind for is_kind, kind in KINDS.items() if is_kind(mode)), None)
