@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
 from uuid import uuid4
 
@@ -188,8 +189,11 @@ def _lives(process: int) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes, in hex. Of a large one the reporter at hand shows how much is read."""
-    with path.open("rb") as stream:
+    """The sha256 of a file's bytes, in hex. Of a large one the reporter at hand shows how much is read.
+
+    Raises OSError, also for a pipe or a device.
+    """
+    with opened_file(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size < LARGE:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -227,6 +231,29 @@ def why_unopenable(path: Path) -> str | None:
     if kind:
         return f"is {kind}, not a file"
     return None if os.access(path, os.R_OK) else "may not be read by this user"
+
+
+def opened_file(path: Path) -> BufferedReader:
+    """An ordinary file, opened to be read. Raises OSError, also for what would be waited for, or never ends."""
+    mode = path.stat().st_mode
+    kind = next((kind for is_kind, kind in KINDS.items() if is_kind(mode)), None)
+    if kind and not stat.S_ISDIR(mode):  # of a folder the system says so itself
+        raise OSError(errno.EINVAL, f"is {kind}, not a file", str(path))
+    return path.open("rb")
+
+
+def bytes_within(path: Path, most: int) -> bytes:
+    """All bytes of an ordinary file. Raises OSError, also where there are more than `most`."""
+    with opened_file(path) as stream:
+        held = stream.read(most + 1) if os.fstat(stream.fileno()).st_size <= most else None
+    if held is None or len(held) > most:  # it may have grown meanwhile
+        raise OSError(errno.EFBIG, f"has more than {most} bytes", str(path))
+    return held
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether `path` lies elsewhere than below `folder` once links are followed, those on the way too."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def flush(path: Path, forget: bool = False) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 from safetensors import SafetensorError, safe_open
 
 from foundation.errors import LoraFileError, MissingFileError
+from foundation.text_files import is_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 PICKLES = (".pt", ".ckpt", ".bin", ".pth")
 PICKLE_STARTS = (b"\x80", b"PK\x03\x04")  # pickle protocol 2 and later; torch.save's zip archive
 HEADER_LIMIT = 16 * 2**20
+MOST_TENSORS = 2**16
 FLOATS = frozenset(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"])
+
+
+class UnreadableNameError(LoraFileError):
+    """A file that may be sound, and whose name no library can be told."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,8 @@ def read_metadata(path: Path) -> dict[str, str]:
 def read_header(path: Path) -> Header:
     """Read and check the header alone: milliseconds, whatever the file's size.
 
-    Raises MissingFileError, or LoraFileError for a pickle (renamed or not), a truncated file, a header over 16 MiB, or
-    a key that stands there twice: safetensors itself lets a reader see one of the two only.
+    Raises MissingFileError, or LoraFileError for a pickle (renamed or not), a truncated file, a header over 16 MiB or
+    of too many tensors, or a key that stands there twice: safetensors itself lets a reader see one of the two only.
     """
     _check_is_no_pickle(path)
     with path.open("rb") as stream:
@@ -59,6 +65,11 @@ def read_header(path: Path) -> Header:
                 "damaged or another kind of file"
             )
         text = stream.read(size)
+    if (count := text.count(b"data_offsets")) > MOST_TENSORS:
+        raise LoraFileError(
+            f"{path}: its header names {count} tensors; no model has more than {MOST_TENSORS}, so this is damaged or "
+            "made wrongly"
+        )
     with opened_safetensors(path, framework="np"):  # the library's own checks: offsets, holes, truncation
         pass
     whole: dict[str, Any] = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path))
@@ -82,6 +93,8 @@ def _once(pairs: list[tuple[str, object]], path: Path) -> dict[str, object]:
 def _check_is_no_pickle(path: Path) -> None:
     if not path.is_file():
         raise MissingFileError(f"{path}: no such LoRA file")
+    if not is_text(str(path)):
+        raise UnreadableNameError(f"{path}: its name or a folder's is not UTF-8 text; rename it, then it can be read")
     with path.open("rb") as stream:
         start = stream.read(10)
     # A .safetensors file begins with its header's length and `{`; a pickle's second byte is its protocol.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.errors import ConfigurationError, MissingFileError
-from foundation.files import why_unopenable
+from foundation.files import bytes_within, opened_file, why_unopenable
 from foundation.typed.json_values import TOO_DEEP, parse_json
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ MARKS = {
     codecs.BOM_UTF16_BE: "UTF-16-BE",
 }
 MARK, ZERO = "\ufeff", "\0"
+# What nobody writes by hand, and a reader can still hold in memory several times.
+MOST_BYTES = 2**26
+MOST_OF_TABLES = 2**28  # a row each of a hundred thousands of pictures
+MOST_OF_A_CAPTION = 2**16
 ADVICE = "save the file as UTF-8 text"
 
 
@@ -37,17 +41,35 @@ class TextFileError(ConfigurationError):
         super().__init__(f"{path}: {fault}; {advice}")
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
     """The text of a file, without byte order mark, its lines ended by `\\n` alone.
 
     UTF-8, or UTF-16 and UTF-32 by their marks. Raises MissingFileError where there is none, TextFileError, which names
-    the byte and its line, for what is no such text (GBK, Shift-JIS, Windows' code pages, a picture).
+    the byte and its line, for what is no such text (GBK, Shift-JIS, Windows' code pages, a picture), and for more than
+    `most` bytes, of which none is read.
     """
     if not path.exists() and not path.is_symlink():
         raise MissingFileError(f"{path}: no such file")
     if fault := why_unopenable(path):
         raise TextFileError(path, fault, "give a text file in its place")
-    return _text_of(path.read_bytes(), path)
+    if (size := path.stat().st_size) > most:
+        fault = f"has {size:,} bytes, and {most:,} are the most that is read of such a file"
+        raise TextFileError(path, fault, "make it smaller, or see whether it is another kind of file")
+    return _text_of(bytes_within(path, most), path)
+
+
+def caption_text(path: Path) -> str:
+    """The text of a caption file. Raises what `read_text` does, and far sooner for too many bytes."""
+    return read_text(path, MOST_OF_A_CAPTION)
+
+
+def is_text(text: str) -> bool:
+    """Whether a text can be written as UTF-8: names of files that are none, and `\\ud800` in JSON, come as halves."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_utf8(whole: bytes) -> bool:
@@ -58,7 +80,10 @@ def is_utf8(whole: bytes) -> bool:
 
 def legible_text(path: Path) -> str:
     """The same where it is only shown: what cannot be read becomes a replacement character, and nothing is an error."""
-    return "" if why_unopenable(path) else _one_kind_of_ends(path.read_bytes().decode("utf-8-sig", errors="replace"))
+    if why_unopenable(path):
+        return ""
+    with opened_file(path) as stream:
+        return _one_kind_of_ends(stream.read(MOST_BYTES).decode("utf-8-sig", errors="replace"))
 
 
 def read_json(path: Path) -> JsonValue:

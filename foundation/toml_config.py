@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from foundation.errors import ConfigurationError
 from foundation.path_fields import FOLDER
 from foundation.text_files import TextFileError, parsing_fault, read_text
-from foundation.typed.json_values import is_list, is_table
+from foundation.typed.json_values import TOO_DEEP, is_list, is_table
 
 # What pydantic says of a fault, where it is no sentence for a user.
 IN_OUR_WORDS = {
@@ -29,6 +29,11 @@ IN_OUR_WORDS = {
 }
 PLACE = re.compile(r"at line (\d+)")
 CURLY = "\u201c\u201d\u2018\u2019"  # quotes as a text program sets them
+MOST_BYTES = 2**20  # of a configuration, which is written by hand
+MOST_DEPTH = 100
+_PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+# It begins where no part does, or each letter of a long one would be tried.
+DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_.\\-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{MOST_DEPTH}}}")
 MOST_NAMED = 5  # files of a folder that was given in the place of one
 
 
@@ -69,16 +74,31 @@ def read_toml(path: Path) -> dict[str, object]:
     inside = sorted(one.name for one in path.glob("*.toml")) if path.is_dir() else []
     if inside:
         raise TextFileError(path, "is a folder, not a file", f"name a file in it: {', '.join(inside[:MOST_NAMED])}")
-    return parse_toml(read_text(path), path)
+    return parse_toml(read_text(path, MOST_BYTES), path)
 
 
 def parse_toml(text: str, path: Path) -> dict[str, object]:
     """Parse what stands in `path`, or is going to. Raises TextFileError, with line and column."""
+    if deep := DEEP_KEY.search(text):  # parsing would take the square of its parts
+        line = text.count("\n", 0, deep.start()) + 1
+        raise TextFileError(path, f"a key of more than {MOST_DEPTH} parts, in line {line}", "mend that place")
     try:
-        return tomllib.loads(text)
+        found = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         fault = parsing_fault(error)
         raise TextFileError(path, f"not valid TOML ({fault})", _mend(text, fault)) from error
+    _check_depth(found, path)
+    return found
+
+
+def _check_depth(value: dict[str, object], path: Path) -> None:
+    """Raise TextFileError for tables within tables that whoever walks them would find no end of."""
+    level: list[object] = [value]
+    for _ in range(MOST_DEPTH):
+        inner = [one.values() if is_table(one) else one for one in level if is_table(one) or is_list(one)]
+        level = [below for one in inner for below in one]
+    if level:
+        raise TextFileError(path, f"not valid here ({TOO_DEEP})", "mend that place")
 
 
 def in_toml(value: object) -> str:

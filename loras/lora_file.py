@@ -54,6 +54,7 @@ __all__ = [
     "write_modules",
     "write_tensors",
 ]
+MOST_TENSORS = 2**14  # twice what LoKr's eight tensors make of a thousand modules
 NUMBERS = (".alpha", ".on_input")  # single numbers, of whatever type
 _Kind_co = TypeVar("_Kind_co", bound=Module, covariant=True)
 
@@ -147,15 +148,25 @@ def open_lora(path: Path) -> Generator[OpenedLora]:
     header = read_header(path)
     if not header.shapes:
         raise LoraFileError(f"{path}: holds no tensors; it is not a LoRA file")
+    _check_tensors(path, header)
     spelling = spelling_of(header.shapes, path, header.metadata)
     for key, kind in header.types.items():
         if kind not in FLOATS and not key.endswith(NUMBERS) and not (kind in BYTES and key in spelling.scales):
             raise LoraFileError(f"{path}: `{key}` is of type {kind}; a LoRA's tensors are floating-point numbers")
-        if 0 in header.shapes[key]:
-            raise LoraFileError(f"{path}: `{key}` is empty ({header.shapes[key]}); the file was made wrongly")
     scales = PeftScales.beside(path, header.metadata) if spelling.paths else PeftScales({})
     with opened_safetensors(path) as opened:
         yield OpenedLora(path, header, spelling, scales, opened)
+
+
+def _check_tensors(path: Path, header: Header) -> None:
+    """Before names are understood, which takes long of very many."""
+    if len(header.shapes) > MOST_TENSORS:
+        raise LoraFileError(
+            f"{path}: holds {len(header.shapes)} tensors, and no LoRA has more than {MOST_TENSORS}; the file was made "
+            "wrongly"
+        )
+    if empty := next((key for key, shape in header.shapes.items() if 0 in shape), None):
+        raise LoraFileError(f"{path}: `{empty}` is empty ({header.shapes[empty]}); the file was made wrongly")
 
 
 def read_lora(path: Path) -> LoraFile[Module]:

@@ -67,13 +67,13 @@ class Manner:
 
 
 @contextmanager
-def opened_picture(path: Path) -> Generator[Image.Image]:
+def opened_picture(path: Path, most_pixels: int = MOST_PIXELS) -> Generator[Image.Image]:
     """The open file, its header read and within bounds; what its reading raises becomes UnreadablePictureError."""
     if fault := why_unopenable(path):
         raise UnreadablePictureError(path, fault)
     try:
         with Image.open(path, formats=_formats()) as picture:
-            _check_bounds(path, picture.size)
+            _check_bounds(path, picture.size, most_pixels)
             yield picture
     except UserError:
         raise
@@ -91,12 +91,12 @@ def size_of(path: Path) -> Size:
         return (height, width) if _orientation(picture) in ON_ITS_SIDE else (width, height)
 
 
-def load_picture(path: Path, least: int | None = None) -> Image.Image:
+def load_picture(path: Path, least: int | None = None, most_pixels: int = MOST_PIXELS) -> Image.Image:
     """The picture, upright, RGB of eight bits in sRGB, transparent parts over white; of several frames the first.
 
     `least`: with so many pixels a side or more, where a JPEG is decoded faster so. Raises UnreadablePictureError.
     """
-    with opened_picture(path) as picture:
+    with opened_picture(path, most_pixels) as picture:
         if least is not None:
             picture.draft("RGB", (least, least))
         picture.load()  # what has its EXIF at the end tells of it now, and PIL turns a TIFF by itself
@@ -150,9 +150,9 @@ def _manner_of(path: Path, changed: int, size: int) -> Manner:
         return Manner(bool(animated), alpha_of(picture) is not None, is_read_anew(picture))
 
 
-def _check_bounds(path: Path, size: Size) -> None:
+def _check_bounds(path: Path, size: Size, most_pixels: int) -> None:
     width, height = size
-    if width * height > MOST_PIXELS:
+    if width * height > most_pixels:
         raise UnreadablePictureError(path, f"{width} x {height} pixels are more than can be read", "make it smaller")
     if max(size) > MOST_ASPECT * min(size):
         fault = f"{width} x {height} pixels are no picture: one side is more than {MOST_ASPECT} times the other"

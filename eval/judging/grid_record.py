@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from eval.ranking.missing_pictures import GONE, NOT_IMPORTED
 from eval.request.cells import Called, Cell, Checkpoint, Sampling, Use
@@ -16,6 +16,8 @@ from eval.store.search_record import SearchRecord
 from foundation.toml_config import Section
 from foundation.wording.said import say
 from loras.weights import Weights, recipe_weights
+
+Count = Annotated[int, Field(ge=-(2**53), le=2**53)]  # what any arithmetic can hold
 
 
 class UnitRecord(Section):
@@ -33,12 +35,12 @@ class UseRecord(Section):
     path: str
     name: str
     sha256: str
-    epoch: int | None
+    epoch: Count | None
     unet: float
     te1: float
     te2: float
     same_as: str = ""
-    step: int | None = None
+    step: Count | None = None
     te3: float | None = None
     adapter: float | None = None
 
@@ -86,7 +88,7 @@ class GridRecord(Section):
     sampling: dict[str, str | int | float]
     trigger: str
     class_word: str
-    units: list[UnitRecord]
+    units: Annotated[list[UnitRecord], Field(min_length=1)]
     cells: list[CellRecord]
     references: list[str]
     training: list[str]
@@ -95,7 +97,7 @@ class GridRecord(Section):
     clip_model: str
     clip_sha256: str
     licences: dict[str, str]
-    subject: str = "face"
+    subject: Literal["face", "image"] = "face"
     second_model: str = ""
     second_sha256: str = ""
     places: dict[str, str] = Field(default_factory=dict)
@@ -106,6 +108,18 @@ class GridRecord(Section):
     imported: list[str] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     settings: list[SettingRecord] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _every_cell_can_be_drawn(self) -> Self:
+        """A fact that was edited can name a way to draw that there is not, or lack what a way is made of."""
+        ways = range(len(self.settings))
+        try:
+            _ = self.drawn
+        except TypeError as error:
+            raise ValueError(f"no sampling ({error})") from error
+        if any(not cell.uses or not (cell.setting is None or cell.setting in ways) for cell in self.cells):
+            raise ValueError("a cell without files, or of no way to draw")
+        return self
 
     @property
     def why_gone(self) -> str:

@@ -26,7 +26,8 @@ def digest(*parts: object) -> str:
 
 
 def _hash_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    # A name of a file that is no text has halves of letters.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 @dataclass(frozen=True)

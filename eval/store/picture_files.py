@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ class PictureFolder:
     """A folder, on this machine's disk or shared by all."""
 
     folder: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder below which all `path`s are."""
+        return self.folder
 
     def write(self, picture_id: str, png: bytes) -> None:
         """Write whole or not at all, flushed to the disk.
@@ -95,6 +101,11 @@ class RemotePictures:
 
     url: str
     cache: PictureFolder
+
+    @property
+    def root(self) -> Path:
+        """The folder below which all `path`s are."""
+        return self.cache.folder
 
     def write(self, picture_id: str, png: bytes) -> None:
         """Put it there in one request, which S3 and its like show whole or not at all."""
@@ -189,11 +200,15 @@ def _name_of(picture_id: str) -> str:
     return f"{_shelf_of(picture_id)}/{picture_id}.png"
 
 
-def fault_of_file(path: Path, sha256: str | None) -> Literal["not made", "damaged"] | None:
-    """Why a file is not the picture that was written, or None; without a hash to hold it against, any file will do."""
+def fault_of_file(path: Path, sha256: str | None, size: int | None = None) -> Literal["not made", "damaged"] | None:
+    """Why a file is not the picture that was written, or None; without a hash to hold it against, any file will do.
+
+    What is no ordinary file, or has another size than it was written with, is not read.
+    """
     try:
         facts = path.stat()
-        sound = sha256 is None or _hash_of(path, facts.st_size, facts.st_mtime_ns) == sha256
+        alike = stat.S_ISREG(facts.st_mode) and size in (None, facts.st_size)
+        sound = alike and (sha256 is None or _hash_of(path, facts.st_size, facts.st_mtime_ns) == sha256)
     except FileNotFoundError:
         return "not made"
     except OSError:

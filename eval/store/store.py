@@ -30,6 +30,7 @@ from eval.store.tables import (
     Readings,
     Spent,
     SpentRow,
+    checked_fact,
     reading_fault,
     reading_row,
     table_of,
@@ -100,8 +101,9 @@ class Store:
         """A picture's file, and whether it is what was written. Its bytes are read, once for as long as it stays."""
         path = self.picture_path(picture_id)
         with Session(self.engine) as session:
-            sha256 = session.execute(select(PictureRow.sha256).where(PictureRow.id == picture_id)).scalar()
-        return KeptPicture(path, fault_of_file(path, sha256))
+            kept = select(PictureRow.sha256, PictureRow.size).where(PictureRow.id == picture_id)
+            sha256, size = session.execute(kept).tuples().first() or (None, None)
+        return KeptPicture(path, fault_of_file(path, sha256, size))
 
     def kept_pictures(self, picture_ids: Iterable[str]) -> dict[str, KeptPicture]:
         """The same of many at once; none of those that are not recorded."""
@@ -261,7 +263,7 @@ class Store:
         try:
             with Session(self.engine) as session:
                 row = session.get(FactRow, key)
-                value: object = None if row is None else row.value
+                value: object = None if row is None else checked_fact(row.value)
         except (ValueError, TypeError, RecursionError) as error:
             raise self._damaged_fact(key) from error
         if value is None:

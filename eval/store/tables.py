@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from eval.store.databases.database import Layout
 
 # SQLite's integers are of 64 bits and its text is sorted by bytes, without being asked to.
 WHOLE = BigInteger().with_variant(Integer(), "sqlite")
+HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 TEXT = String().with_variant(String(collation="C"), "postgresql")
 
 
@@ -119,6 +121,16 @@ class Reading:
 
 # By model's hash, then by subject.
 Readings = dict[str, dict[str, Reading]]
+
+
+def checked_fact(value: object) -> object:
+    """A fact as it was read. Raises ValueError where it has halves of letters, which no database takes, nor UTF-8.
+
+    Those that stand for bytes of a file's name are let through.
+    """
+    if HALVES.search(json.dumps(value, ensure_ascii=False)):
+        raise ValueError("half a letter")
+    return value
 
 
 def reading_checksum(subject: str, model: str, count: int, vector: bytes | None) -> int:

@@ -49,7 +49,7 @@ def faults_of(store: Store, reporter: Reporter) -> StoreFaults:
     for recorded in store.files():
         store.pictures.forget_copies([recorded.id])  # of what lies at a URL, it is the URL's that counts
         path = store.picture_path(recorded.id)
-        fault = fault_of_file(path, recorded.sha256)
+        fault = fault_of_file(path, recorded.sha256, recorded.size)
         if fault is None and recorded.sha256 is None and not _decodes(path):
             fault = "damaged"
         if fault:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from eval.voting.vote import ANSWERS, Answer, Pair, Vote, VoteError
+from foundation.files import why_unopenable
 from foundation.text_files import parsing_fault, read_text
 from foundation.typed.json_values import is_table, parse_json
 
@@ -51,15 +52,17 @@ def take_back(store: Path, voter: str, at: datetime) -> Vote | None:
 
 def kept_votes(store: Path) -> list[Vote]:
     """All that count, as they were cast. Raises VoteError for a line that is no vote, by its number."""
-    found: list[Vote] = []
-    for place, row in _rows(store / FILE_NAME):
+    found: dict[int, Vote] = {}
+    standing: dict[str, list[int]] = {}
+    for number, (place, row) in enumerate(_rows(store / FILE_NAME)):
         voter = str(row.get("voter", ""))
-        if row.get("answer") == _TAKEN_BACK:
-            last = next((vote for vote in reversed(found) if vote.voter == voter), None)
-            found = [vote for vote in found if vote is not last]
-        else:
-            found.append(_vote(row, voter, place))
-    return found
+        own = standing.setdefault(voter, [])
+        if row.get("answer") != _TAKEN_BACK:
+            found[number] = _vote(row, voter, place)
+            own.append(number)
+        elif own:
+            del found[own.pop()]
+    return list(found.values())
 
 
 def checked_name(voter: str) -> str:
@@ -74,6 +77,7 @@ def _append(store: Path, row: dict[str, object]) -> None:
     """One write at the file's end, on the disk before this returns. What a kill cut short stays a line of its own."""
     path = store / FILE_NAME
     line = f"{json.dumps(row, ensure_ascii=False)}\n".encode()
+    _check_is_own(path)
     try:
         with path.open("a+b") as stream:
             stream.write(line if _ends_a_line(stream) else b"\n" + line)
@@ -86,6 +90,13 @@ def _append(store: Path, row: dict[str, object]) -> None:
         ) from None
 
 
+def _check_is_own(path: Path) -> None:
+    """Raise VoteError for what is no file of the store's own: a link's end may be anybody's, a pipe is waited for."""
+    fault = "is a link" if path.is_symlink() else why_unopenable(path) if path.exists() else None
+    if fault:
+        raise VoteError(f"{path}: {fault}, and votes are kept in the store's own file; move it away")
+
+
 def _ends_a_line(stream: BinaryIO) -> bool:
     length = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, length - 1))
@@ -94,6 +105,7 @@ def _ends_a_line(stream: BinaryIO) -> bool:
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
     """Each line with its place in words. A last line without an end, and one that a kill cut, is no vote."""
+    _check_is_own(path)
     if not path.exists():
         return
     lines = read_text(path).split("\n")

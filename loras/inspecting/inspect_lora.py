@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from base_models.kohya_names import part_of
 from foundation.errors import MissingFileError, UserError
-from foundation.safetensors_header import PICKLES
+from foundation.safetensors_header import PICKLES, UnreadableNameError
 from loras.checkpoints.base_weights import OpenBase
 from loras.families.family import DENOISER
 from loras.families.known import READABLE
@@ -133,8 +133,8 @@ def inspect_lora(path: Path, base: OpenBase | None = None) -> LoraReport:
             contents = _contents(opened, readings, base)
     except UnknownFamilyError as error:
         return _unreadable(path, _of_no_family(printable(str(error)).removeprefix(f"{path}: ")), "unknown family")
-    except ForeignKindError as error:
-        return _unreadable(path, printable(str(error)).removeprefix(f"{path}: "), "not understood")
+    except (ForeignKindError, UnreadableNameError) as error:
+        return _unreadable(path, printable(str(error).removeprefix(f"{path}: ")), "not understood")
     except NotUnderstoodError as error:
         reason = reason_unreadable(path, error)
         is_other = reason != printable(str(error)).removeprefix(f"{path}: ")

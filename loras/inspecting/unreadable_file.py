@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from foundation.files import opened_file
 from foundation.safetensors_header import HEADER_LIMIT
 from foundation.typed.json_values import is_list, is_table, parse_json
 from loras.inspecting.header_in_words import printable
@@ -27,7 +28,7 @@ def _what_it_is(path: Path) -> str | None:
     length = path.stat().st_size
     if length == 0:
         return "an empty file; download or save it again"
-    with path.open("rb") as stream:
+    with opened_file(path) as stream:
         start = stream.read(200)
         if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
             return "a web page, not a LoRA: the download went wrong, or wanted a login; download it again"

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from foundation.files import opened_file
 from foundation.printing import printable
 from studio.languages.translation import tr
 
@@ -32,7 +33,7 @@ class Progress:
 def tail_of(path: Path, most: int = TAIL) -> str:
     """The end of a text file, whatever is in it, from the beginning of a line; "" where there is none."""
     try:
-        with path.open("rb") as stream:
+        with opened_file(path) as stream:
             size = stream.seek(0, 2)
             stream.seek(max(0, size - most))
             text = stream.read(most).decode("utf-8", errors="replace")

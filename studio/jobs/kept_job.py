@@ -21,7 +21,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from foundation.errors import UserError
-from foundation.files import write_text
+from foundation.files import bytes_within, write_text
 from foundation.toml_config import Section
 from studio.jobs.process_marks import ProcessMark
 from studio.languages.translation import tr
@@ -188,7 +188,7 @@ def _read(path: Path, kind: type[Kept]) -> Kept | None:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise JobError(tr("{file}: too large to be ours; move it away", file=path))
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(bytes_within(path, LARGEST_FILE))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:

@@ -11,7 +11,6 @@ No Streamlit here, and no torch.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import TypeVar
 
 from pydantic import Field, ValidationError
 
-from foundation.files import sweep_partial, write_text
+from foundation.files import bytes_within, sweep_partial, write_text
 from foundation.toml_config import Section
 from loras.blending.merge_methods import EXACT_SUM
 
@@ -153,8 +152,6 @@ def sweep(place: Path) -> None:
 def _read(path: Path, kind: type[Kept]) -> Kept | None:
     """A record, or None where there is none of ours."""
     try:
-        if os.stat(path).st_size > LARGEST_FILE:
-            return None
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(bytes_within(path, LARGEST_FILE))
     except (OSError, ValidationError):
         return None

@@ -17,6 +17,7 @@ from base_models.pictures.picture_file import UnreadablePictureError
 from eval.store.picture_files import PicturePlace
 from eval.store.store import Store
 from foundation.errors import UserError
+from foundation.files import leads_out
 from studio.serving.small_pictures import small_picture, whole_picture
 
 Sort: TypeAlias = Literal["small", "whole"]
@@ -84,6 +85,8 @@ def address(root: str, sort: Sort, picture: str, content: str) -> str:
 
 def _read(served: _Served, sort: Sort, picture: str, content: str) -> Answer:
     path = served.place.path(picture)
+    if leads_out(path, served.place.root):
+        return Answer(404)
     if sort == "small":
         body, media_type = small_picture(served.folder, path, content), "image/webp"
     else:

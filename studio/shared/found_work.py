@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from eval.store.connection import STORE_FILES
+from eval.store.connection import STORE_FILES, is_store
 from foundation.errors import UserError
 from foundation.safetensors_header import read_header
 
@@ -86,7 +86,7 @@ def _note(folder: Path, entries: Sequence[os.DirEntry[str]], found: FoundWork) -
     for name, places in ((TRAIN, found.trains), (GRID, found.grids)):
         if name in names:
             places.append(folder / name)
-    if names & {*STORE_FILES}:
+    if names & {*STORE_FILES} and is_store(folder):  # a link of that name may lead nowhere
         found.stores.append(folder)
     found.records += [folder / name for name in sorted(names) if name.endswith(RECORD)]
     sizes = [facts for one in entries if one.name.endswith(LORA) and (facts := _facts(one)) is not None]

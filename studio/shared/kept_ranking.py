@@ -8,14 +8,19 @@ takes longer than anybody waits for a page. So a process of its own reads and ra
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
@@ -29,18 +34,18 @@ from eval.store.connection import last_changed
 from eval.store.store import open_store
 from eval.ways.joined_evidence import joined
 from eval.ways.ranked_together import rank_scored_together
-from foundation.files import whole_file
+from foundation.files import opened_file, whole_file
 from foundation.typed.json_values import is_table, parse_json
 from foundation.typed.untyped import untyped
 from studio.shared.plain_values import Beside, plain, read_beside, typed
 
 KEPT = "ranking.npz"
-FACTS, SENTENCES = "facts", "sentences"
+STATE, FACTS, SENTENCES, NPY = "state", "facts", "sentences", ".npy"
 # As many pictures are read and ranked in two seconds; of more a page does not wait.
 LARGE = 10_000
 # Rooms whose code says what a ranking is.
 RANKED_BY = ("judging", "ranking", "statistics", "ways", "wording", "request")
-MOST_BYTES = 2**29
+MOST_BYTES, MOST_LISTING = 2**29, 2**20
 TRIES = 3
 
 
@@ -90,9 +95,10 @@ def keep(folder: Path) -> None:
         before, beside_it = state_of(folder), Beside()
         facts = plain(_computed_anew(folder), beside_it)
         if state_of(folder) == before:
-            told = json.dumps({"state": before, "shown": facts, SENTENCES: beside_it.entries}).encode()
+            told = json.dumps({"shown": facts, SENTENCES: beside_it.entries})
+            texts = {STATE: _bytes_in(before), FACTS: _bytes_in(told)}
             with whole_file(folder / KEPT) as beside, beside.open("wb") as stream:
-                untyped(np).savez(stream, **beside_it.arrays, **{FACTS: np.frombuffer(told, dtype=np.uint8)})
+                untyped(np).savez(stream, **beside_it.arrays, **texts)
             return
 
 
@@ -106,17 +112,60 @@ def _computed_anew(folder: Path) -> Shown:
 
 def read_kept(folder: Path) -> Shown | None:
     """What was kept; None where there is nothing, of another state of the store or of the code, or no such file."""
-    path = folder / KEPT
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        if path.stat().st_size > MOST_BYTES:
-            return None
-        with np.load(path, allow_pickle=False) as kept:
-            facts = parse_json(kept[FACTS].tobytes())
-            if not is_table(facts) or facts.get("state") != state_of(folder):
+    # Readers of damaged archives, headers and JSON raise whatever the bytes lead them into, or take no end of memory.
+    with suppress(Exception), opened_file(folder / KEPT) as stream:
+        _check_listing(stream)
+        with ZipFile(stream) as kept:
+            members = {one.filename.removesuffix(NPY): one for one in kept.infolist()}
+            _check_members(members.values())
+            # A file of somebody else's goes no further than this.
+            if kept.read(members.pop(STATE)) != _as_npy(_bytes_in(state_of(folder))):
                 return None
-            arrays = {name: kept[name] for name in kept.files if name != FACTS}
-            return typed(Shown, facts["shown"], read_beside(arrays, facts[SENTENCES]))
+            facts = parse_json(_array_in(kept.read(members.pop(FACTS))).tobytes())
+            if is_table(facts):
+                arrays = {name: _array_in(kept.read(one)) for name, one in members.items()}
+                return typed(Shown, facts["shown"], read_beside(arrays, facts[SENTENCES]))
     return None
+
+
+def _check_listing(stream: BinaryIO) -> None:
+    """Raise ValueError for a list of members other than we write, before it is read: its length stands at the end."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - 42))
+    end = stream.read()
+    listing = int.from_bytes(end[-10:-6], "little")
+    is_ours = len(end) == 42 and end[-22:-18] == b"PK\5\6" and end[-2:] == b"\0\0" and not end.startswith(b"PK\6\7")
+    if not is_ours or listing > MOST_LISTING or size > MOST_BYTES:
+        raise ValueError("no archive of ours")
+
+
+def _check_members(members: Iterable[ZipInfo]) -> None:
+    """Raise ValueError for what unpacks to more than it is: ours are not compressed, and no two share their bytes."""
+    if any(one.compress_type != ZIP_STORED or one.file_size != one.compress_size for one in members):
+        raise ValueError("compressed")
+    if sum(one.file_size for one in members) > MOST_BYTES:
+        raise ValueError("too large")
+
+
+def _array_in(npy: bytes) -> np.ndarray:
+    """The array of a .npy file of the first version. Raises ValueError for objects, and for another length."""
+    stream = BytesIO(npy)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("another version")
+    shape, by_columns, kind = np.lib.format.read_array_header_1_0(stream)
+    if kind.hasobject or math.prod(shape) * kind.itemsize != len(npy) - stream.tell():
+        raise ValueError("no plain numbers, or not as many")
+    return np.frombuffer(npy, kind, offset=stream.tell()).reshape(shape, order="F" if by_columns else "C")
+
+
+def _as_npy(array: np.ndarray) -> bytes:
+    stream = BytesIO()
+    np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _bytes_in(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
 
 
 def state_of(folder: Path) -> str:

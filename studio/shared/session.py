@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -13,6 +14,7 @@ import streamlit as st
 
 from eval.ranking.ranked_cell import RankedCell
 from eval.store.connection import last_changed
+from foundation.errors import UserError
 from studio.languages.known import LANGUAGES, language_of
 from studio.languages.translation import speak, tr
 from studio.shared.allowed_folders import AllowedFolders, allowed_folders
@@ -119,9 +121,12 @@ def opened_store() -> OpenedStore:
 
 
 def store_if_open() -> OpenedStore | None:
-    """The store that the sidebar stands at, for pages that can do without; None where no page has opened it yet."""
-    folder = chosen_store()
-    return opened_store() if folder is not None and st.session_state.get(STORE) == folder else None
+    """The store that the sidebar stands at, for pages that can do without; None where no page has opened it yet, or it
+    is gone."""
+    with suppress(UserError, OSError):
+        folder = chosen_store()
+        return opened_store() if folder is not None and st.session_state.get(STORE) == folder else None
+    return None
 
 
 def choose_row(label: str, rows: list[RankedCell]) -> RankedCell:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,9 @@ from foundation.command_line import in_words
 from foundation.files import (
     OWNER,
     PARTIAL,
+    bytes_within,
     hashed_meanwhile,
+    leads_out,
     partial_beside,
     sha256_of,
     sweep_partial,
@@ -213,3 +215,36 @@ def test_files_are_hashed_while_something_else_is_done(tmp_path: Path) -> None:
         assert sha256(tmp_path / "other") == sha256_of(tmp_path / "other"), "one that nobody spoke of before"
         with pytest.raises(FileNotFoundError, match="none"):
             sha256(tmp_path / "none")
+
+
+@pytest.mark.parametrize("read", [sha256_of, lambda path: bytes_within(path, 9)], ids=["hashed", "read"])
+def test_what_is_no_ordinary_file_is_never_opened(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    pipe, device = tmp_path / "pipe", tmp_path / "device"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    for path, kind in ((pipe, "is a named pipe"), (device, "is a device")):
+        with pytest.raises(OSError, match=kind) as caught:
+            read(path)
+        assert caught.value.filename == str(path)
+
+
+def test_no_more_of_a_file_is_read_than_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"123456789")
+    assert bytes_within(path, 9) == b"123456789"
+    with pytest.raises(OSError, match="more than 8 bytes"):
+        bytes_within(path, 8)
+
+
+def test_a_link_on_the_way_leads_out(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "a").touch()
+    (inside / "below").symlink_to(outside)
+    (inside / "file").symlink_to(outside / "a")
+    (inside / "own").symlink_to(inside / "a")
+    (inside / "round").symlink_to(inside / "round")
+    found = [name for name in ("a", "own", "round", "not there") if leads_out(inside / name, inside)]
+    assert found == []
+    assert all(leads_out(inside / name, inside) for name in ("below/a", "file", "../out/a"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.errors import MissingFileError
-from foundation.text_files import TextFileError, legible_text, read_json, read_text
-from foundation.toml_config import read_toml
+from foundation.text_files import MOST_OF_A_CAPTION, TextFileError, caption_text, legible_text, read_json, read_text
+from foundation.toml_config import DEEP_KEY, read_toml
 
 TEXT = 'name = "müller, 笑顔"\n\nage = 3\n'
 MARKS = ["utf-8", "utf-8-sig", "utf-16", "utf-32"]
@@ -111,3 +112,49 @@ def test_a_folder_in_the_place_of_a_toml_file_names_the_files_in_it(tmp_path: Pa
     (tmp_path / "grid.toml").touch()
     with pytest.raises(TextFileError, match=r"is a folder, not a file; name a file in it: grid\.toml, train\.toml"):
         read_toml(tmp_path)
+
+
+def test_no_more_is_read_than_such_a_file_can_have(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"a" * MOST_OF_A_CAPTION)
+    assert len(caption_text(path)) == MOST_OF_A_CAPTION
+    for length, read in ((MOST_OF_A_CAPTION + 1, caption_text), (3 * 2**30, read_text), (3 * 2**28, read_toml)):
+        os.truncate(path, length)
+        with pytest.raises(TextFileError, match=rf"a\.txt: has {length:,} bytes, and [0-9,]+ are the most.*smaller"):
+            read(path)
+
+
+NAMES = ".".join("a" * 101)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"[x]\n{NAMES} = 1",
+        f"\n[{NAMES}]",
+        f"\n[[{NAMES.replace('.', ' . ')}]]",
+        f"\nx = {{ y = 'b', {NAMES} = 1 }}",
+        "\n" + NAMES.replace("a", '"a \\" b"') + " = 1",
+    ],
+)
+def test_a_key_of_very_many_parts_is_named_before_it_is_parsed(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(written)
+    with pytest.raises(TextFileError, match=r"a\.toml: a key of more than 100 parts, in line 2; mend"):
+        read_toml(path)
+
+
+def test_tables_within_tables_end_somewhere(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(f"[{'a.' * 60}a]\n{'b.' * 60}b = 1")
+    with pytest.raises(TextFileError, match="deeper than can be read"):
+        read_toml(path)
+    path.write_text(f"[{'a.' * 40}a]\n{'b.' * 40}b = 'a.b. {'c.' * 90}'")
+    assert list(read_toml(path)) == ["a"]
+
+
+@pytest.mark.parametrize("text", ["a" * 2**20, '"' + '\\"' * 2**19, "'" * 2**20, '""' * 2**19, '"a".' * 99 + "="])
+def test_keys_are_looked_for_in_time(text: str) -> None:
+    began = time.process_time()
+    assert DEEP_KEY.search(text) is None
+    assert time.process_time() - began < 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -133,3 +134,40 @@ def test_one_key_twice_among_many_is_found_at_once(tmp_path: Path) -> None:
     with pytest.raises(LoraFileError, match=r"`k7` stands twice|duplicate|not a readable"):
         read_lora(path)
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("count", "shape", "message"),
+    [
+        (150_000, "[0,0]", "150000 tensors; no model has more"),
+        (60_000, "[1,1]", "60000 tensors, and no LoRA has more"),
+        (16_000, "[0,0]", r"is empty \(\(0, 0\)\)"),
+    ],
+)
+def test_a_header_of_very_many_tensors_is_named_before_names_are_understood(
+    tmp_path: Path, count: int, shape: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length = 0 if shape == "[0,0]" else 2
+    entries = ",".join(
+        f'"lora_unet_{at // 2}.lora_{("down", "up")[at % 2]}.weight":{{"dtype":"F16","shape":{shape},'
+        f'"data_offsets":[{at * length},{(at + 1) * length}]}}'
+        for at in range(count)
+    )
+    text = f"{{{entries}}}".encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(count * length))
+    monkeypatch.setattr("loras.lora_file.spelling_of", None)
+    with pytest.raises(LoraFileError, match=message):
+        read_lora(path)
+
+
+def test_a_file_of_a_name_that_is_no_text_is_to_be_renamed_and_is_not_broken(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"good\xff.safetensors")
+    path.write_bytes(save(sound()))
+    with pytest.raises(LoraFileError, match="not UTF-8 text; rename it"):
+        read_lora(path)
+    verdict = inspect_lora(path).verdict
+    assert (verdict.name, verdict.reason) == (
+        "not understood",
+        "its name or a folder's is not UTF-8 text; rename it, then it can be read",
+    )

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from base_models.pictures.listing import list_folder, list_pictures_below
 from foundation.errors import DatasetError, MissingFileError
-from foundation.files import whole_file, write_text
-from foundation.text_files import read_json, read_text
+from foundation.files import bytes_within, whole_file, write_text
+from foundation.text_files import MOST_OF_A_CAPTION, caption_text, read_json
 from foundation.typed.json_values import is_table
 from trainer.data.captions import is_caption
 
@@ -38,7 +38,7 @@ class Captioned:
 
     def caption(self) -> str:
         """Its first line; "" where there is none. Raises TextFileError for what is no text."""
-        return read_text(self.file).split("\n")[0].strip() if self.has_caption else ""
+        return caption_text(self.file).split("\n")[0].strip() if self.has_caption else ""
 
 
 @dataclass(frozen=True)
@@ -134,4 +134,5 @@ def _records(folder: Path) -> list[Path]:
 
 def _bytes_of(path: Path) -> str | None:
     """A file's bytes as a text that gives them back, whatever they are; None where there is none."""
-    return path.read_bytes().decode("utf-8", "surrogateescape") if path.is_file() else None
+    held = bytes_within(path, MOST_OF_A_CAPTION) if path.is_file() else None
+    return None if held is None else held.decode("utf-8", "surrogateescape")

@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from base_models.pictures.listing import Listing, is_picture, list_folder, list_pictures_below
-from foundation.text_files import TextFileError, is_utf8, read_text
+from foundation.files import bytes_within
+from foundation.text_files import MOST_OF_A_CAPTION, TextFileError, caption_text, is_utf8
 from trainer.checking.settings import Place, Role
 from trainer.data.captions import is_caption
 
@@ -154,8 +155,8 @@ def _pictures_in(folder: Folder) -> Iterator[Sighted]:
 def read_caption(path: Path) -> CaptionFile:
     """What stands in a caption file, whatever it is."""
     try:
-        first, *rest = (line.strip() for line in read_text(path).split("\n"))
-        utf8 = is_utf8(path.read_bytes())
+        first, *rest = (line.strip() for line in caption_text(path).split("\n"))
+        utf8 = is_utf8(bytes_within(path, MOST_OF_A_CAPTION))
     except TextFileError as error:
         return CaptionFile(path, fault=error.fault)
     except OSError as error:

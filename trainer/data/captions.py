@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from foundation.errors import DatasetError
-from foundation.text_files import TextFileError, read_text
+from foundation.text_files import TextFileError, caption_text
 from trainer.config.data_section import DataSection
 
 CAPTIONS = (".txt", ".caption")
@@ -46,7 +46,7 @@ def caption_of(picture: Path, files: Sequence[Path], class_words: str, notes: li
 
 def _first_line(path: Path, notes: list[str]) -> str:
     try:
-        lines = read_text(path).split("\n")
+        lines = caption_text(path).split("\n")
     except TextFileError as error:
         raise DatasetError(str(error)) from error
     first, *rest = (line.strip() for line in lines)

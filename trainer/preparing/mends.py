@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundation.errors import UserError
-from foundation.text_files import read_text
+from foundation.files import bytes_within
+from foundation.text_files import MOST_OF_A_CAPTION, caption_text
 from trainer.captioning.unwanted import PhraseList
 from trainer.checking.findings import Finding, Report
 from trainer.checking.rules.file_rules import OTHER_KINDS
@@ -222,7 +223,7 @@ def _without_inventions(phrases: PhraseList) -> Change:
 def _is_utf8(path: Path) -> bool:
     """Whether the file is plain UTF-8 of one reading."""
     try:
-        return read_text(path).encode() == path.read_bytes()
+        return caption_text(path).encode() == bytes_within(path, MOST_OF_A_CAPTION)
     except (UserError, OSError):
         return False
 

@@ -19,7 +19,7 @@ from eval.importing.metadata.told import (
     weight_of,
 )
 from foundation.errors import ConfigurationError, UserError
-from foundation.text_files import read_text
+from foundation.text_files import MOST_OF_TABLES, read_text
 from loras.weights import Weights
 
 # A column's names, by what it holds.
@@ -62,7 +62,7 @@ class Manifest:
 
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest; commas, semicolons or tabs. Raises ConfigurationError."""
-    text = read_text(path)
+    text = read_text(path, MOST_OF_TABLES)
     first = text.partition("\n")[0]
     between = max(",;\t", key=first.count)
     rows = csv.DictReader(StringIO(text), delimiter=between, strict=True)

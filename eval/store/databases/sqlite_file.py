@@ -85,6 +85,8 @@ def sqlite_file(folder: Path, layout: Layout) -> SqliteFile:
         fault = context.original_exception
         if isinstance(fault, UnicodeDecodeError):
             raise StoreError(f"{file}: {in_words(ILLEGIBLE)}") from fault
+        if isinstance(fault, UnicodeEncodeError):  # of ids and hashes that a fact names
+            raise StoreError(f"{file}: what it keeps of its grid {_DAMAGED[0]}; {_DAMAGED[1]}") from fault
         if isinstance(fault, sqlite3.DatabaseError) and not isinstance(fault, OURS):
             raise StoreError(f"{file}: {in_words(str(fault))}") from fault
 
@@ -100,7 +102,7 @@ def last_changed_file(folder: Path) -> tuple[int, int]:
 def _changed(file: Path) -> int:
     try:
         facts = file.stat()
-    except FileNotFoundError:
+    except OSError:  # not there, a circle of links, a folder's place taken by a file: whoever opens the store is told
         return 0
     return facts.st_mtime_ns if facts.st_size else 0
 

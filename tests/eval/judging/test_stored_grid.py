@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from eval.judging.stored_grid import KEY, load_evidence, load_grid
+from eval.store.connection import StoreError
 from eval.store.store import Store, open_store
 from synthetic_store import Size, write_store
 
@@ -33,3 +34,20 @@ def test_training_pictures_are_called_by_their_files_or_by_their_hashes_where_pl
     looks = load_evidence(load_grid(store)).looks
     assert list(looks.training_names[:2]) == [first[:12], "two.png"]
     assert len(looks.training_names) == len(looks.training)
+
+
+@pytest.mark.parametrize("fault", ["a way that is not there", "the last way", "no files", "no sampling", "half a one"])
+def test_a_record_of_which_no_cell_could_be_drawn_is_a_sentence(store: Store, fault: str) -> None:
+    record = load_grid(store).snapshot.model_dump(mode="json")
+    changes: dict[str, object] = {
+        "a way that is not there": {"setting": 10**20},
+        "the last way": {"setting": -1},
+        "no files": {"uses": []},
+    }
+    if fault in changes:
+        record["cells"][-1] |= changes[fault]
+    else:
+        record["sampling"] = {} if fault == "no sampling" else dict([*record["sampling"].items()][1:])
+    store.set_fact(KEY, record)
+    with pytest.raises(StoreError, match="another version; run"):
+        load_grid(store)

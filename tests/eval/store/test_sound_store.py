@@ -1,6 +1,7 @@
 """What is in a store is what was written: changed bytes are told from sound ones, forgotten, and made again."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from eval.store.connection import FILE_NAME, StoreError, last_changed
 from eval.store.store import Store, create_store, open_store
 from eval.store.tables import LAYOUT, PictureRow, Reading, reading_checksum, reading_fault
 from eval.store.upkeep import faults_of, repair
+from foundation.errors import UserError
+from foundation.files import sha256_of
 from foundation.progress import Silent
 from kept_rows import InSqlite, KeptRows
 from synthetic_store import Size, write_store
@@ -120,6 +123,28 @@ def test_check_finds_what_only_reading_finds_and_repair_forgets_it(folder: Path,
     assert runner.invoke(app, ["store", "check", str(folder)]).exit_code == 0
 
 
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "of another size"])
+def test_what_was_never_written_so_is_damaged_without_being_read(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, others = first_picture(folder), sorted((folder / "pictures").rglob("*.png"))[1:]
+    path.unlink()
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.touch()
+        os.truncate(path, 3 * 2**30)
+    hashed = list[Path]()
+    monkeypatch.setattr("eval.store.picture_files.sha256_of", lambda one: hashed.append(one) or sha256_of(one))
+    store = open_store(folder)
+    assert list(faults_of(store, Silent()).damaged) == [path.stem]
+    assert store.kept_picture(path.stem).fault == "damaged"
+    assert hashed == others
+    store.close()
+
+
 def test_repair_of_a_sound_store_changes_nothing(folder: Path, kept_rows: KeptRows) -> None:
     store = open_store(folder)
     before, changed = kept_rows.all_rows(folder), last_changed(folder)
@@ -160,11 +185,29 @@ def check_is_no_score(folder: Path) -> None:
         assert "eval store repair" in str(done.exception)
 
 
-@pytest.mark.parametrize("value", ["{no json", "[1, 2]", "7", '"text"', "[" * 3000])
+@pytest.mark.parametrize("value", ["{no json", "[1, 2]", "7", '"text"', "[" * 3000, '{"a": ["b", {"c\\udf00": 1}]}'])
 def test_a_fact_that_is_no_object_is_named(folder: Path, value: str, kept_rows: KeptRows) -> None:
     kept_rows.edit(folder, f"UPDATE fact SET value = '{value}' WHERE key = 'grid'")
     with pytest.raises(StoreError, match=r"`grid` is damaged; run `python -m eval store repair .*then the grid again"):
         open_store(folder).fact("grid")
+
+
+@pytest.mark.parametrize("half", ["\\\\ud800", "\\\\udcff"])
+@pytest.mark.parametrize("key", ["face_sha256", "same_as"])
+def test_half_a_letter_in_what_a_grid_was_is_a_sentence_in_every_command(tmp_path: Path, key: str, half: str) -> None:
+    """`\\ud800` is no letter, and neither SQLite nor a hash takes it; `\\udcff` stands for a byte of a name."""
+    folder = write_store(tmp_path, SMALL)
+    (text,) = InSqlite().ask(folder, "SELECT value FROM fact WHERE key = 'grid'")[0]
+    assert f'"{key}": "' in text
+    value = re.sub(rf'"{key}": "[^"]*"', f'"{key}": "{half}"', text).replace("'", "''")
+    InSqlite().edit(folder, f"UPDATE fact SET value = '{value}' WHERE key = 'grid'")
+    page = tmp_path / "report.html"
+    for command in (["rank", str(folder)], ["report", str(folder), "-o", str(page)]):
+        exception = CliRunner().invoke(app, command).exception
+        assert exception is None or isinstance(exception, UserError | SystemExit)
+    store = open_store(folder)
+    assert ("grid" in faults_of(store, Silent()).facts) == (half != "\\\\udcff")
+    store.close()
 
 
 def test_a_checksum_is_of_all_that_a_row_says() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -98,3 +100,36 @@ def test_nobody_votes_without_a_name(tmp_path: Path, name: str) -> None:
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(VoteError, match="the vote could not be kept"):
         keep_vote(tmp_path / "nowhere", vote())
+
+
+@pytest.mark.parametrize("kind", ["a link", "a link to nothing", "a named pipe"])
+def test_what_is_not_the_stores_own_file_is_neither_read_nor_written(tmp_path: Path, kind: str) -> None:
+    elsewhere, store = tmp_path / "elsewhere", tmp_path / "store"
+    store.mkdir()
+    if kind == "a named pipe":
+        os.mkfifo(store / FILE_NAME)
+    else:
+        (store / FILE_NAME).symlink_to(elsewhere)
+    if kind == "a link":
+        elsewhere.write_text("mine\n")
+    said = rf"votes\.jsonl: is {kind.partition(' to')[0]}.*move it away"
+    with pytest.raises(VoteError, match=said):
+        keep_vote(store, vote())
+    with pytest.raises(VoteError, match=said):
+        kept_votes(store)
+    assert not elsewhere.exists() or elsewhere.read_text() == "mine\n"
+
+
+def test_taking_back_costs_no_more_than_voting(tmp_path: Path) -> None:
+    """Each taken back by a look through all votes, 20,000 of them took 18 s."""
+    keep_vote(tmp_path, vote())
+    take_back(tmp_path, "mira", AT)
+    file, count = tmp_path / FILE_NAME, 20_000
+    cast, back = file.read_bytes().splitlines(keepends=True)
+    began = time.process_time()
+    file.write_bytes(cast * count)
+    assert len(kept_votes(tmp_path)) == count
+    voting = time.process_time() - began
+    file.write_bytes(cast * count + back * count)
+    assert kept_votes(tmp_path) == []
+    assert time.process_time() - began < 5 * voting

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from studio.jobs.devices import devices_here
-from studio.jobs.job_progress import last_line
+from studio.jobs.job_progress import last_line, tail_of
 from studio.jobs.job_queue import again, forget, kill, put_in, queue_of, see_to, standing_still, stop
 from studio.jobs.job_state import JobState, state_of
 from studio.jobs.kept_job import JOB, LARGEST_FILE, STARTED, Job, JobError, JobFiles, jobs_in, keep, new_job, read_job
@@ -277,3 +277,11 @@ def test_the_place_of_locks_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.
     place.symlink_to(tmp_path)
     with pytest.raises(JobError, match="somebody else's"):
         device_lock("processor")
+
+
+def test_a_pipe_in_place_of_a_jobs_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / JOB)
+    with pytest.raises(JobError, match="cannot be read"):
+        read_job(tmp_path)
+    os.mkfifo(tmp_path / "log")
+    assert tail_of(tmp_path / "log") == ""

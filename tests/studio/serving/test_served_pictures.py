@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from base_models.pictures.picture_file import UnreadablePictureError
 from eval.judging.stored_grid import load_grid
 from eval.store.store import Store, open_store
 from foundation.files import sha256_of
@@ -150,3 +153,89 @@ def test_a_file_that_is_no_picture_is_not_sent_small(tmp_path: Path, store: Stor
     assert served.answer("small", key, "ffff", sha256_of(page)).status == 404
     whole = served.answer("whole", key, "ffff", sha256_of(page))
     assert (whole.media_type, whole.headers["X-Content-Type-Options"]) == ("image/png", "nosniff")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> tuple[Store, Path, str]:
+    """A store to be broken: a picture of it, and the sha256 of its bytes."""
+    store = open_store(write_store(tmp_path, Size(epochs=(1, 2), unet=(1.0,), te=(1.0,), seeds=1)))
+    path = min((store.folder / "pictures").rglob("*.png"))
+    return store, path, sha256_of(path)
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a file outside", "a folder outside", "of 3 GB"])
+def test_what_is_no_file_of_the_stores_own_is_not_served(
+    own: tuple[Store, Path, str], tmp_path: Path, kind: str
+) -> None:
+    store, path, content = own
+    outside = tmp_path / "outside" / path.name
+    outside.parent.mkdir()
+    path.rename(outside)
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a file outside":
+        path.symlink_to(outside)
+    elif kind == "a folder outside":
+        shutil.rmtree(path.parent)
+        path.parent.symlink_to(outside.parent)
+    else:
+        path.touch()
+        os.truncate(path, 3 * 2**30)
+    served = ServedStores()
+    key = served.offer(store).rpartition("/")[2]
+    assert [served.answer(sort, key, path.stem, content).status for sort in ("small", "whole")] == [404, 404]
+
+
+def test_pictures_of_a_store_that_is_reached_by_a_link_are_served(own: tuple[Store, Path, str], tmp_path: Path) -> None:
+    store, path, content = own
+    (tmp_path / "link").symlink_to(store.folder)
+    served = ServedStores()
+    key = served.offer(open_store(tmp_path / "link")).rpartition("/")[2]
+    assert [served.answer(sort, key, path.stem, content).status for sort in ("small", "whole")] == [200, 200]
+    assert (store.folder / FOLDER).is_dir()
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a file outside", "of 1.5 GB"])
+def test_a_kept_copy_that_is_none_of_ours_is_neither_shown_nor_waited_for(
+    own: tuple[Store, Path, str], tmp_path: Path, kind: str
+) -> None:
+    store, path, content = own
+    made = small_picture(store.folder, path, content)
+    kept, outside = store.folder / FOLDER / content[:2] / f"{content}.webp", tmp_path / "outside.webp"
+    kept.unlink()
+    length = 3 * 2**29
+    if kind == "a pipe":
+        os.mkfifo(kept)
+    elif kind == "a file outside":
+        outside.write_bytes(b"RIFF" + (8).to_bytes(4, "little") + b"a secret")
+        kept.symlink_to(outside)
+    else:
+        kept.write_bytes(b"RIFF" + (length - 8).to_bytes(4, "little"))
+        os.truncate(kept, length)
+    assert small_picture(store.folder, path, content) == made
+    assert kind != "a file outside" or outside.read_bytes().endswith(b"a secret")
+
+
+@pytest.mark.parametrize("which", [FOLDER, "below"])
+def test_no_copy_is_written_through_a_link(own: tuple[Store, Path, str], tmp_path: Path, which: str) -> None:
+    store, path, content = own
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    place = store.folder / FOLDER
+    if which == "below":
+        place.mkdir()
+        place /= content[:2]
+    place.symlink_to(outside)
+    assert small_picture(store.folder, path, content)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_picture_that_no_grid_draws_is_not_decoded(own: tuple[Store, Path, str]) -> None:
+    store, path, _ = own
+    Image.new("1", (4096, 4096)).save(path)
+    assert small_picture(store.folder, path, sha256_of(path))
+    Image.new("1", (4096, 4104)).save(path)
+    with pytest.raises(UnreadablePictureError, match="more than can be read"):
+        small_picture(store.folder, path, sha256_of(path))

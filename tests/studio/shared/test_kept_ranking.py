@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from eval.store.connection import FILE_NAME
 from eval.ways.ranked_together import rank_scored_together
 from foundation.wording.said import Said, say, say_many
 from studio.shared import kept_ranking
-from studio.shared.kept_ranking import FACTS, KEPT, keep, read_kept, shown_of
+from studio.shared.kept_ranking import FACTS, KEPT, STATE, keep, read_kept, shown_of
 from studio.shared.plain_values import Beside, plain, read_beside, typed
 from studio.shared.stores import open_for_pages
 from synthetic_store import Size, write_store
@@ -80,6 +83,83 @@ def test_a_file_that_was_changed_is_no_ranking(store: Path, fault: str) -> None:
         else:
             np.savez(stream, allow_pickle=True, **arrays)
     assert read_kept(store) is None
+
+
+def changed_member(path: Path, change: Callable[[str, bytes], bytes], packing: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path) as kept:
+        members = {name: kept.read(name) for name in kept.namelist()}
+    with zipfile.ZipFile(path, "w", packing) as kept:
+        for name, data in members.items():
+            kept.writestr(name, change(name, data))
+
+
+def a_claim(name: str, data: bytes) -> bytes:
+    return data.replace(b"'shape': (", b"'shape': (10000000000000,", 1) if name.startswith("array") else data
+
+
+def broken_file(path: Path, kind: str) -> None:
+    """Damage a kept ranking, or put something else there."""
+    if kind == "a pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif kind == "a header that claims 10 TB":
+        changed_member(path, a_claim)
+    elif kind == "compressed":
+        changed_member(path, lambda _, data: data, zipfile.ZIP_DEFLATED)
+    elif kind == "an unknown compression":
+        data = path.read_bytes()
+        path.write_bytes(
+            data.replace(b"PK\1\2\x2d\x03\x2d\x00\x00\x00\x00\x00", b"PK\1\2\x2d\x03\x2d\x00\x00\x00\x63\x00")
+        )
+        assert path.read_bytes() != data
+    elif kind == "brackets":
+        brackets = io.BytesIO()
+        np.save(brackets, np.frombuffer(b"[" * 200_000, dtype=np.uint8))
+        changed_member(path, lambda name, data: brackets.getvalue() if name == f"{FACTS}.npy" else data)
+    elif kind == "cut":
+        path.write_bytes(path.read_bytes()[:-300])
+    elif kind == "a long list of members":
+        with zipfile.ZipFile(path, "a") as kept:
+            for at in range(12_000):
+                kept.writestr(f"{at:050}", b"")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a pipe",
+        "a header that claims 10 TB",
+        "compressed",
+        "an unknown compression",
+        "brackets",
+        "cut",
+        "a long list of members",
+    ],
+)
+def test_a_broken_file_is_no_ranking(store: Path, kind: str) -> None:
+    keep(store)
+    assert read_kept(store) is not None
+    broken_file(store / KEPT, kind)
+    assert read_kept(store) is None
+    (store / KEPT).unlink()
+
+
+def test_any_byte_may_be_another(store: Path) -> None:
+    keep(store)
+    sound = (store / KEPT).read_bytes()
+    for at in range(0, len(sound), max(1, len(sound) // 60)):
+        (store / KEPT).write_bytes(sound[:at] + bytes([sound[at] ^ 0xFF]) + sound[at + 1 :])
+        read_kept(store)
+
+
+def test_a_file_of_another_state_is_not_unpacked(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(store)
+    os.utime(store / FILE_NAME, ns=(3, 3))
+    unpacked = list[str]()
+    read = zipfile.ZipFile.read
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda self, one: unpacked.append(one.filename) or read(self, one))
+    assert read_kept(store) is None
+    assert unpacked == [f"{STATE}.npy"]
 
 
 def test_values_come_back_as_they_went() -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from foundation.files import sha256_of
 from foundation.progress import Silent
 from miniature.paths import SUBJECT
 from planted_faults.file_faults import png_header
 from trainer.checking.findings import Report
+from trainer.checking.reading.kept_values import opened_values
 from trainer.checking.request import NO_FACES, CheckRequest, NoDatasetError
 from trainer.checking.settings import settings_of
 from trainer.checking.whole.check import checked
@@ -125,6 +127,23 @@ def test_a_caption_that_is_no_text_is_named_with_its_byte(dataset: Path, tmp_pat
     (found,) = checked_at(dataset, tmp_path).errors
     assert (found.rule, found.path) == ("caption_no_text", path)
     assert "byte 12" in found.said
+
+
+def test_a_caption_that_no_caption_is_as_long_as_is_named_and_not_read(dataset: Path, tmp_path: Path) -> None:
+    path = dataset / KOHYA / "00.txt"
+    os.truncate(path, 3 * 2**30)
+    (found,) = checked_at(dataset, tmp_path).errors
+    assert (found.rule, found.path) == ("caption_no_text", path)
+    assert "has 3,221,225,472 bytes, and 65,536 are the most" in found.said
+
+
+def test_a_picture_of_a_name_that_is_no_text_is_checked_and_kept(dataset: Path, tmp_path: Path) -> None:
+    path = dataset / KOHYA / os.fsdecode(b"odd\xff.png")
+    (dataset / KOHYA / "00.png").rename(path)
+    (dataset / KOHYA / "00.txt").rename(path.with_suffix(".txt"))
+    assert rules(checked_at(dataset, tmp_path)) == {}
+    with opened_values(tmp_path / "cache") as kept:
+        assert kept.hashes([path]) == {path: sha256_of(path)}
 
 
 def test_a_folder_that_may_not_be_read_is_named(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,12 @@ def test_a_caption_that_is_no_file_is_named_and_never_opened(folder: Path) -> No
         _read(folder)
 
 
+def test_a_caption_of_gigabytes_is_named_and_not_read(folder: Path) -> None:
+    os.truncate(folder / "a.txt", 3 * 2**30)
+    with pytest.raises(DatasetError, match=r"a\.txt: has 3,221,225,472 bytes, and 65,536 are the most"):
+        _read(folder)
+
+
 def test_other_things_are_no_matter(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     os.mkfifo(folder.parent / "pipe")

@@ -40,7 +40,7 @@ class KeptValues:
         """The hashes of those files that are as they were when they were hashed."""
         known: dict[Path, str] = {}
         for part in chunks(places, ASKED_TOGETHER):
-            names = {str(path.absolute()): path for path in part}
+            names = {_place(path): path for path in part}
             rows = self._connection.execute(
                 f"SELECT place, size, changed, sha256 FROM content WHERE place IN ({_marks(names)})", list(names)
             )
@@ -54,7 +54,7 @@ class KeptValues:
         facts = _facts(path)
         if facts is not None:
             self._connection.execute(
-                "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?)", (str(path.absolute()), *facts, sha256)
+                "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?)", (_place(path), *facts, sha256)
             )
 
     def measured(self, keys: Sequence[str]) -> dict[str, bytes]:
@@ -139,6 +139,11 @@ def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.executescript(LAYOUT)
     return connection
+
+
+def _place(path: Path) -> str:
+    """What a file is kept under: SQLite takes no name that is no text."""
+    return os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
 
 
 def _facts(path: Path) -> tuple[int, int] | None:
