@@ -29,6 +29,7 @@ OWNER = re.compile(r"-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}" + re.escape(PARTIAL))
 LARGE = 256 * 2**20
 BLOCK = 2**24
 BLOCK_MB = BLOCK // 2**20
+PIECE = 2**20
 # Whether another host's process still lives cannot be told; none writes a file for so long.
 ABANDONED = 24 * 60 * 60  # seconds
 # What may stand where a file is expected. To open all but a folder may wait for ever, or never come to an end.
@@ -245,10 +246,19 @@ def opened_file(path: Path) -> BufferedReader:
 def bytes_within(path: Path, most: int) -> bytes:
     """All bytes of an ordinary file. Raises OSError, also where there are more than `most`."""
     with opened_file(path) as stream:
-        held = stream.read(most + 1) if os.fstat(stream.fileno()).st_size <= most else None
+        held = read_at_most(stream, most + 1) if os.fstat(stream.fileno()).st_size <= most else None
     if held is None or len(held) > most:  # it may have grown meanwhile
         raise OSError(errno.EFBIG, f"has more than {most} bytes", str(path))
     return held
+
+
+def read_at_most(stream: BufferedReader, most: int) -> bytes:
+    """All bytes of a file, or so many. By pieces: Linux has no memory for one large read of what it makes up itself."""
+    pieces: list[bytes] = []
+    while most > 0 and (piece := stream.read(min(most, PIECE))):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
 
 
 def leads_out(path: Path, folder: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.errors import ConfigurationError, MissingFileError
-from foundation.files import bytes_within, opened_file, why_unopenable
+from foundation.files import bytes_within, opened_file, read_at_most, why_unopenable
 from foundation.typed.json_values import TOO_DEEP, parse_json
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def legible_text(path: Path) -> str:
     if why_unopenable(path):
         return ""
     with opened_file(path) as stream:
-        return _one_kind_of_ends(stream.read(MOST_BYTES).decode("utf-8-sig", errors="replace"))
+        return _one_kind_of_ends(read_at_most(stream, MOST_BYTES).decode("utf-8-sig", errors="replace"))
 
 
 def read_json(path: Path) -> JsonValue:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.errors import MissingFileError
+from foundation.files import read_at_most
 from foundation.text_files import MOST_OF_A_CAPTION, TextFileError, caption_text, legible_text, read_json, read_text
 from foundation.toml_config import DEEP_KEY, read_toml
 
@@ -158,3 +159,17 @@ def test_keys_are_looked_for_in_time(text: str) -> None:
     began = time.process_time()
     assert DEEP_KEY.search(text) is None
     assert time.process_time() - began < 5
+
+
+@pytest.mark.skipif(not Path("/proc/sys/kernel/random/boot_id").is_file(), reason="Linux alone has it")
+def test_what_the_system_makes_up_is_read_too() -> None:
+    """It says to have no bytes, and refuses one large read."""
+    assert len(legible_text(Path("/proc/sys/kernel/random/boot_id")).strip()) == 36
+
+
+def test_of_a_file_no_more_than_asked_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    path.write_bytes(bytes(range(256)) * 5000)
+    for most in (0, 1, 2**20, 2**20 + 1, 2**21):
+        with path.open("rb") as stream:
+            assert read_at_most(stream, most) == path.read_bytes()[:most]
