@@ -14,9 +14,10 @@ from random import Random
 
 from torture.shim import Fault
 from torture.table import Kept, Row
-from torture.tries import ANOTHER, Bench, Ended, Meanwhile, Seen, bench_of
+from torture.tries import ANOTHER, MORE, Bench, Ended, Meanwhile, Seen, bench_of
 from torture.works import WORKS
 
+ANOTHER_RUN = "belongs to another run named"
 ROUNDS = 10  # of each, at instants drawn at random
 TOUCHED = {  # of each work: the folder that goes, the file that is replaced, and by which
     "grid": ("läufe", "runs of hina ö/hina.safetensors", "runs of hina ö/hina-000001.safetensors"),
@@ -90,6 +91,11 @@ def _replaced(bench: Bench, draw: Random) -> Seen:
     seen = bench.judged(ended, Fault.BROKEN)
     if bench.work.name == "import":  # which has copied the other picture, and rightly copies the sound one over it
         seen.lost = [one for one in seen.lost if not one.endswith(ANOTHER)]
+    # Swapped before it was first read, it is another input: what was made of it stays, beside or in the way.
+    if bench.work.name == "grid":
+        seen.duplicates = [one for one in seen.duplicates if not one.startswith(MORE)]
+    if bench.work.name == "train":
+        seen.lost = [one for one in seen.lost if ANOTHER_RUN not in one]
     return seen
 
 

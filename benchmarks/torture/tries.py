@@ -25,6 +25,7 @@ from torture.works import CLOCKS, Work
 HANG = 180.0  # seconds; an uninterrupted command takes a few
 SENTENCE = 6  # lines of an error at most
 ANOTHER = "was there and is not now, or is another"
+MORE = "more than an uninterrupted run has"
 KILLED = (Fault.KILL, Fault.HALF)
 CLEAN_ENDS = {Fault.TERM: (143,), Fault.INT: (130,)}
 
@@ -198,7 +199,7 @@ class Bench:
         different = [name for name in compared if facts.get(name) != self.whole.facts[name]]
         more = [name for name in facts if name not in self.whole.names and not _is_clock(name)]
         seen.lost += [f"differs from an uninterrupted run: {name}" for name in different]
-        seen.duplicates += [f"more than an uninterrupted run has: {name}" for name in more]
+        seen.duplicates += [f"{MORE}: {name}" for name in more]
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +56,14 @@ class Dataset:
     def hash_of(self, sample: Sample) -> str:
         """What names a picture as training sees it: `reading_sha256`, as it was when the first was asked for."""
         return self._hashes[sample.path]
+
+    def require_unchanged(self) -> None:
+        """Raise DatasetError where pictures became others since they were hashed."""
+        for path, known in self._hashes.items():
+            with suppress(OSError):
+                if reading_sha256(path) == known:
+                    continue
+            raise DatasetError(f"{path}: was changed while the run began; run again once it stays as it is")
 
     def sha256(self) -> str:
         """One hash over what training sees: pictures' bytes, captions, repeats, which are reg. Paths do not count."""

@@ -129,9 +129,13 @@ def _material(config: TrainConfig, dataset: Dataset, plan: Plan, base: BaseModel
     weights = torch.ones(len(samples))
     weights[len(dataset.train) : len(dataset.train) + len(dataset.reg)] = config.training.prior_loss_weight
     encoder = PictureEncoder(base, config.data.cache, reporter)
+    latents = encoder.encode(samples, plan.frames)
+    mirrored = encoder.encode(samples, plan.frames, mirror=True) if config.data.flip_aug else []
+    # The run's identity says which pictures it saw, and they were hashed before they were read.
+    dataset.require_unchanged()
     return TrainingInputs(
-        latents=encoder.encode(samples, plan.frames),
-        mirrored=encoder.encode(samples, plan.frames, mirror=True) if config.data.flip_aug else [],
+        latents=latents,
+        mirrored=mirrored,
         captions=[sample.caption for sample in samples],
         weights=weights,
         names=[f"{sample.folder}/{sample.path.name}" for sample in samples],

@@ -53,6 +53,22 @@ def test_a_caption_file_counts_more_than_the_folders_words(tmp_path: Path, suffi
     assert not dataset.notes
 
 
+def test_pictures_that_become_others_while_a_run_begins_are_told(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "3_x", "a.png", "b.png")
+    dataset = read_dataset(tmp_path, None)
+    dataset.sha256()
+    dataset.require_unchanged()
+    was = (folder / "a.png").read_bytes()
+    (folder / "a.png").write_bytes((folder / "b.png").read_bytes())
+    with pytest.raises(DatasetError, match=r"a\.png: was changed while the run began; run again"):
+        dataset.require_unchanged()
+    (folder / "a.png").write_bytes(was)
+    dataset.require_unchanged()
+    (folder / "b.png").unlink()
+    with pytest.raises(DatasetError, match=r"b\.png: was changed"):
+        dataset.require_unchanged()
+
+
 def test_more_lines_than_the_first_are_said(tmp_path: Path) -> None:
     folder = _folder(tmp_path, "3_x", "a.png")
     (folder / "a.txt").write_text("first\nsecond\n", encoding="utf-8")
